@@ -1,0 +1,180 @@
+"""Effective values: what is in force for one revision of one video, numbers as numbers.
+
+Resolved once from spec and profile, written into the order and ``status.effective``, and never resolved again for that
+revision: a change of the operator's configuration does not change a video that is being made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from talkingvideo_api.model import Model
+from talkingvideo_api.profile import Profile
+from talkingvideo_api.spec import (
+    Arrangement,
+    AspectRatio,
+    Chunking,
+    Continuity,
+    Fit,
+    Lora,
+    Mode,
+    Output,
+    Preset,
+    Quantization,
+    Render,
+    Resolution,
+    TalkingVideoSpec,
+    Video,
+)
+
+DEFAULT_PROMPT = "A person talking naturally"
+DEFAULT_TTL_SECONDS = 7 * 24 * 3_600
+DEFAULT_MAX_PARALLEL = 3
+DEFAULT_OUTPUT_NAME = "{namespace}/{name}-{revision}"
+
+PREVIEW = "preview"
+INFINITETALK = "infinitetalk"
+
+
+class Sampling(Model):
+    """Values of the diffusion, of engines that have one."""
+
+    preset: Preset
+    steps: int
+    text_guidance: float
+    audio_guidance: float
+    shift: float
+    color_correction: float
+    tea_cache_threshold: float | None = None
+    apg_momentum: float | None = None
+    apg_norm_threshold: float | None = None
+    quantization: Quantization | None = None
+    resident_parameters: int | None = None
+    loras: tuple[Lora, ...] = ()
+
+
+class Effective(Model):
+    """Every value in force."""
+
+    engine: str
+    profile: str
+    worker_image: str
+    prompt: str
+    negative_prompt: str | None = None
+    mode: Mode
+    window_frames: int
+    motion_frames: int
+    seed: int
+    sampling: Sampling | None = None
+    gpus_per_chunk: int
+    resolution: Resolution
+    aspect_ratio: AspectRatio
+    width: int | None = None
+    height: int | None = None
+    fit: Fit
+    max_frames: int | None = None
+    arrangement: Arrangement
+    target_seconds: float
+    silence_threshold_db: float
+    min_silence_seconds: float
+    continuity: Continuity
+    store: str
+    output_name: str
+    overwrite: bool
+    loudness: float | None = None
+
+    def render_parameters(self) -> dict[str, Any]:
+        """The values that an engine renders by; they are part of every chunk's key."""
+        parameters: dict[str, Any] = {
+            "prompt": self.prompt,
+            "negativePrompt": self.negative_prompt,
+            "mode": self.mode.value,
+            "windowFrames": self.window_frames,
+            "motionFrames": self.motion_frames,
+            "seed": self.seed,
+        }
+        if self.sampling is not None:
+            parameters |= self.sampling.to_dict()
+        return parameters
+
+
+def _preset(preset: Preset, resolution: Resolution) -> dict[str, float | int]:
+    """The presets' numbers: quality is the published default, fast and turbo belong to their distilling LoRAs."""
+    match preset:
+        case Preset.QUALITY:
+            shift = 7.0 if resolution is Resolution.P480 else 11.0
+            return {"steps": 40, "text_guidance": 5.0, "audio_guidance": 4.0, "shift": shift}
+        case Preset.FAST:
+            return {"steps": 8, "text_guidance": 1.0, "audio_guidance": 2.0, "shift": 2.0}
+        case Preset.TURBO:
+            return {"steps": 4, "text_guidance": 1.0, "audio_guidance": 1.0, "shift": 5.0}
+
+
+def _sampling(render: Render, profile: Profile, resolution: Resolution) -> Sampling:
+    preset = render.preset or profile.preset
+    values: dict[str, Any] = {"preset": preset, "color_correction": 1.0, **_preset(preset, resolution)}
+    for name in ("steps", "text_guidance", "audio_guidance", "shift", "color_correction"):
+        if (given := getattr(render, name)) is not None:
+            values[name] = given
+    if render.tea_cache is not None:
+        threshold = render.tea_cache.threshold
+        values["tea_cache_threshold"] = 0.2 if threshold is None else threshold
+    if render.apg is not None:
+        values["apg_momentum"] = -0.75 if render.apg.momentum is None else render.apg.momentum
+        values["apg_norm_threshold"] = 55.0 if render.apg.norm_threshold is None else render.apg.norm_threshold
+    if render.memory is not None:
+        values["quantization"] = render.memory.quantization
+        values["resident_parameters"] = render.memory.resident_parameters
+    values["loras"] = tuple(render.loras or ())
+    return Sampling(**values)
+
+
+def drawn_seed(uid: str, revision: str) -> int:
+    """The seed that ``seed: -1`` draws: different for every object and revision, the same for every retry."""
+    return int.from_bytes(hashlib.sha256(f"{uid}/{revision}".encode()).digest()[:4], "big") & 0x7FFF_FFFF
+
+
+def resolve(spec: TalkingVideoSpec, profile: Profile, *, profile_name: str, uid: str, revision: str) -> Effective:
+    """Decide every value for a revision.
+
+    Args:
+        spec: What the user asked for.
+        profile: What the administrator allows and presets.
+        profile_name: Its name.
+        uid: The object's uid, for a drawn seed.
+        revision: The spec's revision, likewise.
+    """
+    render, video = spec.render or Render(), spec.video or Video()
+    chunking, output = spec.chunking or Chunking(), spec.output or Output()
+    engine = spec.engine or profile.engine
+    resolution = video.resolution or Resolution.P480
+    seed = 42 if render.seed is None else render.seed
+    return Effective(
+        engine=engine,
+        profile=profile_name,
+        worker_image=profile.worker_image,
+        prompt=spec.prompt or DEFAULT_PROMPT,
+        negative_prompt=spec.negative_prompt,
+        mode=render.mode or Mode.STREAMING,
+        window_frames=render.window_frames or 81,
+        motion_frames=render.motion_frames or 9,
+        seed=drawn_seed(uid, revision) if seed == -1 else seed,
+        sampling=None if engine == PREVIEW else _sampling(render, profile, resolution),
+        gpus_per_chunk=render.gpus_per_chunk or 1,
+        resolution=resolution,
+        aspect_ratio=video.aspect_ratio or AspectRatio.SOURCE,
+        width=video.width,
+        height=video.height,
+        fit=video.fit or Fit.CROP,
+        max_frames=video.max_frames,
+        arrangement=spec.speech.arrangement or Arrangement.PARALLEL,
+        target_seconds=chunking.target_seconds or 45.0,
+        silence_threshold_db=-40.0 if chunking.silence_threshold_db is None else chunking.silence_threshold_db,
+        min_silence_seconds=chunking.min_silence_seconds or 0.5,
+        continuity=chunking.continuity or Continuity.INDEPENDENT,
+        store=output.store or profile.default_store,
+        output_name=output.name or DEFAULT_OUTPUT_NAME,
+        overwrite=bool(output.overwrite),
+        loudness=output.loudness,
+    )

@@ -1,0 +1,108 @@
+"""The one table of errors: code, exit status, whose fault, and whether trying again can help.
+
+A stage ends with the exit status of its code, and says the rest in its termination message; the operator decides from
+``blame`` and ``retryable`` what happens next; ``status.failure`` shows the same code to the user.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Blame(StrEnum):
+    """Who has to act before a failed stage can succeed."""
+
+    USER = "User"
+    CLUSTER = "Cluster"
+    PROJECT = "Project"
+
+
+class ErrorCode(StrEnum):
+    """Codes in ``status.failure.code``. The names of older systems are kept where they mean the same."""
+
+    INPUT_VALIDATION = "E_INPUT_VALIDATION"
+    NOT_SUPPORTED = "E_NOT_SUPPORTED"
+    DOWNLOAD_FAILED = "E_DOWNLOAD_FAILED"
+    FFMPEG = "E_FFMPEG"
+    AUDIO_EMBEDDING = "E_AUDIO_EMBEDDING"
+    PIPELINE_LOAD = "E_PIPELINE_LOAD"
+    GENERATION_RUNTIME = "E_GENERATION_RUNTIME"
+    OOM = "E_OOM"
+    WORKSPACE = "E_WORKSPACE"
+    UPLOAD = "E_UPLOAD"
+    OUTPUT_EXISTS = "E_OUTPUT_EXISTS"
+    TIMEOUT = "E_TIMEOUT"
+    EVICTED = "E_EVICTED"
+    NODE_LOST = "E_NODE_LOST"
+    STORE_ACCESS = "E_STORE_ACCESS"
+    INTERNAL = "E_INTERNAL"
+
+
+@dataclass(frozen=True)
+class ErrorKind:
+    """One row of the table.
+
+    Attributes:
+        exit_status: What a stage's process ends with (1 is left to Python, 126 and above to shells and signals).
+        blame: Who has to act.
+        retryable: Whether the same work may succeed when tried again unchanged.
+        meaning: One sentence for the documentation.
+    """
+
+    exit_status: int
+    blame: Blame
+    retryable: bool
+    meaning: str
+
+
+ERRORS: dict[ErrorCode, ErrorKind] = {
+    ErrorCode.INPUT_VALIDATION: ErrorKind(10, Blame.USER, False, "An input or a field cannot be used as it is."),
+    ErrorCode.NOT_SUPPORTED: ErrorKind(11, Blame.USER, False, "The field is part of the resource, but not built yet."),
+    ErrorCode.OUTPUT_EXISTS: ErrorKind(
+        12, Blame.USER, False, "A different file has the result's name, and output.overwrite is false."
+    ),
+    ErrorCode.STORE_ACCESS: ErrorKind(13, Blame.USER, False, "The store refuses the credentials or does not exist."),
+    ErrorCode.DOWNLOAD_FAILED: ErrorKind(20, Blame.CLUSTER, True, "An input could not be fetched."),
+    ErrorCode.WORKSPACE: ErrorKind(21, Blame.CLUSTER, True, "The workspace could not be read or written."),
+    ErrorCode.UPLOAD: ErrorKind(22, Blame.CLUSTER, True, "The result could not be written."),
+    ErrorCode.TIMEOUT: ErrorKind(23, Blame.CLUSTER, True, "A stage or the whole video ran past its deadline."),
+    ErrorCode.EVICTED: ErrorKind(24, Blame.CLUSTER, True, "The pod was evicted or preempted."),
+    ErrorCode.NODE_LOST: ErrorKind(25, Blame.CLUSTER, True, "The pod's node stopped answering."),
+    ErrorCode.OOM: ErrorKind(30, Blame.CLUSTER, True, "Memory of the container or of the GPU did not suffice."),
+    ErrorCode.PIPELINE_LOAD: ErrorKind(31, Blame.CLUSTER, True, "The engine or its weights could not be loaded."),
+    ErrorCode.AUDIO_EMBEDDING: ErrorKind(32, Blame.PROJECT, True, "The sound could not be turned into features."),
+    ErrorCode.GENERATION_RUNTIME: ErrorKind(33, Blame.PROJECT, True, "The engine failed while rendering."),
+    ErrorCode.FFMPEG: ErrorKind(34, Blame.PROJECT, True, "Encoding, decoding or joining failed."),
+    ErrorCode.INTERNAL: ErrorKind(40, Blame.PROJECT, True, "A defect of this project."),
+}
+
+EXIT_STATUSES: dict[int, ErrorCode] = {kind.exit_status: code for code, kind in ERRORS.items()}
+
+
+class StageError(Exception):
+    """A stage cannot go on, for a reason that the person who asked for the video can read.
+
+    Args:
+        code: The row of the table.
+        message: What was wrong and what to do, without secrets, at most a few sentences.
+        field: Path of the resource's field that caused it, such as ``spec.source.image.uri``.
+        retryable: Overrides the table's answer, for example for a download answered with 404.
+    """
+
+    def __init__(
+        self, code: ErrorCode, message: str, *, field: str | None = None, retryable: bool | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.field = field
+        self.retryable = ERRORS[code].retryable if retryable is None else retryable
+
+    @property
+    def exit_status(self) -> int:
+        """The process's exit status for this error."""
+        return ERRORS[self.code].exit_status
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}" if self.field else self.message

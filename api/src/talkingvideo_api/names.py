@@ -1,0 +1,69 @@
+"""Names: the API group, labels, annotations, and what the objects that belong to a video are called."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+GROUP = "talkingvideo.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "TalkingVideo"
+PLURAL = "talkingvideos"
+SINGULAR = "talkingvideo"
+SHORT_NAME = "tv"
+
+LABEL_NAME = "app.kubernetes.io/name"
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_COMPONENT = "app.kubernetes.io/component"
+LABEL_UID = f"{GROUP}/uid"
+LABEL_REVISION = f"{GROUP}/revision"
+LABEL_STAGE = f"{GROUP}/stage"
+LABEL_CHUNK = f"{GROUP}/chunk"
+LABEL_ATTEMPT = f"{GROUP}/attempt"
+
+ANNOTATION_OBJECT = f"{GROUP}/object"
+"""Name of the TalkingVideo on its children: too long for a label."""
+
+ANNOTATION_RETRY = f"{GROUP}/retry"
+"""A new value retries a failed revision, keeping its finished chunks."""
+
+APP_NAME = "talkingvideo"
+OPERATOR_NAME = "talkingvideo-operator"
+
+MAX_NAME = 63
+
+
+class Stage(StrEnum):
+    """The three stages of a video."""
+
+    PREPARE = "prepare"
+    RENDER = "render"
+    STITCH = "stitch"
+
+
+def _stem(name: str, uid: str, revision: str) -> str:
+    """The part that a video's children share. Dots are legal in the object's name, but not in a pod's hostname."""
+    return f"{name[:40].replace('.', '-').rstrip('-')}-{uid[:8]}-{revision[:4]}"
+
+
+def order_name(name: str, uid: str, revision: str) -> str:
+    """Name of the ConfigMap with the revision's order."""
+    return f"{_stem(name, uid, revision)}-order"
+
+
+def job_name(name: str, uid: str, revision: str, stage: Stage, attempt: int, chunk: int | None = None) -> str:
+    """Name of a stage's Job: deterministic, so that creating it twice makes one.
+
+    Args:
+        name: The TalkingVideo's name.
+        uid: Its uid: an object deleted and made again under its old name has other children.
+        revision: Revision of its spec.
+        stage: The stage.
+        attempt: Counted from 0; a Job is never restarted, the next attempt is a new one.
+        chunk: Index of the chunk, for render.
+
+    Returns:
+        At most 63 characters.
+    """
+    part = f"r{chunk}" if stage is Stage.RENDER else stage.value
+    return f"{_stem(name, uid, revision)}-{part}-{attempt}"

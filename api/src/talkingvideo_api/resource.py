@@ -1,0 +1,51 @@
+"""The resource as a whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.model import Model
+from talkingvideo_api.names import API_VERSION, KIND
+from talkingvideo_api.spec import TalkingVideoSpec
+from talkingvideo_api.status import TalkingVideoStatus
+
+
+class Metadata(Model):
+    """The part of ``metadata`` that matters here; the rest is passed over."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    namespace: str = "default"
+    uid: str = ""
+    generation: int = 0
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class TalkingVideo(Model):
+    """A portrait and a voice in, a talking video out."""
+
+    api_version: str = API_VERSION
+    kind: str = KIND
+    metadata: Metadata
+    spec: TalkingVideoSpec
+    status: TalkingVideoStatus = TalkingVideoStatus()
+
+
+def parse(document: dict[str, Any]) -> TalkingVideo:
+    """Read a TalkingVideo from YAML or the API.
+
+    Raises:
+        StageError: INPUT_VALIDATION, naming the first field that is wrong.
+    """
+    try:
+        return TalkingVideo.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+        raise StageError(ErrorCode.INPUT_VALIDATION, first["msg"].removeprefix("Value error, "), field=path) from error

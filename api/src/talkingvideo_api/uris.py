@@ -1,0 +1,63 @@
+"""Where media are read from and results are written to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+CLUSTER_SCHEMES = ("https", "s3", "pvc", "configmap", "data")
+"""What a TalkingVideo in a cluster may name."""
+
+LOCAL_SCHEMES = (*CLUSTER_SCHEMES, "file")
+"""What ``talkingvideo run`` takes."""
+
+MAX_URI = 2_048
+MAX_DATA_URI = 184_320
+
+
+@dataclass(frozen=True)
+class ObjectUri:
+    """A URI of the form ``scheme://container/path``: bucket and key, claim and path, ConfigMap and key."""
+
+    scheme: str
+    container: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.container}/{self.path}"
+
+    def child(self, name: str) -> ObjectUri:
+        """The object of that name below this one."""
+        return ObjectUri(self.scheme, self.container, f"{self.path.rstrip('/')}/{name}".lstrip("/"))
+
+
+def parse_object_uri(uri: str) -> ObjectUri:
+    """Split ``s3://bucket/key``, ``pvc://claim/path``, ``configmap://name/key`` or ``file:///path``.
+
+    Raises:
+        ValueError: When scheme or container is missing, or the path climbs with ``..``.
+    """
+    scheme, separator, rest = uri.partition("://")
+    if not separator or not scheme:
+        raise ValueError(f"{uri[:80]!r} is not a URI of the form scheme://…")
+    container, _, path = rest.partition("/")
+    if not container and scheme != "file":
+        raise ValueError(f"{scheme}:// needs a name after it")
+    if ".." in path.split("/"):
+        raise ValueError("a path in a URI may not contain '..'")
+    return ObjectUri(scheme, container, f"/{path}" if scheme == "file" else path)
+
+
+def scheme_of(uri: str) -> str:
+    """The URI's scheme in lower case, or an empty string."""
+    scheme, separator, _ = uri.partition(":")
+    return scheme.lower() if separator else ""
+
+
+def safe_uri(uri: str) -> str:
+    """The URI as messages may show it: no query string (signatures), no user, no inline data."""
+    if scheme_of(uri) == "data":
+        return f"{uri.partition(',')[0][:60]},…"
+    parts = urlsplit(uri)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"[:300]

@@ -1,0 +1,1 @@
+"""The TalkingVideo operator: observe, plan (pure), apply, one status write."""

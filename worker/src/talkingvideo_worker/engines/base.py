@@ -1,0 +1,148 @@
+"""What the render stage asks of an engine.
+
+An engine makes the frames of one chunk, window by window. The stage encodes each window into a closed-GOP segment and
+keeps the state that the next one needs, so that a killed pod goes on at the window where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+FRAME_RATE = 25
+"""Frames per second of every video, whatever the inputs' rates: the model is trained on it."""
+
+SAMPLE_RATE = 16_000
+"""Samples per second of the sound that engines hear."""
+
+SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE
+
+Frame = NDArray[np.uint8]
+"""One picture: (height, width, 3), RGB, 0..255."""
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """What prepare made of ``source``: a picture of the rendered size, or a constant 25 fps video of it.
+
+    Attributes:
+        path: ``picture.png`` or ``picture.mp4``.
+        is_video: Whether ``path`` is a video. Frame f of the result is drawn over its frame f; the last one holds.
+        width: Pixels.
+        height: Pixels.
+    """
+
+    path: Path
+    is_video: bool
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Track:
+    """The sound of one speaker, over the whole video.
+
+    Attributes:
+        path: 16 kHz mono 16-bit WAV of the whole video; read the part you need, never all of it.
+        phonemes: Spoken sounds with their start in seconds, where the text is known (espeak-ng mnemonics).
+        region: The speaker's place as fractions of the picture (x, y, width, height), or None for all of it.
+    """
+
+    path: Path
+    phonemes: tuple[tuple[float, str], ...] = ()
+    region: tuple[float, float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that is common to the chunks of one video.
+
+    Attributes:
+        portrait: The picture or video.
+        tracks: One or two speakers.
+        frames: Frames of the whole video.
+        seed: Drawn when the plan was made, never -1.
+        parameters: The effective render values by their names in ``spec`` (``steps``, ``textGuidance``, ``prompt`` …).
+    """
+
+    portrait: Portrait
+    tracks: tuple[Track, ...]
+    frames: int
+    seed: int
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ChunkFrames:
+    """The part of the video that one render Job makes.
+
+    Attributes:
+        start: Global number of its first frame.
+        windows: New frames of each window, in order; their sum is the chunk's length.
+        first_window: Global index of its first window (random numbers are drawn by it).
+    """
+
+    start: int
+    windows: tuple[int, ...]
+    first_window: int = 0
+
+    @property
+    def frames(self) -> int:
+        """Frames of the chunk."""
+        return sum(self.windows)
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window's result.
+
+    Attributes:
+        index: Its place in the chunk, from 0.
+        frames: Its new frames in order, RGB of the rendered size; made as they are asked for.
+        state: What the next window needs, by name; asked for after the last frame was taken. None if nothing.
+    """
+
+    index: int
+    frames: Iterator[Frame]
+    state: Mapping[str, NDArray[Any]] | None = None
+
+
+class Engine(Protocol):
+    """The interface of an engine.
+
+    Life of one: ``prepare`` once per video on a CPU without the model; ``load`` once per render process; ``render`` for
+    its chunk. Errors are ``talkingvideo_api.errors.StageError``.
+    """
+
+    name: str
+
+    def digest(self, parameters: Mapping[str, Any]) -> str:
+        """Identify code and weights: two engines with one digest make the same pixels."""
+        ...
+
+    def prepare(self, scene: Scene, folder: Path) -> dict[str, Any]:
+        """Do what belongs to the whole track: write what ``render`` will need into ``folder``.
+
+        Returns:
+            What was found, for the report: JSON values, and ``warnings`` (a list of sentences) where there are any.
+        """
+        ...
+
+    def chunk_digest(self, scene: Scene, folder: Path, chunk: ChunkFrames) -> str:
+        """Identify what ``prepare`` wrote as far as it determines the pixels of this chunk."""
+        ...
+
+    def load(self, scene: Scene, folder: Path) -> None:
+        """Get ready to render; ``folder`` holds what ``prepare`` wrote."""
+        ...
+
+    def render(
+        self, chunk: ChunkFrames, first: int = 0, state: Mapping[str, NDArray[Any]] | None = None
+    ) -> Iterator[Window]:
+        """Make the windows of a chunk, from window ``first`` on, with the state that window ``first - 1`` left."""
+        ...
