@@ -46,6 +46,7 @@ class Reason(StrEnum):
     IMAGE_PULL_FAILED = "ImagePullFailed"
     UNSCHEDULABLE = "Unschedulable"
     NAME_CONFLICT = "NameConflict"
+    CREATE_REFUSED = "CreateRefused"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     STAGE_FAILED = "StageFailed"
 

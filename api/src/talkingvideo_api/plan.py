@@ -57,6 +57,8 @@ class Plan(Model):
     delivered_height: int
     sound_seconds: float
     """Length of the delivered sound track."""
+    sound_digest: str
+    """sha256 of ``sound.m4a``."""
     chunks: tuple[PlannedChunk, ...]
     engine_files: tuple[str, ...] = ()
     """What the engine's prepare wrote: names below ``engine/`` in the workspace."""

@@ -109,7 +109,7 @@ class AllowList(Model):
     output_prefixes: tuple[str, ...] = ()
     """Prefixes of output.s3 beside the store's own; an allowed prefix allows what begins with it."""
     priority_classes: tuple[str, ...] = ()
-    """Priority classes."""
+    """Priority classes, most urgent first; objects without one come last when GPUs are short."""
     overrides: tuple[str, ...] = ()
     """Which of nodeSelector, tolerations, resources, imagePullSecrets may be overridden."""
 

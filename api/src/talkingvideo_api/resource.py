@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.model import Model
@@ -12,14 +12,18 @@ from talkingvideo_api.names import API_VERSION, KIND
 from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.status import TalkingVideoStatus
 
+DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+"""RFC 1123, as Kubernetes checks names; without a cluster nobody else would, and results are called after them."""
+
 
 class Metadata(Model):
     """The part of ``metadata`` that matters here; the rest is passed over."""
 
     model_config = ConfigDict(extra="ignore")
 
-    name: str
-    namespace: str = "default"
+    name: Annotated[str, StringConstraints(max_length=253, pattern=DNS_SUBDOMAIN)]
+    namespace: Annotated[str, StringConstraints(max_length=63, pattern=DNS_LABEL)] = "default"
     uid: str = ""
     generation: int = 0
     creation_timestamp: str | None = None

@@ -45,6 +45,8 @@ class Attempts(Model):
     index: int
     failures: int
     """Failures that count towards the profile's attempts."""
+    interruptions: int | None = None
+    """Attempts ended by no fault of theirs (lost nodes, lost reports); capped, not counted as failures."""
     next_attempt: int
     """Number of the next Job."""
     not_before: datetime | None = None
@@ -65,6 +67,7 @@ class Chunks(Model):
     finished: str
     """Bitmap of the finished chunks."""
     active: tuple[ActiveChunk, ...] = ()
+    """At most 64 of them."""
     failed: tuple[Attempts, ...] = ()
 
 
@@ -73,6 +76,7 @@ class StageAttempts(Model):
 
     stage: Stage
     failures: int
+    interruptions: int | None = None
     next_attempt: int
     not_before: datetime | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -10,6 +11,8 @@ CLUSTER_SCHEMES = ("https", "s3", "pvc", "configmap", "data")
 
 LOCAL_SCHEMES = (*CLUSTER_SCHEMES, "file")
 """What ``talkingvideo run`` takes."""
+
+DECLARED_TYPE = re.compile(r"data:[\w.+/-]{0,60}", re.ASCII | re.IGNORECASE)
 
 MAX_URI = 2_048
 MAX_DATA_URI = 184_320
@@ -56,8 +59,14 @@ def scheme_of(uri: str) -> str:
 
 def safe_uri(uri: str) -> str:
     """The URI as messages may show it: no query string (signatures), no user, no inline data."""
-    if scheme_of(uri) == "data":
-        return f"{uri.partition(',')[0][:60]},…"
-    parts = urlsplit(uri)
+    if declared := DECLARED_TYPE.match(uri):
+        return f"{declared[0]},…"
+    try:
+        parts = urlsplit(uri)
+        unreadable = parts.scheme != "file" and not (parts.hostname and (parts.port is None or parts.port >= 0))
+    except ValueError:
+        unreadable = True
+    if unreadable:
+        return f"{scheme_of(uri)[:20]}://…"
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"[:300]
