@@ -1,0 +1,62 @@
+"""Speed of the preview engine at 480p, encoding included: ``uv run python bench/preview.py``.
+
+A render stage from its start to its end, without loading: frames are made, encoded into segments and put into a store.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from memory import write_order
+
+from talkingvideo_worker.progress import LogReporter
+from talkingvideo_worker.scratch import scratch_folder
+from talkingvideo_worker.stages.context import Mounts, StageContext, read_order
+from talkingvideo_worker.stages.prepare.fetch import fetch
+from talkingvideo_worker.stages.prepare.process import process
+from talkingvideo_worker.stages.prepare.publish import publish
+from talkingvideo_worker.stages.render import render
+
+RUNS = 5
+SHAPES: dict[str, dict[str, Any]] = {
+    "640x640": {},
+    "448x832": {"aspectRatio": "9:16"},
+    "896x448": {"aspectRatio": "16:9"},
+}
+
+
+def frames_per_second(folder: Path, shape: dict[str, Any]) -> float:
+    """Render a minute once."""
+    order = read_order(write_order(folder, 1))
+    effective = order.effective.model_copy(update={"aspect_ratio": shape.get("aspectRatio", "Source")})
+    with (folder / "log").open("w") as log, scratch_folder(folder) as scratch:
+        mounts = Mounts(scratch, scratch, scratch)
+        context = StageContext(
+            order.model_validate_json(order.model_copy(update={"effective": effective}).to_json()),
+            mounts,
+            scratch / "stage",
+            LogReporter(log),
+        )
+        fetch(context)
+        process(context)
+        publish(context)
+        report = render(context, 0)
+    return report.frames / report.render_seconds
+
+
+def main() -> None:
+    """Print the table."""
+    print("| size | frames/s, median | least | most |\n|---|---|---|---|")
+    for name, shape in SHAPES.items():
+        rates = []
+        for _ in range(RUNS):
+            with tempfile.TemporaryDirectory() as folder:
+                rates.append(frames_per_second(Path(folder), shape))
+        print(f"| {name} | {median(rates):.0f} | {min(rates):.0f} | {max(rates):.0f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Documents between stages and operator."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from talkingvideo_api.errors import ERRORS, EXIT_STATUSES, ErrorCode, StageError
+from talkingvideo_api.names import Stage, job_name
+from talkingvideo_api.reports import (
+    MAX_TERMINATION_BYTES,
+    FailureReport,
+    PrepareReport,
+    ProgressLine,
+    TerminationMessage,
+    decode_bitmap,
+    encode_bitmap,
+)
+
+
+@given(st.sets(st.integers(0, 499)))
+def test_a_bitmap_gives_back_its_indices(indices: set[int]) -> None:
+    assert decode_bitmap(encode_bitmap(indices, 500), 500) == sorted(indices)
+
+
+def test_a_plan_of_five_hundred_chunks_fits_into_a_termination_message_whatever_the_warnings() -> None:
+    report = PrepareReport(
+        plan_digest="f" * 64,
+        chunk_frames=(15_000,) * 500,
+        missing=encode_bitmap(range(500), 500),
+        width=1920,
+        height=1088,
+        delivered_width=1920,
+        delivered_height=1080,
+        warnings=("Das Gesicht ist zur Seite gedreht – ein Bild von vorne sieht besser aus.",) * 40,
+    )
+    text = TerminationMessage(prepared=report).encode()
+    assert len(text.encode()) < MAX_TERMINATION_BYTES
+    decoded = TerminationMessage.decode(text)
+    assert decoded is not None and decoded.prepared is not None
+    assert decoded.prepared.chunk_frames == report.chunk_frames
+
+
+def test_a_failure_survives_the_way_to_the_operator() -> None:
+    error = StageError(ErrorCode.DOWNLOAD_FAILED, "404 " + "x" * 9_000, field="spec.source.image.uri", retryable=False)
+    decoded = TerminationMessage.decode(TerminationMessage(failure=FailureReport.of(error)).encode())
+    assert decoded is not None and decoded.failure is not None
+    assert (decoded.failure.code, decoded.failure.field) == (ErrorCode.DOWNLOAD_FAILED, "spec.source.image.uri")
+    assert not decoded.failure.retryable
+
+
+def test_what_is_no_message_is_none() -> None:
+    for text in (None, "", "Killed", '{"prepared":', '{"foreign": 1}'):
+        assert TerminationMessage.decode(text) is None
+
+
+def test_the_latest_progress_is_found_among_other_lines() -> None:
+    log = 'loading\n{"progress":{"stage":"render","fraction":0.25,"chunk":3}}\n{"progress":\nTraceback\n'
+    progress = ProgressLine.latest(log)
+    assert progress is not None
+    assert (progress.stage, progress.fraction, progress.chunk) == (Stage.RENDER, 0.25, 3)
+
+
+def test_every_code_has_an_exit_status_of_its_own() -> None:
+    assert set(ERRORS) == set(ErrorCode)
+    assert len(EXIT_STATUSES) == len(ERRORS)
+    assert all(1 < status < 126 for status in EXIT_STATUSES)
+
+
+@given(
+    st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", fullmatch=True),
+    st.uuids(),
+    st.sampled_from(Stage),
+    st.integers(0, 99),
+    st.integers(0, 499),
+)
+def test_a_jobs_name_is_a_label_whatever_the_objects_name(
+    name: str, uid: object, stage: Stage, attempt: int, chunk: int
+) -> None:
+    made = job_name(name, str(uid), "0a1b2c3d", stage, attempt, chunk)
+    assert len(made) <= 63
+    assert made[0].isalnum() and made[-1].isalnum()
+    assert all(character.isalnum() or character == "-" for character in made)

@@ -1,0 +1,91 @@
+"""Rules of the spec, as ``talkingvideo run`` enforces them; the API server's own are tested on a control plane."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.api.objects import SMALLEST, document
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.resource import parse
+
+AUDIO = {"audio": {"uri": "s3://media/a.wav"}}
+
+REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
+    ("no source", {"source": {}}, "spec.source", "exactly one of image and video"),
+    (
+        "two sources",
+        {"source": {"image": {"uri": "s3://b/k"}, "video": {"uri": "s3://b/k"}}},
+        "spec.source",
+        "exactly one of image and video",
+    ),
+    ("unknown scheme", {"source": {"image": {"uri": "ftp://a/b"}}}, "spec.source.image", "uri must start with"),
+    (
+        "long address",
+        {"source": {"image": {"uri": "https://" + "a" * 2_100}}},
+        "spec.source.image",
+        "longer than 2048 characters",
+    ),
+    (
+        "headers for s3",
+        {"source": {"image": {"uri": "s3://b/k", "headersSecretName": "x"}}},
+        "spec.source.image",
+        "headersSecretName is for https:// only",
+    ),
+    ("nobody speaks", {"speech": {"speakers": []}}, "spec.speech.speakers", "at least 1 item"),
+    ("three speakers", {"speech": {"speakers": [AUDIO] * 3}}, "spec.speech.speakers", "at most 2 items"),
+    (
+        "audio and text",
+        {"speech": {"speakers": [{**AUDIO, "text": "hi"}]}},
+        "spec.speech.speakers[0]",
+        "exactly one of audio and text",
+    ),
+    (
+        "voice of a recording",
+        {"speech": {"speakers": [{**AUDIO, "voice": "en"}]}},
+        "spec.speech.speakers[0]",
+        "voice needs text",
+    ),
+    (
+        "region outside",
+        {"speech": {"speakers": [{**AUDIO, "region": {"left": 0.6, "top": 0, "width": 0.5, "height": 1}}]}},
+        "spec.speech.speakers[0].region",
+        "left + width must be at most 1",
+    ),
+    ("window of 82", {"render": {"windowFrames": 82}}, "spec.render.windowFrames", "4n+1"),
+    ("motion over window", {"render": {"windowFrames": 9, "motionFrames": 9}}, "spec.render", "below windowFrames"),
+    ("odd width", {"video": {"width": 641, "height": 480}}, "spec.video.width", "even"),
+    ("width alone", {"video": {"width": 640}}, "spec.video", "both width and height"),
+    (
+        "shape twice",
+        {"video": {"width": 640, "height": 480, "aspectRatio": "1:1"}},
+        "spec.video",
+        "leave aspectRatio out",
+    ),
+    ("chunks too short", {"chunking": {"targetSeconds": 5}}, "spec.chunking.targetSeconds", "greater than or equal"),
+    ("two outputs", {"output": {"s3": {}, "pvc": {"claim": "c"}}}, "spec.output", "at most one of s3 and pvc"),
+    ("plain notification", {"notify": {"url": "http://example.com"}}, "spec.notify", "https://"),
+    ("unknown field", {"promt": "x"}, "spec.promt", "Extra inputs are not permitted"),
+]
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "message"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
+)
+def test_a_wrong_spec_is_refused_with_its_field_and_the_remedy(spec: dict[str, Any], field: str, message: str) -> None:
+    with pytest.raises(StageError) as refusal:
+        parse(document(**spec))
+    assert refusal.value.code is ErrorCode.INPUT_VALIDATION
+    assert refusal.value.field == field
+    assert message in refusal.value.message
+
+
+def test_the_smallest_object_is_accepted_and_dumped_as_it_was_written() -> None:
+    assert parse(SMALLEST).spec.to_dict() == SMALLEST["spec"]
+
+
+@pytest.mark.parametrize("name", ["../etc/passwd", "Hello", "a/b", "-a", "", "a" * 254])
+def test_a_name_that_kubernetes_would_refuse_is_refused(name: str) -> None:
+    with pytest.raises(StageError, match=r"metadata\.name"):
+        parse({**SMALLEST, "metadata": {"name": name}})

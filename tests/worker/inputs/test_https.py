@@ -1,0 +1,306 @@
+from __future__ import annotations
+
+import hashlib
+import ssl
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_worker.inputs import FetchPolicy
+
+from .conftest import BODY, NAMES, Site
+
+FIELD = "spec.source.image.uri"
+SECRET = "s3cr3tS1gnature"
+
+
+def failure(site: Site, path: str, folder: Path, policy: FetchPolicy | None = None, **options: object) -> StageError:
+    """The error of a fetch that has to fail, and must leave nothing behind."""
+    url = path if path.startswith("https://") else site.url(path)
+    with pytest.raises(StageError) as caught:
+        site.fetcher(policy, **options).fetch(url, folder / "input", FIELD)
+    assert caught.value.field == FIELD
+    assert list(folder.iterdir()) == []
+    return caught.value
+
+
+def test_a_file_arrives_whole_with_its_digest(site: Site, tmp_path: Path) -> None:
+    fetched = site.fetcher().fetch(site.url("/picture"), tmp_path / "new" / "input", FIELD)
+    assert fetched.path.read_bytes() == BODY
+    assert (fetched.bytes, fetched.sha256) == (len(BODY), hashlib.sha256(BODY).hexdigest())
+    assert [entry.name for entry in fetched.path.parent.iterdir()] == ["input"]
+
+
+def test_the_request_carries_the_name_and_asks_for_plain_bytes(site: Site, tmp_path: Path) -> None:
+    site.fetcher(headers={"Authorization": "Bearer x"}).fetch(site.url("/picture?a=%20b"), tmp_path / "input", FIELD)
+    path, headers = site.requests[0]
+    assert path == "/picture?a=%20b"
+    assert headers["host"] == f"store.test:{site.port}"
+    assert headers["accept-encoding"] == "identity"
+    assert headers["authorization"] == "Bearer x"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_a_missing_file_is_not_asked_for_again(site: Site, tmp_path: Path, status: int) -> None:
+    error = failure(site, f"/status/{status}?X-Amz-Signature={SECRET}", tmp_path)
+    assert (error.code, error.retryable) == (ErrorCode.DOWNLOAD_FAILED, False)
+    assert str(status) in error.message
+    assert SECRET not in str(error)
+    assert len(site.requests) == 1
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_a_failing_server_is_asked_again(site: Site, tmp_path: Path, status: int) -> None:
+    error = failure(site, f"/status/{status}?sig={SECRET}", tmp_path, FetchPolicy(open_hosts=NAMES, attempts=3))
+    assert (error.code, error.retryable) == (ErrorCode.DOWNLOAD_FAILED, True)
+    assert SECRET not in str(error)
+    assert len(site.requests) == 3
+
+
+def test_a_passing_failure_is_overcome_with_growing_pauses(site: Site, tmp_path: Path) -> None:
+    site.failures_left = 2
+    pauses: list[float] = []
+    fetched = site.fetcher(sleep=pauses.append).fetch(site.url("/flaky"), tmp_path / "input", FIELD)
+    assert fetched.path.read_bytes() == BODY
+    assert pauses == [0.5, 1.0]
+
+
+def test_a_body_that_breaks_off_is_not_taken_for_a_file(site: Site, tmp_path: Path) -> None:
+    error = failure(site, "/short", tmp_path, FetchPolicy(open_hosts=NAMES, attempts=2))
+    assert (error.code, error.retryable) == (ErrorCode.DOWNLOAD_FAILED, True)
+    assert len(site.requests) == 2
+
+
+def test_an_announced_size_above_the_limit_is_not_begun(site: Site, tmp_path: Path) -> None:
+    error = failure(site, "/picture", tmp_path, FetchPolicy(open_hosts=NAMES, max_bytes=len(BODY) - 1))
+    assert error.code is ErrorCode.INPUT_VALIDATION
+    assert f"{len(BODY):,}" in error.message
+
+
+def test_a_body_without_end_is_cut_off_at_the_limit(site: Site, tmp_path: Path) -> None:
+    began = time.monotonic()
+    error = failure(site, "/endless", tmp_path, FetchPolicy(open_hosts=NAMES, max_bytes=1_000_000))
+    assert error.code is ErrorCode.INPUT_VALIDATION
+    assert "larger than the limit" in error.message
+    assert time.monotonic() - began < 5
+
+
+def test_a_file_of_exactly_the_limit_is_taken(site: Site, tmp_path: Path) -> None:
+    policy = FetchPolicy(open_hosts=NAMES, max_bytes=len(BODY))
+    assert site.fetcher(policy).fetch(site.url("/picture"), tmp_path / "input", FIELD).bytes == len(BODY)
+
+
+def test_a_slow_drip_ends_with_the_time_limit(site: Site, tmp_path: Path) -> None:
+    began = time.monotonic()
+    error = failure(site, f"/drip?sig={SECRET}", tmp_path, FetchPolicy(open_hosts=NAMES, timeout_seconds=0.6))
+    assert 0.5 < time.monotonic() - began < 3
+    assert (error.code, error.retryable) == (ErrorCode.DOWNLOAD_FAILED, True)
+    assert "0.6 seconds" in error.message
+    assert SECRET not in str(error)
+
+
+def test_a_compressed_body_is_unpacked(site: Site, tmp_path: Path) -> None:
+    assert site.fetcher().fetch(site.url("/zipped"), tmp_path / "input", FIELD).path.read_bytes() == BODY
+
+
+def test_a_compression_bomb_meets_the_limit(site: Site, tmp_path: Path) -> None:
+    error = failure(site, "/bomb", tmp_path, FetchPolicy(open_hosts=NAMES, max_bytes=1_000_000))
+    assert error.code is ErrorCode.INPUT_VALIDATION
+
+
+def test_a_damaged_compressed_body_is_no_file(site: Site, tmp_path: Path) -> None:
+    assert failure(site, "/half-zipped", tmp_path).code is ErrorCode.DOWNLOAD_FAILED
+
+
+def test_a_coding_nobody_asked_for_is_refused_but_the_one_of_upload_tools_is_plain(site: Site, tmp_path: Path) -> None:
+    assert failure(site, "/brotli", tmp_path).code is ErrorCode.DOWNLOAD_FAILED
+    assert site.fetcher().fetch(site.url("/aws-chunked"), tmp_path / "input", FIELD).path.read_bytes() == BODY
+
+
+def test_an_empty_file_is_refused(site: Site, tmp_path: Path) -> None:
+    assert failure(site, "/empty", tmp_path).code is ErrorCode.INPUT_VALIDATION
+
+
+def test_redirects_are_followed_and_headers_stay_with_their_host(site: Site, tmp_path: Path) -> None:
+    back = site.url("/picture")
+    there = site.url(f"/to/2?{back}", host="other.test")
+    fetcher = site.fetcher(headers={"Authorization": "Bearer x"})
+    fetched = fetcher.fetch(site.url(f"/to/1?/to/same?{there}"), tmp_path / "input", FIELD)
+    assert fetched.path.read_bytes() == BODY
+    assert ["authorization" in headers for _, headers in site.requests] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://169.254.169.254/latest/meta-data/",
+        "https://metadata.test/",
+        "http://store.test/picture",
+        "file:///etc/passwd",
+        "https://user:pa55@store.test/",
+        "https://[::ffff:127.0.0.1]/",
+        "https://2130706433/",
+        "//10.0.0.1/",
+    ],
+)
+def test_a_redirect_to_a_forbidden_place_is_refused(site: Site, tmp_path: Path, target: str) -> None:
+    def resolver(host: str, port: int) -> Sequence[str]:
+        known = {"metadata.test": "169.254.169.254", "2130706433": "127.0.0.1", "[::ffff:127.0.0.1]": "::ffff:7f00:1"}
+        return [known[host]] if host in known else site.resolver(host, port) if host in NAMES else [host.strip("[]")]
+
+    error = failure(site, f"/to/x?{target}", tmp_path, resolver=resolver)
+    assert error.code is ErrorCode.INPUT_VALIDATION
+    assert len(site.requests) == 1
+
+
+def test_a_redirect_outside_the_allowed_hosts_is_refused(site: Site, tmp_path: Path) -> None:
+    policy = FetchPolicy(allowed_hosts=("store.test",), open_hosts=("store.test",))
+    error = failure(site, f"/to/x?{site.url('/picture', host='other.test')}", tmp_path, policy)
+    assert error.code is ErrorCode.INPUT_VALIDATION
+    assert "other.test" in error.message
+
+
+def test_redirects_without_end_or_aim_are_given_up(site: Site, tmp_path: Path) -> None:
+    error = failure(site, "/loop", tmp_path, FetchPolicy(open_hosts=NAMES, max_redirects=3))
+    assert (error.code, error.retryable) == (ErrorCode.DOWNLOAD_FAILED, False)
+    assert len(site.requests) == 4
+    assert failure(site, "/nowhere", tmp_path).code is ErrorCode.DOWNLOAD_FAILED
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ["127.0.0.1"],
+        ["10.0.0.1"],
+        ["169.254.169.254"],
+        ["::1"],
+        ["::ffff:10.0.0.1"],
+        ["64:ff9b::a9fe:a9fe"],
+        ["2002:a00:1::"],
+        ["fe80::1%eth0"],
+        ["0.0.0.0"],
+        ["93.184.216.34", "10.0.0.1"],
+    ],
+)
+def test_a_name_with_a_forbidden_address_is_not_connected_to(site: Site, tmp_path: Path, answer: list[str]) -> None:
+    policy = FetchPolicy(attempts=1)
+    error = failure(site, "/picture", tmp_path, policy, resolver=lambda host, port: answer)
+    assert (error.code, error.retryable) == (ErrorCode.INPUT_VALIDATION, False)
+    assert site.requests == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0x7f.1",
+        "0177.0.0.1",
+        "017700000001",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "localhost",
+        "0",
+    ],
+)
+def test_every_spelling_of_this_machine_is_refused_by_the_real_resolver(site: Site, tmp_path: Path, host: str) -> None:
+    with pytest.raises(StageError) as caught:
+        from talkingvideo_worker.inputs import Fetcher
+
+        Fetcher(FetchPolicy(attempts=1), tls=site.tls).fetch(site.url("/picture", host=host), tmp_path / "input", FIELD)
+    assert caught.value.code is ErrorCode.INPUT_VALIDATION
+    assert site.requests == []
+
+
+def test_an_open_host_still_cannot_lead_to_a_metadata_service(site: Site, tmp_path: Path) -> None:
+    error = failure(site, "/picture", tmp_path, resolver=lambda host, port: ["169.254.169.254"])
+    assert error.code is ErrorCode.INPUT_VALIDATION
+
+
+def test_a_name_is_resolved_once_per_connection_so_that_a_second_answer_changes_nothing(
+    site: Site, tmp_path: Path
+) -> None:
+    """DNS rebinding: the first answer is checked and used; the second, private one would be used by a naive client."""
+    answers = iter([["127.0.0.1"], ["169.254.169.254"]])
+    policy = FetchPolicy(open_hosts=NAMES, attempts=1)
+    fetched = site.fetcher(policy, resolver=lambda host, port: next(answers)).fetch(
+        site.url("/picture"), tmp_path / "input", FIELD
+    )
+    assert fetched.path.read_bytes() == BODY
+    assert next(answers) == ["169.254.169.254"]
+
+
+def test_a_name_that_turns_private_between_two_connections_is_refused(site: Site, tmp_path: Path) -> None:
+    answers = iter([["127.0.0.1"], ["169.254.169.254"]])
+    error = failure(site, "/to/x?/picture", tmp_path, resolver=lambda host, port: next(answers))
+    assert error.code is ErrorCode.INPUT_VALIDATION
+    assert len(site.requests) == 1
+
+
+def test_the_next_address_is_tried_when_one_does_not_answer(site: Site, tmp_path: Path) -> None:
+    policy = FetchPolicy(open_hosts=NAMES, attempts=1)
+    fetcher = site.fetcher(policy, resolver=lambda host, port: ["127.0.0.2", "127.0.0.1"])
+    assert fetcher.fetch(site.url("/picture"), tmp_path / "input", FIELD).bytes == len(BODY)
+
+
+def test_an_unknown_name_may_be_known_later(site: Site, tmp_path: Path) -> None:
+    error = failure(site, f"https://unknown.test/?sig={SECRET}", tmp_path)
+    assert (error.code, error.retryable) == (ErrorCode.DOWNLOAD_FAILED, True)
+    assert SECRET not in str(error)
+
+
+def test_a_certificate_nobody_vouches_for_is_refused(site: Site, tmp_path: Path) -> None:
+    error = failure(site, "/picture", tmp_path, tls=ssl.create_default_context())
+    assert (error.code, error.retryable) == (ErrorCode.DOWNLOAD_FAILED, False)
+    assert "certificate" in error.message
+
+
+def test_a_certificate_of_another_name_is_refused(site: Site, tmp_path: Path) -> None:
+    policy = FetchPolicy(open_hosts=("third.test",), attempts=1)
+    url = site.url("/picture", host="third.test")
+    error = failure(site, url, tmp_path, policy, resolver=lambda host, port: ["127.0.0.1"])
+    assert "certificate" in error.message
+
+
+def test_the_policys_own_certificates_are_trusted(site: Site, tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    policy = FetchPolicy(open_hosts=NAMES, ca_file=certificate[0])
+    assert site.fetcher(policy, tls=None).fetch(site.url("/picture"), tmp_path / "input", FIELD).bytes == len(BODY)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Authorization", f"Bearer {SECRET}\r\nX: y"),
+        ("Host", "evil.test"),
+        ("Bad Name", SECRET),
+        ("Range", "bytes=0-1"),
+        ("X", "ü" + SECRET),
+    ],
+)
+def test_headers_that_would_change_the_request_are_refused_without_showing_them(
+    site: Site, tmp_path: Path, name: str, value: str
+) -> None:
+    error = failure(site, "/picture", tmp_path, headers={name: value})
+    assert error.code is ErrorCode.INPUT_VALIDATION
+    assert SECRET not in str(error)
+    assert site.requests == []
+
+
+def test_proxies_of_the_environment_are_not_used(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert site.fetcher().fetch(site.url("/picture"), tmp_path / "input", FIELD).bytes == len(BODY)
+
+
+def test_a_failed_fetch_leaves_the_earlier_file_alone(site: Site, tmp_path: Path) -> None:
+    destination = tmp_path / "input"
+    destination.write_bytes(b"before")
+    with pytest.raises(StageError):
+        site.fetcher().fetch(site.url("/status/404"), destination, FIELD)
+    assert destination.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [destination]

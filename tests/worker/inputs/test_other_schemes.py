@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import base64
+import io
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import botocore.session
+import pytest
+from botocore.exceptions import EndpointConnectionError, NoCredentialsError
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+from hypothesis import given
+from hypothesis import strategies as st
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_worker.inputs import Fetcher, FetchPolicy, Mounts
+from talkingvideo_worker.inputs.inline import read_data
+
+FIELD = "spec.speech.speakers[0].audio.uri"
+LOCAL = FetchPolicy(allowed_schemes=("file", "data"))
+
+
+def failure(fetcher: Fetcher, uri: str, folder: Path) -> StageError:
+    destination = folder / "fetched" / "input"
+    with pytest.raises(StageError) as caught:
+        fetcher.fetch(uri, destination, FIELD)
+    assert caught.value.field == FIELD
+    assert not destination.parent.exists() or list(destination.parent.iterdir()) == []
+    return caught.value
+
+
+@pytest.fixture
+def claim(tmp_path: Path) -> Path:
+    folder = tmp_path / "claim"
+    (folder / "voices").mkdir(parents=True)
+    (folder / "voices" / "a b.wav").write_bytes(b"sound")
+    (tmp_path / "secret").write_bytes(b"secret")
+    return folder
+
+
+@pytest.fixture
+def mounted(claim: Path) -> Fetcher:
+    return Fetcher(
+        FetchPolicy(), Mounts(claims={"media": claim}, configmaps={"texts": claim}), sleep=lambda seconds: None
+    )
+
+
+@pytest.mark.parametrize(
+    "uri", ["pvc://media/voices/a%20b.wav", "pvc://media/voices/a b.wav", "pvc://media//voices/./a%20b.wav"]
+)
+def test_a_file_of_a_claim_is_read(mounted: Fetcher, tmp_path: Path, uri: str) -> None:
+    assert mounted.fetch(uri, tmp_path / "input", FIELD).path.read_bytes() == b"sound"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../secret",
+        "voices/../../secret",
+        "%2e%2e/secret",
+        "voices/%2e%2e/%2e%2e/secret",
+        "escape",
+        "folder-escape/secret",
+        "%00",
+    ],
+)
+def test_no_path_leads_out_of_a_claim(mounted: Fetcher, claim: Path, tmp_path: Path, path: str) -> None:
+    (claim / "escape").symlink_to(tmp_path / "secret")
+    (claim / "folder-escape").symlink_to(tmp_path)
+    assert failure(mounted, f"pvc://media/{path}", tmp_path).code is ErrorCode.INPUT_VALIDATION
+
+
+def test_links_within_a_configmap_are_followed_as_kubernetes_makes_them(tmp_path: Path) -> None:
+    folder = tmp_path / "map"
+    (folder / "..2026_11_21").mkdir(parents=True)
+    (folder / "..2026_11_21" / "face.png").write_bytes(b"picture")
+    (folder / "..data").symlink_to("..2026_11_21")
+    (folder / "face.png").symlink_to("..data/face.png")
+    fetcher = Fetcher(FetchPolicy(), Mounts(configmaps={"faces": folder}))
+    assert fetcher.fetch("configmap://faces/face.png", tmp_path / "input", FIELD).path.read_bytes() == b"picture"
+
+
+@pytest.mark.parametrize(
+    ("uri", "code", "said"),
+    [
+        ("pvc://media/missing.wav", ErrorCode.DOWNLOAD_FAILED, "does not exist"),
+        ("pvc://media/voices/a%20b.wav/more", ErrorCode.DOWNLOAD_FAILED, "does not exist"),
+        ("pvc://media/voices", ErrorCode.INPUT_VALIDATION, "not a file"),
+        ("pvc://media/pipe", ErrorCode.INPUT_VALIDATION, "not a file"),
+        ("pvc://media/", ErrorCode.INPUT_VALIDATION, "no file in it"),
+        ("pvc://media", ErrorCode.INPUT_VALIDATION, "no file in it"),
+        ("pvc://media/loop", ErrorCode.DOWNLOAD_FAILED, "cannot be read"),
+        ("pvc://other/a.wav", ErrorCode.INPUT_VALIDATION, "'other' is not mounted"),
+        ("configmap://other/key", ErrorCode.INPUT_VALIDATION, "ConfigMap 'other' is not mounted"),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_a_sentence(
+    mounted: Fetcher, claim: Path, tmp_path: Path, uri: str, code: ErrorCode, said: str
+) -> None:
+    os.mkfifo(claim / "pipe")
+    (claim / "loop").symlink_to("loop")
+    error = failure(mounted, uri, tmp_path)
+    assert (error.code, error.retryable) == (code, False)
+    assert said in error.message
+
+
+def test_a_device_is_not_read(tmp_path: Path) -> None:
+    error = failure(Fetcher(LOCAL), "file:///dev/zero", tmp_path)
+    assert error.code is ErrorCode.INPUT_VALIDATION
+
+
+def test_a_mounted_file_above_the_limit_is_refused(claim: Path, tmp_path: Path) -> None:
+    fetcher = Fetcher(FetchPolicy(max_bytes=4), Mounts(claims={"media": claim}))
+    assert failure(fetcher, "pvc://media/voices/a%20b.wav", tmp_path).code is ErrorCode.INPUT_VALIDATION
+
+
+def test_local_files_are_read_only_where_the_caller_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "ä picture.png"
+    file.write_bytes(b"picture")
+    assert Fetcher(LOCAL).fetch(file.as_uri(), tmp_path / "input", FIELD).path.read_bytes() == b"picture"
+    error = failure(Fetcher(FetchPolicy()), file.as_uri(), tmp_path)
+    assert error.code is ErrorCode.INPUT_VALIDATION
+    assert "'file'" in error.message
+    assert failure(Fetcher(LOCAL), "file://elsewhere/x", tmp_path).code is ErrorCode.INPUT_VALIDATION
+
+
+@pytest.mark.parametrize("uri", ["", "gopher://x", "no scheme", "HTTP://example.com/"])
+def test_unknown_schemes_are_refused(tmp_path: Path, uri: str) -> None:
+    assert failure(Fetcher(FetchPolicy()), uri, tmp_path).code is ErrorCode.INPUT_VALIDATION
+
+
+@given(st.binary(min_size=1, max_size=300))
+def test_data_comes_back_from_every_form(content: bytes) -> None:
+    encoded = base64.b64encode(content).decode()
+    for uri in (
+        f"data:image/png;base64,{encoded}",
+        f"DATA:;BASE64,{encoded}",
+        f"data:audio/wav;x=y;base64,{quote(encoded)}",
+        f"data:,{quote(content)}",
+    ):
+        assert b"".join(read_data(uri, FIELD)) == content
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "data:image/png;base64",
+        "data:;base64,abc",
+        "data:;base64,ab c=",
+        "data:;base64,ab-_",
+        "data:;base64,YQ==YQ==",
+        "data:,%zz",
+        "data:,ü",
+        "data:;base64,YQ=",
+    ],
+)
+def test_data_that_is_not_exactly_encoded_is_refused(tmp_path: Path, uri: str) -> None:
+    assert failure(Fetcher(FetchPolicy()), uri, tmp_path).code is ErrorCode.INPUT_VALIDATION
+
+
+def test_data_above_its_limit_is_refused(tmp_path: Path) -> None:
+    error = failure(Fetcher(FetchPolicy()), "data:," + "a" * 184_320, tmp_path)
+    assert "184,320" in error.message
+
+
+class Bucket:
+    """A client that answers from a script, checked by botocore's stubber."""
+
+    def __init__(self) -> None:
+        session = botocore.session.get_session()
+        self.client: Any = session.create_client(
+            "s3", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
+        )
+        self.stub = Stubber(self.client)
+        self.stub.activate()
+
+    def holds(self, body: bytes, announced: int | None = None) -> None:
+        answer = {
+            "Body": StreamingBody(io.BytesIO(body), None),
+            "ContentLength": len(body) if announced is None else announced,
+        }
+        self.stub.add_response("get_object", answer, {"Bucket": "media", "Key": "a/b c?.wav"})
+
+    def answers(self, code: str, status: int) -> None:
+        self.stub.add_client_error("get_object", code, http_status_code=status)
+
+    def fetcher(self, policy: FetchPolicy | None = None) -> Fetcher:
+        return Fetcher(policy or FetchPolicy(), s3=lambda: self.client, sleep=lambda seconds: None)
+
+
+URI = "s3://media/a/b c?.wav"
+
+
+def test_an_object_is_read_by_its_literal_key(tmp_path: Path) -> None:
+    bucket = Bucket()
+    bucket.holds(b"sound")
+    assert bucket.fetcher().fetch(URI, tmp_path / "input", FIELD).path.read_bytes() == b"sound"
+
+
+@pytest.mark.parametrize("announced", [None, 1])
+def test_an_object_above_the_limit_is_refused_whatever_it_announces(tmp_path: Path, announced: int | None) -> None:
+    bucket = Bucket()
+    bucket.holds(bytes(100), announced)
+    assert failure(bucket.fetcher(FetchPolicy(max_bytes=10)), URI, tmp_path).code is ErrorCode.INPUT_VALIDATION
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "expected", "retryable"),
+    [
+        ("NoSuchKey", 404, ErrorCode.DOWNLOAD_FAILED, False),
+        ("404", 404, ErrorCode.DOWNLOAD_FAILED, False),
+        ("AccessDenied", 403, ErrorCode.STORE_ACCESS, False),
+        ("SignatureDoesNotMatch", 403, ErrorCode.STORE_ACCESS, False),
+        ("InvalidAccessKeyId", 403, ErrorCode.STORE_ACCESS, False),
+        ("NoSuchBucket", 404, ErrorCode.STORE_ACCESS, False),
+        ("SlowDown", 503, ErrorCode.DOWNLOAD_FAILED, True),
+        ("InternalError", 500, ErrorCode.DOWNLOAD_FAILED, True),
+    ],
+)
+def test_answers_of_the_store_become_codes(
+    tmp_path: Path, code: str, status: int, expected: ErrorCode, retryable: bool
+) -> None:
+    bucket = Bucket()
+    bucket.answers(code, status)
+    error = failure(bucket.fetcher(FetchPolicy(attempts=1)), URI, tmp_path)
+    assert (error.code, error.retryable) == (expected, retryable)
+    assert "s3://media" in error.message
+
+
+def test_a_passing_failure_of_the_store_is_overcome(tmp_path: Path) -> None:
+    bucket = Bucket()
+    bucket.answers("SlowDown", 503)
+    bucket.holds(b"sound")
+    assert bucket.fetcher().fetch(URI, tmp_path / "input", FIELD).bytes == 5
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "retryable"),
+    [
+        (NoCredentialsError(), ErrorCode.STORE_ACCESS, False),
+        (EndpointConnectionError(endpoint_url="http://store?secret"), ErrorCode.DOWNLOAD_FAILED, True),
+    ],
+)
+def test_a_store_that_cannot_be_asked(tmp_path: Path, raised: Exception, code: ErrorCode, retryable: bool) -> None:
+    def client() -> Any:
+        raise raised
+
+    error = failure(Fetcher(FetchPolicy(attempts=1), s3=client), URI, tmp_path)
+    assert (error.code, error.retryable) == (code, retryable)
+    assert "secret" not in str(error)
+
+
+@pytest.mark.parametrize("uri", ["s3://media", "s3://media/", "s3:///key", "s3://"])
+def test_an_object_needs_bucket_and_key(tmp_path: Path, uri: str) -> None:
+    assert failure(Bucket().fetcher(), uri, tmp_path).code is ErrorCode.INPUT_VALIDATION
+
+
+def test_objects_need_a_store(tmp_path: Path) -> None:
+    assert failure(Fetcher(FetchPolicy()), URI, tmp_path).code is ErrorCode.INPUT_VALIDATION

@@ -1,0 +1,164 @@
+"""The three stages, run as a local run runs them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from tests.e2e.result import assert_sound_is_the_input, assert_video_is_whole, decoded_sound
+from tests.worker.stages.conftest import MakeOrder, write_voice
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.names import Stage
+from talkingvideo_api.order import Order
+from talkingvideo_api.reports import StitchReport, decode_bitmap
+from talkingvideo_worker.local.documents import Documents
+from talkingvideo_worker.local.run import LocalMounts, prepare_locally, run_locally
+
+pytestmark = pytest.mark.media
+
+MOUNTS = LocalMounts({}, Documents((), {}))
+
+
+class Notes:
+    """Remembers what was reported."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[Stage, float, int | None]] = []
+
+    def report(self, stage: Stage, fraction: float, message: str, chunk: int | None = None) -> None:
+        self.stages.append((stage, fraction, chunk))
+
+
+def run(order: Order, notes: Notes | None = None) -> StitchReport:
+    return run_locally(order, MOUNTS, notes or Notes())
+
+
+def video_of(order: Order) -> Path:
+    return Path(order.places.result.removeprefix("file://") + ".mp4")
+
+
+def frames(path: Path) -> list[np.ndarray]:
+    with av.open(str(path)) as file:
+        return [frame.to_ndarray(format="gray") for frame in file.decode(video=0)]
+
+
+def test_a_picture_and_a_voice_become_a_video_with_every_frame_and_the_users_own_sound(
+    make: MakeOrder, voice: Path
+) -> None:
+    order, notes = make(), Notes()
+    report = run(order, notes)
+    assert report.frame_count == 401
+    assert_video_is_whole(video_of(order), 401, report.width, report.height)
+    assert_sound_is_the_input(video_of(order), voice)
+    assert {chunk for stage, _, chunk in notes.stages if stage is Stage.RENDER} == {0, 1}
+    description = json.loads(video_of(order).with_suffix(".json").read_text())
+    assert description["aiGenerated"] is True
+    assert video_of(order).with_suffix(".jpg").stat().st_size > 1_000
+
+
+def test_the_file_says_that_it_is_ai_generated_and_what_made_it(make: MakeOrder) -> None:
+    order = make(video={"maxFrames": 10}, consentReference="contract 17")
+    run(order)
+    with av.open(str(video_of(order))) as file:
+        comment = file.metadata["comment"]
+    assert "AI-generated" in comment
+    assert "engine preview" in comment
+    assert "contract 17" in comment
+
+
+def test_finished_chunks_are_found_again_and_the_result_is_the_same_file(make: MakeOrder) -> None:
+    order, notes = make(), Notes()
+    first = run(order)
+    second = run(order, notes)
+    assert first == second
+    assert not [stage for stage, _, _ in notes.stages if stage is Stage.RENDER]
+
+
+def test_another_object_of_the_same_content_renders_nothing(make: MakeOrder) -> None:
+    run(make("first"))
+    notes = Notes()
+    run(make("second"), notes)
+    assert not [stage for stage, _, _ in notes.stages if stage is Stage.RENDER]
+
+
+def test_another_seed_renders_anew(make: MakeOrder) -> None:
+    run(make())
+    notes = Notes()
+    run(make(render={"seed": 7}), notes)
+    assert [stage for stage, _, _ in notes.stages if stage is Stage.RENDER]
+
+
+def test_a_video_is_the_same_before_encoding_whether_it_was_one_chunk_or_two(make: MakeOrder) -> None:
+    one, two = make("one", chunking={"targetSeconds": 60}), make("two")
+    run(one)
+    run(two)
+    difference = [
+        np.abs(a.astype(int) - b.astype(int)).mean()
+        for a, b in zip(frames(video_of(one)), frames(video_of(two)), strict=True)
+    ]
+    assert max(difference) < 2.0
+
+
+def test_a_video_cut_on_purpose_says_so_and_its_sound_ends_with_it(make: MakeOrder) -> None:
+    order = make(video={"maxFrames": 30})
+    report = run(order)
+    assert report.frame_count == 30
+    assert len(decoded_sound(video_of(order))) == pytest.approx(30 / 25 * 48_000, abs=1_100)
+    assert any("maxFrames" in warning for warning in prepare_locally(order, MOUNTS, Notes()).warnings)
+
+
+def test_two_speakers_in_sequence_last_as_long_as_both(make: MakeOrder, tmp_path: Path) -> None:
+    voices = [write_voice(tmp_path / f"{n}.wav", seconds=2 + n, seed=n) for n in (1, 2)]
+    speakers = [{"audio": {"uri": path.as_uri()}} for path in voices]
+    order = make(speech={"speakers": speakers, "arrangement": "Sequential"})
+    assert run(order).frame_count == 7 * 25
+
+
+def test_text_is_spoken(make: MakeOrder) -> None:
+    order = make(speech={"speakers": [{"text": "The moon is blue.", "voice": "en-us"}]})
+    assert 15 < run(order).frame_count < 60
+
+
+def test_the_same_words_in_two_chunks_of_one_video_are_two_chunks(make: MakeOrder) -> None:
+    """Old systems called both ``chunk_000.wav`` and mixed up people's speech."""
+    order = make()
+    run(order)
+    keys = {chunk["key"] for chunk in json.loads(video_of(order).with_suffix(".json").read_text())["chunks"]}
+    assert len(keys) == 2
+
+
+def test_a_dry_run_plans_and_renders_nothing(make: MakeOrder) -> None:
+    order, notes = make(), Notes()
+    report = prepare_locally(order, MOUNTS, notes)
+    assert sum(report.chunk_frames) == 401
+    assert decode_bitmap(report.missing, 2) == [0, 1]
+    assert not [stage for stage, _, _ in notes.stages if stage is not Stage.PREPARE]
+
+
+def test_a_picture_that_is_none_is_refused_by_its_field(make: MakeOrder, tmp_path: Path) -> None:
+    (tmp_path / "face.png").write_text("#!/bin/sh\necho this is not a picture\n")
+    order = make(source={"image": {"uri": (tmp_path / "face.png").as_uri()}})
+    with pytest.raises(StageError) as refusal:
+        run(order)
+    assert refusal.value.code is ErrorCode.INPUT_VALIDATION
+    assert refusal.value.field == "spec.source.image.uri"
+    assert not video_of(order).exists()
+
+
+def test_a_file_behind_an_unchanged_spec_may_change(make: MakeOrder, tmp_path: Path) -> None:
+    sound = write_voice(tmp_path / "mine.wav", seconds=2)
+    order = make(speech={"speakers": [{"audio": {"uri": sound.as_uri()}}]})
+    assert run(order).frame_count == 50
+    write_voice(sound, seconds=3)
+    assert run(order).frame_count == 75
+
+
+def test_exact_sizes_are_delivered(make: MakeOrder) -> None:
+    order = make(video={"width": 426, "height": 240, "maxFrames": 5})
+    report = run(order)
+    assert (report.width, report.height) == (426, 240)
+    assert_video_is_whole(video_of(order), 5, 426, 240)

@@ -1,0 +1,117 @@
+"""Both stores keep the same promises: a folder, and a bucket of a server that checks signatures."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.cluster.s3 import S3Server
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.order import S3Connection
+from talkingvideo_worker.stores.base import MissingFileError, Store
+from talkingvideo_worker.stores.local import LocalStore
+from talkingvideo_worker.stores.opening import open_store
+from talkingvideo_worker.stores.s3 import S3Store, s3_client
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "folder":
+        yield LocalStore(tmp_path / "store")
+        return
+    server: S3Server = request.getfixturevalue("s3_server")
+    yield S3Store(server.client(), server.create_bucket(f"b-{uuid.uuid4()}"), "some/prefix")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "file"
+    path.write_bytes(b"frames")
+    return path
+
+
+def test_what_was_put_is_got_with_its_size_and_digest(store: Store, file: Path, tmp_path: Path) -> None:
+    store.put("a/b.mp4", file)
+    store.get("a/b.mp4", tmp_path / "deep" / "copy")
+    assert (tmp_path / "deep" / "copy").read_bytes() == store.read("a/b.mp4") == b"frames"
+    stored = store.stat("a/b.mp4")
+    assert stored is not None
+    assert stored.bytes == 6
+    assert stored.sha256 == hashlib.sha256(b"frames").hexdigest()
+
+
+def test_what_is_not_there_is_missing(store: Store, tmp_path: Path) -> None:
+    assert store.stat("nothing") is None
+    with pytest.raises(MissingFileError):
+        store.read("nothing")
+    with pytest.raises(MissingFileError):
+        store.get("nothing", tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_the_first_of_many_writers_wins_and_the_file_is_never_half_there(store: Store, tmp_path: Path) -> None:
+    wins: list[bytes] = []
+
+    def write(content: bytes) -> None:
+        source = tmp_path / f"source-{content[0]}"
+        source.write_bytes(content * 200_000)
+        if store.put_new("contested", source):
+            wins.append(content)
+
+    writers = [threading.Thread(target=write, args=(bytes([65 + number]),)) for number in range(6)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert len(wins) == 1
+    assert store.read("contested") == wins[0] * 200_000
+
+
+def test_put_replaces_and_put_new_does_not(store: Store, file: Path) -> None:
+    assert store.put_new("name", file)
+    file.write_bytes(b"other")
+    assert not store.put_new("name", file)
+    assert store.read("name") == b"frames"
+    store.put("name", file)
+    assert store.read("name") == b"other"
+
+
+def test_nothing_but_the_files_is_left_in_a_folder(tmp_path: Path, file: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    store.put("a", file)
+    store.put_new("a", file)
+    store.put_new("b", file)
+    assert sorted(path.name for path in (tmp_path / "store").iterdir()) == ["a", "b"]
+
+
+def test_a_wrong_secret_is_the_users_to_mend_and_not_repeated(
+    s3_server: S3Server, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = s3_server.create_bucket("refusing")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret-value")
+    store = S3Store(s3_client(S3Connection(endpoint=s3_server.endpoint)), bucket, "")
+    with pytest.raises(StageError) as refusal:
+        store.put("a", file)
+    assert refusal.value.code is ErrorCode.STORE_ACCESS
+    assert not refusal.value.retryable
+    assert "very-secret-value" not in str(refusal.value)
+
+
+def test_a_claim_is_the_folder_that_is_mounted_for_it(tmp_path: Path, file: Path) -> None:
+    store = open_store("pvc://shared/videos", S3Connection(), tmp_path)
+    store.put("a.mp4", file)
+    assert (tmp_path / "shared" / "videos" / "a.mp4").read_bytes() == b"frames"
+    assert store.uri("a.mp4") == "pvc://shared/videos/a.mp4"
+
+
+def test_a_folder_whose_name_needs_quoting_is_found_again(tmp_path: Path, file: Path) -> None:
+    folder = tmp_path / "ein Ordner (1)%20"
+    store = open_store(folder.as_uri(), S3Connection(), tmp_path)
+    store.put("a", file)
+    assert (folder / "a").read_bytes() == b"frames"

@@ -1,0 +1,216 @@
+"""Which frames each render Job makes: the shortest path over the places where a track may be cut.
+
+A chunk costs the windows that it takes, whole ones, since a GPU renders whole windows. A cut costs what it disturbs
+(``cuts``). A chunk far from the wanted length costs by the square of the distance, which balances. The cheapest way
+from the first frame to the last is found exactly, for several wanted numbers of chunks; of these plans the one wins
+that ends soonest over different numbers of GPUs. How many GPUs there will be is unknown when the plan is made, and the
+plan is part of a chunk's identity: it must never depend on it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from talkingvideo_worker.chunking.cuts import Cuts, candidate_cuts
+from talkingvideo_worker.engines.base import FRAME_RATE
+
+MOST_CHUNKS = 500
+"""The resource's bound."""
+
+SHORTEST, LONGEST = 0.5, 1.5
+"""Length of a chunk as a share of the target, at least and at most."""
+
+UNBALANCE_COST = 15.0
+"""Windows for a chunk twice the wanted length, growing with the square: 0.05 for one window more in a chunk of 45 s."""
+
+MOSTLY_WASTED_COST = 1.5
+"""Windows for a last window of which less than half is used: more than any cut in silence costs, less than most cuts in
+speech."""
+
+STARTUP_WINDOWS = 2.0
+"""What a render Job takes before its first window, in windows: loading a 14B model against the ``fast`` preset's half
+minute a window on an H100."""
+
+GPU_COUNTS = (1, 2, 3, 4, 6, 8)
+"""Numbers of GPUs that a plan is judged for."""
+
+DISTURBANCE_WEIGHT = 1.0
+"""How much the cost of cuts counts against time when plans are compared."""
+
+OFF_TARGET_WEIGHT = 1.0
+"""How much the square of the relative distance from the target counts, when plans are compared."""
+
+MOST_PROPOSALS = 7
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Frames ``start`` to ``start + frames`` of the video.
+
+    Attributes:
+        start: Global number of the first frame.
+        frames: Length, at least 1.
+    """
+
+    start: int
+    frames: int
+
+
+@dataclass(frozen=True)
+class PlanSettings:
+    """What the plan is made by.
+
+    Attributes:
+        target_seconds: Wanted length of a chunk.
+        window: Frames that the model renders at a time.
+        motion: Frames that a window shares with the one before it.
+    """
+
+    target_seconds: float = 45.0
+    window: int = 81
+    motion: int = 9
+
+
+def plan_chunks(
+    frames: int, silences: Sequence[tuple[int, int]], energy: NDArray[np.float32], settings: PlanSettings
+) -> tuple[Chunk, ...]:
+    """Divide a video into chunks.
+
+    Cuts fall on whole frames: in silences where there are some, else at quiet places. Every chunk is between half and
+    one and a half times the target, unless the whole video is shorter; where the target would make more than 500
+    chunks, it grows.
+
+    Args:
+        frames: Length of the video, at least 1.
+        silences: (first, one past the last) sample at 16 kHz of each, in order.
+        energy: Loudness of each frame in dB.
+        settings: Target and windows.
+
+    Returns:
+        Chunks in order, which cover every frame once.
+    """
+    if frames < 1:
+        raise ValueError("a video without frames cannot be planned")
+    bounds = _Bounds.of(frames, settings)
+    cuts = candidate_cuts(frames, silences, energy, stretch=bounds.stretch)
+    proposals = [_cheapest_path(frames, cuts, bounds, count, settings) for count in _counts(frames, bounds.target)]
+    best = min(proposals, key=lambda path: _judgement(path, frames, bounds, settings))
+    starts = [0, *best.cuts]
+    return tuple(Chunk(start, end - start) for start, end in zip(starts, [*best.cuts, frames], strict=True))
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """Lengths in frames."""
+
+    target: float
+    shortest: int
+    longest: int
+    stretch: int
+
+    @classmethod
+    def of(cls, frames: int, settings: PlanSettings) -> _Bounds:
+        """Bounds under which a plan always exists, of at most 500 chunks.
+
+        Candidates are closer together than a quarter of the target, and some number of equal chunks is between three
+        quarters (11/12 where the number of chunks is what limits) and five quarters of the target: the candidates
+        nearest to the equal chunks' ends make a plan.
+        """
+        least = ceil(frames / MOST_CHUNKS)
+        target = max(settings.target_seconds * FRAME_RATE, 1.5 * least, 8)
+        return cls(
+            target=target,
+            shortest=min(frames, max(ceil(SHORTEST * target), least)),
+            longest=max(floor(LONGEST * target), 1),
+            stretch=max(1, min(FRAME_RATE, floor(target / 64))),
+        )
+
+
+@dataclass(frozen=True)
+class _Path:
+    """Cuts, and what they disturb together, in windows."""
+
+    cuts: list[int]
+    disturbance: float
+
+
+def _counts(frames: int, target: float) -> list[int]:
+    """Numbers of chunks worth trying: those nearest to the target's."""
+    wanted = frames / target
+    fewest, most = max(1, ceil(wanted / 1.4)), max(1, floor(wanted / 0.7))
+    nearest = sorted(range(fewest, most + 1), key=lambda count: abs(count - wanted))
+    return nearest[:MOST_PROPOSALS] or [max(1, round(wanted))]
+
+
+def _cheapest_path(frames: int, cuts: Cuts, bounds: _Bounds, count: int, settings: PlanSettings) -> _Path:
+    """The cheapest cuts when chunks are wanted to be ``frames / count`` long."""
+    places = np.concatenate([[0], cuts.frames, [frames]])
+    disturbance = np.concatenate([[0.0], cuts.costs, [0.0]])
+    by_length = _length_costs(bounds.longest, frames / count, settings)
+    nearest = np.searchsorted(places, places - bounds.shortest, side="right")
+    farthest = np.searchsorted(places, places - bounds.longest, side="left")
+    cost = np.full(len(places), np.inf)
+    cost[0] = 0.0
+    before = np.zeros(len(places), np.int64)
+    for here in range(1, len(places)):
+        low, high = farthest[here], nearest[here]
+        if low < high:
+            ways = cost[low:high] + by_length[places[here] - places[low:high]]
+            best = int(ways.argmin())
+            cost[here] = ways[best] + disturbance[here]
+            before[here] = low + best
+    path = []
+    here = int(before[-1])
+    while here:
+        path.append(here)
+        here = int(before[here])
+    path.reverse()
+    return _Path([int(places[here]) for here in path], float(disturbance[path].sum()))
+
+
+def _length_costs(longest: int, wanted: float, settings: PlanSettings) -> NDArray[np.float64]:
+    """Cost in windows of a chunk of 0, 1, … ``longest`` frames."""
+    lengths = np.arange(longest + 1)
+    windows = _windows(lengths, settings)
+    fresh = settings.window - settings.motion
+    rendered = settings.window + (windows - 1) * fresh
+    capacity = np.where(windows == 1, settings.window, fresh)
+    mostly_wasted = 2 * (rendered - lengths) > capacity
+    costs: NDArray[np.float64] = (
+        windows + MOSTLY_WASTED_COST * mostly_wasted + UNBALANCE_COST * np.square(lengths / wanted - 1)
+    )
+    return costs
+
+
+def _windows(lengths: NDArray[np.int64], settings: PlanSettings) -> NDArray[np.int64]:
+    """Windows of chunks of these lengths, as ``windows.window_lengths`` has them."""
+    fresh = settings.window - settings.motion
+    return 1 + np.maximum(0, -(-(lengths - settings.window) // fresh))
+
+
+def _judgement(path: _Path, frames: int, bounds: _Bounds, settings: PlanSettings) -> float:
+    """Time until all is rendered, over different numbers of GPUs, with what the cuts and the lengths cost.
+
+    All parts are shares of the least time that rendering could take.
+    """
+    lengths = np.diff([0, *path.cuts, frames])
+    jobs = STARTUP_WINDOWS + _windows(lengths, settings)
+    least = frames / (settings.window - settings.motion)
+    useful = max(1.0, frames / bounds.target)
+    time = np.mean([makespan(jobs.tolist(), gpus) * min(gpus, useful) for gpus in GPU_COUNTS]) / least
+    off_target = (frames / len(lengths) / bounds.target - 1) ** 2
+    return float(time + DISTURBANCE_WEIGHT * path.disturbance / least + OFF_TARGET_WEIGHT * off_target)
+
+
+def makespan(jobs: Sequence[float], gpus: int) -> float:
+    """Time until the last job ends when each starts, in order, on the first GPU that becomes free."""
+    free = [0.0] * gpus
+    for job in jobs:
+        heapq.heapreplace(free, free[0] + job)
+    return max(free)

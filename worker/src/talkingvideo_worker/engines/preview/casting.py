@@ -1,0 +1,74 @@
+"""Which face speaks which track, and where its points are in each frame of the portrait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, repeat
+
+import numpy as np
+
+from talkingvideo_worker.engines.base import Track
+from talkingvideo_worker.engines.preview.anatomy import compact
+from talkingvideo_worker.faces import Face, find_faces
+from talkingvideo_worker.faces.types import Picture, Points
+
+Place = tuple[float, float, float, float]
+"""x, y, width and height as fractions of the picture."""
+
+WHOLE: Place = (0.0, 0.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Role:
+    """A track and the part of the picture where its speaker is."""
+
+    track: int
+    place: Place
+
+
+def roles(tracks: Sequence[Track]) -> list[Role]:
+    """Where each track's speaker is: as asked for, else a part of the picture each, from left to right."""
+    share = 1 / max(len(tracks), 1)
+    return [Role(number, track.region or (number * share, 0.0, share, 1.0)) for number, track in enumerate(tracks)]
+
+
+def find_points(picture: Picture, place: Place = WHOLE) -> Points | None:
+    """Points of the largest face whose middle is within a place: (len(anatomy.USED), 2), or None."""
+    meshes = (mesh for face, mesh in find_faces(picture) if _within(face, place, picture.shape))
+    mesh = next(meshes, None)
+    return None if mesh is None else compact(mesh.points)
+
+
+def follow(pictures: Iterable[Picture], place: Place) -> Iterator[Points | None]:
+    """Points in each picture of a video, steadied over three frames; where none are found, the last ones hold.
+
+    Yields:
+        (len(anatomy.USED), 2) for each picture; None until a face is found.
+    """
+    found = _held(find_points(picture, place) for picture in pictures)
+    before = None
+    current = next(found, None)
+    for after in chain(found, repeat(None, 1)):
+        yield _steady(before, current, after)
+        before, current = current, after
+
+
+def _held(found: Iterable[Points | None]) -> Iterator[Points | None]:
+    last = None
+    for points in found:
+        last = points if points is not None else last
+        yield last
+
+
+def _steady(before: Points | None, current: Points | None, after: Points | None) -> Points | None:
+    if current is None:
+        return None
+    earlier = current if before is None else before
+    later = current if after is None else after
+    return np.asarray(0.25 * earlier + 0.5 * current + 0.25 * later, np.float32)
+
+
+def _within(face: Face, place: Place, shape: tuple[int, ...]) -> bool:
+    x, y = face.box.centre[0] / shape[1], face.box.centre[1] / shape[0]
+    return place[0] <= x <= place[0] + place[2] and place[1] <= y <= place[1] + place[3]

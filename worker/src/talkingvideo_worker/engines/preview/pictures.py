@@ -1,0 +1,69 @@
+"""The pictures under the animation: one that stays, or the frames of a video portrait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import repeat
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_worker.engines.base import FRAME_RATE, Portrait
+from talkingvideo_worker.faces.types import Picture
+
+
+def pictures_from(portrait: Portrait, start: int) -> Iterator[Picture]:
+    """The picture under each frame of the result, without end.
+
+    Args:
+        portrait: Picture or video.
+        start: Global number of the first frame wanted.
+
+    Yields:
+        (height, width, 3); not to be changed. A video's last frame is repeated for ever.
+    """
+    if not portrait.is_video:
+        yield from repeat(still(portrait.path))
+    last = None
+    for last in video_frames(portrait.path, start):
+        yield last
+    if last is None:
+        last = _last_frame(portrait.path)
+    yield from repeat(last)
+
+
+def still(path: Path) -> Picture:
+    """Read a picture file."""
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise StageError(ErrorCode.WORKSPACE, f"The picture {path.name} in the workspace cannot be read.")
+    return np.ascontiguousarray(picture[..., ::-1])
+
+
+def video_frames(path: Path, start: int = 0) -> Iterator[Picture]:
+    """Decode a constant 25 fps video from one of its frames on; memory holds one at a time."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_count = 1
+        if start and stream.time_base:
+            container.seek(int(start / FRAME_RATE / stream.time_base), stream=stream)
+        origin = (stream.start_time or 0) * (stream.time_base or 0)
+        for frame in container.decode(stream):
+            if round((float(frame.time or 0) - float(origin)) * FRAME_RATE) >= start:
+                yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+
+
+def _last_frame(path: Path) -> Picture:
+    last = None
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        if stream.duration:
+            container.seek(stream.duration + (stream.start_time or 0), stream=stream)
+        for frame in container.decode(stream):
+            last = frame
+        if last is None:
+            raise StageError(ErrorCode.WORKSPACE, f"The video {path.name} in the workspace holds no frame.")
+        return np.asarray(last.to_ndarray(format="rgb24"), np.uint8)

@@ -1,0 +1,1 @@
+"""``talkingvideo run``: the same YAML and the same three stages, without a cluster."""

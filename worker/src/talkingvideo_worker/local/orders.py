@@ -1,0 +1,87 @@
+"""The order of a local run: the same document that the operator writes, with folders for places."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from talkingvideo_api.effective import resolve
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.order import Order, Places, S3Connection
+from talkingvideo_api.profile import InputLimits, Network, Profile, PvcStore, Store
+from talkingvideo_api.resource import TalkingVideo
+from talkingvideo_api.revision import revision_of
+from talkingvideo_api.support import unsupported, without_effect
+from talkingvideo_api.uris import LOCAL_SCHEMES
+
+LOCAL_PROFILE = "local"
+
+
+@dataclass(frozen=True)
+class LocalPlaces:
+    """Folders of a local run.
+
+    Attributes:
+        out: For results.
+        workspace: For plans and finished chunks; kept, so that a second run finds them.
+    """
+
+    out: Path
+    workspace: Path
+
+
+def local_profile(engine: str) -> Profile:
+    """What stands in for the administrator: no limits but those on inputs, and the machine's own configuration of S3."""
+    return Profile(
+        worker_image="local",
+        engine=engine,
+        gpu=None,
+        stores={"default": Store(pvc=PvcStore(claim="local"))},
+        network=Network(schemes=LOCAL_SCHEMES),
+    )
+
+
+def make_order(video: TalkingVideo, engine: str, places: LocalPlaces) -> Order:
+    """Resolve a video into the order of a local run.
+
+    Raises:
+        StageError: E_NOT_SUPPORTED for what is not built yet.
+    """
+    spec, metadata = video.spec, video.metadata
+    revision = revision_of(spec)
+    uid = hashlib.sha256(f"{metadata.namespace}/{metadata.name}".encode()).hexdigest()[:32]
+    effective = resolve(spec, local_profile(engine), profile_name=LOCAL_PROFILE, uid=uid, revision=revision)
+    for missing in unsupported(spec, effective):
+        raise StageError(ErrorCode.NOT_SUPPORTED, missing.message, field=missing.field)
+    work = places.workspace.resolve()
+    return Order(
+        namespace=metadata.namespace,
+        name=metadata.name,
+        uid=uid,
+        revision=revision,
+        spec=spec,
+        effective=effective.model_copy(update={"overwrite": True}),
+        places=Places(
+            workspace=(work / metadata.namespace / f"{metadata.name}-{revision}").as_uri(),
+            chunks=(work / metadata.namespace / "chunks").as_uri(),
+            result=(places.out.resolve() / metadata.name).as_uri(),
+        ),
+        s3=_s3_of_environment(),
+        limits=InputLimits(),
+        network=Network(schemes=LOCAL_SCHEMES),
+        input_buckets=("*",),
+    )
+
+
+def warnings_of(order: Order) -> list[str]:
+    """What the engine has no use for."""
+    return without_effect(order.spec, order.effective)
+
+
+def _s3_of_environment() -> S3Connection:
+    """The variables that AWS's own tools read; credentials are read by boto3 itself."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    return S3Connection(endpoint=endpoint, region=region)

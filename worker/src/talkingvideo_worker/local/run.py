@@ -1,0 +1,76 @@
+"""Runs the three stages of one video in this process."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from talkingvideo_api.order import Order
+from talkingvideo_api.reports import PrepareReport, StitchReport, decode_bitmap
+from talkingvideo_worker.local.documents import Documents
+from talkingvideo_worker.progress import Reporter
+from talkingvideo_worker.scratch import scratch_folder
+from talkingvideo_worker.stages.context import Mounts, StageContext
+from talkingvideo_worker.stages.prepare.fetch import fetch
+from talkingvideo_worker.stages.prepare.process import process
+from talkingvideo_worker.stages.prepare.publish import publish
+from talkingvideo_worker.stages.render import render
+from talkingvideo_worker.stages.stitch import stitch
+
+
+@dataclass(frozen=True)
+class LocalMounts:
+    """What stands in for a pod's volumes.
+
+    Attributes:
+        claims: Folders by the claim that they stand for.
+        documents: The YAML file, for its ConfigMaps.
+    """
+
+    claims: dict[str, Path]
+    documents: Documents
+
+
+def prepare_locally(order: Order, mounts: LocalMounts, reporter: Reporter) -> PrepareReport:
+    """Run prepare alone: a dry run."""
+    with _context(order, mounts, reporter) as context:
+        return _prepare(context)
+
+
+def run_locally(order: Order, mounts: LocalMounts, reporter: Reporter) -> StitchReport:
+    """Make one video; chunks that an earlier run finished are found again.
+
+    Raises:
+        StageError: With the code of the stage that could not go on.
+    """
+    with _context(order, mounts, reporter) as context:
+        report = _prepare(context)
+        for index in decode_bitmap(report.missing, len(report.chunk_frames)):
+            render(context, index)
+        return stitch(context)
+
+
+def _prepare(context: StageContext) -> PrepareReport:
+    """Unlike in a cluster, files behind an unchanged spec may have changed: the plan is always made anew."""
+    workspace = Path(url2pathname(urlsplit(context.order.places.workspace).path))
+    shutil.rmtree(workspace, ignore_errors=True)
+    fetch(context)
+    process(context)
+    return publish(context)
+
+
+@contextmanager
+def _context(order: Order, mounts: LocalMounts, reporter: Reporter) -> Iterator[StageContext]:
+    with scratch_folder() as scratch:
+        claims, configmaps = scratch / "claims", scratch / "configmaps"
+        claims.mkdir()
+        for name, folder in mounts.claims.items():
+            (claims / name).symlink_to(folder.resolve())
+        mounts.documents.write_configmaps(configmaps)
+        places = Mounts(claims=claims, configmaps=configmaps, headers=scratch / "headers")
+        yield StageContext(order=order, mounts=places, scratch=scratch / "stage", reporter=reporter)

@@ -1,0 +1,1 @@
+"""Encoding, joining and checking of video files, in-process through PyAV."""

@@ -1,0 +1,141 @@
+"""The stitch stage's check of its own result, before anybody sees it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Stream
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_worker.engines.base import FRAME_RATE
+from talkingvideo_worker.media.encoder import TICKS_PER_FRAME, TIME_BASE
+from talkingvideo_worker.media.failures import ffmpeg_failures
+
+HALF_A_FRAME = 0.5 / FRAME_RATE
+"""Seconds by which a track may be off."""
+
+
+def check(path: Path, frames: int, width: int, height: int, sound_seconds: float | None) -> None:
+    """Compare a finished file with what was ordered.
+
+    Every packet is counted; the first and the last group of pictures are decoded.
+
+    Args:
+        path: The mp4.
+        frames: Frames that it must have, exactly.
+        width: Pixels.
+        height: Pixels.
+        sound_seconds: Length of the sound that it must carry, or None for none at all.
+
+    Raises:
+        StageError: E_FFMPEG; the message names the first difference.
+    """
+    if top := _boxes_out_of_order(path):
+        raise _differs(f"its index does not come first ({top})")
+    with ffmpeg_failures("Checking the result"), av.open(path.absolute().as_posix(), format="mp4") as file:
+        _expect(
+            "tracks",
+            sorted(stream.type for stream in file.streams),
+            ["audio"] * (sound_seconds is not None) + ["video"],
+        )
+        picture = file.streams.video[0]
+        _expect("codec", picture.codec_context.name, "h264")
+        _expect("size", (picture.width, picture.height), (width, height))
+        _expect("time base", picture.time_base, TIME_BASE)
+        _expect_length("The picture", picture, frames / FRAME_RATE)
+        if sound_seconds is not None:
+            _expect("codec of the sound", file.streams.audio[0].codec_context.name, "aac")
+            _expect_length("The sound", file.streams.audio[0], sound_seconds)
+        timing = _timing(file)
+        _expect("number of frames", timing.frames, frames)
+        _expect("frame rate", picture.average_rate, FRAME_RATE)
+        _expect("first frame", timing.earliest, 0)
+        _expect("last frame", timing.latest, frames - 1)
+        _expect("first key frame", timing.key_frames[0] if timing.key_frames else None, 0)
+        _expect_decodable(file, 0, timing.key_frames[1] if len(timing.key_frames) > 1 else frames)
+        _expect_decodable(file, timing.key_frames[-1], frames)
+
+
+@dataclass
+class _Timing:
+    """Numbers of frames, by presentation time."""
+
+    frames: int
+    earliest: int
+    latest: int
+    key_frames: list[int]
+
+
+def _timing(file: InputContainer) -> _Timing:
+    timing = _Timing(frames=0, earliest=1, latest=-1, key_frames=[])
+    for packet in file.demux(file.streams.video[0]):
+        if packet.pts is None:
+            continue
+        frame, off = divmod(packet.pts, TICKS_PER_FRAME)
+        _expect(f"place of frame {frame} in ticks", off, 0)
+        timing.frames += 1
+        timing.earliest = min(timing.earliest, frame)
+        timing.latest = max(timing.latest, frame)
+        if packet.is_keyframe:
+            timing.key_frames.append(frame)
+    return timing
+
+
+def _expect_decodable(file: InputContainer, first: int, end: int) -> None:
+    """Decode frames ``first`` (a key frame) to ``end``, which is a key frame or the end of the file."""
+    stream = file.streams.video[0]
+    file.seek(first * TICKS_PER_FRAME, stream=stream)
+    shown = (frame.pts or 0 for frame in file.decode(stream))
+    numbers = [pts // TICKS_PER_FRAME for pts in takewhile(lambda pts: pts < end * TICKS_PER_FRAME, shown)]
+    _expect(f"frames decoded from number {first} on", numbers, list(range(first, end)))
+
+
+def _expect_length(name: str, stream: Stream, seconds: float) -> None:
+    if stream.duration is None or stream.time_base is None:
+        raise _differs(f"{name.lower()} has no length")
+    length = float(stream.duration * stream.time_base)
+    if abs(length - seconds) > HALF_A_FRAME:
+        raise _differs(f"{name.lower()} lasts {length:.3f} s, not {seconds:.3f} s")
+    start = float((stream.start_time or 0) * stream.time_base)
+    if abs(start) > 1e-3:
+        raise _differs(f"{name.lower()} starts at {start:.3f} s")
+
+
+def _expect(what: str, found: object, wanted: object) -> None:
+    if found != wanted:
+        raise _differs(f"{what}: {found} instead of {wanted}")
+
+
+def _differs(how: str) -> StageError:
+    return StageError(ErrorCode.FFMPEG, f"The finished file is not what was ordered: {how}.")
+
+
+def _boxes_out_of_order(path: Path) -> str | None:
+    """The order of the file's boxes, if its index (moov) does not come before the pictures (mdat)."""
+    names = list(_top_boxes(path))
+    if "moov" in names and "mdat" in names and names.index("moov") < names.index("mdat"):
+        return None
+    return ", ".join(names) or "no boxes"
+
+
+def _top_boxes(path: Path) -> Iterator[str]:
+    """Names of an mp4's outermost boxes (ISO/IEC 14496-12, 4.2)."""
+    with path.open("rb") as file:
+        end = path.stat().st_size
+        start = 0
+        while start + 8 <= end:
+            file.seek(start)
+            size, name = struct.unpack(">I4s", file.read(8))
+            header = 8
+            if size == 1:
+                size, header = struct.unpack(">Q", file.read(8))[0], 16
+            yield name.decode("latin-1")
+            if size < header:
+                return
+            start += size

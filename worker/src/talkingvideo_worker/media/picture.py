@@ -1,0 +1,214 @@
+"""Pictures from anywhere, as upright 8-bit sRGB."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.profile import InputLimits
+from talkingvideo_worker.media import sniff
+from talkingvideo_worker.media.atomic import whole_file
+
+if TYPE_CHECKING:
+    from talkingvideo_worker.faces.types import Box
+
+Rgb = NDArray[np.uint8]
+"""(height, width, 3), 0..255, sRGB."""
+
+SHORTEST_SIDE = 64
+"""Pixels; in less there is no face to animate."""
+
+WORKING_SIDE = 4_096
+"""Pixels: larger pictures are reduced on reading. Twice the longest side that a video can have."""
+
+BACKGROUND = (128, 128, 128)
+"""Behind what is transparent: a neutral grey."""
+
+READERS: dict[sniff.Kind, Callable[..., ImageFile]] = {
+    sniff.PNG: PngImageFile,
+    sniff.JPEG: JpegImageFile,
+    sniff.WEBP: WebPImageFile,
+}
+"""Pillow's classes themselves: ``Image.open`` would try others, and holds every picture to one global size."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture, ready for use.
+
+    Attributes:
+        rgb: (height, width, 3), upright.
+        notes: Sentences about what was changed, for the report.
+    """
+
+    rgb: Rgb
+    notes: tuple[str, ...] = ()
+
+
+def read_picture(path: Path, limits: InputLimits, field: str) -> Picture:
+    """Read a PNG, JPEG or WebP.
+
+    The size is checked before anything is decoded. Pictures above 4,096 pixels are reduced while, or right after, they
+    are decoded, so that memory stays bounded.
+
+    Args:
+        path: Content from anywhere.
+        limits: ``pixels`` is enforced.
+        field: The field that named the file, for errors.
+
+    Raises:
+        StageError: E_INPUT_VALIDATION with the reason.
+    """
+    kind = sniff.sniff(path)
+    if not kind.is_picture:
+        raise _refused(f"The file is {kind.label}; a PNG, JPEG or WebP picture is needed.", field)
+    try:
+        with warnings.catch_warnings(), path.open("rb") as file:
+            warnings.simplefilter("ignore")
+            if kind is sniff.WEBP:
+                _check_size(sniff.webp_size(file.read(32)), limits, field)
+                file.seek(0)
+            with READERS[kind](file) as image:
+                _check_size(image.size, limits, field)
+                return _decoded(image, field)
+    except StageError:
+        raise
+    except Exception as error:  # Pillow's readers raise whatever their parsers stumble over.
+        raise _refused(f"The file looks like {kind.label}, but cannot be read: {_reason(error)}.", field) from error
+
+
+def fit(rgb: Rgb, box: Box | None, width: int, height: int) -> Rgb:
+    """Cut a box out of a picture and scale it.
+
+    Args:
+        rgb: (h, w, 3).
+        box: Part to keep, pixels, within the picture; all of it when None.
+        width: Pixels of the result.
+        height: Pixels of the result.
+
+    Returns:
+        (height, width, 3). Filtered with Lanczos over the whole area that a pixel covers, so that nothing aliases.
+    """
+    region = (box.x, box.y, box.x + box.width, box.y + box.height) if box else None
+    scaled = Image.fromarray(rgb).resize((width, height), Image.Resampling.LANCZOS, region, reducing_gap=3.0)
+    return np.asarray(scaled)
+
+
+def write_png(rgb: Rgb, path: Path) -> None:
+    """Write a picture losslessly; it appears whole or not at all."""
+    with whole_file(path) as unfinished:
+        Image.fromarray(rgb).save(unfinished, "PNG", compress_level=3)
+
+
+def _check_size(size: tuple[int, int], limits: InputLimits, field: str) -> None:
+    width, height = size
+    if width * height > limits.pixels:
+        raise _refused(
+            f"The picture is {width} x {height} ({width * height / 1e6:.0f} megapixels); "
+            f"the limit is {limits.pixels / 1e6:g} megapixels.",
+            field,
+        )
+    if min(width, height) < SHORTEST_SIDE:
+        raise _refused(f"The picture is {width} x {height}; it needs at least {SHORTEST_SIDE} pixels each way.", field)
+
+
+def _decoded(image: ImageFile, field: str) -> Picture:
+    """All steps from the file's pixels to upright sRGB. What makes the picture smaller comes first."""
+    notes: list[str] = []
+    if getattr(image, "is_animated", False):
+        notes.append("The picture is animated; its first frame is used.")
+    size, profile = image.size, image.info.get("icc_profile")
+    factor = -(-max(size) // WORKING_SIDE)
+    image.draft(None, (size[0] // factor, size[1] // factor))
+    image.load()
+    upright = _upright(_reduced(image), notes)
+    if max(size) > WORKING_SIDE:
+        notes.append(f"The picture was reduced from {size[0]} x {size[1]} pixels.")
+    colours, alpha = _split_alpha(upright)
+    rgb = np.asarray(_in_srgb(colours, profile, notes))
+    return Picture(_over_background(rgb, alpha, notes, field), tuple(notes))
+
+
+def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # EXIF is written by many programs in many ways; a picture is not worse for it.
+        notes.append("The picture's EXIF data cannot be read; it may not be upright.")
+        return image
+
+
+def _reduced(image: Image.Image) -> Image.Image:
+    """At most the working size, in a mode that can be averaged."""
+    averaged = _averageable(image)
+    factor = -(-max(image.size) // WORKING_SIDE)
+    return averaged.reduce(factor) if factor > 1 else averaged
+
+
+def _averageable(image: Image.Image) -> Image.Image:
+    """Without palettes, bits and 16-bit grey (of which the upper 8 are kept)."""
+    if image.mode.startswith("I"):
+        converted = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif image.mode in {"P", "PA", "1"}:
+        converted = image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
+    else:
+        return image
+    converted.info = {key: value for key, value in image.info.items() if key != "transparency"}
+    return converted
+
+
+def _split_alpha(image: Image.Image) -> tuple[Image.Image, Rgb | None]:
+    """Colours without transparency, and the opacity where there is one."""
+    if "transparency" in image.info and image.mode in {"L", "RGB"}:
+        image = image.convert("RGBA")
+    if image.mode not in {"RGBA", "LA", "La", "RGBa"}:
+        return image, None
+    straight = image.convert("RGBA") if image.mode in {"RGBa", "La"} else image
+    return straight.convert("L" if straight.mode == "LA" else "RGB"), np.asarray(straight.getchannel("A"))
+
+
+def _in_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            notes.append("The picture's colour profile cannot be used; its colours may be off.")
+        else:
+            assert converted is not None  # only None when converted in place
+            return converted
+    elif image.mode == "CMYK":
+        notes.append("The picture is CMYK without a colour profile; its colours are approximate.")
+    return image.convert("RGB")
+
+
+def _over_background(rgb: Rgb, alpha: Rgb | None, notes: list[str], field: str) -> Rgb:
+    if alpha is None or alpha.min() == 255:
+        return rgb
+    if not alpha.any():
+        raise _refused("The picture is transparent all over.", field)
+    notes.append("The picture's transparent parts were filled with grey.")
+    background = Image.new("RGB", (rgb.shape[1], rgb.shape[0]), BACKGROUND)
+    background.paste(Image.fromarray(rgb), mask=Image.fromarray(alpha))
+    return np.asarray(background)
+
+
+def _reason(error: Exception) -> str:
+    """The reader's reason, without the file's name."""
+    return "it is incomplete" if "truncated" in str(error).lower() or isinstance(error, EOFError) else "it is damaged"
+
+
+def _refused(message: str, field: str) -> StageError:
+    return StageError(ErrorCode.INPUT_VALIDATION, message, field=field)

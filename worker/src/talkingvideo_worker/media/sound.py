@@ -1,0 +1,117 @@
+"""The sound that engines hear: 16 kHz, mono, 16-bit, as long as the source to the sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+
+from talkingvideo_api.profile import InputLimits
+from talkingvideo_worker.engines.base import FRAME_RATE, SAMPLE_RATE
+from talkingvideo_worker.media.decoding import Block, decoded_sound
+from talkingvideo_worker.media.wav import Samples, WavWriter
+
+SILENT = 1e-3
+"""Peaks below (-60 dB) are called silence in the report."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """What a speaker's file was made of, and how long it is.
+
+    Attributes:
+        samples_in: Samples per channel of the source.
+        rate_in: Samples per second of the source.
+        channels: Of the source: 1, or 2 for two and more.
+        samples: Samples of the 16 kHz file.
+        notes: Sentences about what was found, for the report.
+    """
+
+    samples_in: int
+    rate_in: int
+    channels: int
+    samples: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def duration(self) -> Fraction:
+        """Seconds, exactly."""
+        return Fraction(self.samples_in, self.rate_in)
+
+    @property
+    def duration_seconds(self) -> float:
+        """Seconds."""
+        return float(self.duration)
+
+    @property
+    def frames(self) -> int:
+        """Frames of a video of this sound."""
+        return frames_of(self.duration)
+
+
+def frames_of(duration: Fraction) -> int:
+    """Frames of a video of that many seconds: the nearest number, at least 1; half a frame counts as one."""
+    return max(1, int(duration * FRAME_RATE + Fraction(1, 2)))
+
+
+def normalise(path: Path, out: Path, limits: InputLimits, field: str) -> Sound:
+    """Turn any sound, or the sound of any video, into what engines hear.
+
+    Args:
+        path: Content from anywhere.
+        out: The WAV to write.
+        limits: ``seconds`` is enforced while decoding.
+        field: The field that named the file, for errors.
+
+    Returns:
+        What was found.
+
+    Raises:
+        StageError: E_INPUT_VALIDATION for anything that is not usable sound.
+    """
+    peak = 0.0
+    with decoded_sound(path, limits, field) as source, WavWriter(out, SAMPLE_RATE) as wav:
+        resampler = _Resampler(source.rate)
+        for block in source.blocks():
+            mono = block.mean(axis=0, dtype=np.float32)
+            peak = max(peak, float(np.abs(mono).max()))
+            wav.write(resampler.push(mono))
+        samples = round_half_up(Fraction(source.samples * SAMPLE_RATE, source.rate))
+        wav.write(_exactly(resampler.rest(), samples - wav.samples))
+    notes = [*source.notes, *(["The sound is silent."] if peak < SILENT else [])]
+    return Sound(source.samples, source.rate, source.channels, samples, tuple(notes))
+
+
+def round_half_up(value: Fraction) -> int:
+    """The nearest whole number; halves go up, unlike Python's round."""
+    return int(value + Fraction(1, 2))
+
+
+def _exactly(samples: Samples, count: int) -> Samples:
+    """The first ``count`` samples, with zeros behind them where there are fewer."""
+    return np.pad(samples[:count], (0, max(0, count - len(samples))))
+
+
+class _Resampler:
+    """Mono float samples of a rate to 16 kHz 16-bit, block by block. Adds no delay: FFmpeg's filter is centred."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._resampler = AudioResampler("s16", "mono", SAMPLE_RATE)
+
+    def push(self, mono: Block) -> Samples:
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(mono[None]), "fltp", "mono")
+        frame.sample_rate = self._rate
+        return self._joined(frame)
+
+    def rest(self) -> Samples:
+        """What is left in the filter."""
+        return self._joined(None)
+
+    def _joined(self, frame: AudioFrame | None) -> Samples:
+        parts = [part.to_ndarray()[0] for part in self._resampler.resample(frame)]
+        return np.concatenate(parts) if parts else np.zeros(0, np.int16)

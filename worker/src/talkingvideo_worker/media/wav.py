@@ -1,0 +1,105 @@
+"""16-bit PCM in WAV files, read and written by sample."""
+
+from __future__ import annotations
+
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_worker.media.atomic import whole_file
+
+Samples = NDArray[np.int16]
+"""(n,): mono."""
+
+BLOCK = 65_536
+"""Samples that are read at once where a whole file is gone through."""
+
+
+def count_samples(path: Path) -> int:
+    """Length of a mono 16-bit WAV in samples."""
+    with _opened(path) as file:
+        return file.getnframes()
+
+
+def wav_rate(path: Path) -> int:
+    """Samples per second of a mono 16-bit WAV."""
+    with _opened(path) as file:
+        return file.getframerate()
+
+
+def read_samples(path: Path, start: int, count: int) -> Samples:
+    """Read a part of a mono 16-bit WAV, and nothing else of it.
+
+    Args:
+        path: As written by `WavWriter`.
+        start: First sample, from 0.
+        count: How many.
+
+    Returns:
+        (count,). Past the end of the file are zeros: the last frame of a video may reach beyond the sound.
+    """
+    if start < 0 or count < 0:
+        raise StageError(ErrorCode.INTERNAL, f"{count} samples from {start} on were asked for.")
+    samples = np.zeros(count, np.int16)
+    with _opened(path) as file:
+        if start < file.getnframes():
+            file.setpos(start)
+            found = np.frombuffer(file.readframes(count), "<i2")
+            samples[: len(found)] = found
+    return samples
+
+
+def sample_blocks(path: Path, size: int = BLOCK) -> Iterator[Samples]:
+    """Go through a mono 16-bit WAV in blocks of ``size`` samples; the last is shorter."""
+    with _opened(path) as file:
+        while block := file.readframes(size):
+            yield np.frombuffer(block, "<i2")
+
+
+class WavWriter:
+    """Writes a mono 16-bit WAV; a context manager. The file appears under its name when the block ends well.
+
+    Args:
+        path: The file.
+        rate: Samples per second.
+    """
+
+    def __init__(self, path: Path, rate: int) -> None:
+        self._rate = rate
+        self._whole = whole_file(path)
+        self.samples = 0
+        """Samples written so far."""
+
+    def __enter__(self) -> Self:
+        self._file = wave.open(self._whole.__enter__().as_posix(), "wb")
+        self._file.setparams((1, 2, self._rate, 0, "NONE", ""))
+        return self
+
+    def write(self, samples: Samples) -> None:
+        """Append samples."""
+        self._file.writeframes(samples.astype("<i2", copy=False).tobytes())
+        self.samples += len(samples)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._whole.__exit__(kind, error, traceback)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[wave.Wave_read]:
+    try:
+        with wave.open(path.as_posix(), "rb") as file:
+            if (file.getnchannels(), file.getsampwidth()) != (1, 2):
+                raise wave.Error("not mono 16-bit")
+            yield file
+    except (wave.Error, EOFError) as error:
+        raise StageError(ErrorCode.WORKSPACE, f"{path.name} is not the mono 16-bit WAV that was expected.") from error

@@ -1,0 +1,118 @@
+"""The process that speaks: ``python -m talkingvideo_worker.speech.espeak``.
+
+Reads ``{"text", "voice", "out"}`` as JSON from its standard input, writes the WAV as the sound is made, and prints
+``{"sampleRate", "samples", "phonemes": [[first sample, mnemonic], …]}``, or ``{"voices": […]}`` if there is no such voice.
+
+The names and numbers of espeak-ng's C interface are those of its header ``speak_lib.h``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import sys
+import wave
+from collections.abc import Callable
+from typing import Any
+
+AUDIO_OUTPUT_SYNCHRONOUS = 2
+INITIALIZE_PHONEME_EVENTS = 1
+CHARS_UTF8 = 1
+POS_CHARACTER = 1
+EVENT_LIST_TERMINATED, EVENT_PHONEME = 0, 7
+
+
+class _EventId(ctypes.Union):
+    _fields_ = (("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char * 8))
+
+
+class _Event(ctypes.Structure):
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", _EventId),
+    )
+
+
+class _Voice(ctypes.Structure):
+    _fields_ = (("name", ctypes.c_char_p), ("languages", ctypes.c_char_p), ("identifier", ctypes.c_char_p))
+
+
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+
+
+def main() -> None:
+    """Do the one order on standard input."""
+    order = json.load(sys.stdin)
+    library, rate = _library()
+    if library.espeak_SetVoiceByName(order["voice"].encode()) != 0:
+        answer: dict[str, Any] = {"voices": _voices(library)}
+    else:
+        answer = _speak(library, rate, order["text"], order["out"])
+    json.dump(answer, sys.stdout)
+
+
+def _library() -> tuple[ctypes.CDLL, int]:
+    import espeakng_loader
+
+    library = ctypes.CDLL(espeakng_loader.get_library_path())
+    data = espeakng_loader.get_data_path().encode()
+    rate = library.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, data, INITIALIZE_PHONEME_EVENTS)
+    if rate <= 0:
+        raise RuntimeError("espeak-ng could not be started")
+    return library, rate
+
+
+def _speak(library: ctypes.CDLL, rate: int, text: str, out: str) -> dict[str, Any]:
+    phonemes: list[tuple[int, str]] = []
+    with wave.open(out, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(rate)
+        callback = _Callback(_receiver(sound, phonemes))
+        library.espeak_SetSynthCallback(callback)
+        raw = text.replace("\0", " ").encode()
+        status = library.espeak_Synth(raw, ctypes.c_size_t(len(raw) + 1), 0, POS_CHARACTER, 0, CHARS_UTF8, None, None)
+        if status != 0 or library.espeak_Synchronize() != 0:
+            raise RuntimeError(f"espeak-ng failed with status {status}")
+        samples = sound.getnframes()
+    return {"sampleRate": rate, "samples": samples, "phonemes": phonemes}
+
+
+def _receiver(sound: wave.Wave_write, phonemes: list[tuple[int, str]]) -> Callable[[Any, int, Any], int]:
+    """What espeak-ng calls for each sentence or part of one, with its samples and the events in them."""
+
+    def receive(samples: Any, count: int, events: Any) -> int:
+        if count > 0 and samples:
+            sound.writeframesraw(ctypes.string_at(samples, 2 * count))
+        number = 0
+        while events[number].type != EVENT_LIST_TERMINATED:
+            if events[number].type == EVENT_PHONEME:
+                mnemonic = events[number].id.string.decode("utf-8", "ignore")
+                if not mnemonic.startswith("("):  # "(fr)": another language begins
+                    phonemes.append((events[number].sample, mnemonic))
+            number += 1
+        return 0
+
+    return receive
+
+
+def _voices(library: ctypes.CDLL) -> list[str]:
+    """The languages there are voices for."""
+    library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
+    listed = library.espeak_ListVoices(None)
+    names = []
+    number = 0
+    while listed[number]:
+        names.append(listed[number].contents.languages[1:].decode("utf-8", "ignore"))
+        number += 1
+    return sorted(set(names))
+
+
+if __name__ == "__main__":
+    main()

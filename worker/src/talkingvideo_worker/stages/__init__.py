@@ -1,0 +1,1 @@
+"""The three stages, each idempotent and resumable: what runs in pods is what runs locally."""

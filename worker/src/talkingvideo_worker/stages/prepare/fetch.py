@@ -1,0 +1,98 @@
+"""fetch: the inputs come into the pod, unparsed. The only step with the network and the user's credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.names import Stage
+from talkingvideo_api.spec import MediaReference
+from talkingvideo_api.uris import MAX_DATA_URI, parse_object_uri, scheme_of
+from talkingvideo_worker.inputs.fetch import Fetcher
+from talkingvideo_worker.inputs.policy import FetchPolicy
+from talkingvideo_worker.inputs.policy import Mounts as InputMounts
+from talkingvideo_worker.stages.context import StageContext
+from talkingvideo_worker.stages.prepare.folders import (
+    SOURCE,
+    audio_field,
+    inputs_folder,
+    prepared_marker,
+    source_field,
+    speaker_input,
+)
+from talkingvideo_worker.stores.s3 import s3_client
+
+
+def fetch(context: StageContext) -> None:
+    """Fetch every input of the order, unless an earlier run has published the plan already.
+
+    Raises:
+        StageError: Naming the field whose input cannot be had.
+    """
+    context.scratch.mkdir(parents=True, exist_ok=True)
+    if context.read_plan() is not None:
+        prepared_marker(context.scratch).touch()
+        return
+    order, spec = context.order, context.order.spec
+    _refuse_too_much_inline_data(context)
+    source = spec.source.video or spec.source.image
+    limit = order.limits.video_bytes if spec.source.video else order.limits.image_bytes
+    if source is not None:
+        _fetch_one(context, source, inputs_folder(context.scratch) / SOURCE, limit, source_field(order), 0.0)
+    for index, speaker in enumerate(spec.speech.speakers):
+        if speaker.audio is not None:
+            destination = speaker_input(context.scratch, index)
+            _fetch_one(context, speaker.audio, destination, order.limits.audio_bytes, audio_field(index), 0.1)
+
+
+def _fetch_one(
+    context: StageContext, reference: MediaReference, destination: Path, limit: int, field: str, fraction: float
+) -> None:
+    context.reporter.report(Stage.PREPARE, fraction, f"Fetching {field.removeprefix('spec.').removesuffix('.uri')}")
+    network, order = context.order.network, context.order
+    _refuse_foreign_bucket(context, reference.uri, field)
+    policy = FetchPolicy(
+        allowed_schemes=network.schemes,
+        allowed_hosts=network.allowed_hosts,
+        open_hosts=network.open_hosts,
+        max_bytes=limit,
+        timeout_seconds=network.timeout_seconds,
+    )
+    mounts = InputMounts(claims=_folders(context.mounts.claims), configmaps=_folders(context.mounts.configmaps))
+    headers = _headers(context, reference.headers_secret_name, field)
+    fetcher = Fetcher(policy, mounts, headers=headers, s3=lambda: s3_client(order.s3))
+    fetcher.fetch(reference.uri, destination, field)
+
+
+def _refuse_foreign_bucket(context: StageContext, uri: str, field: str) -> None:
+    """The store's credentials may open more buckets than the administrator meant for inputs."""
+    allowed = context.order.input_buckets
+    if scheme_of(uri) == "s3" and "*" not in allowed and (bucket := parse_object_uri(uri).container) not in allowed:
+        message = f"Inputs may not come from bucket {bucket!r}; the profile allows {', '.join(allowed) or 'none'}."
+        raise StageError(ErrorCode.INPUT_VALIDATION, message, field=field)
+
+
+def _refuse_too_much_inline_data(context: StageContext) -> None:
+    spec = context.order.spec
+    references = [spec.source.image, spec.source.video, *(speaker.audio for speaker in spec.speech.speakers)]
+    inline = sum(len(it.uri) for it in references if it is not None and scheme_of(it.uri) == "data")
+    if inline > MAX_DATA_URI:
+        message = f"The data: addresses are {inline:,} characters together; {MAX_DATA_URI:,} are allowed."
+        raise StageError(ErrorCode.INPUT_VALIDATION, message, field="spec")
+
+
+def _folders(parent: Path) -> Mapping[str, Path]:
+    return {path.name: path for path in parent.iterdir()} if parent.is_dir() else {}
+
+
+def _headers(context: StageContext, secret: str | None, field: str) -> Mapping[str, str] | None:
+    """A mounted Secret as HTTP headers; the names that begin with a dot are the kubelet's own."""
+    if secret is None:
+        return None
+    folder = context.mounts.headers / secret
+    if not folder.is_dir():
+        message = f"headersSecretName {secret!r} is not available here: it works in a cluster only."
+        raise StageError(ErrorCode.INPUT_VALIDATION, message, field=field.replace(".uri", ".headersSecretName"))
+    files = [path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file()]
+    return {path.name: path.read_text(encoding="utf-8").strip() for path in files}

@@ -1,0 +1,78 @@
+"""Chunk keys: a digest of all that determines a chunk's pixels, and of nothing else.
+
+Two chunks with one key are the same chunk, whoever asked for them: a retry, an edited object, another object.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from talkingvideo_worker.engines.base import FRAME_RATE, SAMPLES_PER_FRAME, ChunkFrames, Scene
+from talkingvideo_worker.media.wav import read_samples
+
+CONTEXT_BEFORE = 2 * FRAME_RATE
+"""Frames of sound that a chunk hears before its first: independent chunks hear their neighbours, not silence."""
+
+CONTEXT_AFTER = 2 * FRAME_RATE
+"""Frames of sound heard after the end of a chunk's last whole window."""
+
+KEY_VERSION = 1
+"""Raised when the meaning of a key changes."""
+
+
+def chunk_key(
+    scene: Scene,
+    chunk: ChunkFrames,
+    *,
+    portrait_digest: str,
+    loudness: Sequence[float | None],
+    engine_digest: str,
+    prepared_digest: str,
+    encoding: Mapping[str, Any],
+) -> str:
+    """Digest of what determines a chunk's pixels.
+
+    Args:
+        scene: Of the whole video.
+        chunk: The chunk's frames.
+        portrait_digest: sha256 of the picture's or video's file.
+        loudness: Of each whole track in LUFS.
+        engine_digest: Identifies the engine's code and weights.
+        prepared_digest: Identifies what the engine prepared for this chunk.
+        encoding: Size and encoder settings of the segments.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    heard = hashlib.sha256()
+    window = int(scene.parameters["windowFrames"])
+    first = max(0, chunk.start - CONTEXT_BEFORE) * SAMPLES_PER_FRAME
+    last = (chunk.start + chunk.frames + window + CONTEXT_AFTER) * SAMPLES_PER_FRAME
+    for track in scene.tracks:
+        heard.update(read_samples(track.path, first, last - first).tobytes())
+    document = {
+        "version": KEY_VERSION,
+        "portrait": portrait_digest,
+        "heard": heard.hexdigest(),
+        "regions": [track.region for track in scene.tracks],
+        "start": chunk.start,
+        "windows": chunk.windows,
+        "firstWindow": chunk.first_window,
+        "loudness": [None if value is None else round(value, 3) for value in loudness],
+        "seed": scene.seed,
+        "parameters": dict(scene.parameters),
+        "engine": engine_digest,
+        "prepared": prepared_digest,
+        "encoding": dict(encoding),
+    }
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

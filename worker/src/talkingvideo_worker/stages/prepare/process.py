@@ -1,0 +1,177 @@
+"""process: strangers' media become the workspace's files. No credentials, and no use of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from talkingvideo_api.names import Stage
+from talkingvideo_api.plan import PLAN_NAME, Plan, PlannedChunk, PlannedTrack
+from talkingvideo_api.spec import Mode
+from talkingvideo_worker.chunking.plan import PlanSettings, plan_chunks
+from talkingvideo_worker.chunking.silence import SoundProfile, sound_profile
+from talkingvideo_worker.chunking.windows import window_lengths
+from talkingvideo_worker.engines.base import ChunkFrames, Engine, Scene, Track
+from talkingvideo_worker.engines.registry import make_engine
+from talkingvideo_worker.media.delivered import encode_delivered
+from talkingvideo_worker.media.encoder import EncoderSettings
+from talkingvideo_worker.stages.context import StageContext
+from talkingvideo_worker.stages.prepare.folders import prepared_folder, prepared_marker
+from talkingvideo_worker.stages.prepare.keys import chunk_key, file_digest
+from talkingvideo_worker.stages.prepare.portrait import Prepared, prepare_portrait
+from talkingvideo_worker.stages.prepare.speech import Timeline, hear, write_tracks
+from talkingvideo_worker.stages.scene import ENGINE_FOLDER
+from talkingvideo_worker.stages.stitch import SOUND_NAME
+
+HALVES = ((0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 0.5, 1.0))
+"""Where two speakers are when nobody says."""
+
+
+def process(context: StageContext) -> None:
+    """Make picture, tracks, sound and plan in the scratch folder, unless they were published before.
+
+    Raises:
+        StageError: E_INPUT_VALIDATION for what cannot be used, naming its field.
+    """
+    if prepared_marker(context.scratch).exists():
+        return
+    folder, working = prepared_folder(context.scratch), context.scratch / "working"
+    for path in (folder / ENGINE_FOLDER, working):
+        path.mkdir(parents=True, exist_ok=True)
+    _say(context, 0.2, "Looking at the picture")
+    portrait = prepare_portrait(context, folder)
+    _say(context, 0.3, "Listening to the speech")
+    timeline = hear(context, working)
+    scene = _scene(context, portrait, timeline, write_tracks(timeline, folder))
+    _say(context, 0.4, "Preparing the engine")
+    engine = make_engine(context.order.effective.engine)
+    found = engine.prepare(scene, folder / ENGINE_FOLDER)
+    _say(context, 0.5, "Planning the chunks")
+    chunks = _chunks(context, scene)
+    _say(context, 0.6, "Encoding the sound")
+    encode_delivered(
+        [voice.recording for voice in timeline.voices],
+        folder / SOUND_NAME,
+        context.order.limits,
+        target_lufs=context.order.effective.loudness,
+        seconds=timeline.seconds,
+    )
+    plan = Plan(
+        picture=portrait.portrait.path.name,
+        tracks=tuple(PlannedTrack(file=it.path.name, phonemes=it.phonemes, region=it.region) for it in scene.tracks),
+        frames=scene.frames,
+        width=portrait.sizes.rendered.width,
+        height=portrait.sizes.rendered.height,
+        delivered_width=portrait.sizes.delivered.width,
+        delivered_height=portrait.sizes.delivered.height,
+        sound_seconds=float(timeline.seconds),
+        sound_digest=file_digest(folder / SOUND_NAME),
+        chunks=_keyed(context, engine, scene, chunks, portrait, timeline),
+        engine_files=_files_below(folder / ENGINE_FOLDER),
+        found={"input": portrait.found, "engine": found},
+        warnings=_warnings(context, portrait, timeline, found),
+    )
+    (folder / PLAN_NAME).write_text(plan.to_json(), encoding="utf-8")
+
+
+def _say(context: StageContext, fraction: float, message: str) -> None:
+    context.reporter.report(Stage.PREPARE, fraction, message)
+
+
+def _scene(context: StageContext, portrait: Prepared, timeline: Timeline, tracks: Sequence[Track]) -> Scene:
+    speakers = context.order.spec.speech.speakers
+    placed = []
+    for index, (speaker, track) in enumerate(zip(speakers, tracks, strict=True)):
+        region = speaker.region
+        if region is not None:
+            asked = (region.left, region.top, region.width, region.height)
+            track = replace(track, region=portrait.region_in_picture(asked))
+        elif len(speakers) > 1:
+            track = replace(track, region=HALVES[index])
+        placed.append(track)
+    effective = context.order.effective
+    return Scene(portrait.portrait, tuple(placed), timeline.frames, effective.seed, effective.render_parameters())
+
+
+def _chunks(context: StageContext, scene: Scene) -> list[ChunkFrames]:
+    """Cut where nobody speaks, on whole frames, and divide the chunks into windows."""
+    effective = context.order.effective
+    profiles = [
+        sound_profile(track.path, effective.silence_threshold_db, effective.min_silence_seconds)
+        for track in scene.tracks
+    ]
+    together = _together(profiles)
+    window, motion = effective.window_frames, effective.motion_frames
+    settings = PlanSettings(effective.target_seconds, window, motion)
+    chunks, windows_before = [], 0
+    for planned in plan_chunks(scene.frames, together.silences, together.energy, settings):
+        windows = window_lengths(planned.frames, window, motion)
+        chunks.append(ChunkFrames(planned.start, windows, windows_before))
+        windows_before += len(windows)
+    return chunks
+
+
+def _together(profiles: Sequence[SoundProfile]) -> SoundProfile:
+    """Silence is where every speaker is silent; loudness is the loudest one's."""
+    if len(profiles) == 1:
+        return profiles[0]
+    first, second = profiles
+    silences = [(max(a, c), min(b, d)) for a, b in first.silences for c, d in second.silences if max(a, c) < min(b, d)]
+    return SoundProfile(silences=tuple(silences), energy=np.maximum(first.energy, second.energy))
+
+
+def _keyed(
+    context: StageContext,
+    engine: Engine,
+    scene: Scene,
+    chunks: Sequence[ChunkFrames],
+    portrait: Prepared,
+    timeline: Timeline,
+) -> tuple[PlannedChunk, ...]:
+    folder = prepared_folder(context.scratch) / ENGINE_FOLDER
+    effective, delivered = context.order.effective, portrait.sizes.delivered
+    encoding = {
+        "width": delivered.width,
+        "height": delivered.height,
+        "fit": effective.fit.value,
+        "settings": EncoderSettings().digest,
+    }
+    portrait_digest, engine_digest = file_digest(portrait.portrait.path), engine.digest(scene.parameters)
+    return tuple(
+        PlannedChunk(
+            index=index,
+            start_frame=chunk.start,
+            windows=chunk.windows,
+            first_window=chunk.first_window,
+            key=chunk_key(
+                scene,
+                chunk,
+                portrait_digest=portrait_digest,
+                loudness=[voice.loudness for voice in timeline.voices],
+                engine_digest=engine_digest,
+                prepared_digest=engine.chunk_digest(scene, folder, chunk),
+                encoding=encoding,
+            ),
+        )
+        for index, chunk in enumerate(chunks)
+    )
+
+
+def _files_below(folder: Path) -> tuple[str, ...]:
+    return tuple(sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()))
+
+
+def _warnings(context: StageContext, portrait: Prepared, timeline: Timeline, found: dict[str, Any]) -> tuple[str, ...]:
+    """What the user should know, most important first."""
+    warnings = [*found.get("warnings", ()), *portrait.warnings]
+    warnings += [note for voice in timeline.voices for note in voice.notes]
+    if timeline.seconds < timeline.whole:
+        asking = "render.mode Clip" if context.order.effective.mode is Mode.CLIP else "video.maxFrames"
+        warnings.append(
+            f"The video is cut at {float(timeline.seconds):.2f} s of {float(timeline.whole):.2f} s, as {asking} asks."
+        )
+    return tuple(warnings)

@@ -1,0 +1,128 @@
+"""The voices: recordings decoded or text spoken, brought to what engines hear, and laid out in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.spec import Mode, Speaker
+from talkingvideo_worker.engines.base import FRAME_RATE, Track
+from talkingvideo_worker.media.arrangement import place, starts, whole_duration
+from talkingvideo_worker.media.delivered import Placed
+from talkingvideo_worker.media.loudness import loudness, normalise_loudness
+from talkingvideo_worker.media.sound import frames_of, normalise
+from talkingvideo_worker.speech import speak
+from talkingvideo_worker.stages.context import StageContext
+from talkingvideo_worker.stages.prepare.folders import audio_field, speaker_input
+
+DEFAULT_VOICE = "en-us"
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One speaker in time.
+
+    Attributes:
+        recording: What is heard in the result: the user's own file or the spoken text, and when it begins.
+        model: The same as engines hear it: 16 kHz mono WAV at -23 LUFS.
+        loudness: LUFS of the recording; None for silence.
+        phonemes: Spoken sounds with their start in the video in seconds, where the text is known.
+        notes: For the user.
+    """
+
+    recording: Placed
+    model: Path
+    loudness: float | None
+    phonemes: tuple[tuple[float, str], ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """All voices in time.
+
+    Attributes:
+        voices: In the speakers' order.
+        seconds: Length of the delivered sound, exact.
+        whole: Length of all that was given; more where the video is cut on purpose.
+        frames: Frames of the video.
+    """
+
+    voices: tuple[Voice, ...]
+    seconds: Fraction
+    whole: Fraction
+    frames: int
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """A speaker's recording before it has its place."""
+
+    path: Path
+    field: str
+    model: Path
+    duration: Fraction
+    loudness: float | None
+    phonemes: tuple[tuple[float, str], ...]
+    notes: tuple[str, ...]
+
+
+def hear(context: StageContext, folder: Path) -> Timeline:
+    """Decode or speak every voice, and arrange them.
+
+    Args:
+        context: The stage's surroundings.
+        folder: For intermediate files.
+
+    Raises:
+        StageError: E_INPUT_VALIDATION, naming the speaker's field.
+    """
+    heard = [_hear(context, folder, index, it) for index, it in enumerate(context.order.spec.speech.speakers)]
+    arrangement, durations = context.order.effective.arrangement, [it.duration for it in heard]
+    whole = whole_duration(arrangement, durations)
+    if whole > context.order.limits.seconds:
+        message = f"The speech lasts {float(whole):.0f} s; the profile allows {context.order.limits.seconds:.0f} s."
+        raise StageError(ErrorCode.INPUT_VALIDATION, message, field="spec.speech.speakers")
+    voices = tuple(_placed(it, start) for it, start in zip(heard, starts(arrangement, durations), strict=True))
+    frames = frames_of(whole)
+    kept = _kept_frames(context, frames)
+    return Timeline(voices, whole if kept == frames else Fraction(kept, FRAME_RATE), whole, kept)
+
+
+def write_tracks(timeline: Timeline, folder: Path) -> tuple[Track, ...]:
+    """Write what engines hear: one WAV per speaker, each over the whole video."""
+    tracks = []
+    for index, voice in enumerate(timeline.voices):
+        path = folder / f"sound-{index}.wav"
+        place(voice.model, path, voice.recording.start, timeline.whole)
+        voice.model.unlink()
+        tracks.append(Track(path, voice.phonemes))
+    return tuple(tracks)
+
+
+def _hear(context: StageContext, folder: Path, index: int, speaker: Speaker) -> _Heard:
+    field, recording = audio_field(index), speaker_input(context.scratch, index)
+    phonemes: tuple[tuple[float, str], ...] = ()
+    if speaker.text is not None:
+        field, recording = f"spec.speech.speakers[{index}].text", folder / f"spoken-{index}.wav"
+        phonemes = speak(speaker.text, speaker.voice or DEFAULT_VOICE, recording).phonemes
+    plain, model = folder / f"plain-{index}.wav", folder / f"model-{index}.wav"
+    sound = normalise(recording, plain, context.order.limits, field)
+    level = loudness(plain)
+    normalise_loudness(plain, model)
+    plain.unlink()
+    return _Heard(recording, field, model, sound.duration, level, phonemes, sound.notes)
+
+
+def _placed(heard: _Heard, start: Fraction) -> Voice:
+    phonemes = tuple((round(second + float(start), 3), name) for second, name in heard.phonemes)
+    return Voice(Placed(heard.path, heard.field, start), heard.model, heard.loudness, phonemes, heard.notes)
+
+
+def _kept_frames(context: StageContext, frames: int) -> int:
+    """The frames that are rendered: all, unless somebody asked for fewer."""
+    effective = context.order.effective
+    clip = effective.window_frames if effective.mode is Mode.CLIP else frames
+    return min(frames, clip, effective.max_frames or frames)

@@ -1,0 +1,33 @@
+"""From the plan and its files to what an engine sees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from talkingvideo_api.order import Order
+from talkingvideo_api.plan import Plan, PlannedChunk
+from talkingvideo_worker.engines.base import ChunkFrames, Portrait, Scene, Track
+
+ENGINE_FOLDER = "engine"
+
+
+def scene_of(plan: Plan, order: Order, folder: Path) -> Scene:
+    """The scene of a plan whose files lie in a folder."""
+    return Scene(
+        portrait=Portrait(folder / plan.picture, plan.picture.endswith(".mp4"), plan.width, plan.height),
+        tracks=tuple(Track(folder / track.file, track.phonemes, track.region) for track in plan.tracks),
+        frames=plan.frames,
+        seed=order.effective.seed,
+        parameters=order.effective.render_parameters(),
+    )
+
+
+def chunk_frames(chunk: PlannedChunk) -> ChunkFrames:
+    """A planned chunk as engines see it."""
+    return ChunkFrames(chunk.start_frame, chunk.windows, chunk.first_window)
+
+
+def files_to_render(plan: Plan) -> list[str]:
+    """Names in the workspace that a render pod needs."""
+    engine = [f"{ENGINE_FOLDER}/{name}" for name in plan.engine_files]
+    return [plan.picture, *(track.file for track in plan.tracks), *engine]

@@ -1,0 +1,151 @@
+"""An S3 bucket as a store, of any maker: AWS, Ceph, MinIO, SeaweedFS, versitygw."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.order import S3Connection
+from talkingvideo_worker.stores.base import MissingFileError, Stored
+
+SINGLE_PUT_LIMIT = 5 * 1024**3
+"""Bytes: larger files need a multipart upload (Amazon S3 User Guide, "Uploading objects")."""
+
+DIGEST_METADATA = "sha256"
+REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "NoSuchBucket", "ExpiredToken", "403", "401"}
+MISSING = {"NoSuchKey", "404", "NotFound"}
+TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
+CONTENT_TYPES = {".mp4": "video/mp4", ".jpg": "image/jpeg", ".json": "application/json", ".png": "image/png"}
+
+
+def s3_client(connection: S3Connection) -> Any:
+    """Make a client; credentials come from the standard chain (environment, pod identity, configuration).
+
+    Checksums are sent only where the operation requires them: services other than AWS's often know no others.
+    """
+    config = Config(
+        retries={"mode": "standard", "max_attempts": 5},
+        connect_timeout=10,
+        read_timeout=60,
+        s3={"addressing_style": connection.addressing_style},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    return boto3.client("s3", endpoint_url=connection.endpoint, region_name=connection.region, config=config)
+
+
+class S3Store:
+    """Objects of a bucket below a prefix.
+
+    Args:
+        client: See `s3_client`.
+        bucket: The bucket.
+        prefix: Keys begin with it, without a slash at its ends.
+    """
+
+    def __init__(self, client: Any, bucket: str, prefix: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix.strip("/")
+
+    def uri(self, name: str) -> str:
+        """See `Store`."""
+        return f"s3://{self._bucket}/{self._key(name)}"
+
+    def stat(self, name: str) -> Stored | None:
+        """See `Store`."""
+        try:
+            with self._failures("read", name):
+                head = self._client.head_object(Bucket=self._bucket, Key=self._key(name))
+        except MissingFileError:
+            return None
+        metadata = {key.lower(): value for key, value in head.get("Metadata", {}).items()}
+        return Stored(head["ContentLength"], metadata.get(DIGEST_METADATA))
+
+    def read(self, name: str) -> bytes:
+        """See `Store`."""
+        with self._failures("read", name):
+            body: bytes = self._client.get_object(Bucket=self._bucket, Key=self._key(name))["Body"].read()
+            return body
+
+    def get(self, name: str, destination: Path) -> None:
+        """See `Store`. boto3 downloads beside the destination and renames."""
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        with self._failures("read", name):
+            self._client.download_file(self._bucket, self._key(name), str(destination))
+
+    def put(self, name: str, source: Path) -> None:
+        """See `Store`. An object appears whole, at the end of its upload."""
+        with self._failures("write", name):
+            if source.stat().st_size < SINGLE_PUT_LIMIT:
+                self._put_object(name, source)
+            else:
+                self._upload_parts(name, source)
+
+    def put_new(self, name: str, source: Path) -> bool:
+        """See `Store`. ``If-None-Match: *`` lets one of several writers win (RFC 9110, 13.1.2)."""
+        if source.stat().st_size >= SINGLE_PUT_LIMIT:
+            if self.stat(name) is not None:
+                return False
+            self.put(name, source)
+            return True
+        try:
+            with self._failures("write", name):
+                self._put_object(name, source, IfNoneMatch="*")
+        except FileExistsError:
+            return False
+        return True
+
+    def _put_object(self, name: str, source: Path, **conditions: str) -> None:
+        with source.open("rb") as body:
+            self._client.put_object(
+                Bucket=self._bucket, Key=self._key(name), Body=body, **_description(name, source), **conditions
+            )
+
+    def _upload_parts(self, name: str, source: Path) -> None:
+        with source.open("rb") as body:
+            self._client.upload_fileobj(body, self._bucket, self._key(name), ExtraArgs=_description(name, source))
+
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}/{name}" if self._prefix else name
+
+    @contextmanager
+    def _failures(self, doing: str, name: str) -> Iterator[None]:
+        """Translate the service's errors; messages name bucket and key, never credentials."""
+        try:
+            yield
+        except NoCredentialsError as error:
+            message = "There are no S3 credentials: give the store a secretName or a serviceAccountName."
+            raise StageError(ErrorCode.STORE_ACCESS, message) from error
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if code in MISSING:
+                raise MissingFileError(name) from error
+            if code in TAKEN:
+                raise FileExistsError(name) from error
+            if code in REFUSED:
+                message = f"The S3 service refuses to {doing} s3://{self._bucket}/{self._key(name)} ({code})."
+                raise StageError(ErrorCode.STORE_ACCESS, message) from error
+            message = f"Could not {doing} s3://{self._bucket}/{self._key(name)} ({code or 'no error code'})."
+            raise StageError(ErrorCode.WORKSPACE, message) from error
+        except BotoCoreError as error:
+            message = f"Could not {doing} s3://{self._bucket}/{self._key(name)}: {type(error).__name__}."
+            raise StageError(ErrorCode.WORKSPACE, message) from error
+
+
+def _description(name: str, source: Path) -> dict[str, Any]:
+    content_type = CONTENT_TYPES.get(Path(name).suffix, "application/octet-stream")
+    return {"ContentType": content_type, "Metadata": {DIGEST_METADATA: _sha256(source)}}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
