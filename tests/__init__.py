@@ -1,0 +1,1 @@
+"""The tests; a package so that every folder of it can import ``tests.cluster``."""
