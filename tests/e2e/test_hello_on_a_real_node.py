@@ -74,7 +74,7 @@ def hello(real_node: RealNode, real_namespace: str, node_s3_server: S3Server, in
     cluster.kubectl("-n", real_namespace, "apply", "-f", str(HELLO))
     try:
         cluster.kubectl(
-            "-n", real_namespace, "wait", "--for=condition=Complete", "tv/hello", "--timeout=400s", timeout=420
+            "-n", real_namespace, "wait", "--for=condition=Complete", "tv/hello", "--timeout=180s", timeout=200
         )
     except Exception:
         print(cluster.kubectl("-n", real_namespace, "get", "tv,jobs,pods", "-o", "wide"))

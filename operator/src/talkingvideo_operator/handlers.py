@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import kopf
+from kopf._core.engines import peering
 
 from talkingvideo_api.names import GROUP, PLURAL, VERSION
 from talkingvideo_operator.builders.metadata import CHILD_SELECTOR
@@ -94,6 +95,11 @@ class Ears:
     def _forget(self, shelf: Shelf[Any], item: Any) -> None:
         if shelf.remove(item):
             self._queue.mark(item.owner)
+
+
+def kopf_identity(holder: str) -> peering.Identity:
+    """Who this process is, for kopf. Without one it asks for the user's name, and the image's user id has none."""
+    return peering.Identity(holder)
 
 
 def registry(ears: Ears, alive: Callable[[], bool], stop: Callable[[], None]) -> kopf.OperatorRegistry:

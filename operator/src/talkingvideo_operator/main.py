@@ -12,7 +12,7 @@ import kopf
 from kubernetes.aio.client import ApiClient
 
 from talkingvideo_operator.builders.metadata import CHILD_SELECTOR
-from talkingvideo_operator.handlers import Ears, kopf_settings, registry
+from talkingvideo_operator.handlers import Ears, kopf_identity, kopf_settings, registry
 from talkingvideo_operator.kube.api import JOBS, PODS, VIDEOS, Api, Resource
 from talkingvideo_operator.kube.connection import configuration, own_namespace
 from talkingvideo_operator.kube.events import Recorder
@@ -42,7 +42,7 @@ class Operator:
 
     def __init__(self, config: OperatorConfig, client: ApiClient) -> None:
         self._config = config
-        holder = identity()
+        self._holder = holder = identity()
         self._lease = Lease(Api(client), config.lease, config.lease.namespace or own_namespace(), holder)
         self._api = Api(client, self._lease.held)
         self._cache, self._queue = Cache(), KeyQueue()
@@ -58,6 +58,7 @@ class Operator:
         stopping = asyncio.Event()
         watching = asyncio.create_task(
             kopf.operator(
+                identity=kopf_identity(self._holder),
                 registry=registry(self._ears, self._alive, stopping.set),
                 settings=kopf_settings(),
                 clusterwide=not self._config.namespaces,
