@@ -28,6 +28,8 @@ CASES = [
         {"secrets": ["x"]},
     ),
     ({"output": {"pvc": {"claim": "c"}}}, "spec.output.pvc.claim", {"claims": ["*"]}),
+    ({"output": {"name": "films/{name}"}}, "spec.output.name", {"outputNames": ["films/"]}),
+    ({"output": {"name": "other-namespace/{name}"}}, "spec.output.name", {"outputNames": ["*"]}),
     ({"output": {"s3": {"bucket": "abc"}}}, "spec.output.s3.bucket", {"outputBuckets": ["abc"]}),
     ({"output": {"s3": {"prefix": "films/a"}}}, "spec.output.s3.prefix", {"outputPrefixes": ["films"]}),
     ({"priority": "high"}, "spec.priority", {"priorityClasses": ["high"]}),
@@ -57,7 +59,7 @@ def test_a_prefix_is_compared_by_whole_folders(prefix: Any) -> None:
     "name", ["../x", "a/../../b", "/abs", "a//b", "a/", "{uid}", "{name.__class__}", "{0}", "{", "work/x"]
 )
 def test_names_of_results_stay_in_their_place(name: Any) -> None:
-    assert refused(output={"name": name}) == ["spec.output.name"]
+    assert refused({"allow": {"outputNames": ["*"]}}, output={"name": name}) == ["spec.output.name"]
 
 
 def test_the_stores_own_bucket_may_be_read() -> None:
@@ -71,3 +73,7 @@ def test_a_store_that_is_not_there_and_a_scheme_that_is_closed() -> None:
 
 def test_engines_can_be_narrowed() -> None:
     assert refused({"engines": ["infinitetalk"]}, engine="preview") == ["spec.engine"]
+
+
+def test_a_result_on_a_volume_of_the_namespace_may_have_any_name() -> None:
+    assert refused({"allow": {"claims": ["c"]}}, output={"name": "films/{name}", "pvc": {"claim": "c"}}) == []

@@ -139,6 +139,14 @@ def test_the_same_claim_for_workspace_and_result_is_mounted_once() -> None:
     assert volumes.count("claim-media") == 1
 
 
+def test_publish_may_look_whether_a_result_on_a_volume_is_there_and_may_not_write_it() -> None:
+    ctx = context({"allow": {"claims": ["films"]}}, output={"pvc": {"claim": "films"}})
+    (publish,) = pod(ctx, Stage.PREPARE)["containers"]
+    mounts = {mount["mountPath"]: mount["readOnly"] for mount in publish["volumeMounts"]}
+    assert mounts["/mnt/claims/films"] is True
+    assert "claim-films" in [volume["name"] for volume in pod(ctx, Stage.PREPARE)["volumes"]]
+
+
 def test_overrides_change_render_pods_only() -> None:
     allow = {"overrides": ["nodeSelector", "tolerations", "resources"]}
     overrides = {
@@ -168,7 +176,7 @@ def test_children_are_named_labelled_and_owned() -> None:
     ("output", "profile", "result"),
     [
         ({}, {}, "s3://media/ns/hello-{revision}"),
-        ({"name": "{date}/{name}"}, {}, "s3://media/2026-01-01/hello"),
+        ({"name": "{namespace}/{date}/{name}"}, {}, "s3://media/ns/2026-01-01/hello"),
         ({"s3": {"prefix": "films"}}, {"allow": {"outputPrefixes": ["films"]}}, "s3://media/films/ns/hello-{revision}"),
         ({"s3": {"bucket": "out-b"}}, {"allow": {"outputBuckets": ["*"]}}, "s3://out-b/ns/hello-{revision}"),
         ({"pvc": {"claim": "c", "path": "a/"}}, {"allow": {"claims": ["c"]}}, "pvc://c/a/ns/hello-{revision}"),

@@ -167,3 +167,13 @@ def test_a_plan_of_local_files_does_not_load_what_reaches_s3() -> None:
     code = "import sys, talkingvideo_worker.local.commands; print('boto3' in sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert loaded == "False\n"
+
+
+@pytest.mark.media
+def test_a_dry_run_is_planned_and_not_rendered(folder: Path) -> None:
+    path = write(folder / "video.yaml")
+    path.write_text(path.read_text() + "  dryRun: true\n")
+    done = talkingvideo("run", path, "--out", "out")
+    assert done.exit_code == 0, done.stderr
+    assert "hello: dry run, 4 frames in 1 chunks, 640x640; nothing was rendered" in done.stderr
+    assert list((folder / "out").glob("*")) == []

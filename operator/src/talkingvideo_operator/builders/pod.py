@@ -123,9 +123,10 @@ def _containers(context: Context, stage: Stage, chunk: int | None) -> tuple[list
         )
         process = _container(context, stage, "process", ["prepare", "--step", "process", *order], [], trusted=False)
         publish = ["prepare", "--step", "publish", *order]
-        return [fetch, process], _container(context, stage, "publish", publish, works, trusted=True)
+        seen = [*works, *_result_mounts(context, read_only=True)]
+        return [fetch, process], _container(context, stage, "publish", publish, seen, trusted=True)
     args = ["render", *order, "--chunk", str(chunk)] if stage is Stage.RENDER else ["stitch", *order]
-    mounts = [*works, *(_weights(context) if stage is Stage.RENDER else _result_mounts(context))]
+    mounts = [*works, *(_weights(context) if stage is Stage.RENDER else _result_mounts(context, read_only=False))]
     return [], _container(context, stage, stage.value, args, mounts, trusted=True)
 
 
@@ -208,11 +209,11 @@ def _toleration(toleration: Toleration) -> Manifest:
 def _volumes(context: Context, stage: Stage) -> list[Manifest]:
     mounts = [*_own_mounts(context, stage), *_workspace_mounts(context)]
     if stage is Stage.PREPARE:
-        mounts += _input_mounts(context)
+        mounts += [*_input_mounts(context), *_result_mounts(context, read_only=True)]
     if stage is Stage.RENDER:
         mounts += _weights(context)
     if stage is Stage.STITCH:
-        mounts += _result_mounts(context)
+        mounts += _result_mounts(context, read_only=False)
     return [mount.volume for mount in _unique(mounts)]
 
 
@@ -245,10 +246,11 @@ def _workspace_mounts(context: Context) -> Iterator[Mount]:
         yield _claim(context.store.pvc.claim, read_only=False)
 
 
-def _result_mounts(context: Context) -> Iterator[Mount]:
+def _result_mounts(context: Context, *, read_only: bool) -> Iterator[Mount]:
+    """The volume of ``output.pvc``: stitch writes it, publish looks whether the result's name is taken."""
     output = context.spec.output or Output()
     if output.pvc:
-        yield _claim(output.pvc.claim, read_only=False)
+        yield _claim(output.pvc.claim, read_only=read_only)
 
 
 def _weights(context: Context) -> Iterator[Mount]:

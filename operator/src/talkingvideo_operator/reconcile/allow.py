@@ -14,6 +14,9 @@ from talkingvideo_api.uris import parse_object_uri, scheme_of
 PLACEHOLDERS = ("namespace", "name", "revision", "date")
 """What ``spec.output.name`` may hold in braces."""
 
+OWN_FOLDER = "{namespace}/"
+"""How the name of a result may always begin."""
+
 OVERRIDES = ("node_selector", "tolerations", "resources", "image_pull_secrets")
 
 
@@ -84,6 +87,8 @@ def _output(output: Output, profile: Profile) -> Iterator[Refusal]:
         return
     if output.name:
         yield from _output_name(output.name)
+        if store.s3 and not output.pvc:
+            yield from _shared_name(output.name, profile.allow)
     if output.pvc:
         yield from _named("spec.output.pvc.claim", "claim", output.pvc.claim, profile.allow.claims)
     if output.s3:
@@ -108,6 +113,14 @@ def _output_name(template: str) -> Iterator[Refusal]:
         yield Refusal(field, "the name may not begin or end with '/', nor hold '..' or '//'")
     if parts[0] == "work":
         yield Refusal(field, "names below work/ are those of workspaces")
+
+
+def _shared_name(template: str, allow: AllowList) -> Iterator[Refusal]:
+    """A bucket serves several namespaces: without leave, results lie in the folder of their own."""
+    allowed = (OWN_FOLDER, *allow.output_names)
+    if "*" not in allowed and not template.startswith(allowed):
+        begins = ", ".join(allowed)
+        yield Refusal("spec.output.name", f"the name must begin with what the profile allows: {begins}")
 
 
 def _s3_output(output: Output, store: Store, allow: AllowList) -> Iterator[Refusal]:

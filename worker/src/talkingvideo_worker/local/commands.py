@@ -30,18 +30,17 @@ def make_videos(file: Path, engine: str | None, mounts: Iterable[str], places: L
     orders, local_mounts = _orders(file, engine, mounts, places)
     places.require_writable()
     for order in orders:
-        report = _make_video(order, local_mounts)
-        _say_result(order, report, places)
+        if order.spec.dry_run:
+            _say_plan(order, _plan_of(order, local_mounts))
+        else:
+            _say_result(order, _make_video(order, local_mounts), places)
 
 
 def plans_of(file: Path, engine: str | None, mounts: Iterable[str], places: LocalPlaces) -> Iterator[PrepareReport]:
     """Plan every video of a file; see `make_videos`."""
     orders, local_mounts = _orders(file, engine, mounts, places)
     for order in orders:
-        with TerminalReporter(order.name) as reporter:
-            report = prepare_locally(order, local_mounts, reporter)
-        _say_notes(warnings_of(order))
-        yield report
+        yield _plan_of(order, local_mounts)
 
 
 def _orders(
@@ -51,6 +50,13 @@ def _orders(
     claims, documents = claims_of(mounts), read_documents(file)
     orders = [make_order(video, engine or PREVIEW, places) for video in documents.videos]
     return orders, LocalMounts(claims, documents)
+
+
+def _plan_of(order: Order, mounts: LocalMounts) -> PrepareReport:
+    with TerminalReporter(order.name) as reporter:
+        report = prepare_locally(order, mounts, reporter)
+    _say_notes([*warnings_of(order), *report.warnings])
+    return report
 
 
 def _make_video(order: Order, mounts: LocalMounts) -> StitchReport:
@@ -69,6 +75,12 @@ def _make_video(order: Order, mounts: LocalMounts) -> StitchReport:
 def _say_notes(notes: Iterable[str]) -> None:
     for note in notes:
         say(f"note: {note}", style="yellow")
+
+
+def _say_plan(order: Order, report: PrepareReport) -> None:
+    frames, chunks = sum(report.chunk_frames), len(report.chunk_frames)
+    size = f"{report.delivered_width}x{report.delivered_height}"
+    say(f"{order.name}: dry run, {frames} frames in {chunks} chunks, {size}; nothing was rendered", style="green")
 
 
 def _say_result(order: Order, report: StitchReport, places: LocalPlaces) -> None:
