@@ -30,13 +30,16 @@ Box = tuple[int, int, int, int]
 
 def covering(picture: Frame, height: int, width: int) -> Frame:
     """A picture scaled to cover a size (bilinear, antialiased), and the middle cut out."""
-    return np.asarray(_cover(Image.fromarray(picture), height, width, Image.Resampling.BILINEAR))
+    scaled, cut = _cover(picture.shape[0], picture.shape[1], height, width)
+    resized = Image.fromarray(picture).resize((scaled[1], scaled[0]), Image.Resampling.BILINEAR)
+    return np.asarray(resized)[cut]
 
 
-def covering_mask(mask: Mask, height: int, width: int) -> Mask:
-    """A mask scaled and cut as ``covering`` does with the picture, by nearest neighbours."""
-    image = Image.fromarray(mask.astype(np.uint8))
-    return np.asarray(_cover(image, height, width, Image.Resampling.NEAREST)) > 0
+def covering_masks(masks: Mask, height: int, width: int) -> Mask:
+    """Masks (classes, rows, columns) scaled and cut as ``covering`` does with the picture, by nearest neighbours."""
+    scaled, cut = _cover(masks.shape[1], masks.shape[2], height, width)
+    resized = F.interpolate(torch.from_numpy(masks)[None].float(), size=scaled, mode="nearest")[0] > 0
+    return resized.numpy()[:, *cut]
 
 
 def to_tensor(picture: Frame) -> Tensor:
@@ -98,8 +101,9 @@ def latent_masks(masks: Mask) -> Tensor:
     return F.interpolate(torch.from_numpy(masks)[None].float(), size=(height, width), mode="nearest")[0]
 
 
-def _cover(image: Image.Image, height: int, width: int, resampling: Image.Resampling) -> Image.Image:
-    scale = max(height / image.height, width / image.width)
-    scaled = image.resize((math.ceil(scale * image.width), math.ceil(scale * image.height)), resampling)
-    left, top = round((scaled.width - width) / 2), round((scaled.height - height) / 2)
-    return scaled.crop((left, top, left + width, top + height))
+def _cover(rows: int, columns: int, height: int, width: int) -> tuple[tuple[int, int], tuple[slice, slice]]:
+    """Size (height, width) that something is scaled to, and the part that is cut out of that."""
+    scale = max(height / rows, width / columns)
+    scaled = math.ceil(scale * rows), math.ceil(scale * columns)
+    top, left = round((scaled[0] - height) / 2), round((scaled[1] - width) / 2)
+    return scaled, (slice(top, top + height), slice(left, left + width))
