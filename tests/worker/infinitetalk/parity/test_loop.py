@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.worker.infinitetalk.parity import frozen
+from tests.worker.infinitetalk.parity.conftest import read_recording
+from tests.worker.infinitetalk.parity.summaries import assert_matches_summary
 from torch import Tensor
 
 from talkingvideo_worker.engines.infinitetalk import (
@@ -26,6 +29,7 @@ from talkingvideo_worker.engines.infinitetalk import (
     window_spans,
 )
 from talkingvideo_worker.engines.infinitetalk.loop import RenderedWindow
+from talkingvideo_worker.engines.infinitetalk.noise import PublishedNoise
 from talkingvideo_worker.engines.infinitetalk.pictures import (
     covering,
     covering_masks,
@@ -35,9 +39,6 @@ from talkingvideo_worker.engines.infinitetalk.pictures import (
     to_tensor,
 )
 from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
-from tests.worker.infinitetalk.parity import frozen
-from tests.worker.infinitetalk.parity.conftest import read_recording
-from tests.worker.infinitetalk.parity.summaries import assert_matches_summary
 
 RECORD, ARRAYS = read_recording("loop")
 LOOP = frozen.LOOP
@@ -193,3 +194,10 @@ def test_the_video_is_the_published_one(scenario: str) -> None:
     means, spreads = video.mean((0, 2, 3)), video.std((0, 2, 3))
     np.testing.assert_allclose(means, ARRAYS[f"{scenario}.frame_mean"], rtol=0, atol=TOLERANCE)
     np.testing.assert_allclose(spreads, ARRAYS[f"{scenario}.frame_std"], rtol=0, atol=TOLERANCE)
+
+
+def test_the_published_noise_is_drawn_again() -> None:
+    record = RECORD["seed_stream"]
+    noise = PublishedNoise(record["seed"], record["steps"])
+    for window, recorded in enumerate(record["noise"]):
+        assert_matches_summary(noise(window, tuple(recorded["shape"])), recorded, 1e-6)

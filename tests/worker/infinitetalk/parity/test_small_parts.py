@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.worker.infinitetalk.parity import frozen
+from tests.worker.infinitetalk.parity.conftest import read_recording
 from torch import Tensor
 
 from talkingvideo_api.spec import Resolution
@@ -29,8 +31,6 @@ from talkingvideo_worker.engines.infinitetalk.step_cache import (
     plan_steps,
 )
 from talkingvideo_worker.stages.prepare.sizes import BUCKETS
-from tests.worker.infinitetalk.parity import frozen
-from tests.worker.infinitetalk.parity.conftest import read_recording
 
 RECORD, ARRAYS = read_recording("misc")
 MISC, TEA = frozen.MISC, frozen.TEA
@@ -48,7 +48,7 @@ def test_sizes(name: str) -> None:
     recorded = RECORD["buckets"][name]
     assert [(f"{ratio:.2f}", [height, width]) for ratio, height, width in ours] == list(recorded["table"].items())
     for height, width, _, *chosen in recorded["choices"]:
-        nearest = min(ours, key=lambda bucket: abs(bucket[0] - height / width))  # noqa: B023 - used at once
+        nearest = min(ours, key=lambda bucket: abs(bucket[0] - height / width))
         assert list(nearest[1:]) == chosen
 
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.worker.infinitetalk.parity import frozen
+from tests.worker.infinitetalk.parity.conftest import read_recording
+from tests.worker.infinitetalk.parity.summaries import assert_matches_summary
 from torch import Tensor, nn
 
 from talkingvideo_worker.engines.infinitetalk import Condition, build_transformer, predict_velocity
 from talkingvideo_worker.engines.infinitetalk.routing import attention_to_regions
 from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
-from tests.worker.infinitetalk.parity import frozen
-from tests.worker.infinitetalk.parity.conftest import read_recording
-from tests.worker.infinitetalk.parity.summaries import assert_matches_summary
 
 RECORD, ARRAYS = read_recording("dit")
 OUTPUT_TOLERANCE = 1e-4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from diffusers.models.attention import AttentionModuleMixin
 from diffusers.models.attention_dispatch import dispatch_attention_fn
@@ -93,5 +93,5 @@ class AudioAttention(nn.Module, AttentionModuleMixin):
 
     def forward(self, hidden_states: Tensor, audio: AudioContext, positions: Tensor | None = None) -> Tensor:
         """See ``AudioAttnProcessor``."""
-        attended: Tensor = self.processor(self, hidden_states, audio, positions)
-        return attended
+        processor = cast(AudioAttnProcessor, self.processor)
+        return processor(self, hidden_states, audio, positions)

@@ -38,7 +38,9 @@ def build_transformer(config: Mapping[str, Any], weights: Mapping[str, Any]) -> 
     model = empty_transformer(config)
     tensors = {name: torch.as_tensor(value) for name, value in weights.items()}
     model.load_state_dict(rename_all(tensors, (*BASE, *ADAPTER)), strict=True, assign=True)
-    return model.requires_grad_(False).eval()
+    model.requires_grad_(False)
+    model.eval()
+    return model
 
 
 def empty_transformer(config: Mapping[str, Any]) -> AudioWanTransformer3DModel:
@@ -56,7 +58,7 @@ def empty_transformer(config: Mapping[str, Any]) -> AudioWanTransformer3DModel:
         "vae_scale": config.get("vae_scale"),
     }
     with init_empty_weights():
-        return AudioWanTransformer3DModel(
+        model: AudioWanTransformer3DModel = AudioWanTransformer3DModel(
             num_attention_heads=heads,
             attention_head_dim=config["dim"] // heads,
             in_channels=config["in_dim"],
@@ -69,6 +71,7 @@ def empty_transformer(config: Mapping[str, Any]) -> AudioWanTransformer3DModel:
             added_kv_proj_dim=config["dim"],
             **{name: value for name, value in optional.items() if value is not None},
         )
+    return model
 
 
 def adapter_shapes(model: AudioWanTransformer3DModel) -> dict[str, tuple[int, ...]]:

@@ -128,7 +128,8 @@ class ProjectedCombiner:
         shortened = direction.double() * (self.projection.norm_threshold / length).clamp(max=1)
         axis = prediction.double() / prediction.double().norm()
         parallel = (shortened * axis).sum() * axis
-        return (shortened - parallel + self.projection.eta * parallel).to(direction.dtype)
+        projected: Tensor = shortened - parallel + self.projection.eta * parallel
+        return projected.to(direction.dtype)
 
 
 Combiner = PlainCombiner | ProjectedCombiner

@@ -55,6 +55,37 @@ ADAPTER: Renames = (
 """InfiniteTalk's adapter to what ``AudioWanTransformer3DModel`` adds: 10 names and 8 of every block."""
 
 
+IMAGE_ENCODER: Renames = (
+    (r"patch_embedding\.weight", r"embeddings.patch_embedding.weight"),
+    (r"cls_embedding", r"embeddings.class_embedding"),
+    (r"pos_embedding", r"embeddings.position_embedding.weight"),
+    (r"pre_norm\.{end}", r"pre_layrnorm.\1"),
+    (r"post_norm\.{end}", r"post_layernorm.\1"),
+    (r"transformer\.{n}\.norm([12])\.{end}", r"encoder.layers.\1.layer_norm\2.\3"),
+    (r"transformer\.{n}\.attn\.([qkv])\.{end}", r"encoder.layers.\1.self_attn.\2_proj.\3"),
+    (r"transformer\.{n}\.attn\.proj\.{end}", r"encoder.layers.\1.self_attn.out_proj.\2"),
+    (r"transformer\.{n}\.mlp\.0\.{end}", r"encoder.layers.\1.mlp.fc1.\2"),
+    (r"transformer\.{n}\.mlp\.2\.{end}", r"encoder.layers.\1.mlp.fc2.\2"),
+)
+"""Wan 2.1's CLIP tower, queries, keys and values split, to transformers' ``CLIPVisionModel``."""
+
+TEXT_ENCODER: Renames = (
+    (r"token_embedding\.weight", r"shared.weight"),
+    (r"norm\.weight", r"encoder.final_layer_norm.weight"),
+    (r"blocks\.{n}\.norm1\.weight", r"encoder.block.\1.layer.0.layer_norm.weight"),
+    (r"blocks\.{n}\.norm2\.weight", r"encoder.block.\1.layer.1.layer_norm.weight"),
+    (r"blocks\.{n}\.attn\.([qkvo])\.weight", r"encoder.block.\1.layer.0.SelfAttention.\2.weight"),
+    (
+        r"blocks\.{n}\.pos_embedding\.embedding\.weight",
+        r"encoder.block.\1.layer.0.SelfAttention.relative_attention_bias.weight",
+    ),
+    (r"blocks\.{n}\.ffn\.gate\.0\.weight", r"encoder.block.\1.layer.1.DenseReluDense.wi_0.weight"),
+    (r"blocks\.{n}\.ffn\.fc1\.weight", r"encoder.block.\1.layer.1.DenseReluDense.wi_1.weight"),
+    (r"blocks\.{n}\.ffn\.fc2\.weight", r"encoder.block.\1.layer.1.DenseReluDense.wo.weight"),
+)
+"""Wan 2.1's umT5 to transformers' ``UMT5EncoderModel``."""
+
+
 def renamed(names: Iterable[str], renames: Renames) -> dict[str, str]:
     """Rename what a table knows.
 

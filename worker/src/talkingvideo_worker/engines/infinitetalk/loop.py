@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -150,7 +151,7 @@ def render_windows(
     for span in spans:
         if span.lead and motion is None:
             raise ValueError(f"window {span.index} goes on from the one before, which left nothing")
-        window = renderer.render(span, motion, lambda step, index=span.index: on_step(index, step))
+        window = renderer.render(span, motion, partial(on_step, span.index))
         motion = window.motion
         yield window
 

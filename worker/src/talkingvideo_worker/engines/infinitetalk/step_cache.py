@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -56,8 +57,7 @@ class StepCache:
 
 def relative_changes(embeddings: Sequence[Tensor]) -> list[float]:
     """Mean absolute change of each embedding after the first, relative to the mean size of the one before."""
-    pairs = zip(embeddings, embeddings[1:], strict=False)
-    return [float((now - before).abs().mean() / before.abs().mean()) for before, now in pairs]
+    return [float((now - before).abs().mean() / before.abs().mean()) for before, now in pairwise(embeddings)]
 
 
 def computed_steps(changes: Sequence[float], cache: StepCache) -> tuple[bool, ...]:

@@ -134,7 +134,8 @@ class AudioWanTransformerBlock(WanTransformerBlock):
 
         # 4. Feed-forward
         normed = (self.norm3(hidden_states.float()) * (1 + ffn_scale) + ffn_shift).type_as(hidden_states)
-        return (hidden_states.float() + self.ffn(normed).float() * ffn_gate).type_as(hidden_states)
+        out: Tensor = hidden_states.float() + self.ffn(normed).float() * ffn_gate
+        return out.type_as(hidden_states)
 
 
 class AudioWanTransformer3DModel(WanTransformer3DModel):
@@ -258,7 +259,7 @@ class AudioWanTransformer3DModel(WanTransformer3DModel):
         embedding = embedder.time_embedder(sinusoid)
         return embedding, embedder.time_proj(embedder.act_fn(embedding).to(embedder.time_proj.weight.dtype))
 
-    @apply_lora_scale("attention_kwargs")  # type: ignore[untyped-decorator]
+    @apply_lora_scale("attention_kwargs")
     def forward(
         self,
         hidden_states: Tensor,
