@@ -110,7 +110,7 @@ def test_tokens_attend_to_the_regions_as_published(
         maps.append(attention_to_regions(query, key, masks))
         return maps[-1]
 
-    monkeypatch.setattr("talkingvideo_worker.engines.infinitetalk.transformer.attention_to_regions", keeping)
+    monkeypatch.setattr("talkingvideo_worker.engines.infinitetalk.block.attention_to_regions", keeping)
     predict(transformer, inputs, "two_cond")
     assert len(maps) == len(transformer.blocks)
     for number, found in enumerate(maps):

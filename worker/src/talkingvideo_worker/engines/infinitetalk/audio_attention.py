@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from diffusers.models.attention import AttentionModuleMixin
 from diffusers.models.attention_dispatch import dispatch_attention_fn
@@ -89,9 +89,8 @@ class AudioAttention(nn.Module, AttentionModuleMixin):
         self.to_q = nn.Linear(channels, channels)
         self.to_kv = nn.Linear(audio_channels, 2 * channels)
         self.to_out = nn.Linear(channels, channels)
-        self.set_processor(AudioAttnProcessor())
+        self.processor = AudioAttnProcessor()
 
     def forward(self, hidden_states: Tensor, audio: AudioContext, positions: Tensor | None = None) -> Tensor:
         """See ``AudioAttnProcessor``."""
-        processor = cast(AudioAttnProcessor, self.processor)
-        return processor(self, hidden_states, audio, positions)
+        return self.processor(self, hidden_states, audio, positions)
