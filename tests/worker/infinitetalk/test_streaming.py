@@ -117,7 +117,7 @@ def test_memory_does_not_grow_with_the_length(tiny_transformer: AudioWanTransfor
     finally:
         tracemalloc.stop()
     assert tensors[24] == tensors[4]
-    assert objects[24] - objects[4] < 20 * 1024
+    assert objects[24] - objects[4] < 100 * 1024
 
 
 def _bytes_of_tensors() -> int:
