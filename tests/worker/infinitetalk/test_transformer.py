@@ -147,7 +147,8 @@ def test_an_adapter_replaces_exactly_its_own_weights(small: AudioWanTransformer3
     load_adapter(small, path, torch.bfloat16)
     weights = small.state_dict()
     assert weights["audio_proj.norm.bias"].tolist() == [7.0] * 8
-    assert all(weights[name].dtype is torch.bfloat16 for name in adapter_shapes(small))
+    dtypes = {name: torch.float32 if "norm_x" in name else torch.bfloat16 for name in adapter_shapes(small)}
+    assert {name: weights[name].dtype for name in dtypes} == dtypes
     assert all(torch.equal(weights[name], value) for name, value in base.items())
 
 
@@ -178,3 +179,17 @@ def test_unknown_or_missing_weights_are_refused() -> None:
     del weights["head.modulation"]
     with pytest.raises(RuntimeError, match="scale_shift_table"):
         build_transformer(SMALL, weights)
+
+
+def test_a_base_in_the_format_of_diffusers_takes_an_adapter(small: AudioWanTransformer3DModel, tmp_path: Path) -> None:
+    own_settings = ("audio_", "vae_scale", "_")
+    config = {name: value for name, value in small.config.items() if not name.startswith(own_settings)}
+    parent = WanTransformer3DModel(**config)
+    parent.save_pretrained(tmp_path / "base")
+    model = AudioWanTransformer3DModel.from_pretrained(
+        tmp_path / "base", audio_hidden_dim=4, audio_tokens=2, audio_token_dim=8
+    )
+    load_adapter(model, adapter_file(small, tmp_path), torch.float32)
+    weights = model.state_dict()
+    assert not any(value.is_meta for value in weights.values())
+    assert all(torch.equal(weights[name], value) for name, value in parent.state_dict().items())

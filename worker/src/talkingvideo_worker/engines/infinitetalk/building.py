@@ -25,7 +25,7 @@ def build_transformer(config: Mapping[str, Any], weights: Mapping[str, Any]) -> 
     Args:
         config: Wan 2.1's own names (``dim``, ``num_heads``, ``num_layers``, ``ffn_dim``, ``text_dim``, ``freq_dim``,
             ``in_dim``, ``out_dim``, ``eps``), the adapter's ``intermediate_dim``, and where they differ from the
-            published ones ``audio_window``, ``context_tokens``, ``output_dim``, ``vae_scale``.
+            published ones ``image_dim``, ``audio_window``, ``context_tokens``, ``output_dim``, ``vae_scale``.
         weights: Base and adapter by their published names, as tensors or numpy arrays. Used as they are, not copied.
 
     Returns:
@@ -51,6 +51,7 @@ def empty_transformer(config: Mapping[str, Any]) -> AudioWanTransformer3DModel:
     """
     heads = config["num_heads"]
     optional = {
+        "image_dim": config.get("image_dim"),
         "audio_window": config.get("audio_window"),
         "audio_hidden_dim": config.get("intermediate_dim"),
         "audio_tokens": config.get("context_tokens"),
@@ -84,6 +85,12 @@ def adapter_shapes(model: AudioWanTransformer3DModel) -> dict[str, tuple[int, ..
     }
 
 
+def dtype_of(name: str, dtype: torch.dtype) -> torch.dtype:
+    """The dtype of one of our weights in a model of a dtype: norms, modulation and the last layer stay in float32."""
+    kept = set(AudioWanTransformer3DModel._keep_in_fp32_modules)
+    return torch.float32 if kept.intersection(name.split(".")) else dtype
+
+
 def load_adapter(
     model: AudioWanTransformer3DModel, path: Path, dtype: torch.dtype, device: torch.device | str = "cpu"
 ) -> None:
@@ -95,7 +102,7 @@ def load_adapter(
     Args:
         model: With its base.
         path: A safetensors file with published names.
-        dtype: What the weights become.
+        dtype: Of the weights; see ``dtype_of``.
         device: Where they go.
 
     Raises:
@@ -105,7 +112,9 @@ def load_adapter(
         names = renamed(file.keys(), (*BASE, *ADAPTER))
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - not a dict
         _check(path, shapes, names, model)
-        weights: dict[str, Tensor] = {names[name]: file.get_tensor(name).to(dtype) for name in names}
+        weights: dict[str, Tensor] = {
+            ours: file.get_tensor(name).to(dtype_of(ours, dtype)) for name, ours in names.items()
+        }
     model.load_state_dict(weights, strict=False, assign=True)
     model.requires_grad_(False)
 

@@ -24,9 +24,9 @@ def base_shapes(config: Mapping[str, Any]) -> dict[str, Shape]:
     """Weights of Wan 2.1 I2V.
 
     Args:
-        config: Of its ``config.json``, and ``text_dim`` where it isn't 4096.
+        config: Of its ``config.json``, and ``text_dim`` and ``image_dim`` where they aren't 4096 and 1280.
     """
-    dim, ffn = config["dim"], config["ffn_dim"]
+    dim, ffn, image = config["dim"], config["ffn_dim"], config.get("image_dim", CLIP_CHANNELS)
     shapes: dict[str, Shape] = {
         "patch_embedding.weight": (dim, config["in_dim"], *PATCH),
         "patch_embedding.bias": (dim,),
@@ -34,8 +34,8 @@ def base_shapes(config: Mapping[str, Any]) -> dict[str, Shape]:
     shapes |= _linear("text_embedding.0", dim, config.get("text_dim", 4096)) | _linear("text_embedding.2", dim, dim)
     shapes |= _linear("time_embedding.0", dim, config["freq_dim"]) | _linear("time_embedding.2", dim, dim)
     shapes |= _linear("time_projection.1", 6 * dim, dim)
-    shapes |= _norm("img_emb.proj.0", CLIP_CHANNELS) | _linear("img_emb.proj.1", CLIP_CHANNELS, CLIP_CHANNELS)
-    shapes |= _linear("img_emb.proj.3", dim, CLIP_CHANNELS) | _norm("img_emb.proj.4", dim)
+    shapes |= _norm("img_emb.proj.0", image) | _linear("img_emb.proj.1", image, image)
+    shapes |= _linear("img_emb.proj.3", dim, image) | _norm("img_emb.proj.4", dim)
     for block in (f"blocks.{number}" for number in range(config["num_layers"])):
         shapes[f"{block}.modulation"] = (1, 6, dim)
         for attention, layers, norms in (
