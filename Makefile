@@ -3,7 +3,7 @@ UV := scripts/uv
 RUN := $(UV) run --frozen --all-packages --all-extras
 PYTEST_ARGS ?=
 
-.PHONY: help demo test test-fast lint format crds bench clean
+.PHONY: help demo test test-fast lint format crds cluster bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -27,9 +27,18 @@ format: ## write the formatting
 	$(RUN) ruff format .
 	$(RUN) ruff check --fix .
 
-crds: ## write crds/ from the models
-	$(RUN) talkingvideo-operator crd > crds/talkingvideos.yaml
-	cp crds/talkingvideos.yaml charts/talkingvideo/files/talkingvideos.yaml
+crds: ## write what is generated from the models: the resource and its copies, the chart's schema, docs/
+	@mkdir -p .tools
+	$(RUN) talkingvideo-operator crd > .tools/crd.yaml
+	cp .tools/crd.yaml crds/talkingvideo.yaml
+	cp .tools/crd.yaml charts/talkingvideo/files/talkingvideo.yaml
+	cp .tools/crd.yaml manifests/base/crd.yaml
+	$(RUN) python charts/values_schema.py
+	$(RUN) python docs/generate.py
+
+cluster: ## build the test cluster's programs and (as root) the images ahead, into the cache
+	$(RUN) python -m tests.cluster.cli build-binaries
+	@if [ "$$(id -u)" = 0 ]; then $(RUN) python -m tests.cluster.cli build-images; else echo "images are built by root only"; fi
 
 bench: ## every figure of docs/benchmarks.md
 	@for script in bench/*.py; do case $$script in bench/_*) ;; *) echo "## $$script"; $(RUN) python $$script || exit 1;; esac; done

@@ -18,7 +18,8 @@ from PIL import Image
 from skimage import data
 
 from talkingvideo_api.resource import parse
-from talkingvideo_worker.local.orders import LocalPlaces, make_order
+from talkingvideo_worker.local.orders import make_order
+from talkingvideo_worker.local.places import LocalPlaces
 
 MINUTES = (1, 20)
 RUNS = 3
@@ -78,8 +79,8 @@ def measure(minutes: int) -> dict[str, float]:
         render = peak_megabytes(order, "render", "--chunk", "0")
         stitch = []
         for _ in range(RUNS):
-            for report in Path(name).glob("work/**/report.json"):
-                report.unlink()
+            for made in [*Path(name).glob("work/**/report.json"), *Path(name).glob("out/*")]:
+                made.unlink()
             stitch.append(peak_megabytes(order, "stitch"))
     return {"render": render, "stitch": median(stitch)}
 

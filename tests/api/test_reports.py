@@ -12,6 +12,7 @@ from talkingvideo_api.reports import (
     FailureReport,
     PrepareReport,
     ProgressLine,
+    StitchReport,
     TerminationMessage,
     decode_bitmap,
     encode_bitmap,
@@ -47,6 +48,45 @@ def test_a_failure_survives_the_way_to_the_operator() -> None:
     assert decoded is not None and decoded.failure is not None
     assert (decoded.failure.code, decoded.failure.field) == (ErrorCode.DOWNLOAD_FAILED, "spec.source.image.uri")
     assert not decoded.failure.retryable
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=3_000),
+    st.sampled_from([None, "spec.speech.speakers[0].audio.uri"]),
+)
+def test_a_failure_fits_whatever_letters_its_sentence_has(sentence: str, field: str | None) -> None:
+    text = TerminationMessage(failure=FailureReport.of(StageError(ErrorCode.FFMPEG, sentence, field=field))).encode()
+    assert len(text.encode()) < MAX_TERMINATION_BYTES
+    decoded = TerminationMessage.decode(text)
+    assert decoded is not None and decoded.failure is not None
+    said = decoded.failure.message
+    assert said == sentence or (said.endswith("…") and sentence.startswith(said[:-1]))
+
+
+def test_a_failure_of_a_thousand_wide_letters_keeps_most_of_its_sentence() -> None:
+    text = TerminationMessage(failure=FailureReport.of(StageError(ErrorCode.FFMPEG, "\U0001f3ac" * 1_200))).encode()
+    decoded = TerminationMessage.decode(text)
+    assert decoded is not None and decoded.failure is not None
+    assert len(decoded.failure.message) > 500
+
+
+def test_a_result_fits_whatever_its_key_and_keeps_its_uri() -> None:
+    uri = "s3://bucket/" + "口" * 340
+    report = StitchReport(
+        uri=f"{uri}.mp4",
+        url="https://cdn.example/" + "%E5%8F%A3" * 340,
+        thumbnail_uri=f"{uri}.jpg",
+        report_uri=f"{uri}.json",
+        bytes=10**12,
+        sha256="f" * 64,
+        width=1920,
+        height=1080,
+        frame_count=180_000,
+        duration_seconds=7_200.0,
+    )
+    decoded = TerminationMessage.decode(TerminationMessage(stitched=report).encode())
+    assert decoded is not None and decoded.stitched is not None
+    assert decoded.stitched.uri == report.uri
 
 
 def test_what_is_no_message_is_none() -> None:

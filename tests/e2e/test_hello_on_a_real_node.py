@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from tests.cluster.binaries import binary
+from tests.cluster.cluster import Cluster, KubectlError
 from tests.cluster.images import BuiltImage, Image
 from tests.cluster.node import RealNode
 from tests.cluster.s3 import S3Server
@@ -58,7 +61,9 @@ def installed(
 
 
 @pytest.fixture
-def hello(real_node: RealNode, real_namespace: str, node_s3_server: S3Server, installed: str) -> dict[str, Any]:
+def hello(
+    real_node: RealNode, real_namespace: str, node_s3_server: S3Server, installed: str, tmp_path: Path
+) -> dict[str, Any]:
     """``kubectl apply -f examples/hello.yaml`` and ``kubectl wait``; returns the finished object."""
     keys = node_s3_server.owner
     cluster = real_node.cluster
@@ -72,19 +77,18 @@ def hello(real_node: RealNode, real_namespace: str, node_s3_server: S3Server, in
         namespace=real_namespace,
     )
     cluster.kubectl("-n", real_namespace, "apply", "-f", str(HELLO))
-    try:
-        cluster.kubectl(
-            "-n", real_namespace, "wait", "--for=condition=Complete", "tv/hello", "--timeout=400s", timeout=420
-        )
-    except Exception:
-        print(cluster.kubectl("-n", real_namespace, "get", "tv,jobs,pods", "-o", "wide"))
-        print(
-            cluster.kubectl("-n", real_namespace, "get", "tv", "hello", "-o", "yaml", "--show-managed-fields=false")[
-                -4000:
-            ]
-        )
-        print(cluster.kubectl("-n", real_namespace, "get", "events"))
-        raise
+    seen = tmp_path / "watch"
+    with _watching(cluster, real_namespace, seen):
+        try:
+            cluster.kubectl(
+                "-n", real_namespace, "wait", "--for=condition=Complete", "tv/hello", "--timeout=180s", timeout=200
+            )
+        except KubectlError:
+            for what in (("tv,jobs,pods", "-o", "wide"), ("tv", "hello", "-o", "jsonpath={.status}"), ("events",)):
+                print(cluster.kubectl("-n", real_namespace, "get", *what))
+            raise
+    print(seen.read_text())
+    assert_in_order(seen.read_text(), "Preparing", "Rendering", "Stitching", "Succeeded")
     finished: dict[str, Any] = json.loads(cluster.kubectl("-n", real_namespace, "get", "tv", "hello", "-o", "json"))
     return finished
 
@@ -114,6 +118,25 @@ def test_hello_becomes_a_finished_video_in_s3(
     for uri in (output["thumbnailUri"], output["reportUri"]):
         client.head_object(Bucket=installed, Key=uri.removeprefix(f"s3://{installed}/"))
     _assert_no_secret_is_shown(real_node, real_namespace, node_s3_server)
+
+
+@contextmanager
+def _watching(cluster: Cluster, namespace: str, out: Path) -> Iterator[None]:
+    """``kubectl get tv -w`` beside, as a user would have it in another terminal."""
+    command = [str(cluster.kubectl_program), f"--kubeconfig={cluster.kubeconfig}", "-n", namespace, "get", "tv", "-w"]
+    with out.open("w") as file, subprocess.Popen(command, stdout=file) as watch:
+        try:
+            yield
+            time.sleep(1)
+        finally:
+            watch.terminate()
+
+
+def assert_in_order(text: str, *words: str) -> None:
+    """Every word occurs, each behind the one before."""
+    places = [text.find(word) for word in words]
+    assert -1 not in places, text
+    assert places == sorted(places), text
 
 
 def _assert_no_secret_is_shown(node: RealNode, namespace: str, server: S3Server) -> None:

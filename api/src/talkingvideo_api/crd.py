@@ -6,6 +6,7 @@ has no references, no ``anyOf`` with null, and no ``additionalProperties`` besid
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from pydantic import BaseModel
@@ -29,9 +30,9 @@ PRINTER_COLUMNS = [
 
 
 def _structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
-    """Rewrite one node of pydantic's JSON Schema as a structural schema."""
+    """Rewrite one node of pydantic's JSON Schema as a structural schema, sharing nothing (YAML would write anchors)."""
     if reference := schema.get("$ref"):
-        target = definitions[reference.rpartition("/")[2]]
+        target = deepcopy(definitions[reference.rpartition("/")[2]])
         return _structural({**target, **{k: v for k, v in schema.items() if k != "$ref"}}, definitions)
     if options := schema.get("anyOf"):
         chosen = [option for option in options if option.get("type") != "null"]

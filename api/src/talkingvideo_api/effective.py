@@ -41,48 +41,86 @@ class Sampling(Model):
     """Values of the diffusion, of engines that have one."""
 
     preset: Preset
+    """The preset that gave what was not set."""
     steps: int
+    """Denoising steps."""
     text_guidance: float
+    """Classifier-free guidance of the prompt."""
     audio_guidance: float
+    """Classifier-free guidance of the sound."""
     shift: float
+    """Shift of the flow-matching schedule."""
     color_correction: float
+    """How far colours are drawn to the picture's, 0..1."""
     tea_cache_threshold: float | None = None
+    """Absent: off."""
     apg_momentum: float | None = None
+    """Absent: off."""
     apg_norm_threshold: float | None = None
+    """Absent: off."""
     quantization: Quantization | None = None
+    """Absent: chosen from the GPU's memory."""
     resident_parameters: int | None = None
+    """Absent: chosen from the GPU's memory."""
     loras: tuple[Lora, ...] = ()
+    """In the order in which they are applied."""
 
 
 class Effective(Model):
     """Every value in force."""
 
     engine: str
+    """Which engine renders."""
     profile: str
+    """The profile's name."""
     worker_image: str
+    """Image of the stages."""
     prompt: str
+    """What the model is told."""
     negative_prompt: str | None = None
+    """What the model is told to avoid; absent: its usual one."""
     mode: Mode
+    """Streaming (the whole sound) or Clip (one window of it)."""
     window_frames: int
+    """Frames made at once."""
     motion_frames: int
+    """Frames that a window takes over from the one before."""
     seed: int
+    """The one that was drawn, when -1 was asked for."""
     sampling: Sampling | None = None
+    """Absent for engines without diffusion."""
     gpus_per_chunk: int
+    """GPUs that render one chunk together."""
     resolution: Resolution
+    """480p or 720p."""
     aspect_ratio: AspectRatio
+    """Shape that was asked for."""
     width: int | None = None
+    """Exact width that was asked for, pixels."""
     height: int | None = None
+    """Exact height that was asked for, pixels."""
     fit: Fit
+    """How the rendered picture is brought to it."""
     max_frames: int | None = None
+    """Where the video is cut."""
     arrangement: Arrangement
+    """Parallel or Sequential."""
     target_seconds: float
+    """Wanted length of a chunk."""
     silence_threshold_db: float
+    """Below this level is silence."""
     min_silence_seconds: float
+    """Shorter pauses are no silence."""
     continuity: Continuity
+    """Independent or Chained."""
     store: str
+    """Name of the profile's store."""
     output_name: str
+    """Template of the result's key."""
     overwrite: bool
+    """Whether an existing result is replaced."""
     loudness: float | None = None
+    """LUFS of the delivered sound; absent: untouched."""
 
     def render_parameters(self) -> dict[str, Any]:
         """The values that an engine renders by; they are part of every chunk's key."""

@@ -43,7 +43,7 @@ class Stage(StrEnum):
 
 def _stem(name: str, uid: str, revision: str) -> str:
     """The part that a video's children share. Dots are legal in the object's name, but not in a pod's hostname."""
-    return f"{name[:40].replace('.', '-').rstrip('-')}-{uid[:8]}-{revision[:4]}"
+    return f"{name[:38].replace('.', '-').rstrip('-')}-{uid[:8]}-{revision[:4]}"
 
 
 def order_name(name: str, uid: str, revision: str) -> str:

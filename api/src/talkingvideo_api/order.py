@@ -6,6 +6,8 @@ arguments. It holds no secret: credentials reach a pod as environment from the o
 
 from __future__ import annotations
 
+from typing import Literal
+
 from talkingvideo_api.effective import Effective
 from talkingvideo_api.model import Model
 from talkingvideo_api.profile import InputLimits, Network
@@ -38,7 +40,7 @@ class Places(Model):
 class Order(Model):
     """What to make."""
 
-    version: int = 1
+    version: Literal[1] = 1
     namespace: str
     name: str
     uid: str

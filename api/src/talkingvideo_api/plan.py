@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from talkingvideo_api.model import Model
 
 PLAN_NAME = "plan.json"
+
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$")]
+"""Name in the workspace. The plan is made where strangers' media are parsed: its names must lead nowhere else."""
+
+ChunkKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class PlannedChunk(Model):
@@ -21,7 +26,7 @@ class PlannedChunk(Model):
     """New frames of each window."""
     first_window: int
     """Global index of its first window."""
-    key: str
+    key: ChunkKey
     """Digest of all that determines its pixels; its folder's name among the finished chunks."""
 
     @property
@@ -33,7 +38,7 @@ class PlannedChunk(Model):
 class PlannedTrack(Model):
     """The sound of one speaker, as engines hear it."""
 
-    file: str
+    file: FileName
     """Name in the workspace: 16 kHz mono WAV."""
     phonemes: tuple[tuple[float, str], ...] = ()
     """Start in seconds and espeak-ng mnemonic, where the text is known."""
@@ -44,8 +49,8 @@ class PlannedTrack(Model):
 class Plan(Model):
     """The whole plan."""
 
-    version: int = 1
-    picture: str
+    version: Literal[1] = 1
+    picture: FileName
     """Name in the workspace: ``picture.png`` or ``picture.mp4``."""
     tracks: tuple[PlannedTrack, ...]
     frames: int
@@ -60,7 +65,7 @@ class Plan(Model):
     sound_digest: str
     """sha256 of ``sound.m4a``."""
     chunks: tuple[PlannedChunk, ...]
-    engine_files: tuple[str, ...] = ()
+    engine_files: tuple[FileName, ...] = ()
     """What the engine's prepare wrote: names below ``engine/`` in the workspace."""
     found: dict[str, Any] = Field(default_factory=dict)
     """What was found in the inputs (faces, formats), for the report."""

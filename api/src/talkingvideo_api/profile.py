@@ -108,6 +108,8 @@ class AllowList(Model):
     """Buckets of output.s3 beside the store's own."""
     output_prefixes: tuple[str, ...] = ()
     """Prefixes of output.s3 beside the store's own; an allowed prefix allows what begins with it."""
+    output_names: tuple[str, ...] = ()
+    """How output.name may begin in a bucket, beside ``{namespace}/``. ``*`` allows every name."""
     priority_classes: tuple[str, ...] = ()
     """Priority classes, most urgent first; objects without one come last when GPUs are short."""
     overrides: tuple[str, ...] = ()

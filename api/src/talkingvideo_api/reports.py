@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -17,6 +18,11 @@ from talkingvideo_api.names import Stage
 
 MAX_TERMINATION_BYTES = 4_096
 MAX_SENTENCE = 1_000
+CUT = "…"
+"""At the end of a sentence of which more was said."""
+
+
+Report = TypeVar("Report", bound=Model)
 
 
 def encode_bitmap(indices: Iterable[int], length: int) -> str:
@@ -100,7 +106,9 @@ class FailureReport(Model):
     @classmethod
     def of(cls, error: StageError) -> FailureReport:
         """The report of an error, its sentences cut to what a status can hold."""
-        return cls(code=error.code, message=error.message[:MAX_SENTENCE], field=error.field, retryable=error.retryable)
+        cut = error.message[:MAX_SENTENCE]
+        message = cut if cut == error.message else f"{cut[:-1]}{CUT}"
+        return cls(code=error.code, message=message, field=error.field, retryable=error.retryable)
 
 
 class TerminationMessage(Model):
@@ -112,14 +120,31 @@ class TerminationMessage(Model):
     failure: FailureReport | None = None
 
     def encode(self) -> str:
-        """JSON below 4,096 bytes; warnings are dropped from the end until it fits."""
-        message = self
-        while len(text := message.to_json()) >= MAX_TERMINATION_BYTES or len(text.encode()) >= MAX_TERMINATION_BYTES:
-            if message.prepared is None or not message.prepared.warnings:
-                raise ValueError("a termination message must stay below 4,096 bytes")
-            shorter = message.prepared.model_copy(update={"warnings": message.prepared.warnings[:-1]})
-            message = message.model_copy(update={"prepared": shorter})
-        return text
+        """JSON below 4,096 bytes.
+
+        Until it fits, warnings are dropped from the end, then the result's URL (its URI is there too), and a failure's
+        sentence is cut.
+
+        Raises:
+            ValueError: It cannot be made to fit without losing what decides.
+        """
+        message: TerminationMessage | None = self
+        while message is not None:
+            text = message.to_json()
+            if len(text.encode()) < MAX_TERMINATION_BYTES:
+                return text
+            message = message._shorter()
+        raise ValueError("a termination message must stay below 4,096 bytes")
+
+    def _shorter(self) -> TerminationMessage | None:
+        """The message without the least important thing in it, or None when all of it is needed."""
+        if self.prepared is not None and self.prepared.warnings:
+            return TerminationMessage(prepared=_with(self.prepared, warnings=self.prepared.warnings[:-1]))
+        if self.stitched is not None and self.stitched.url is not None:
+            return TerminationMessage(stitched=_with(self.stitched, url=None))
+        if self.failure is not None and self.failure.message:
+            return TerminationMessage(failure=_with(self.failure, message=_three_quarters(self.failure.message)))
+        return None
 
     @classmethod
     def decode(cls, text: str | None) -> TerminationMessage | None:
@@ -128,6 +153,15 @@ class TerminationMessage(Model):
             return cls.model_validate_json(text) if text else None
         except ValidationError:
             return None
+
+
+def _with(report: Report, **changes: object) -> Report:
+    return report.model_copy(update=changes)
+
+
+def _three_quarters(sentence: str) -> str:
+    kept = sentence.removesuffix(CUT)[: 3 * len(sentence) // 4 - 1]
+    return f"{kept}{CUT}" if kept else ""
 
 
 class Progress(Model):

@@ -424,17 +424,24 @@ class Toleration(Model):
     """As in a Pod's spec."""
 
     key: Annotated[str, StringConstraints(max_length=316)] | None = None
+    """Taint's key; every taint when absent."""
     operator: Annotated[str, StringConstraints(pattern="^(Exists|Equal)$")] | None = None
+    """Exists or Equal. Default Equal."""
     value: Annotated[str, StringConstraints(max_length=63)] | None = None
+    """Taint's value, for Equal."""
     effect: Annotated[str, StringConstraints(pattern="^(NoSchedule|PreferNoSchedule|NoExecute)$")] | None = None
+    """NoSchedule, PreferNoSchedule or NoExecute; every effect when absent."""
     toleration_seconds: Annotated[int, Field(ge=0, le=86_400)] | None = None
+    """How long a NoExecute taint is borne. Default: for ever."""
 
 
 class Resources(Model):
     """As in a container's spec."""
 
     requests: Annotated[dict[str, Quantity], Field(max_length=16)] | None = None
+    """What the scheduler sets aside, such as cpu: 500m."""
     limits: Annotated[dict[str, Quantity], Field(max_length=16)] | None = None
+    """What may not be exceeded, such as memory: 2Gi."""
 
 
 class Overrides(Model):
@@ -490,6 +497,6 @@ class TalkingVideoSpec(Model):
     active_deadline_seconds: Annotated[int, Field(ge=1, le=2_592_000)] | None = None
     """The video fails when it is not finished this long after its work began. Default: none."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=31_536_000)] | None = None
-    """Children and scratch data are removed this long after the end; never the result or the object. Default 7 days."""
+    """Jobs and their order are removed this long after the end; never the result or the object. Default 7 days."""
     consent_reference: Annotated[str, StringConstraints(max_length=512)] | None = None
     """Free text that says where the depicted person's consent is on record; carried into the file's metadata."""

@@ -19,17 +19,24 @@ class Condition(Model):
     """As in the Kubernetes API conventions."""
 
     type: ConditionType
+    """Ready, Reconciling, Stalled, Complete, Failed or Suspended; each is always there."""
     status: Annotated[str, Field(pattern="^(True|False|Unknown)$")]
+    """True or False."""
     reason: Reason
+    """One word for programs."""
     message: str = ""
+    """A sentence for people."""
     last_transition_time: datetime
+    """When status changed last."""
     observed_generation: int
+    """Generation of the spec that it speaks of."""
 
 
 class ActiveChunk(Model):
     """A chunk that is being rendered or waits for its next attempt."""
 
     index: int
+    """Its number, from 0."""
     attempt: int
     """Counted from 0."""
     stage: str
@@ -37,12 +44,14 @@ class ActiveChunk(Model):
     progress: int = 0
     """Percent."""
     job: str | None = None
+    """Name of its Job."""
 
 
 class Attempts(Model):
     """Failed attempts of a chunk that is not finished."""
 
     index: int
+    """The chunk's number, from 0."""
     failures: int
     """Failures that count towards the profile's attempts."""
     interruptions: int | None = None
@@ -57,7 +66,9 @@ class Chunks(Model):
     """The chunks, unfinished ones in detail."""
 
     total: int
+    """How many there are."""
     done: int
+    """How many are finished."""
     reused: int = 0
     """Found finished in the store."""
     summary: str
@@ -69,51 +80,75 @@ class Chunks(Model):
     active: tuple[ActiveChunk, ...] = ()
     """At most 64 of them."""
     failed: tuple[Attempts, ...] = ()
+    """Those with failed attempts behind them."""
 
 
 class StageAttempts(Model):
     """Attempts of prepare or stitch."""
 
     stage: Stage
+    """prepare or stitch."""
     failures: int
+    """Failures that count towards the profile's attempts."""
     interruptions: int | None = None
+    """Attempts ended by no fault of theirs; capped, not counted as failures."""
     next_attempt: int
+    """Number of the next Job."""
     not_before: datetime | None = None
+    """Back-off."""
 
 
 class Dimensions(Model):
     """Pixels."""
 
     width: int
+    """Pixels."""
     height: int
+    """Pixels."""
 
 
 class OutputStatus(Model):
     """The finished video."""
 
     uri: str
+    """The video, MP4."""
     url: str | None = None
     """Only where the store has a publicBaseUrl; addresses with signatures are secrets and never stand here."""
     thumbnail_uri: str
+    """A picture of it, JPEG."""
     report_uri: str
+    """What was asked, found and made, JSON."""
     mime_type: str
+    """video/mp4."""
     bytes: int
+    """Size of the video's file."""
     sha256: str
+    """Digest of the video's file, hexadecimal."""
     width: int
+    """Pixels."""
     height: int
+    """Pixels."""
     frame_count: int
+    """Frames."""
     frame_rate: int
+    """Frames a second: 25."""
     duration_seconds: float
+    """frameCount / frameRate."""
 
 
 class Timings(Model):
     """Seconds of wall time, absent where not reached."""
 
     queued_seconds: float | None = None
+    """Until the first pod ran."""
     preparing_seconds: float | None = None
+    """Fetching, checking, splitting."""
     rendering_seconds: float | None = None
+    """From the first chunk's start to the last one's end."""
     stitching_seconds: float | None = None
+    """Joining and delivering."""
     total_seconds: float | None = None
+    """From the beginning of the work to its end."""
 
 
 class Usage(Model):
@@ -127,40 +162,67 @@ class Failure(Model):
     """Why the video failed."""
 
     code: ErrorCode
+    """Row of the table of errors."""
     message: str
+    """What was wrong, and what to do."""
     field: str | None = None
+    """Path of the field that caused it."""
     retryable: bool
+    """Whether the same may succeed when it is tried again unchanged."""
     stage: Stage | None = None
+    """Where it happened."""
     chunk: int | None = None
+    """Which chunk, from 0."""
 
 
 class TalkingVideoStatus(Model):
     """What is."""
 
     observed_generation: int = -1
+    """Generation of the spec that this status speaks of; -1 before the operator's first look."""
     phase: Phase | None = None
+    """One word for people; programs read the conditions."""
     progress: int | None = None
     """Percent of the whole."""
     revision: str | None = None
+    """Digest of the spec, less what does not change the result."""
     conditions: tuple[Condition, ...] = ()
+    """For kubectl wait, GitOps and other programs."""
     plan_digest: str | None = None
+    """Digest of the plan that prepare made."""
     rendered: Dimensions | None = None
+    """Size that the engine renders."""
     delivered: Dimensions | None = None
+    """Size of the result."""
     chunks: Chunks | None = None
+    """The pieces that are rendered side by side."""
     stage_attempts: tuple[StageAttempts, ...] = ()
+    """Failed attempts of prepare and stitch."""
     queue_position: int | None = None
+    """Place among the videos that wait to render, from 1."""
     start_time: datetime | None = None
     """When the work of this revision began."""
     prepared_time: datetime | None = None
+    """When the plan was there."""
     rendered_time: datetime | None = None
+    """When the last chunk was finished."""
     completion_time: datetime | None = None
+    """When it ended, well or badly."""
     estimated_completion_time: datetime | None = None
+    """By the pace so far."""
     estimate: Estimate | None = None
+    """What rendering would take."""
     effective: Effective | None = None
+    """Every value in force for this revision."""
     output: OutputStatus | None = None
+    """The finished video."""
     timings: Timings | None = None
+    """How long it took."""
     usage: Usage | None = None
+    """What it used."""
     failure: Failure | None = None
+    """Why it failed."""
     warnings: tuple[str, ...] = ()
+    """What was cut, guessed or without effect."""
     observed_retry: str | None = None
     """The retry annotation's value that was last acted on."""

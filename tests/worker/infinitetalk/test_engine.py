@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +115,7 @@ def test_a_scene_becomes_its_frames(
     }
 
 
-def test_a_killed_chunk_goes_on_at_any_window_with_and_without_what_was_kept(
+def test_a_killed_chunk_goes_on_at_any_window(
     engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
 ) -> None:
     scene, chunk = make_scene(25), whole(25)
@@ -126,23 +125,16 @@ def test_a_killed_chunk_goes_on_at_any_window_with_and_without_what_was_kept(
     uninterrupted = [frames for frames, _ in windows]
     for first in range(1, len(windows)):
         assert same(drawn(engine, chunk, first, windows[first - 1][1]), uninterrupted[first:])
-    assert same(drawn(engine, chunk, 2), uninterrupted[2:])
 
 
-def test_a_chunk_is_known_by_what_determines_its_pixels(
-    engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
-) -> None:
+def test_a_chunk_is_known_by_what_it_hears(engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path) -> None:
     scene, chunk = make_scene(25), ChunkFrames(0, (9,))
     folder = tmp_path / "engine"
     engine.prepare(scene, folder)
     digest = engine.chunk_digest(scene, folder, chunk)
     assert engine.chunk_digest(scene, folder, chunk) == digest
     assert engine.chunk_digest(scene, folder, ChunkFrames(9, (9,))) != digest
-    moved = replace(scene, tracks=(replace(scene.tracks[0], region=(0, 0, 0.5, 1)),))
-    assert engine.chunk_digest(moved, folder, chunk) != digest
-    other = make_scene(25, seed=2)
-    assert engine.chunk_digest(replace(other, tracks=scene.tracks), folder, chunk) != digest
-    engine.prepare(other, folder)
+    engine.prepare(make_scene(25, seed=2), folder)
     assert engine.chunk_digest(scene, folder, chunk) != digest
 
 

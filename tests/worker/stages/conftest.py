@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import wave
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,16 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from talkingvideo_api.order import Order
+from talkingvideo_api.order import Order, Places
 from talkingvideo_api.resource import parse
-from talkingvideo_worker.local.orders import LocalPlaces, make_order
+from talkingvideo_worker.local.orders import make_order
+from talkingvideo_worker.local.places import LocalPlaces
+from talkingvideo_worker.progress import LogReporter
+from talkingvideo_worker.stages.context import Mounts, StageContext
+from talkingvideo_worker.stages.prepare.fetch import fetch
+from talkingvideo_worker.stages.prepare.process import process
+from talkingvideo_worker.stages.prepare.publish import publish
+from talkingvideo_worker.stages.render import render
 
 MakeOrder = Callable[..., Order]
 
@@ -48,9 +58,8 @@ def write_voice(path: Path, seconds: float, rate: int = 22_050, seed: int = 7) -
     return path
 
 
-@pytest.fixture
-def make(tmp_path: Path, portrait: Path, voice: Path) -> MakeOrder:
-    """Makes orders of local runs: ``make(name="a", render={…})``, in folders of this test."""
+def make_in(folder: Path, portrait: Path, voice: Path) -> MakeOrder:
+    """Makes orders of local runs in a folder: ``make(name="a", render={…})``."""
 
     def order(name: str = "hello", **spec: Any) -> Order:
         base: dict[str, Any] = {
@@ -59,6 +68,72 @@ def make(tmp_path: Path, portrait: Path, voice: Path) -> MakeOrder:
             "chunking": {"targetSeconds": 10},
         }
         video = parse({"metadata": {"name": name}, "spec": base | spec})
-        return make_order(video, "preview", LocalPlaces(tmp_path / "out", tmp_path / "work"))
+        return make_order(video, "preview", LocalPlaces(folder / "out", folder / "work"))
 
     return order
+
+
+@pytest.fixture
+def make(tmp_path: Path, portrait: Path, voice: Path) -> MakeOrder:
+    """See `make_in`; in the test's own folder."""
+    return make_in(tmp_path, portrait, voice)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A video of six frames whose chunks are rendered: copied for every test that stitches one.
+
+    Attributes:
+        folder: Of workspace and chunks.
+        spec: Of the video.
+    """
+
+    folder: Path
+    spec: dict[str, Any]
+
+    def context(self, folder: Path, name: str = "hello", **changes: Any) -> StageContext:
+        """Surroundings in a folder, on a copy unless the test has one already.
+
+        Args:
+            folder: The test's.
+            name: The object's; each has a workspace of its own.
+            changes: Effective values.
+        """
+        for part in ("work", "chunks"):
+            if not (folder / part).exists():
+                shutil.copytree(self.folder / part, folder / part)
+        return _context(folder, self.spec, name, changes)
+
+
+def _context(folder: Path, spec: dict[str, Any], name: str, changes: dict[str, Any]) -> StageContext:
+    video = parse({"metadata": {"name": name}, "spec": spec})
+    order = make_order(video, "preview", LocalPlaces(folder / "out", folder))
+    places = Places(
+        workspace=(folder / "work" / name).as_uri(),
+        chunks=(folder / "chunks").as_uri(),
+        result=(folder / "out" / "film").as_uri(),
+    )
+    effective = order.effective.model_copy(update={"overwrite": False, **changes})
+    return StageContext(
+        order=order.model_copy(update={"places": places, "effective": effective}),
+        mounts=Mounts(folder / "claims", folder / "configmaps", folder / "headers"),
+        scratch=Path(tempfile.mkdtemp(dir=folder)),
+        reporter=LogReporter(),
+    )
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory, portrait: Path, voice: Path) -> Rendered:
+    """Rendered once for all tests."""
+    spec = {
+        "source": {"image": {"uri": portrait.as_uri()}},
+        "speech": {"speakers": [{"audio": {"uri": voice.as_uri()}}]},
+        "video": {"maxFrames": 6},
+    }
+    folder = tmp_path_factory.mktemp("rendered")
+    context = _context(folder, spec, "hello", {})
+    fetch(context)
+    process(context)
+    publish(context)
+    render(context, 0)
+    return Rendered(folder, spec)

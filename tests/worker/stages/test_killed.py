@@ -15,7 +15,7 @@ from pathlib import Path
 
 import av
 import pytest
-from tests.worker.stages.conftest import MakeOrder
+from tests.worker.stages.conftest import MakeOrder, make_in
 
 from talkingvideo_api.errors import ERRORS, ErrorCode
 from talkingvideo_api.order import Order
@@ -58,13 +58,35 @@ class Pod:
         return process.returncode
 
 
-@pytest.fixture
-def order(make: MakeOrder) -> Order:
-    return make(chunking={"targetSeconds": 60}, video={"maxFrames": 300})
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory, portrait: Path, voice: Path) -> Path:
+    """A folder in which prepare has run: 5 windows in one chunk, of 17 + 3 x 12 + 5 frames."""
+    folder = tmp_path_factory.mktemp("prepared")
+    Pod(order_in(folder, portrait, voice), folder).run("prepare")
+    return folder
+
+
+def order_in(folder: Path, portrait: Path, voice: Path) -> Order:
+    return make_in(folder, portrait, voice)(
+        chunking={"targetSeconds": 60},
+        video={"maxFrames": 58},
+        render={"windowFrames": 17, "motionFrames": 5},
+    )
 
 
 @pytest.fixture
-def pod(order: Order, tmp_path: Path) -> Pod:
+def order(tmp_path: Path, portrait: Path, voice: Path) -> Order:
+    return order_in(tmp_path, portrait, voice)
+
+
+@pytest.fixture
+def unprepared(order: Order, tmp_path: Path) -> Pod:
+    return Pod(order, tmp_path)
+
+
+@pytest.fixture
+def pod(order: Order, tmp_path: Path, prepared: Path) -> Pod:
+    shutil.copytree(prepared / "work", tmp_path / "work")
     return Pod(order, tmp_path)
 
 
@@ -89,10 +111,9 @@ def result(order: Order) -> Path:
 
 
 def test_a_render_killed_at_every_window_goes_on_there_and_makes_the_same_segments(pod: Pod, order: Order) -> None:
-    pod.run("prepare")
     pod.run("render", "--chunk", "0")
     whole = {path.name: path.read_bytes() for path in segments(order)}
-    assert len(whole) == 5  # 81 + 3 x 72 + 3 frames
+    assert len(whole) == 5  # of 17 + 3 x 12 + 5 frames
     shutil.rmtree(folder(order.places.chunks))
     for finished in range(1, 4):
         pod.kill_when(partial(has_segments, order, finished), "render", "--chunk", "0")
@@ -104,23 +125,23 @@ def test_a_render_killed_at_every_window_goes_on_there_and_makes_the_same_segmen
 
 
 def test_a_stitch_killed_at_any_moment_leaves_no_result_or_a_whole_one(pod: Pod, order: Order) -> None:
-    pod.run("prepare")
+    """Between which writes it is killed is up to chance here, and is not in test_result.py."""
     pod.run("render", "--chunk", "0")
+    started = time.monotonic()
     pod.run("stitch")
-    whole = result(order).read_bytes()
-    for delay in (0.05, 0.4, 0.6, 0.7, 0.8, 0.9):
+    whole, duration = result(order).read_bytes(), time.monotonic() - started
+    for part in (0.5, 0.7, 0.8, 0.9):
         for path in folder(order.places.result).parent.iterdir():
             path.unlink()
         (folder(order.places.workspace) / "report.json").unlink(missing_ok=True)
-        started = time.monotonic()
-        pod.kill_when(partial(has_passed, started + delay), "stitch")
+        pod.kill_when(partial(has_passed, time.monotonic() + part * duration), "stitch")
         assert not result(order).exists() or result(order).read_bytes() == whole
-        pod.run("stitch")
-        assert result(order).read_bytes() == whole
+    pod.run("stitch")
+    assert result(order).read_bytes() == whole
 
 
-def test_a_prepare_killed_half_way_is_made_whole_by_the_next(pod: Pod, order: Order) -> None:
-    workspace = folder(order.places.workspace)
+def test_a_prepare_killed_half_way_is_made_whole_by_the_next(unprepared: Pod, order: Order) -> None:
+    pod, workspace = unprepared, folder(order.places.workspace)
     pod.kill_when(lambda: (workspace / "picture.png").exists(), "prepare")
     assert not (workspace / "plan.json").exists() or json.loads((workspace / "plan.json").read_text())
     pod.run("prepare")
@@ -130,22 +151,30 @@ def test_a_prepare_killed_half_way_is_made_whole_by_the_next(pod: Pod, order: Or
 
 
 def test_a_terminated_stage_ends_at_once_and_leaves_no_temporary_file(pod: Pod, order: Order) -> None:
-    pod.run("prepare")
     ended = pod.kill_when(lambda: len(segments(order)) >= 1, "render", "--chunk", "0", by=signal.SIGTERM)
     assert ended == 128 + signal.SIGTERM
     assert list(pod.temporary.iterdir()) == []
 
 
 def test_what_a_killed_stage_left_behind_is_removed_by_the_next(pod: Pod, order: Order) -> None:
-    pod.run("prepare")
     pod.kill_when(lambda: len(segments(order)) >= 1, "render", "--chunk", "0")
     assert list(pod.temporary.iterdir())
     pod.run("render", "--chunk", "0")
     assert list(pod.temporary.iterdir()) == []
 
 
+def test_two_pods_that_render_one_chunk_at_once_make_it_once(pod: Pod, order: Order) -> None:
+    pods = [pod.start("render", "--chunk", "0") for _ in range(2)]
+    assert [process.wait(timeout=120) for process in pods] == [0, 0]
+    assert len(segments(order)) == 5
+    kept = {path.name for path in folder(order.places.chunks).glob("*/*")}
+    assert kept == {*(path.name for path in segments(order)), "done.json"}
+    assert pod.run("stitch")
+    with av.open(str(result(order))) as file:
+        assert sum(1 for _ in file.decode(video=0)) == 58
+
+
 def test_a_finished_chunk_is_not_rendered_again(pod: Pod, order: Order) -> None:
-    pod.run("prepare")
     pod.run("render", "--chunk", "0")
     made = {path: path.stat().st_mtime_ns for path in segments(order)}
     assert '"progress"' not in pod.run("render", "--chunk", "0")
@@ -163,7 +192,6 @@ def test_a_stage_ends_with_the_exit_status_of_its_error(make: MakeOrder, tmp_pat
 
 
 def test_a_chunk_that_was_removed_is_named_by_stitch(pod: Pod, order: Order) -> None:
-    pod.run("prepare")
     pod.run("render", "--chunk", "0")
     segments(order)[2].unlink()
     process = pod.start("stitch")

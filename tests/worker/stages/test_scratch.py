@@ -53,3 +53,12 @@ def test_the_folder_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
     finally:
         living.kill()
         living.wait()
+
+
+def test_folders_of_other_programs_are_left_alone_whatever_is_in_them(tmp_path: Path) -> None:
+    """The tests' cluster keeps its state in such a folder; a sweep once removed it under a running server."""
+    other = tmp_path / "talkingvideo-cluster-0"
+    other.mkdir()
+    (other / ".lock").touch()
+    with scratch_folder(tmp_path):
+        assert other.exists()

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 from tests.cluster.s3 import S3Server
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.order import S3Connection
 from talkingvideo_worker.stores.base import MissingFileError, Store
-from talkingvideo_worker.stores.local import LocalStore
+from talkingvideo_worker.stores.local import LocalStore, _copied_beside
 from talkingvideo_worker.stores.opening import open_store
 from talkingvideo_worker.stores.s3 import S3Store, s3_client
 
@@ -115,3 +120,106 @@ def test_a_folder_whose_name_needs_quoting_is_found_again(tmp_path: Path, file: 
     store = open_store(folder.as_uri(), S3Connection(), tmp_path)
     store.put("a", file)
     assert (folder / "a").read_bytes() == b"frames"
+
+
+def test_where_there_are_no_hard_links_files_are_whole_all_the_same(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    store = LocalStore(tmp_path / "store")
+    assert store.put_new("a", file)
+    file.write_bytes(b"other")
+    assert not store.put_new("a", file)
+    assert store.read("a") == b"frames"
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["a"]
+
+
+def test_a_link_whose_answer_was_lost_counts_as_written(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS sends the request again, and the server says that the name is taken: by this very file."""
+    link = os.link
+
+    def link_and_lose_the_answer(source: Path, destination: Path) -> None:
+        link(source, destination)
+        raise FileExistsError(errno.EEXIST, "File exists")
+
+    monkeypatch.setattr(os, "link", link_and_lose_the_answer)
+    assert LocalStore(tmp_path / "store").put_new("a", file)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from talkingvideo_worker.stores.local import LocalStore
+os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+LocalStore(Path(sys.argv[1])).put_new("a.mp4", Path(sys.argv[2]))
+"""
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next_one_of_that_name(tmp_path: Path, file: Path) -> None:
+    folder = tmp_path / "store"
+    subprocess.run([sys.executable, "-c", KILLED, str(folder), str(file)], check=False)
+    assert len(list(folder.iterdir())) == 1
+    assert LocalStore(folder).stat("a.mp4") is None
+    LocalStore(folder).put("b.mp4", file)
+    assert len(list(folder.iterdir())) == 2
+    LocalStore(folder).put_new("a.mp4", file)
+    assert sorted(path.name for path in folder.iterdir()) == ["a.mp4", "b.mp4"]
+
+
+def test_a_file_that_another_writer_is_at_is_left_to_it(tmp_path: Path, file: Path) -> None:
+    with _copied_beside(file, tmp_path / "store" / "a") as unfinished:
+        LocalStore(tmp_path / "store").put("a", file)
+        assert unfinished.read_bytes() == b"frames"
+
+
+def test_a_removed_file_is_gone_and_may_be_gone_before(store: Store, file: Path) -> None:
+    store.put("a", file)
+    store.remove("a")
+    store.remove("a")
+    assert store.stat("a") is None
+
+
+class BusyClient:
+    """Answers 409 to the first requests, as AWS does while another conditional write of the name is under way."""
+
+    def __init__(self, busy: int, then: str | None = None) -> None:
+        self.requests, self._busy, self._then = 0, busy, then
+
+    def put_object(self, **_: object) -> None:
+        self.requests += 1
+        if self.requests <= self._busy:
+            raise ClientError({"Error": {"Code": "ConditionalRequestConflict"}}, "PutObject")
+        if self._then is not None:
+            raise ClientError({"Error": {"Code": self._then}}, "PutObject")
+
+
+@pytest.mark.parametrize(("then", "written"), [(None, True), ("PreconditionFailed", False)])
+def test_while_two_write_a_name_at_once_nobody_has_lost_yet(file: Path, then: str | None, written: bool) -> None:
+    client, pauses = BusyClient(2, then), list[float]()
+    assert S3Store(client, "b", "", sleep=pauses.append).put_new("a", file) is written
+    assert client.requests == 3
+    assert len(pauses) == 2
+
+
+def test_a_name_that_stays_busy_is_an_error_worth_a_retry(file: Path) -> None:
+    with pytest.raises(StageError, match="others keep writing it") as refused:
+        S3Store(BusyClient(99), "b", "", sleep=lambda _: None).put_new("a", file)
+    assert refused.value.retryable
+
+
+def test_a_folder_that_cannot_be_written_is_the_workspaces_error(tmp_path: Path, file: Path) -> None:
+    with pytest.raises(StageError) as refused:
+        LocalStore(file).put_new("a", file)
+    assert refused.value.code is ErrorCode.WORKSPACE
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/../other", "pvc://claim/a/../../b", "no uri", "s3://"])
+def test_a_place_that_is_none_is_refused(tmp_path: Path, uri: str) -> None:
+    with pytest.raises(StageError) as refused:
+        open_store(uri, S3Connection(), tmp_path)
+    assert refused.value.code is ErrorCode.INPUT_VALIDATION

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-PREFIX = "talkingvideo-"
+PREFIX = "talkingvideo-scratch-"
 LOCK = ".lock"
 
 
@@ -29,8 +29,9 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     parent.mkdir(parents=True, exist_ok=True)
     _sweep(parent)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-    with (folder / LOCK).open("w") as lock:
+    with (folder / f"{LOCK}.new").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        Path(lock.name).rename(folder / LOCK)  # seen only when locked: nobody sweeps a folder that is just being made
         try:
             yield folder
         finally:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import traceback
 from pathlib import Path
 
 from talkingvideo_api.errors import ErrorCode, StageError
@@ -11,11 +13,23 @@ from talkingvideo_api.reports import FailureReport, TerminationMessage
 TERMINATION_LOG = Path("/dev/termination-log")
 """Where the kubelet reads a container's last words; it exists only in a pod."""
 
+FULL = {errno.ENOSPC, errno.EDQUOT}
 
-def leave(message: TerminationMessage) -> None:
-    """Leave a message for the operator; nowhere outside a pod."""
-    if TERMINATION_LOG.exists() and os.access(TERMINATION_LOG, os.W_OK):
-        TERMINATION_LOG.write_text(message.encode(), encoding="utf-8")
+
+def leave(message: TerminationMessage, log: Path = TERMINATION_LOG) -> None:
+    """Leave a message for the operator.
+
+    Args:
+        message: What to say.
+        log: Where to; nothing is said where there is no such file (outside a pod).
+    """
+    if log.exists() and os.access(log, os.W_OK):
+        log.write_text(message.encode(), encoding="utf-8")
+
+
+def leave_failure(error: StageError, log: Path = TERMINATION_LOG) -> None:
+    """Leave the failure for the operator; see `leave`."""
+    leave(TerminationMessage(failure=FailureReport.of(error)), log)
 
 
 def failure_of(error: BaseException) -> StageError:
@@ -23,13 +37,32 @@ def failure_of(error: BaseException) -> StageError:
 
     The text of an unexpected exception may hold anything, a signed URL too: only its type is repeated.
     """
+    if isinstance(error, StageError) and error.code not in {ErrorCode.FFMPEG, ErrorCode.INTERNAL}:
+        return error
+    for cause in _chain(error):
+        if isinstance(cause, MemoryError):
+            return StageError(ErrorCode.OOM, "The container's memory did not suffice: raise the profile's limit.")
+        if isinstance(cause, OSError) and cause.errno in FULL:
+            message = "There is no room left for temporary files: raise the profile's scratch; locally, set TMPDIR."
+            return StageError(ErrorCode.WORKSPACE, message)
     if isinstance(error, StageError):
         return error
-    if isinstance(error, MemoryError):
-        return StageError(ErrorCode.OOM, "The container's memory did not suffice: raise the profile's limit.")
-    return StageError(ErrorCode.INTERNAL, f"An unexpected {type(error).__name__}; the pod's log has the details.")
+    return StageError(ErrorCode.INTERNAL, f"An unexpected {type(error).__name__}; the log has the details.")
 
 
-def leave_failure(error: StageError) -> None:
-    """Leave the failure for the operator."""
-    leave(TerminationMessage(failure=FailureReport.of(error)))
+def trace_of(error: BaseException) -> str:
+    """Where an exception came from, cause first, without the exceptions' texts: see `failure_of`."""
+    return "\n".join(f"{''.join(traceback.format_tb(it.__traceback__))}{_named(it)}" for it in _chain(error)[::-1])
+
+
+def _named(error: BaseException) -> str:
+    kind = f"{type(error).__module__}.{type(error).__qualname__}"
+    return f"{kind}: {error.strerror}" if isinstance(error, OSError) and error.strerror else kind
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An exception and what caused it, outermost first."""
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
+        chain.append(cause)
+    return chain

@@ -121,6 +121,9 @@ class Engine(Protocol):
 
     name: str
 
+    stateful: bool
+    """Whether a window needs the state that the one before it left."""
+
     def digest(self, parameters: Mapping[str, Any]) -> str:
         """Identify code and weights: two engines with one digest make the same pixels."""
         ...

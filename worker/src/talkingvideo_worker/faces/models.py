@@ -6,7 +6,12 @@ Nothing of mediapipe's own code is imported: its wheel only brings the files (se
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +26,9 @@ SHORT_RANGE = "face_detection/face_detection_short_range.tflite"
 FULL_RANGE = "face_detection/face_detection_full_range_sparse.tflite"
 MESH = "face_landmark/face_landmark.tflite"
 
+STDERR = 2
+"""The file descriptor that native code writes its messages to."""
+
 
 class Model:
     """One network with one picture as its input. May be shared by threads.
@@ -32,8 +40,9 @@ class Model:
     def __init__(self, path: Path) -> None:
         from ai_edge_litert.interpreter import Interpreter  # 60 MB: only who looks for faces pays
 
-        self._interpreter = Interpreter(str(path), num_threads=1)
-        self._interpreter.allocate_tensors()
+        with _without_announcements():
+            self._interpreter = Interpreter(str(path), num_threads=1)
+            self._interpreter.allocate_tensors()
         self._input: dict[str, Any] = self._interpreter.get_input_details()[0]
         self._outputs: list[dict[str, Any]] = self._interpreter.get_output_details()
         self._lock = threading.Lock()
@@ -64,6 +73,27 @@ def models_digest() -> str:
     for name in (SHORT_RANGE, FULL_RANGE, MESH):
         digest.update(_path(name).read_bytes())
     return digest.hexdigest()
+
+
+@contextmanager
+def _without_announcements() -> Iterator[None]:
+    """Keep LiteRT's ``INFO:`` lines off stderr, in the middle of a progress bar; it has no setting for that.
+
+    What else is written there meanwhile, by whomever, is passed on at the end.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(STDERR)
+    with tempfile.TemporaryFile() as caught:
+        os.dup2(caught.fileno(), STDERR)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, STDERR)
+            os.close(stderr)
+            caught.seek(0)
+            for line in caught:
+                if not line.startswith(b"INFO: "):
+                    os.write(STDERR, line)
 
 
 def _path(name: str) -> Path:

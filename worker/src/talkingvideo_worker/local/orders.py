@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
-from pathlib import Path
 
 from talkingvideo_api.effective import resolve
 from talkingvideo_api.errors import ErrorCode, StageError
@@ -13,23 +11,12 @@ from talkingvideo_api.order import Order, Places, S3Connection
 from talkingvideo_api.profile import InputLimits, Network, Profile, PvcStore, Store
 from talkingvideo_api.resource import TalkingVideo
 from talkingvideo_api.revision import revision_of
+from talkingvideo_api.spec import Output
 from talkingvideo_api.support import unsupported, without_effect
 from talkingvideo_api.uris import LOCAL_SCHEMES
+from talkingvideo_worker.local.places import LocalPlaces
 
 LOCAL_PROFILE = "local"
-
-
-@dataclass(frozen=True)
-class LocalPlaces:
-    """Folders of a local run.
-
-    Attributes:
-        out: For results.
-        workspace: For plans and finished chunks; kept, so that a second run finds them.
-    """
-
-    out: Path
-    workspace: Path
 
 
 def local_profile(engine: str) -> Profile:
@@ -76,8 +63,13 @@ def make_order(video: TalkingVideo, engine: str, places: LocalPlaces) -> Order:
 
 
 def warnings_of(order: Order) -> list[str]:
-    """What the engine has no use for."""
-    return without_effect(order.spec, order.effective)
+    """What the engine, or a run without a cluster, has no use for."""
+    output = order.spec.output or Output()
+    given = [name for name in ("store", "s3", "pvc", "name") if getattr(output, name) is not None]
+    elsewhere = [
+        f"spec.output.{name} has no effect here: results are in --out, called after the object" for name in given
+    ]
+    return without_effect(order.spec, order.effective) + elsewhere
 
 
 def _s3_of_environment() -> S3Connection:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from talkingvideo_api.order import Order
 from talkingvideo_api.reports import PrepareReport, StitchReport, decode_bitmap
@@ -42,23 +39,32 @@ def prepare_locally(order: Order, mounts: LocalMounts, reporter: Reporter) -> Pr
         return _prepare(context)
 
 
-def run_locally(order: Order, mounts: LocalMounts, reporter: Reporter) -> StitchReport:
+def run_locally(
+    order: Order,
+    mounts: LocalMounts,
+    reporter: Reporter,
+    prepared: Callable[[PrepareReport], None] = lambda _: None,
+) -> StitchReport:
     """Make one video; chunks that an earlier run finished are found again.
+
+    Args:
+        order: What to make.
+        mounts: What stands in for a pod's volumes.
+        reporter: Told of every step.
+        prepared: Told what was planned.
 
     Raises:
         StageError: With the code of the stage that could not go on.
     """
     with _context(order, mounts, reporter) as context:
         report = _prepare(context)
+        prepared(report)
         for index in decode_bitmap(report.missing, len(report.chunk_frames)):
             render(context, index)
         return stitch(context)
 
 
 def _prepare(context: StageContext) -> PrepareReport:
-    """Unlike in a cluster, files behind an unchanged spec may have changed: the plan is always made anew."""
-    workspace = Path(url2pathname(urlsplit(context.order.places.workspace).path))
-    shutil.rmtree(workspace, ignore_errors=True)
     fetch(context)
     process(context)
     return publish(context)
@@ -66,11 +72,21 @@ def _prepare(context: StageContext) -> PrepareReport:
 
 @contextmanager
 def _context(order: Order, mounts: LocalMounts, reporter: Reporter) -> Iterator[StageContext]:
+    """Surroundings of a run.
+
+    Unlike in a cluster, files behind an unchanged spec may have changed, and two runs of one file may overlap: each
+    plans anew, in a workspace of its own. Finished chunks are shared.
+    """
     with scratch_folder() as scratch:
         claims, configmaps = scratch / "claims", scratch / "configmaps"
         claims.mkdir()
         for name, folder in mounts.claims.items():
             (claims / name).symlink_to(folder.resolve())
         mounts.documents.write_configmaps(configmaps)
-        places = Mounts(claims=claims, configmaps=configmaps, headers=scratch / "headers")
-        yield StageContext(order=order, mounts=places, scratch=scratch / "stage", reporter=reporter)
+        own = order.places.model_copy(update={"workspace": (scratch / "workspace").as_uri()})
+        yield StageContext(
+            order=order.model_copy(update={"places": own}),
+            mounts=Mounts(claims=claims, configmaps=configmaps, headers=scratch / "headers"),
+            scratch=scratch / "stage",
+            reporter=reporter,
+        )

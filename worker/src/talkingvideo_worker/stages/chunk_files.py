@@ -8,9 +8,16 @@ def segment_name(key: str, window: int) -> str:
     return f"{key}/segment-{window:04d}.mp4"
 
 
-def state_name(key: str, window: int) -> str:
-    """What the window after this one needs."""
-    return f"{key}/state-{window:04d}.npz"
+def state_name(key: str, window: int, segment_digest: str) -> str:
+    """What the window after this one needs.
+
+    Args:
+        key: The chunk's.
+        window: Its place in the chunk.
+        segment_digest: sha256 of the window's segment: of several pods that render a chunk at once each has a state of
+            its own, and only the one beside the segment that won may be gone on from.
+    """
+    return f"{key}/state-{window:04d}-{segment_digest[:16]}.npz"
 
 
 def done_name(key: str) -> str:

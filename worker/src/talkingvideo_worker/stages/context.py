@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -39,36 +40,40 @@ class StageContext:
     scratch: Path
     reporter: Reporter
 
-    @property
+    @cached_property
     def workspace(self) -> Store:
         """Folder of this revision."""
         return self._open(self.order.places.workspace)
 
-    @property
+    @cached_property
     def chunks(self) -> Store:
         """Finished chunks by key."""
         return self._open(self.order.places.chunks)
 
+    @cached_property
     def result(self) -> tuple[Store, str]:
         """The result's folder, and its name without ending."""
         return open_beside(self.order.places.result, self.order.s3, self.mounts.claims)
 
     def read_plan(self) -> Plan | None:
-        """The plan, or None when prepare has not finished."""
+        """The plan, or None when prepare has not finished, or has written one for another release of the worker."""
         try:
             return Plan.model_validate_json(self.workspace.read(PLAN_NAME))
-        except MissingFileError:
+        except (MissingFileError, ValidationError):
             return None
 
     def require_plan(self) -> Plan:
         """The plan.
 
         Raises:
-            StageError: E_WORKSPACE when it is gone: somebody emptied the workspace.
+            StageError: E_WORKSPACE when it is gone (somebody emptied the workspace) or of another release.
         """
         plan = self.read_plan()
         if plan is None:
-            message = "plan.json is not in the workspace: it was removed; the retry annotation makes it again."
+            message = (
+                "The workspace has no plan.json that this release can read: it was removed, or another release wrote it; "
+                "the retry annotation makes it again."
+            )
             raise StageError(ErrorCode.WORKSPACE, message)
         return plan
 
@@ -84,6 +89,10 @@ def read_order(path: Path) -> Order:
     """
     try:
         return Order.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        message = f"The order cannot be read; operator and worker must be of one release: {error}"
+    except OSError as error:
+        raise StageError(ErrorCode.INTERNAL, f"The order cannot be read: {error.strerror}.") from error
+    except ValidationError as error:
+        # Not the error itself: it repeats what it refuses, and URIs hold signatures.
+        wrong = ", ".join(".".join(str(part) for part in it["loc"]) or it["type"] for it in error.errors()[:3])
+        message = f"The order cannot be read ({wrong}); operator and worker must be of one release."
         raise StageError(ErrorCode.INTERNAL, message) from error

@@ -65,3 +65,7 @@ class Store(Protocol):
             Whether it was written: of several writers, the first.
         """
         ...
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        ...

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import boto3
+from boto3.exceptions import Boto3Error
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.order import S3Connection
@@ -22,7 +24,14 @@ SINGLE_PUT_LIMIT = 5 * 1024**3
 DIGEST_METADATA = "sha256"
 REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "NoSuchBucket", "ExpiredToken", "403", "401"}
 MISSING = {"NoSuchKey", "404", "NotFound"}
-TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
+TAKEN = {"PreconditionFailed", "412"}
+
+BUSY = {"ConditionalRequestConflict", "OperationAborted"}
+"""Somebody else is writing or removing the name just now: nobody knows yet who is first (Amazon S3, PutObject: 409)."""
+
+PAUSES = (0.1, 0.3, 1.0, 3.0)
+"""Seconds between attempts to write a busy name."""
+
 CONTENT_TYPES = {".mp4": "video/mp4", ".jpg": "image/jpeg", ".json": "application/json", ".png": "image/png"}
 
 
@@ -39,7 +48,12 @@ def s3_client(connection: S3Connection) -> Any:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    return boto3.client("s3", endpoint_url=connection.endpoint, region_name=connection.region, config=config)
+    session = boto3.Session()  # boto3's default one is global, and keeps the credentials that it saw first
+    return session.client("s3", endpoint_url=connection.endpoint, region_name=connection.region, config=config)
+
+
+class BusyNameError(Exception):
+    """The name is being written by somebody else; ask again."""
 
 
 class S3Store:
@@ -49,12 +63,14 @@ class S3Store:
         client: See `s3_client`.
         bucket: The bucket.
         prefix: Keys begin with it, without a slash at its ends.
+        sleep: Waits for a busy name.
     """
 
-    def __init__(self, client: Any, bucket: str, prefix: str) -> None:
+    def __init__(self, client: Any, bucket: str, prefix: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._client = client
         self._bucket = bucket
         self._prefix = prefix.strip("/")
+        self._sleep = sleep
 
     def uri(self, name: str) -> str:
         """See `Store`."""
@@ -97,12 +113,22 @@ class S3Store:
                 return False
             self.put(name, source)
             return True
-        try:
-            with self._failures("write", name):
-                self._put_object(name, source, IfNoneMatch="*")
-        except FileExistsError:
-            return False
-        return True
+        for pause in PAUSES:
+            try:
+                with self._failures("write", name):
+                    self._put_object(name, source, IfNoneMatch="*")
+            except FileExistsError:
+                return False
+            except BusyNameError:
+                self._sleep(pause)
+            else:
+                return True
+        raise StageError(ErrorCode.WORKSPACE, f"Could not write {self.uri(name)}: others keep writing it.")
+
+    def remove(self, name: str) -> None:
+        """See `Store`. S3 answers alike whether it was there or not."""
+        with self._failures("remove", name):
+            self._client.delete_object(Bucket=self._bucket, Key=self._key(name))
 
     def _put_object(self, name: str, source: Path, **conditions: str) -> None:
         with source.open("rb") as body:
@@ -122,7 +148,7 @@ class S3Store:
         """Translate the service's errors; messages name bucket and key, never credentials."""
         try:
             yield
-        except NoCredentialsError as error:
+        except (NoCredentialsError, PartialCredentialsError) as error:
             message = "There are no S3 credentials: give the store a secretName or a serviceAccountName."
             raise StageError(ErrorCode.STORE_ACCESS, message) from error
         except ClientError as error:
@@ -131,12 +157,14 @@ class S3Store:
                 raise MissingFileError(name) from error
             if code in TAKEN:
                 raise FileExistsError(name) from error
+            if code in BUSY:
+                raise BusyNameError(name) from error
             if code in REFUSED:
                 message = f"The S3 service refuses to {doing} s3://{self._bucket}/{self._key(name)} ({code})."
                 raise StageError(ErrorCode.STORE_ACCESS, message) from error
             message = f"Could not {doing} s3://{self._bucket}/{self._key(name)} ({code or 'no error code'})."
             raise StageError(ErrorCode.WORKSPACE, message) from error
-        except BotoCoreError as error:
+        except (BotoCoreError, Boto3Error) as error:
             message = f"Could not {doing} s3://{self._bucket}/{self._key(name)}: {type(error).__name__}."
             raise StageError(ErrorCode.WORKSPACE, message) from error
 

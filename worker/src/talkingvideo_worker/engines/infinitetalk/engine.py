@@ -69,6 +69,7 @@ class InfiniteTalkEngine:
     """
 
     name = "infinitetalk"
+    stateful = True
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
@@ -97,12 +98,8 @@ class InfiniteTalkEngine:
         return {"features": frames}
 
     def chunk_digest(self, scene: Scene, folder: Path, chunk: ChunkFrames) -> str:
-        """Identify the picture, and the features that the chunk's windows hear."""
-        digest = hashlib.sha256(repr((scene.portrait.is_video, [track.region for track in scene.tracks])).encode())
-        with scene.portrait.path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-        if scene.portrait.is_video:
-            digest.update(str(chunk.start).encode())
+        """Identify the features that the chunk's windows hear; the rest is in every key anyway."""
+        digest = hashlib.sha256()
         last = _spans(scene, chunk)[-1]
         end = last.start + scene.parameters["windowFrames"] + REACH
         for track in _read_features(scene, folder):
@@ -117,24 +114,21 @@ class InfiniteTalkEngine:
     def render(
         self, chunk: ChunkFrames, first: int = 0, state: Mapping[str, NDArray[Any]] | None = None
     ) -> Iterator[Window]:
-        """Render the windows from ``first`` on. Where what came before them was not kept, it is rendered again."""
+        """Render the windows from ``first`` on, with the latents that the one before it left."""
         if self._scene is None or self._networks is None:
             raise RuntimeError("load() comes before render()")
-        scene, motion = self._scene, None
-        begin = 0 if state is None else first
-        if state is not None:
-            motion = torch.from_numpy(np.asarray(state[MOTION]))
+        scene = self._scene
+        motion = None if state is None else torch.from_numpy(np.asarray(state[MOTION]))
         rendered = render_windows(
             self._networks.transformer,
             self._networks.encoders,
             settings_of(scene.parameters, scene.portrait.width * scene.portrait.height),
             Material(_reference(scene.portrait), Tracks(self._tracks), WindowNoise(scene.seed), _regions(scene)),
-            _spans(scene, chunk)[begin:],
+            _spans(scene, chunk)[first:],
             motion,
         )
-        for index, window in enumerate(rendered, begin):
-            if index >= first:
-                yield Window(index, _pictures(window.frames), {MOTION: window.motion.cpu().numpy()})
+        for index, window in enumerate(rendered, first):
+            yield Window(index, _pictures(window.frames), {MOTION: window.motion.cpu().numpy()})
 
 
 def _spans(scene: Scene, chunk: ChunkFrames) -> tuple[WindowSpan, ...]:

@@ -8,7 +8,7 @@ from itertools import chain, repeat
 
 import numpy as np
 
-from talkingvideo_worker.engines.base import Track
+from talkingvideo_worker.engines.base import FRAME_RATE, Track
 from talkingvideo_worker.engines.preview.anatomy import compact
 from talkingvideo_worker.faces import Face, find_faces
 from talkingvideo_worker.faces.types import Picture, Points
@@ -46,12 +46,24 @@ def follow(pictures: Iterable[Picture], place: Place) -> Iterator[Points | None]
     Yields:
         (len(anatomy.USED), 2) for each picture; None until a face is found.
     """
-    found = _held(find_points(picture, place) for picture in pictures)
+    found = _held(_sought(pictures, place))
     before = None
     current = next(found, None)
     for after in chain(found, repeat(None, 1)):
         yield _steady(before, current, after)
         before, current = current, after
+
+
+def _sought(pictures: Iterable[Picture], place: Place) -> Iterator[Points | None]:
+    """Points in each picture. A search in vain is the slow one: after a second of them only every second is looked at."""
+    in_vain = 0
+    for number, picture in enumerate(pictures):
+        if in_vain >= FRAME_RATE and number % FRAME_RATE:
+            yield None
+            continue
+        points = find_points(picture, place)
+        in_vain = 0 if points is not None else in_vain + 1
+        yield points
 
 
 def _held(found: Iterable[Points | None]) -> Iterator[Points | None]:

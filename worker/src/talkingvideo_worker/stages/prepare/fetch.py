@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.names import Stage
+from talkingvideo_api.order import S3Connection
 from talkingvideo_api.spec import MediaReference
-from talkingvideo_api.uris import MAX_DATA_URI, parse_object_uri, scheme_of
+from talkingvideo_api.uris import MAX_DATA_URI, scheme_of
 from talkingvideo_worker.inputs.fetch import Fetcher
 from talkingvideo_worker.inputs.policy import FetchPolicy
 from talkingvideo_worker.inputs.policy import Mounts as InputMounts
@@ -21,7 +23,6 @@ from talkingvideo_worker.stages.prepare.folders import (
     source_field,
     speaker_input,
 )
-from talkingvideo_worker.stores.s3 import s3_client
 
 
 def fetch(context: StageContext) -> None:
@@ -61,14 +62,21 @@ def _fetch_one(
     )
     mounts = InputMounts(claims=_folders(context.mounts.claims), configmaps=_folders(context.mounts.configmaps))
     headers = _headers(context, reference.headers_secret_name, field)
-    fetcher = Fetcher(policy, mounts, headers=headers, s3=lambda: s3_client(order.s3))
+    fetcher = Fetcher(policy, mounts, headers=headers, s3=lambda: _s3_client(order.s3))
     fetcher.fetch(reference.uri, destination, field)
+
+
+def _s3_client(connection: S3Connection) -> Any:
+    from talkingvideo_worker.stores.s3 import s3_client  # 0.4 s: only who uses S3 pays
+
+    return s3_client(connection)
 
 
 def _refuse_foreign_bucket(context: StageContext, uri: str, field: str) -> None:
     """The store's credentials may open more buckets than the administrator meant for inputs."""
     allowed = context.order.input_buckets
-    if scheme_of(uri) == "s3" and "*" not in allowed and (bucket := parse_object_uri(uri).container) not in allowed:
+    bucket = uri.partition("://")[2].partition("/")[0]
+    if scheme_of(uri) == "s3" and "*" not in allowed and bucket not in allowed:
         message = f"Inputs may not come from bucket {bucket!r}; the profile allows {', '.join(allowed) or 'none'}."
         raise StageError(ErrorCode.INPUT_VALIDATION, message, field=field)
 
@@ -95,4 +103,9 @@ def _headers(context: StageContext, secret: str | None, field: str) -> Mapping[s
         message = f"headersSecretName {secret!r} is not available here: it works in a cluster only."
         raise StageError(ErrorCode.INPUT_VALIDATION, message, field=field.replace(".uri", ".headersSecretName"))
     files = [path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file()]
-    return {path.name: path.read_text(encoding="utf-8").strip() for path in files}
+    try:
+        return {path.name: path.read_text(encoding="utf-8").strip() for path in files}
+    except UnicodeDecodeError:
+        message = f"The Secret {secret!r} holds a value that is not text: it cannot be sent as a header."
+        headers_field = field.replace(".uri", ".headersSecretName")
+        raise StageError(ErrorCode.INPUT_VALIDATION, message, field=headers_field) from None

@@ -1,0 +1,77 @@
+"""Writes the types of the chart's values: ``python charts/values_schema.py``, a part of ``make crds``.
+
+Helm checks every value against them before it renders anything. What becomes the operator's configuration has the types
+of its models; the rest (image, pods, rights) is stated here.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from talkingvideo_operator.settings import OperatorConfig
+
+Schema = dict[str, Any]
+
+CHART = Path(__file__).parent / "talkingvideo"
+AT_THE_TOP = ("profiles", "namespaces", "progressFromLogs")
+"""Settings of the operator that are values of their own, because more than its configuration depends on them."""
+
+TEXT: Schema = {"type": "string"}
+SWITCH: Schema = {"type": "boolean"}
+OBJECT: Schema = {"type": "object"}
+OBJECTS: Schema = {"type": "array", "items": {"type": "object"}}
+NAMES: Schema = {"type": "array", "items": {"type": "string"}}
+TEXTS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
+
+
+def values_schema() -> Schema:
+    """Return the JSON Schema of ``values.yaml``."""
+    operator = OperatorConfig.model_json_schema(by_alias=True)
+    settings: Schema = {name: _without_defaults(schema) for name, schema in operator["properties"].items()}
+    definitions = {name: _without_defaults(schema) for name, schema in operator["$defs"].items()}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Values of the chart talkingvideo",
+        **_closed(
+            image=_closed(repository=TEXT, tag=TEXT, pullPolicy={"enum": ["Always", "IfNotPresent", "Never"]}),
+            imagePullSecrets={"type": "array", "items": _closed(name=TEXT)},
+            crds=_closed(install=SWITCH),
+            **{name: settings[name] for name in AT_THE_TOP},
+            logLevel={"enum": ["debug", "info", "warning", "error"]},
+            resources=OBJECT,
+            nodeSelector=TEXTS,
+            tolerations=OBJECTS,
+            affinity=OBJECT,
+            podAnnotations=TEXTS,
+            serviceAccount=_closed(name=TEXT, annotations=TEXTS),
+            config=_closed(**{name: schema for name, schema in settings.items() if name not in AT_THE_TOP}),
+            networkPolicy=_closed(enabled=SWITCH, namespaces=NAMES, extraEgress=OBJECTS),
+            # "global" is Helm's own, for charts that have this one as a part.
+            **{"global": OBJECT},
+        ),
+        "$defs": definitions,
+    }
+
+
+def _closed(**properties: Schema) -> Schema:
+    """An object with these fields and no others."""
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _without_defaults(schema: Schema) -> Schema:
+    """The models' defaults would look like the chart's, which are in ``values.yaml``."""
+    kept = {key: value for key, value in schema.items() if key != "default"}
+    if "properties" in kept:
+        kept["properties"] = {name: _without_defaults(child) for name, child in kept["properties"].items()}
+    return kept
+
+
+def rendered() -> str:
+    """The file's content."""
+    return json.dumps(values_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    (CHART / "values.schema.json").write_text(rendered(), encoding="utf-8")

@@ -1,0 +1,51 @@
+"""Labels, owner references and selectors of a video's children."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from talkingvideo_api import names
+from talkingvideo_operator.reconcile.objects import Video
+
+CHILD_SELECTOR = f"{names.LABEL_MANAGED_BY}={names.OPERATOR_NAME},{names.LABEL_UID}"
+"""What the operator watches and deletes: the server filters, so that nobody else's pods are read."""
+
+
+def child_metadata(video: Video, name: str, labels: dict[str, str]) -> dict[str, Any]:
+    """Metadata of a child.
+
+    The owner reference makes the cluster delete the child with its video. ``blockOwnerDeletion`` is false: it would
+    need a right on the video's finalizers, and only matters to foreground deletion.
+    """
+    return {
+        "name": name,
+        "namespace": video.namespace,
+        "labels": common_labels(video) | labels,
+        "annotations": {names.ANNOTATION_OBJECT: video.name},
+        "ownerReferences": [
+            {
+                "apiVersion": names.API_VERSION,
+                "kind": names.KIND,
+                "name": video.name,
+                "uid": video.uid,
+                "controller": True,
+                "blockOwnerDeletion": False,
+            }
+        ],
+    }
+
+
+def common_labels(video: Video) -> dict[str, str]:
+    """Labels of everything that belongs to one revision of a video."""
+    return {
+        names.LABEL_NAME: names.APP_NAME,
+        names.LABEL_MANAGED_BY: names.OPERATOR_NAME,
+        names.LABEL_UID: video.uid,
+        names.LABEL_REVISION: video.revision or "",
+    }
+
+
+def children_selector(video: Video, but_revision: str | None) -> str:
+    """Selector of a video's children, except those of one revision."""
+    selector = f"{names.LABEL_MANAGED_BY}={names.OPERATOR_NAME},{names.LABEL_UID}={video.uid}"
+    return selector if but_revision is None else f"{selector},{names.LABEL_REVISION}!={but_revision}"

@@ -1,0 +1,129 @@
+"""What kopf hears goes into the cache, and marks a key. Nothing else happens here.
+
+Only low-level event handlers: no finalizers (a namespace would hang when the operator is gone), no kopf.index
+(quadratic start-up), no daemons or timers, and no chain of handlers that a lost event could break.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import kopf
+from kopf._core.engines import peering
+
+from talkingvideo_api.names import GROUP, PLURAL, VERSION
+from talkingvideo_operator.builders.metadata import CHILD_SELECTOR
+from talkingvideo_operator.kube.connection import login
+from talkingvideo_operator.reconcile.cache import Cache, Shelf
+from talkingvideo_operator.reconcile.keyqueue import KeyQueue
+from talkingvideo_operator.reconcile.objects import Job, Pod, Video
+
+logger = logging.getLogger(__name__)
+
+SERVER_TIMEOUT = 600
+CLIENT_TIMEOUT = 660
+CONNECT_TIMEOUT = 10
+REQUEST_TIMEOUT = 60
+PAGE = 500
+
+
+def kopf_settings() -> kopf.OperatorSettings:
+    """Settings that keep watches from dying silently, and everything but watching off."""
+    settings = kopf.OperatorSettings()
+    settings.watching.server_timeout = SERVER_TIMEOUT
+    settings.watching.client_timeout = CLIENT_TIMEOUT
+    settings.watching.connect_timeout = CONNECT_TIMEOUT
+    settings.watching.chunk_size = PAGE
+    settings.watching.label_selectors["batch", "v1", "jobs"] = CHILD_SELECTOR
+    settings.watching.label_selectors["v1", "pods"] = CHILD_SELECTOR
+    settings.networking.request_timeout = REQUEST_TIMEOUT
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.peering.standalone = True
+    return settings
+
+
+class Ears:
+    """Takes up events.
+
+    Args:
+        cache: Where they go.
+        queue: Where their video is marked.
+        place_freed: Called when a render Job has ended.
+    """
+
+    def __init__(self, cache: Cache, queue: KeyQueue, place_freed: Callable[[], None]) -> None:
+        self._cache = cache
+        self._queue = queue
+        self._place_freed = place_freed
+
+    async def video(self, event: kopf.RawEvent, **_: object) -> None:
+        """A TalkingVideo has changed."""
+        video = Video.of(event["object"])
+        if event["type"] == "DELETED":
+            self._cache.videos.remove(video)
+            self._queue.forget(video.uid)
+            return
+        self._take(self._cache.videos, video)
+
+    async def job(self, event: kopf.RawEvent, **_: object) -> None:
+        """A Job has changed."""
+        job = Job.of(event["object"])
+        known = next((j for j in self._cache.jobs.of(job.owner) if j.name == job.name), None)
+        if event["type"] == "DELETED":
+            self._forget(self._cache.jobs, job)
+        else:
+            self._take(self._cache.jobs, job)
+        gone = event["type"] == "DELETED" or not job.unfinished
+        if gone and known is not None and known.unfinished:
+            self._place_freed()
+
+    async def pod(self, event: kopf.RawEvent, **_: object) -> None:
+        """A pod has changed."""
+        pod = Pod.of(event["object"])
+        if event["type"] == "DELETED":
+            self._forget(self._cache.pods, pod)
+        else:
+            self._take(self._cache.pods, pod)
+
+    def _take(self, shelf: Shelf[Any], item: Any) -> None:
+        if shelf.put(item) is not None:
+            self._queue.mark(item.owner)
+
+    def _forget(self, shelf: Shelf[Any], item: Any) -> None:
+        if shelf.remove(item):
+            self._queue.mark(item.owner)
+
+
+def kopf_identity(holder: str) -> peering.Identity:
+    """Who this process is, for kopf. Without one it asks for the user's name, and the image's user id has none."""
+    return peering.Identity(holder)
+
+
+def registry(ears: Ears, alive: Callable[[], bool], stop: Callable[[], None]) -> kopf.OperatorRegistry:
+    """Register the handlers.
+
+    Args:
+        ears: What hears.
+        alive: Asked by the liveness probe.
+        stop: Called when kopf begins to end, by a signal or an error.
+    """
+    handlers = kopf.OperatorRegistry()
+    kopf.on.login(registry=handlers)(login)
+    kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers, id="video")(ears.video)
+    kopf.on.event("batch", "v1", "jobs", registry=handlers, id="job")(ears.job)
+    kopf.on.event("v1", "pods", registry=handlers, id="pod")(ears.pod)
+
+    @kopf.on.probe(registry=handlers, id="reconciler")
+    async def reconciler(**_: object) -> str:
+        if not alive():
+            raise kopf.PermanentError("the reconciler shows no life")
+        return "alive"
+
+    @kopf.on.cleanup(registry=handlers, id="stop")
+    async def ending(**_: object) -> None:
+        stop()
+
+    return handlers

@@ -1,0 +1,164 @@
+"""The few calls that the operator makes, as JSON in and out.
+
+`kubernetes.aio` brings connections, credentials and their refresh. Its typed models are not used: they cost ten times
+the memory and time of the dicts they wrap, and a CustomResource has none.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+from kubernetes.aio.client import ApiClient
+
+from talkingvideo_api.names import GROUP, PLURAL, VERSION
+
+logger = logging.getLogger(__name__)
+
+Body = dict[str, Any]
+
+PAGE = 500
+REQUEST_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A kind of object, as URLs name it."""
+
+    prefix: str
+    plural: str
+
+    def path(self, namespace: str | None, name: str = "", subresource: str = "") -> str:
+        """URL path of a collection, an object or a subresource."""
+        place = f"namespaces/{namespace}/" if namespace else ""
+        return "/".join(filter(None, (f"{self.prefix}/{place}{self.plural}", name, subresource)))
+
+
+VIDEOS = Resource(f"/apis/{GROUP}/{VERSION}", PLURAL)
+JOBS = Resource("/apis/batch/v1", "jobs")
+PODS = Resource("/api/v1", "pods")
+CONFIG_MAPS = Resource("/api/v1", "configmaps")
+EVENTS = Resource("/apis/events.k8s.io/v1", "events")
+LEASES = Resource("/apis/coordination.k8s.io/v1", "leases")
+
+
+class ApiError(Exception):
+    """The API server said no, or nothing.
+
+    Attributes:
+        status: HTTP status; 0 when there was no answer.
+        message: What the server said.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
+        self.message = message
+
+
+class NotHoldingError(Exception):
+    """The Lease is not held, so nothing may be written."""
+
+
+class Api:
+    """Calls to the API server.
+
+    Args:
+        client: The connection.
+        may_write: Whether this process may act at this moment (it holds the Lease); asked before each write.
+    """
+
+    def __init__(self, client: ApiClient, may_write: Callable[[], bool] = lambda: True) -> None:
+        self._client = client
+        self._may_write = may_write
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Body:
+        """Read one object."""
+        return await self._call("GET", resource.path(namespace, name))
+
+    async def pages(self, resource: Resource, namespace: str | None, selector: str = "") -> AsyncIterator[Body]:
+        """List a collection, consistently, a page at a time."""
+        query = {"limit": str(PAGE), "labelSelector": selector}
+        while True:
+            page = await self._call("GET", resource.path(namespace), query)
+            yield page
+            token = page["metadata"].get("continue")
+            if not token:
+                return
+            query["continue"] = token
+
+    async def create(self, resource: Resource, namespace: str, body: Body) -> Body:
+        """Create an object."""
+        return await self._write("POST", resource.path(namespace), body=body)
+
+    async def replace_status(self, resource: Resource, namespace: str, name: str, body: Body) -> Body:
+        """Replace the status; fails with CONFLICT when the object is not the one that was read."""
+        return await self._write("PUT", resource.path(namespace, name, "status"), body=body)
+
+    async def replace(self, resource: Resource, namespace: str, name: str, body: Body) -> Body:
+        """Replace an object."""
+        return await self._call("PUT", resource.path(namespace, name), body=body)
+
+    async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
+        """Delete one object, if it is the one of that uid, and what it owns."""
+        options: Body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        await self._write("DELETE", resource.path(namespace, name), body=options)
+
+    async def delete_collection(self, resource: Resource, namespace: str, selector: str) -> None:
+        """Delete what a selector matches, and what that owns."""
+        options = {"propagationPolicy": "Background"}
+        await self._write("DELETE", resource.path(namespace), {"labelSelector": selector}, options)
+
+    async def log_tail(self, namespace: str, pod: str, container: str, limit: int) -> str:
+        """The last bytes of a container's log."""
+        query = {"container": container, "tailLines": "20", "limitBytes": str(limit)}
+        _, text = await self._send("GET", PODS.path(namespace, pod, "log"), query)
+        return text
+
+    async def _write(
+        self, method: str, path: str, query: dict[str, str] | None = None, body: Body | None = None
+    ) -> Body:
+        if not self._may_write():
+            raise NotHoldingError
+        return await self._call(method, path, query, body)
+
+    async def _call(
+        self, method: str, path: str, query: dict[str, str] | None = None, body: Body | None = None
+    ) -> Body:
+        _, text = await self._send(method, path, query, body)
+        document: Body = json.loads(text)
+        return document
+
+    async def _send(
+        self, method: str, path: str, query: dict[str, str] | None = None, body: Body | None = None
+    ) -> tuple[int, str]:
+        serialized = await self._client.param_serialize(
+            method,
+            path,
+            query_params=[(key, value) for key, value in (query or {}).items() if value],
+            header_params={"Accept": "*/*" if path.endswith("/log") else "application/json"},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            response = await self._client.call_api(*serialized, _request_timeout=REQUEST_SECONDS)
+            text = (await response.read()).decode("utf-8", "replace")  # type: ignore[no-untyped-call]
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ApiError(0, f"no answer from the API server: {error!r}") from error
+        if method != "GET":
+            logger.debug("%s %s: %s", method, path, response.status)
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            raise ApiError(response.status, _message(text))
+        return response.status, text
+
+
+def _message(text: str) -> str:
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return text[:200]

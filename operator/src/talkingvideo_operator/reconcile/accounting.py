@@ -1,0 +1,261 @@
+"""Accounting: what has ended since status was written, put into status.
+
+Nothing is decided here about what to do next; that is `plan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from talkingvideo_api.conditions import Reason
+from talkingvideo_api.names import Stage
+from talkingvideo_api.profile import Profile
+from talkingvideo_api.reports import FailureReport, PrepareReport, StitchReport, decode_bitmap, encode_bitmap
+from talkingvideo_api.status import (
+    Attempts,
+    Chunks,
+    Dimensions,
+    Failure,
+    StageAttempts,
+    TalkingVideoStatus,
+    Usage,
+)
+from talkingvideo_operator.reconcile.children import Children
+from talkingvideo_operator.reconcile.decision import Event
+from talkingvideo_operator.reconcile.objects import Job
+from talkingvideo_operator.reconcile.retry import Record, Trial, follow
+from talkingvideo_operator.settings import OperatorConfig
+
+
+@dataclass(frozen=True)
+class Account:
+    """The books, closed.
+
+    Attributes:
+        status: With everything in it that has ended.
+        prepare: How the preparation stands.
+        chunks: How each unfinished chunk stands.
+        stitch: How the join stands.
+        result: Its report.
+        failure: Why no more is to be tried.
+        stray: Unfinished Jobs that nobody waits for.
+        events: What is news.
+    """
+
+    status: TalkingVideoStatus
+    prepare: Trial | None = None
+    chunks: dict[int, Trial] = field(default_factory=dict)
+    stitch: Trial | None = None
+    result: StitchReport | None = None
+    failure: Failure | None = None
+    stray: tuple[Job, ...] = ()
+    events: tuple[Event, ...] = ()
+
+    @property
+    def trials(self) -> Iterable[Trial]:
+        """Everything that is not finished."""
+        return [*filter(None, (self.prepare, self.stitch)), *self.chunks.values()]
+
+    @property
+    def running(self) -> list[Job]:
+        """Jobs whose end is awaited."""
+        return [trial.running for trial in self.trials if trial.running]
+
+    @property
+    def look_again(self) -> list[datetime]:
+        """When the books may change though nothing is heard."""
+        moments = [t.look_again for t in self.trials] + [t.record.not_before for t in self.trials if not t.running]
+        return [moment for moment in moments if moment]
+
+
+def account(
+    status: TalkingVideoStatus, children: Children, profile: Profile, config: OperatorConfig, now: datetime
+) -> Account:
+    """Close the books.
+
+    Args:
+        status: As it was written last, for the revision at hand.
+        children: Of that revision.
+        profile: Attempts and GPUs.
+        config: Back-off and grace times.
+        now: The present.
+    """
+    books = _account_prepare(Account(status), children, profile, config, now)
+    if books.status.chunks is None:
+        return books
+    books = _account_chunks(books, books.status.chunks, children, profile, config, now)
+    if books.chunks:
+        return books
+    books = replace(books, status=_reached(books.status, now))
+    return _account_stitch(books, children, profile, config, now)
+
+
+def _account_prepare(
+    books: Account, children: Children, profile: Profile, config: OperatorConfig, now: datetime
+) -> Account:
+    if books.status.plan_digest is not None:
+        return books
+    jobs = children.of_stage(Stage.PREPARE).get(None, [])
+    record = _stage_record(books.status, Stage.PREPARE)
+    trial = follow(record, jobs, dict(children.pods), profile.prepare.attempts, config, now)
+    books = _note(replace(books, prepare=trial), trial, record, Stage.PREPARE)
+    if trial.done and trial.report is not None and trial.report.prepared is not None:
+        return _take_plan(books, trial.report.prepared, now)
+    return books
+
+
+def _take_plan(books: Account, report: PrepareReport, now: datetime) -> Account:
+    total = len(report.chunk_frames)
+    missing = set(decode_bitmap(report.missing, total))
+    finished = [index for index in range(total) if index not in missing]
+    chunks = Chunks(
+        total=total,
+        done=len(finished),
+        reused=len(finished),
+        summary=f"{len(finished)}/{total}",
+        frames=report.chunk_frames,
+        finished=encode_bitmap(finished, total),
+    )
+    status = books.status.model_copy(
+        update={
+            "plan_digest": report.plan_digest,
+            "rendered": Dimensions(width=report.width, height=report.height),
+            "delivered": Dimensions(width=report.delivered_width, height=report.delivered_height),
+            "estimate": report.estimate,
+            "chunks": chunks,
+            "prepared_time": now,
+            "warnings": (*books.status.warnings, *(w for w in report.warnings if w not in books.status.warnings)),
+        }
+    )
+    events = [Event(Reason.PREPARED, f"{sum(report.chunk_frames)} frames in {total} chunks")]
+    if finished:
+        events.append(Event(Reason.CHUNKS_REUSED, f"{len(finished)} of {total} chunks were rendered before"))
+    return replace(books, status=status, prepare=None, events=(*books.events, *events))
+
+
+def _account_chunks(
+    books: Account, chunks: Chunks, children: Children, profile: Profile, config: OperatorConfig, now: datetime
+) -> Account:
+    finished = set(decode_bitmap(chunks.finished, chunks.total))
+    jobs = children.of_stage(Stage.RENDER)
+    records = {entry.index: _record(entry) for entry in chunks.failed}
+    pods = dict(children.pods)
+    just_finished = 0
+    used = 0.0
+    for index in range(chunks.total):
+        if index in finished:
+            continue
+        record = records.get(index, Record())
+        trial = follow(record, jobs.get(index, []), pods, profile.render.attempts, config, now)
+        used += trial.used_seconds
+        books = _note(books, trial, record, Stage.RENDER, index)
+        if trial.done:
+            finished.add(index)
+            just_finished += 1
+        else:
+            books.chunks[index] = trial
+    if just_finished:
+        event = Event(Reason.CHUNK_RENDERED, f"{len(finished)} of {chunks.total} chunks are rendered")
+        books = replace(books, events=(*books.events, event))
+    updated = chunks.model_copy(
+        update={
+            "done": len(finished),
+            "summary": f"{len(finished)}/{chunks.total}",
+            "finished": encode_bitmap(finished, chunks.total),
+            "failed": tuple(_entry(index, t.record) for index, t in books.chunks.items() if t.record != Record()),
+        }
+    )
+    status = books.status.model_copy(update={"chunks": updated, "usage": _usage(books.status, profile, used)})
+    return replace(books, status=status)
+
+
+def _account_stitch(
+    books: Account, children: Children, profile: Profile, config: OperatorConfig, now: datetime
+) -> Account:
+    jobs = children.of_stage(Stage.STITCH).get(None, [])
+    record = _stage_record(books.status, Stage.STITCH)
+    trial = follow(record, jobs, dict(children.pods), profile.stitch.attempts, config, now)
+    books = _note(replace(books, stitch=trial), trial, record, Stage.STITCH)
+    if trial.done and trial.report is not None:
+        return replace(books, stitch=None, result=trial.report.stitched)
+    return books
+
+
+def _note(books: Account, trial: Trial, before: Record, stage: Stage, chunk: int | None = None) -> Account:
+    """Take over a trial's record, its stray Jobs and its failure."""
+    books = replace(books, stray=(*books.stray, *trial.stray))
+    if trial.record == before:
+        return books
+    if stage is not Stage.RENDER:
+        others = tuple(entry for entry in books.status.stage_attempts if entry.stage is not stage)
+        entries = (*others, _stage_entry(stage, trial.record))
+        books = replace(books, status=books.status.model_copy(update={"stage_attempts": entries}))
+    if trial.done or trial.failure is None:
+        return books
+    if trial.final:
+        return replace(books, failure=books.failure or _failure(trial.failure, stage, chunk))
+    what = stage.value if chunk is None else f"chunk {chunk}"
+    message = f"{what}, attempt {trial.record.next_attempt}: {trial.failure.code.value}: {trial.failure.message}"
+    return replace(books, events=(*books.events, Event(Reason.RETRYING, message, warning=True)))
+
+
+def _failure(report: FailureReport, stage: Stage, chunk: int | None) -> Failure:
+    return Failure(
+        code=report.code,
+        message=report.message,
+        field=report.field,
+        retryable=report.retryable,
+        stage=stage,
+        chunk=chunk,
+    )
+
+
+def _reached(status: TalkingVideoStatus, now: datetime) -> TalkingVideoStatus:
+    return status if status.rendered_time else status.model_copy(update={"rendered_time": now})
+
+
+def _usage(status: TalkingVideoStatus, profile: Profile, seconds: float) -> Usage | None:
+    if profile.gpu is None or status.effective is None:
+        return status.usage
+    known = status.usage.gpu_seconds if status.usage else 0.0
+    return Usage(gpu_seconds=round(known + seconds * status.effective.gpus_per_chunk, 1))
+
+
+def _record(entry: Attempts | StageAttempts) -> Record:
+    return Record(entry.failures, entry.interruptions or 0, entry.next_attempt, entry.not_before)
+
+
+def _stage_record(status: TalkingVideoStatus, stage: Stage) -> Record:
+    return next((_record(entry) for entry in status.stage_attempts if entry.stage is stage), Record())
+
+
+def _entry(index: int, record: Record) -> Attempts:
+    return Attempts(
+        index=index,
+        failures=record.failures,
+        interruptions=record.interruptions or None,
+        next_attempt=record.next_attempt,
+        not_before=record.not_before,
+    )
+
+
+def _stage_entry(stage: Stage, record: Record) -> StageAttempts:
+    return StageAttempts(
+        stage=stage,
+        failures=record.failures,
+        interruptions=record.interruptions or None,
+        next_attempt=record.next_attempt,
+        not_before=record.not_before,
+    )
+
+
+def forgive(status: TalkingVideoStatus) -> TalkingVideoStatus:
+    """Clear the failures of a revision that is to be tried again; finished chunks and attempt numbers stay."""
+    chunks = status.chunks
+    if chunks is not None:
+        failed = tuple(_entry(entry.index, _record(entry).forgiven()) for entry in chunks.failed)
+        chunks = chunks.model_copy(update={"failed": failed})
+    stages = tuple(_stage_entry(entry.stage, _record(entry).forgiven()) for entry in status.stage_attempts)
+    return status.model_copy(update={"chunks": chunks, "stage_attempts": stages, "failure": None})

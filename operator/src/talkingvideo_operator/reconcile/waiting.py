@@ -1,0 +1,38 @@
+"""What holds pods up, as they say it themselves. The operator reads no Secret; a missing one shows here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from talkingvideo_api.conditions import Reason
+from talkingvideo_operator.reconcile.children import Children
+from talkingvideo_operator.reconcile.objects import Job, Pod
+
+IMAGE_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+
+
+def held_up(jobs: Iterable[Job], children: Children, seconds: float, now: datetime) -> tuple[Reason, str] | None:
+    """The first thing that keeps one of the Jobs from running for longer than ``seconds``."""
+    patience = now - timedelta(seconds=seconds)
+    for job in jobs:
+        pods = children.pods_of(job)
+        for pod in pods:
+            if pod.phase == "Pending" and pod.created <= patience and (found := _reason(pod)):
+                return found
+        if not pods and not job.suspended and job.created and job.created <= patience:
+            message = f"Job {job.name} could create no pod; kubectl describe job {job.name} says why"
+            return Reason.UNSCHEDULABLE, message
+    return None
+
+
+def _reason(pod: Pod) -> tuple[Reason, str] | None:
+    for container in pod.containers:
+        if container.waiting_reason == "CreateContainerConfigError":
+            return Reason.STORE_SECRET_MISSING, f"pod {pod.name}: {container.waiting_message}"
+        if container.waiting_reason in IMAGE_REASONS:
+            message = container.waiting_message or container.waiting_reason
+            return Reason.IMAGE_PULL_FAILED, f"pod {pod.name}: {message}"
+    if pod.unschedulable:
+        return Reason.UNSCHEDULABLE, f"pod {pod.name}: {pod.unschedulable}"
+    return None

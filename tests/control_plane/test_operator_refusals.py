@@ -1,0 +1,100 @@
+"""What is refused by kubectl apply, and what the operator refuses, with their sentences."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from tests.cluster.cluster import KubectlError
+from tests.control_plane.operator_process import Stage, spec, video
+
+AUDIO = {"audio": {"uri": "s3://media/a.wav"}}
+IMAGE = {"image": {"uri": "https://example.com/a.png"}}
+
+REFUSED_BY_THE_API: dict[str, tuple[dict[str, Any], str]] = {
+    "image and video": (
+        {"source": {**IMAGE, "video": {"uri": "s3://media/a.mp4"}}},
+        "give exactly one of image and video",
+    ),
+    "neither image nor video": ({"source": {}}, "give exactly one of image and video"),
+    "audio and text": ({"speech": {"speakers": [{**AUDIO, "text": "hi"}]}}, "give exactly one of audio and text"),
+    "no speaker": ({"speech": {"speakers": []}}, "spec.speech.speakers"),
+    "three speakers": ({"speech": {"speakers": [AUDIO, AUDIO, AUDIO]}}, "Too many"),
+    "a local file": ({"source": {"image": {"uri": "file:///etc/passwd"}}}, "file:// works in 'talkingvideo run' only"),
+    "ftp": ({"source": {"image": {"uri": "ftp://example.com/a.png"}}}, "uri must start with https://"),
+    "headers for s3": (
+        {"source": {"image": {"uri": "s3://media/a.png", "headersSecretName": "x"}}},
+        "headersSecretName is for https:// only",
+    ),
+    "a very long uri": ({"source": {"image": {"uri": "https://e.com/" + "a" * 2_100}}}, "only when it is data:"),
+    "a voice without text": ({"speech": {"speakers": [{**AUDIO, "voice": "de"}]}}, "voice needs text"),
+    "80 frames": ({"render": {"windowFrames": 80}}, "must be of the form 4n+1"),
+    "motion above window": ({"render": {"windowFrames": 9, "motionFrames": 9}}, "motionFrames must be below"),
+    "an odd width": ({"video": {"width": 101, "height": 100}}, "must be even"),
+    "a width alone": ({"video": {"width": 100}}, "give both width and height"),
+    "a width and a shape": ({"video": {"width": 100, "height": 100, "aspectRatio": "1:1"}}, "leave aspectRatio out"),
+    "an unknown shape": ({"video": {"aspectRatio": "2:1"}}, "Unsupported value"),
+    "steps above 100": ({"render": {"steps": 101}}, "less than or equal to 100"),
+    "short chunks": ({"chunking": {"targetSeconds": 1}}, "greater than or equal to 10"),
+    "two outputs": ({"output": {"s3": {}, "pvc": {"claim": "x"}}}, "give at most one of s3 and pvc"),
+    "an unknown field": ({"sourc": {}}, "unknown field"),
+    "a region outside": (
+        {"speech": {"speakers": [{**AUDIO, "region": {"left": 0.9, "top": 0.1, "width": 0.5, "height": 0.1}}]}},
+        "the region ends outside the picture",
+    ),
+    "plain http notifications": ({"notify": {"url": "http://example.com/"}}, "url must start with https://"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_BY_THE_API)
+def test_kubectl_apply_says_what_is_wrong(installed: Any, namespace: Any, case: Any) -> None:
+    changes, message = REFUSED_BY_THE_API[case]
+    with pytest.raises(KubectlError) as refusal:
+        installed.kubectl("apply", "--namespace", namespace, "--filename=-", stdin=json.dumps(video(**changes)))
+    assert message in str(refusal.value)
+
+
+def test_every_field_of_the_contract_is_accepted(installed: Any, namespace: Any) -> None:
+    full = spec(
+        speech={"speakers": [AUDIO, {"text": "hello", "voice": "en-us"}], "arrangement": "Sequential"},
+        video={"resolution": "720p", "width": 640, "height": 480, "fit": "Pad", "maxFrames": 100},
+        render={"preset": "turbo", "steps": 4, "seed": -1, "loras": [{"name": "x", "scale": 0.5}], "apg": {}},
+        chunking={"targetSeconds": 30, "maxParallel": 4, "continuity": "Chained"},
+        output={"store": "default", "name": "{namespace}/{date}", "overwrite": True, "loudness": -23},
+        overrides={"nodeSelector": {"a": "b"}, "tolerations": [{"operator": "Exists"}]},
+        suspend=True,
+        queueName="gpu",
+    )
+    installed.apply({**video(), "spec": full}, namespace=namespace)
+
+
+def test_a_fresh_object_is_not_taken_for_finished_before_the_first_write(installed: Any, namespace: Any) -> None:
+    installed.apply(video(), namespace=namespace)
+    found = installed.objects.get_namespaced_custom_object(
+        "talkingvideo.dev", "v1alpha1", namespace, "talkingvideos", "hello"
+    )
+    assert found["status"] == {"observedGeneration": -1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "words"),
+    [
+        ({"engine": "infinitetalk"}, "NotSupported", "spec.engine: engine 'infinitetalk' is not supported yet"),
+        ({"chunking": {"continuity": "Chained"}}, "NotSupported", "continuity Chained is not supported yet"),
+        ({"render": {"gpusPerChunk": 2}}, "NotSupported", "spec.render.gpusPerChunk"),
+        ({"profile": "gold"}, "ProfileMissing", "there is no profile 'gold'; the administrator has set up: default"),
+        ({"source": {"image": {"uri": "pvc://secrets/a.png"}}}, "NotAllowed", "spec.source.image.uri"),
+        ({"source": {"image": {"uri": "s3://other/a.png"}}}, "NotAllowed", "does not allow the bucket 'other'"),
+        ({"output": {"name": "../x"}}, "NotAllowed", "spec.output.name"),
+        ({"overrides": {"nodeSelector": {"a": "b"}}}, "NotAllowed", "spec.overrides.nodeSelector"),
+    ],
+)
+def test_the_operator_fails_what_it_cannot_or_may_not_do(stage: Stage, changes: Any, reason: Any, words: Any) -> None:
+    stage.apply(video(**changes))
+    stage.wait_phase("Failed")
+    failed = stage.condition("Failed")
+    assert failed["reason"] == reason
+    assert words in failed["message"]
+    assert stage.condition("Stalled")["status"] == "True"
+    time.sleep(0.5)
+    assert stage.jobs() == []

@@ -1,0 +1,198 @@
+"""Manifests: what pods may and may not have."""
+
+from typing import Any
+
+import pytest
+from tests.operator.world import World, body, config, spec
+
+from talkingvideo_api.names import Stage
+from talkingvideo_api.order import Order
+from talkingvideo_operator.builders.jobs import FINAL_STATUSES, build_job
+from talkingvideo_operator.builders.order import build_config_map, build_order
+from talkingvideo_operator.builders.pod import Context
+from talkingvideo_operator.reconcile.decision import Start
+from talkingvideo_operator.reconcile.objects import Video
+
+
+def context(profile: Any = None, metadata: Any = None, **changes: Any) -> Any:
+    settings = config(profile=profile or {})
+    world = World(settings=settings, document=spec(**changes))
+    world.video = Video.of(body(spec(**changes), **(metadata or {})))
+    world.reconcile()
+    assert world.phase == "Preparing", world.status.failure
+    return Context(world.video, world.video.spec, world.status.effective, settings.profiles["default"])
+
+
+def pod(ctx: Any, stage: Any = Stage.PREPARE, chunk: Any = None) -> Any:
+    return build_job(ctx, Start(stage, 0, chunk))["spec"]["template"]["spec"]
+
+
+def containers(pod_spec: Any) -> Any:
+    return {c["name"]: c for c in [*pod_spec.get("initContainers", []), *pod_spec["containers"]]}
+
+
+def env(container: Any) -> Any:
+    return {e["name"]: e for e in container["env"]}
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+def test_pods_meet_the_restricted_standard_and_hold_no_kubernetes_credential(stage: Any) -> None:
+    made = pod(context(), stage, 0)
+    assert made["automountServiceAccountToken"] is False
+    assert made["restartPolicy"] == "Never"
+    security = made["securityContext"]
+    assert security["runAsNonRoot"] and security["runAsUser"] == 65532
+    assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in containers(made).values():
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["terminationMessagePolicy"] == "File"
+        assert container["resources"]["limits"]["memory"]
+    scratch = next(v for v in made["volumes"] if v["name"] == "scratch")
+    assert scratch["emptyDir"]["sizeLimit"] == "10Gi"
+
+
+def test_the_container_that_parses_strangers_media_has_no_credentials() -> None:
+    made = containers(pod(context()))
+    assert list(made) == ["fetch", "process", "publish"]
+    assert "AWS_ACCESS_KEY_ID" in env(made["fetch"])
+    assert "AWS_ACCESS_KEY_ID" in env(made["publish"])
+    assert not [name for name in env(made["process"]) if name.startswith("AWS")]
+
+
+def test_the_cloud_identity_is_kept_from_that_container_too() -> None:
+    store = {"default": {"s3": {"bucket": "media", "serviceAccountName": "media-writer"}}}
+    template = build_job(context({"stores": store}), Start(Stage.PREPARE, 0))["spec"]["template"]
+    assert template["spec"]["serviceAccountName"] == "media-writer"
+    assert template["metadata"]["annotations"]["eks.amazonaws.com/skip-containers"] == "process"
+
+
+def test_the_deadline_is_the_pods_and_not_the_jobs() -> None:
+    job = build_job(context(), Start(Stage.RENDER, 0, 0))
+    assert "activeDeadlineSeconds" not in job["spec"]
+    assert job["spec"]["template"]["spec"]["activeDeadlineSeconds"] == 21_600
+
+
+def test_a_disrupted_pod_is_ignored_before_exit_codes_are_looked_at() -> None:
+    job = build_job(context(), Start(Stage.RENDER, 0, 0))
+    first, second = job["spec"]["podFailurePolicy"]["rules"]
+    assert (first["action"], second["action"]) == ("Ignore", "FailJob")
+    assert second["onExitCodes"]["values"] == FINAL_STATUSES == [10, 11, 12, 13]
+    assert job["spec"]["backoffLimit"] == 0
+
+
+def test_only_render_pods_ask_for_the_gpu_of_the_profile() -> None:
+    ctx = context({"gpu": {"resource": "amd.com/gpu"}})
+    assert pod(ctx, Stage.RENDER, 0)["containers"][0]["resources"]["limits"]["amd.com/gpu"] == "1"
+    assert "amd.com/gpu" not in pod(ctx, Stage.STITCH)["containers"][0]["resources"]["limits"]
+    assert "nvidia.com/gpu" not in pod(context({"gpu": None}), Stage.RENDER, 0)["containers"][0]["resources"]["limits"]
+
+
+def test_kueue_gets_suspended_jobs_with_its_label() -> None:
+    job = build_job(context(queueName="gpu"), Start(Stage.RENDER, 0, 0))
+    assert job["spec"]["suspend"] is True
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpu"
+    assert build_job(context(), Start(Stage.RENDER, 0, 0))["spec"]["suspend"] is False
+
+
+def test_inputs_are_mounted_read_only_into_fetch_alone() -> None:
+    ctx = context(
+        {"allow": {"claims": ["inputs"], "secrets": ["auth"]}},
+        source={"image": {"uri": "pvc://inputs/a.png"}},
+        speech={
+            "speakers": [
+                {"audio": {"uri": "configmap://sounds/a.wav"}},
+                {"audio": {"uri": "https://e.com/a.wav", "headersSecretName": "auth"}},
+            ]
+        },
+    )
+    made = containers(pod(ctx))
+    mounts = {m["mountPath"]: m["readOnly"] for m in made["fetch"]["volumeMounts"]}
+    inputs = {"/mnt/claims/inputs", "/mnt/configmaps/sounds", "/mnt/headers/auth"}
+    assert all(mounts[path] for path in inputs)
+    for name in ("process", "publish"):
+        assert not inputs & {m["mountPath"] for m in made[name]["volumeMounts"]}
+
+
+def test_a_volume_workspace_is_written_by_publish_and_not_seen_by_process() -> None:
+    ctx = context(
+        {"stores": {"default": {"pvc": {"claim": "media", "path": "tv"}}}},
+        speech={"speakers": [{"audio": {"uri": "https://e.com/a.wav"}}]},
+    )
+    made = containers(pod(ctx))
+    assert {"name": "claim-media", "mountPath": "/mnt/claims/media", "readOnly": False} in made["publish"][
+        "volumeMounts"
+    ]
+    assert "/mnt/claims/media" not in {m["mountPath"] for m in made["process"]["volumeMounts"]}
+
+
+def test_the_same_claim_for_workspace_and_result_is_mounted_once() -> None:
+    ctx = context(
+        {"stores": {"default": {"pvc": {"claim": "media"}}}, "allow": {"claims": ["media"]}},
+        output={"pvc": {"claim": "media", "path": "out"}},
+        speech={"speakers": [{"audio": {"uri": "https://e.com/a.wav"}}]},
+    )
+    volumes = [v["name"] for v in pod(ctx, Stage.STITCH)["volumes"]]
+    assert volumes.count("claim-media") == 1
+
+
+def test_publish_may_look_whether_a_result_on_a_volume_is_there_and_may_not_write_it() -> None:
+    ctx = context({"allow": {"claims": ["films"]}}, output={"pvc": {"claim": "films"}})
+    (publish,) = pod(ctx, Stage.PREPARE)["containers"]
+    mounts = {mount["mountPath"]: mount["readOnly"] for mount in publish["volumeMounts"]}
+    assert mounts["/mnt/claims/films"] is True
+    assert "claim-films" in [volume["name"] for volume in pod(ctx, Stage.PREPARE)["volumes"]]
+
+
+def test_overrides_change_render_pods_only() -> None:
+    allow = {"overrides": ["nodeSelector", "tolerations", "resources"]}
+    overrides = {
+        "nodeSelector": {"gpu": "big"},
+        "tolerations": [{"key": "gpu", "operator": "Exists"}],
+        "resources": {"limits": {"memory": "9Gi"}},
+    }
+    ctx = context({"allow": allow}, overrides=overrides)
+    render = pod(ctx, Stage.RENDER, 0)
+    assert render["nodeSelector"] == {"gpu": "big"}
+    assert render["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
+    assert render["containers"][0]["resources"]["limits"]["memory"] == "9Gi"
+    assert "nodeSelector" not in pod(ctx, Stage.PREPARE)
+
+
+def test_children_are_named_labelled_and_owned() -> None:
+    job = build_job(context(metadata={"name": "a" * 60}), Start(Stage.RENDER, 12, 499))
+    meta = job["metadata"]
+    assert len(meta["name"]) <= 63
+    assert meta["annotations"]["talkingvideo.dev/object"] == "a" * 60
+    owner = meta["ownerReferences"][0]
+    assert owner["controller"] is True and owner["blockOwnerDeletion"] is False
+    assert all(len(value) <= 63 for value in meta["labels"].values())
+
+
+@pytest.mark.parametrize(
+    ("output", "profile", "result"),
+    [
+        ({}, {}, "s3://media/ns/hello-{revision}"),
+        ({"name": "{namespace}/{date}/{name}"}, {}, "s3://media/ns/2026-01-01/hello"),
+        ({"s3": {"prefix": "films"}}, {"allow": {"outputPrefixes": ["films"]}}, "s3://media/films/ns/hello-{revision}"),
+        ({"s3": {"bucket": "out-b"}}, {"allow": {"outputBuckets": ["*"]}}, "s3://out-b/ns/hello-{revision}"),
+        ({"pvc": {"claim": "c", "path": "a/"}}, {"allow": {"claims": ["c"]}}, "pvc://c/a/ns/hello-{revision}"),
+    ],
+)
+def test_places_of_the_result(output: Any, profile: Any, result: Any) -> None:
+    ctx = context(profile, output=output)
+    order = build_order(ctx.video, ctx.spec, ctx.effective, ctx.profile)
+    assert order.places.result == result.format(revision=ctx.video.revision)
+    assert order.places.workspace == f"s3://media/work/ns/hello-11111111/{ctx.video.revision}"
+    assert order.places.chunks == "s3://media/work/ns/chunks"
+
+
+def test_the_order_can_be_read_back_from_its_immutable_config_map() -> None:
+    ctx = context()
+    order = build_order(ctx.video, ctx.spec, ctx.effective, ctx.profile)
+    made = build_config_map(ctx.video, order)
+    assert made["immutable"] is True
+    assert Order.model_validate_json(made["data"]["order.json"]) == order

@@ -1,0 +1,96 @@
+"""The queue of keys."""
+
+import asyncio
+from typing import Any
+
+from talkingvideo_operator.reconcile.keyqueue import KeyQueue
+
+
+def take(queue: Any, count: Any) -> Any:
+    async def run() -> Any:
+        taken = []
+        for _ in range(count):
+            async with asyncio.timeout(2), queue.turn() as key:
+                taken.append(key)
+        return taken
+
+    return run()
+
+
+def test_a_key_marked_twice_is_taken_once_and_in_order() -> None:
+    async def scenario() -> None:
+        queue = KeyQueue()
+        for key in "abca":
+            queue.mark(key)
+        assert await take(queue, 3) == ["a", "b", "c"]
+        assert len(queue) == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_key_marked_during_its_turn_comes_again_afterwards_and_never_twice_at_once() -> None:
+    async def scenario() -> None:
+        queue = KeyQueue()
+        queue.mark("a")
+        async with queue.turn() as key:
+            queue.mark(key)
+            queue.mark("b")
+            async with queue.turn() as other:
+                assert other == "b"
+            assert len(queue) == 0
+        assert await take(queue, 1) == ["a"]
+
+    asyncio.run(scenario())
+
+
+def test_a_delayed_key_comes_when_it_is_due_and_the_earliest_time_counts() -> None:
+    async def scenario() -> None:
+        queue = KeyQueue()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        queue.mark_after("a", 5)
+        queue.mark_after("a", 0.05)
+        queue.mark_after("a", 3)
+        assert await take(queue, 1) == ["a"]
+        assert 0.04 < loop.time() - began < 1
+        assert len(queue) == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_key_marked_now_need_not_wait_for_its_time() -> None:
+    async def scenario() -> None:
+        queue = KeyQueue()
+        queue.mark_after("a", 0.05)
+        queue.mark("a")
+        assert await take(queue, 1) == ["a"]
+        await asyncio.sleep(0.08)
+        queue.mark("b")
+        assert await take(queue, 1) == ["b"]
+
+    asyncio.run(scenario())
+
+
+def test_a_forgotten_key_does_not_come() -> None:
+    async def scenario() -> None:
+        queue = KeyQueue()
+        queue.mark("a")
+        queue.mark_after("b", 0.01)
+        queue.forget("a")
+        queue.forget("b")
+        await asyncio.sleep(0.03)
+        queue.mark("c")
+        assert await take(queue, 1) == ["c"]
+
+    asyncio.run(scenario())
+
+
+def test_a_waiting_worker_wakes_for_a_new_key() -> None:
+    async def scenario() -> None:
+        queue = KeyQueue()
+        worker = asyncio.create_task(take(queue, 1))
+        await asyncio.sleep(0.01)
+        queue.mark("a")
+        assert await worker == ["a"]
+
+    asyncio.run(scenario())

@@ -1,0 +1,96 @@
+"""Two can never act at once."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from tests.operator.fake_api import FakeApi
+
+from talkingvideo_operator.kube.api import ApiError
+from talkingvideo_operator.kube.lease import Lease, LeaseLostError
+from talkingvideo_operator.settings import LeaseSettings
+
+
+@pytest.fixture
+def clock(monkeypatch: Any) -> Any:
+    """A clock that only sleeping moves."""
+
+    class Clock:
+        now = 1_000.0
+
+    async def sleep(seconds: Any) -> None:
+        Clock.now += seconds
+
+    monkeypatch.setattr(time, "monotonic", lambda: Clock.now)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    return Clock
+
+
+def lease(api: Any, holder: Any) -> Any:
+    return Lease(api, LeaseSettings(duration_seconds=15), "system", holder)
+
+
+def test_the_first_holds_it_and_the_second_only_after_the_whole_duration_of_silence(clock: Any) -> None:
+    async def scenario() -> None:
+        api = FakeApi()
+        first, second = lease(api, "first"), lease(api, "second")
+        await first.acquire()
+        assert first.held()
+        began = clock.now
+        await second.acquire()
+        assert not first.held()
+        assert clock.now - began > 15
+
+    asyncio.run(scenario())
+
+
+def test_there_is_a_gap_between_the_last_write_of_one_and_the_first_of_the_next(clock: Any) -> None:
+    async def scenario() -> None:
+        api = FakeApi()
+        first = lease(api, "first")
+        await first.acquire()
+        clock.now += 9.9
+        assert first.held()
+        clock.now += 0.2
+        assert not first.held()
+
+    asyncio.run(scenario())
+
+
+def test_a_renewed_lease_is_not_taken(clock: Any) -> None:
+    async def scenario() -> None:
+        api = FakeApi()
+        first, second = lease(api, "first"), lease(api, "second")
+        await first.acquire()
+        for _ in range(20):
+            clock.now += 3
+            await first._try()
+            assert not await second._try()
+            assert first.held()
+
+    asyncio.run(scenario())
+
+
+def test_a_holder_that_cannot_renew_ends(clock: Any) -> None:
+    async def scenario() -> None:
+        api = FakeApi()
+        first = lease(api, "first")
+        await first.acquire()
+        api.refuse["get leases"] = ApiError(0, "no answer")
+        with pytest.raises(LeaseLostError):
+            await first.keep()
+
+    asyncio.run(scenario())
+
+
+def test_a_released_lease_is_taken_at_once(clock: Any) -> None:
+    async def scenario() -> None:
+        api = FakeApi()
+        first, second = lease(api, "first"), lease(api, "second")
+        await first.acquire()
+        await first.release()
+        assert not first.held()
+        assert await second._try()
+
+    asyncio.run(scenario())

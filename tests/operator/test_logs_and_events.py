@@ -1,0 +1,96 @@
+"""Progress from logs and events: best effort, and quiet."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.operator.fake_api import FakeApi
+from tests.operator.world import START, World
+
+from talkingvideo_api.conditions import Reason
+from talkingvideo_api.names import Stage
+from talkingvideo_api.reports import Progress, ProgressLine
+from talkingvideo_operator.kube.api import ApiError
+from talkingvideo_operator.kube.events import Recorder
+from talkingvideo_operator.kube.logs import ProgressReader
+from talkingvideo_operator.reconcile.decision import Event
+from talkingvideo_operator.reconcile.objects import Container, Pod
+
+POD = Pod(
+    "p", "ns", "pod", "video", "job", 1, "Running", START, containers=(Container("render", init=False, started=START),)
+)
+
+
+def line(fraction: float) -> str:
+    return ProgressLine(progress=Progress(stage=Stage.RENDER, fraction=fraction)).to_json()
+
+
+class Logs:
+    def __init__(self, *tails: str | ApiError) -> None:
+        self.tails: Iterator[str | ApiError] = iter(tails)
+
+    async def log_tail(self, *_: object) -> str:
+        tail = next(self.tails)
+        if isinstance(tail, ApiError):
+            raise tail
+        return tail
+
+
+def read(*tails: str | ApiError) -> tuple[ProgressReader, list[str]]:
+    api: Any = Logs(*tails)
+    reader, marked = ProgressReader(api), list[str]()
+
+    async def run() -> None:
+        watching = asyncio.create_task(reader.watch(lambda: [POD], marked.append, 0.001))
+        await asyncio.wait([watching])
+
+    with pytest.raises((RuntimeError, StopIteration, StopAsyncIteration, AssertionError)):
+        asyncio.run(run())
+        raise AssertionError("the tails are used up")
+    return reader, marked
+
+
+def test_the_last_line_counts_and_only_news_marks_the_video() -> None:
+    reader, marked = read(f"{line(0.1)}\nnoise\n{line(0.5)}\n", f"{line(0.5)}\n", f"{line(0.7)}\n")
+    assert reader.known["job"].fraction == 0.7
+    assert marked == ["video", "video"]
+
+
+def test_a_log_that_cannot_be_read_is_unknown_and_no_error() -> None:
+    reader, marked = read(ApiError(403, "forbidden"), "no progress here\n", '{"progress": broken')
+    assert reader.known == {}
+    assert marked == []
+
+
+def test_the_same_event_is_told_once() -> None:
+    api: Any = FakeApi()
+    recorder = Recorder(api, "test")
+    video = World().video
+    event = Event(Reason.PREPARED, "5 chunks")
+
+    async def scenario() -> None:
+        posting = asyncio.create_task(recorder.post())
+        recorder.record(video, (event, event))
+        recorder.record(video, (event, Event(Reason.PREPARED, "other")))
+        await asyncio.sleep(0.01)
+        posting.cancel()
+
+    asyncio.run(scenario())
+    assert api.calls == ["create events", "create events"]
+
+
+def test_an_event_that_cannot_be_posted_stops_nothing() -> None:
+    api: Any = FakeApi()
+    api.refuse["create events"] = ApiError(500, "no")
+    recorder = Recorder(api, "test")
+
+    async def scenario() -> bool:
+        posting = asyncio.create_task(recorder.post())
+        recorder.record(World().video, (Event(Reason.PREPARED, "a"),))
+        await asyncio.sleep(0.01)
+        alive = not posting.done()
+        posting.cancel()
+        return alive
+
+    assert asyncio.run(scenario())

@@ -1,0 +1,455 @@
+"""The life of a video, step by step."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.operator.world import START, World, config, spec
+
+from talkingvideo_api.conditions import Reason
+from talkingvideo_api.errors import ErrorCode
+from talkingvideo_api.names import Stage
+from talkingvideo_api.reports import decode_bitmap
+from talkingvideo_operator.reconcile.admission import Admission, Claim
+from talkingvideo_operator.reconcile.decision import DeleteRevisions, PlaceOrder, Start
+
+
+def starts(decision: Any) -> Any:
+    return [(c.stage, c.chunk, c.attempt) for c in decision.creates if isinstance(c, Start)]
+
+
+def test_the_first_decision_accepts_the_video_and_starts_prepare() -> None:
+    world = World()
+    decision = world.reconcile()
+    assert decision.creates == (PlaceOrder(), Start(Stage.PREPARE, 0))
+    assert world.phase == "Preparing"
+    assert world.status.observed_generation == 1
+    assert world.condition("Reconciling").status == "True"
+    assert world.condition("Ready").status == "False"
+    assert world.status.effective.engine == "preview"
+
+
+def test_nothing_is_written_or_created_when_nothing_has_changed() -> None:
+    world = World()
+    world.reconcile()
+    decision = world.reconcile()
+    assert not decision.creates
+    assert world.status_writes == 1
+
+
+def test_chunks_start_in_the_same_turn_that_reads_the_plan_and_only_three_at_once() -> None:
+    world = World()
+    world.reconcile()
+    world.succeed_pod(world.job(Stage.PREPARE))
+    decision = world.reconcile()
+    assert starts(decision) == [(Stage.RENDER, i, 0) for i in (0, 1, 2)]
+    assert world.status.chunks.summary == "0/5"
+
+
+def test_max_parallel_is_obeyed_and_changing_it_is_no_new_revision() -> None:
+    world = World(document=spec(chunking={"maxParallel": 2})).prepared()
+    assert len(world.active()) == 2
+    revision = world.video.revision
+    world.edit(spec(chunking={"maxParallel": 4}))
+    assert world.video.revision == revision
+    assert len(starts(world.reconcile())) == 2
+
+
+def test_only_chunks_missing_in_the_store_are_rendered() -> None:
+    world = World(missing=(1, 3)).prepared()
+    assert {job.chunk for job in world.active()} == {1, 3}
+    assert world.status.chunks.reused == 3
+
+
+def test_a_pods_report_counts_before_its_job_says_complete() -> None:
+    world = World().prepared()
+    world.succeed_pod(world.job(Stage.RENDER, 0))
+    assert starts(world.reconcile()) == [(Stage.RENDER, 3, 0)]
+    assert world.status.chunks.done == 1
+    world.complete_job(world.job(Stage.RENDER, 0))
+    assert not world.reconcile().creates
+
+
+def test_a_complete_render_job_without_a_report_counts_as_done() -> None:
+    world = World().prepared()
+    job = world.job(Stage.RENDER, 0)
+    world.pods = {uid: p for uid, p in world.pods.items() if p.job_uid != job.uid}
+    world.complete_job(job)
+    world.reconcile()
+    assert decode_bitmap(world.status.chunks.finished, 5) == [0]
+
+
+def test_a_complete_prepare_job_without_a_report_is_waited_for_and_then_run_again() -> None:
+    world = World()
+    world.reconcile()
+    job = world.job(Stage.PREPARE)
+    world.pods.clear()
+    world.complete_job(job)
+    decision = world.reconcile()
+    assert not decision.creates
+    assert decision.look_again == START + timedelta(seconds=world.settings.missing_report_seconds)
+    world.wait(11)
+    assert starts(world.reconcile()) == [(Stage.PREPARE, None, 1)]
+
+
+def test_the_whole_life_ends_with_ready_and_complete_and_the_result_in_status() -> None:
+    world = World().prepared()
+    while world.active():
+        for job in world.active():
+            world.finish(job)
+        world.reconcile()
+    assert world.phase == "Succeeded"
+    assert world.condition("Complete").status == world.condition("Ready").status == "True"
+    assert world.condition("Reconciling").status == world.condition("Stalled").status == "False"
+    assert world.status.output.frame_count == 500
+    assert world.status.progress == 100
+    assert world.status.chunks.active == ()
+    assert world.status.usage.gpu_seconds == 150
+    assert [name.rpartition("-")[0].rpartition("-")[2] for name in world.created] == [
+        "prepare", "r0", "r1", "r2", "r3", "r4", "stitch",
+    ]  # fmt: skip
+
+
+def test_writes_of_a_whole_life_stay_below_2n_plus_12() -> None:
+    world = World(chunks=20, document=spec(chunking={"maxParallel": 1})).prepared()
+    while world.active():
+        world.finish(world.active()[0])
+        world.settle()
+    order = 1
+    assert world.status_writes + len(world.created) + order <= 2 * 20 + 12
+
+
+def test_a_failed_chunk_is_tried_again_after_its_back_off_and_others_go_on() -> None:
+    world = World().prepared()
+    world.fail(world.job(Stage.RENDER, 0))
+    decision = world.reconcile()
+    assert starts(decision) == [(Stage.RENDER, 3, 0)]
+    assert decision.look_again == START + timedelta(seconds=10)
+    assert any(e.reason is Reason.RETRYING and "chunk 0" in e.message for e in decision.events)
+    world.finish(world.job(Stage.RENDER, 1))
+    assert starts(world.reconcile()) == [(Stage.RENDER, 4, 0)]
+    world.wait(10)
+    world.finish(world.job(Stage.RENDER, 2))
+    assert starts(world.reconcile()) == [(Stage.RENDER, 0, 1)]
+
+
+def test_back_off_doubles() -> None:
+    world = World(chunks=1).prepared()
+    waits = []
+    for _ in range(3):
+        world.fail(world.job(Stage.RENDER, 0))
+        world.reconcile()
+        waits.append((world.status.chunks.failed[0].not_before - world.now).total_seconds())
+        world.wait(waits[-1])
+        world.reconcile()
+    assert waits == [10, 20, 40]
+
+
+def test_the_video_fails_after_the_profiles_attempts_and_ends_what_runs() -> None:
+    world = World(chunks=2).prepared()
+    for _ in range(4):
+        world.fail(world.job(Stage.RENDER, 0))
+        world.reconcile()
+        world.wait(300)
+        world.reconcile()
+    assert world.phase == "Failed"
+    assert world.status.failure.code is ErrorCode.FFMPEG
+    assert (world.status.failure.stage, world.status.failure.chunk) == (Stage.RENDER, 0)
+    assert world.condition("Stalled").status == world.condition("Failed").status == "True"
+    assert world.active() == []
+    assert not world.reconcile().creates
+
+
+@pytest.mark.parametrize("code", [ErrorCode.INPUT_VALIDATION, ErrorCode.OUTPUT_EXISTS, ErrorCode.STORE_ACCESS])
+def test_a_users_error_fails_at_once(code: Any) -> None:
+    world = World()
+    world.reconcile()
+    world.fail(world.job(Stage.PREPARE), code)
+    decision = world.reconcile()
+    assert not decision.creates
+    assert world.phase == "Failed"
+    assert world.status.failure.code is code
+
+
+def test_a_report_may_say_that_a_retryable_code_is_not_worth_a_retry() -> None:
+    world = World()
+    world.reconcile()
+    job = world.job(Stage.PREPARE)
+    message = '{"failure": {"code": "E_DOWNLOAD_FAILED", "message": "404", "retryable": false}}'
+    world.fail(job, ErrorCode.DOWNLOAD_FAILED, message=message)
+    world.reconcile()
+    assert world.phase == "Failed"
+
+
+def test_an_evicted_pod_is_replaced_by_the_job_controller_and_nothing_is_counted() -> None:
+    world = World().prepared()
+    world.evict(world.job(Stage.RENDER, 0))
+    assert not world.reconcile().creates
+    world.finish(world.job(Stage.RENDER, 0))
+    world.reconcile()
+    assert world.status.chunks.done == 1
+    assert world.status.chunks.failed == ()
+
+
+def test_a_pod_on_a_lost_node_is_given_up_after_the_grace_time_without_counting_a_failure() -> None:
+    world = World(chunks=1).prepared()
+    lost = world.job(Stage.RENDER, 0)
+    world.lose_node(lost)
+    decision = world.reconcile()
+    assert not decision.creates
+    assert decision.look_again == START + timedelta(seconds=15)
+    world.wait(60)
+    decision = world.reconcile()
+    assert starts(decision) == [(Stage.RENDER, 0, 1)]
+    assert lost.name not in world.jobs
+    assert (world.status.chunks.failed[0].failures, world.status.chunks.failed[0].interruptions) == (0, 1)
+
+
+def test_lost_nodes_are_capped() -> None:
+    world = World(chunks=1, settings=config(maxInterruptions=3)).prepared()
+    for _ in range(3):
+        world.lose_node(world.job(Stage.RENDER, 0))
+        world.wait(61)
+        world.reconcile()
+    assert world.phase == "Failed"
+    assert world.status.failure.code is ErrorCode.NODE_LOST
+
+
+def test_a_job_that_somebody_deleted_is_made_again() -> None:
+    world = World().prepared()
+    world.delete_job(world.job(Stage.RENDER, 1).name)
+    assert starts(world.reconcile()) == [(Stage.RENDER, 1, 0)]
+
+
+def test_a_job_that_is_still_being_deleted_is_followed_by_the_next_attempt() -> None:
+    world = World().prepared()
+    world.set_job(world.job(Stage.RENDER, 1), deleting=True)
+    assert starts(world.reconcile()) == [(Stage.RENDER, 1, 1)]
+    assert world.status.chunks.failed[0].failures == 0
+
+
+def test_suspending_ends_unfinished_work_and_keeps_finished_chunks() -> None:
+    world = World().prepared()
+    world.finish(world.job(Stage.RENDER, 0))
+    world.edit(spec(suspend=True))
+    decision = world.reconcile()
+    assert not decision.creates
+    assert world.active() == []
+    assert world.phase == "Suspended"
+    assert world.condition("Suspended").status == "True"
+    assert world.status.chunks.done == 1
+    world.edit(spec())
+    decision = world.reconcile()
+    assert {chunk for _, chunk, _ in starts(decision)} == {1, 2, 3}
+    assert any(e.reason is Reason.RESUMED for e in decision.events)
+
+
+def test_a_video_made_suspended_starts_nothing() -> None:
+    world = World(document=spec(suspend=True))
+    assert not world.reconcile().creates
+    assert world.phase == "Suspended"
+
+
+def test_an_edit_starts_a_new_revision_and_deletes_the_old_ones_children() -> None:
+    world = World().prepared()
+    old = world.video.revision
+    world.edit(spec(prompt="another"))
+    decision = world.reconcile()
+    assert DeleteRevisions(but=world.video.revision) in decision.deletes
+    assert starts(decision) == [(Stage.PREPARE, None, 0)]
+    assert world.status.revision != old
+    assert world.status.chunks is None
+    assert any(e.reason is Reason.REVISED for e in decision.events)
+
+
+def test_an_edit_of_a_finished_video_makes_it_again() -> None:
+    world = World(chunks=1).prepared()
+    while world.active():
+        world.finish(world.active()[0])
+        world.reconcile()
+    world.edit(spec(prompt="another"))
+    assert starts(world.reconcile()) == [(Stage.PREPARE, None, 0)]
+    assert world.condition("Complete").status == "False"
+    assert world.status.output is None
+
+
+def test_the_retry_annotation_keeps_finished_chunks_and_never_reuses_a_number() -> None:
+    world = World().prepared()
+    world.finish(world.job(Stage.RENDER, 1))
+    world.fail(world.job(Stage.RENDER, 0), ErrorCode.STORE_ACCESS)
+    world.reconcile()
+    assert world.phase == "Failed"
+    world.wait(3600)
+    world.retry("once")
+    decision = world.reconcile()
+    assert (Stage.RENDER, 0, 1) in starts(decision)
+    assert PlaceOrder() in decision.creates
+    assert 1 not in {chunk for _, chunk, _ in starts(decision)}
+    assert world.status.failure is None
+    assert world.phase == "Rendering"
+    world.fail(world.job(Stage.RENDER, 0), ErrorCode.STORE_ACCESS)
+    world.reconcile()
+    assert world.phase == "Failed"
+    assert not world.reconcile().creates
+
+
+def test_a_retry_interrupted_before_its_status_write_starts_no_chunk_twice() -> None:
+    world = World().prepared()
+    world.fail(world.job(Stage.RENDER, 0), ErrorCode.STORE_ACCESS)
+    world.reconcile()
+    world.retry("once")
+    world.reconcile(crash_after=2)
+    world.reconcile()
+    chunks = [job.chunk for job in world.active()]
+    assert len(chunks) == len(set(chunks))
+
+
+def test_dry_run_ends_after_prepare_without_a_gpu() -> None:
+    world = World(document=spec(dryRun=True)).prepared()
+    assert world.phase == "Succeeded"
+    assert world.condition("Complete").reason is Reason.DRY_RUN_FINISHED
+    assert {job.stage for job in world.jobs.values()} == {Stage.PREPARE}
+
+
+def test_the_deadline_fails_the_video_and_a_retry_gives_it_the_whole_time_again() -> None:
+    world = World(document=spec(activeDeadlineSeconds=100)).prepared()
+    assert world.decision.look_again <= START + timedelta(seconds=100)
+    world.wait(100)
+    world.reconcile()
+    assert world.status.failure.code is ErrorCode.TIMEOUT
+    assert world.condition("Failed").reason is Reason.DEADLINE_EXCEEDED
+    world.retry("more time")
+    world.reconcile()
+    assert world.phase == "Rendering"
+
+
+def test_children_are_deleted_after_their_time_and_the_result_is_not() -> None:
+    world = World(document=spec(dryRun=True, ttlSecondsAfterFinished=60)).prepared()
+    assert world.reconcile().look_again == START + timedelta(seconds=60)
+    world.wait(60)
+    assert world.reconcile().deletes == (DeleteRevisions(but=None),)
+    assert world.jobs == {}
+    assert world.reconcile().deletes == ()
+
+
+def test_changing_the_ttl_of_a_finished_video_is_observed() -> None:
+    world = World(document=spec(dryRun=True)).prepared()
+    world.edit(spec(dryRun=True, ttlSecondsAfterFinished=60))
+    world.reconcile()
+    assert world.status.observed_generation == 2
+    assert all(c.observed_generation == 2 for c in world.status.conditions)
+
+
+@pytest.mark.parametrize(
+    ("document", "reason", "code"),
+    [
+        (spec(engine="infinitetalk"), Reason.NOT_SUPPORTED, ErrorCode.NOT_SUPPORTED),
+        (spec(notify={"url": "https://example.com"}), Reason.NOT_SUPPORTED, ErrorCode.NOT_SUPPORTED),
+        (spec(profile="gold"), Reason.PROFILE_MISSING, ErrorCode.INPUT_VALIDATION),
+        (spec(priority="urgent"), Reason.NOT_ALLOWED, ErrorCode.INPUT_VALIDATION),
+    ],
+)
+def test_what_cannot_be_done_fails_at_once_with_its_reason(document: Any, reason: Any, code: Any) -> None:
+    world = World(document=document)
+    decision = world.reconcile()
+    assert not decision.creates
+    assert world.phase == "Failed"
+    assert world.condition("Stalled").status == "True"
+    assert world.condition("Failed").reason is reason
+    assert world.status.failure.code is code
+    assert world.status.failure.field is not None
+
+
+def test_a_spec_that_the_models_refuse_fails_with_its_field() -> None:
+    world = World()
+    world.edit(spec(source={}))
+    world.reconcile()
+    assert world.condition("Failed").reason is Reason.INVALID_SPEC
+    assert world.status.failure.field == "spec.source"
+    writes = world.status_writes
+    world.wait(100)
+    world.reconcile()
+    assert world.status_writes == writes
+
+
+def test_a_profile_that_was_added_later_is_found_by_a_retry() -> None:
+    world = World(document=spec(profile="gold"))
+    world.reconcile()
+    gold = world.settings.profiles["default"]
+    world.settings = world.settings.model_copy(update={"profiles": {"gold": gold}})
+    world.retry("now")
+    assert starts(world.reconcile()) == [(Stage.PREPARE, None, 0)]
+
+
+def test_a_profile_without_the_store_of_a_running_video_fails_it_plainly() -> None:
+    world = World().prepared()
+    profile = world.settings.profiles["default"]
+    other = profile.model_copy(update={"stores": {"b": profile.stores["default"]}, "default_store": "b"})
+    world.settings = world.settings.model_copy(update={"profiles": {"default": other}})
+    world.reconcile()
+    assert world.phase == "Failed"
+    assert "store" in world.status.failure.message
+
+
+def test_fields_without_effect_are_told_as_warnings() -> None:
+    world = World(document=spec(render={"steps": 8}))
+    world.reconcile()
+    assert world.status.warnings == ("spec.render.steps has no effect with the preview engine",)
+
+
+def test_a_video_that_waits_for_the_cluster_says_its_place() -> None:
+    world = World()
+    first = Claim("other", "ns", 0, START - timedelta(hours=1), wanted=5)
+    world.admission = Admission(limit=2, active={"ns": 2}, claims={"other": first})
+    world.prepared()
+    assert world.active() == []
+    assert world.status.queue_position == 2
+    assert world.condition("Ready").reason is Reason.QUEUED
+
+
+def test_jobs_of_a_kueue_queue_are_not_held_back() -> None:
+    world = World(document=spec(queueName="gpu"))
+    world.admission = Admission(limit=1, active={"ns": 1})
+    world.prepared()
+    assert len(world.active()) == 3
+
+
+@pytest.mark.parametrize(
+    ("pod", "reason"),
+    [
+        ({"unschedulable": "0/3 nodes are available"}, Reason.UNSCHEDULABLE),
+        ({"container": ("ImagePullBackOff", "no such image")}, Reason.IMAGE_PULL_FAILED),
+        ({"container": ("CreateContainerConfigError", 'secret "s3" not found')}, Reason.STORE_SECRET_MISSING),
+    ],
+)
+def test_what_holds_a_pod_up_is_told_after_a_while(pod: Any, reason: Any) -> None:
+    from talkingvideo_operator.reconcile.objects import Container
+
+    world = World()
+    world.reconcile()
+    changes = dict(pod)
+    if waiting := changes.pop("container", None):
+        changes["containers"] = (Container("fetch", init=True, waiting_reason=waiting[0], waiting_message=waiting[1]),)
+    world.set_pod(world.pod_of(world.job(Stage.PREPARE)), **changes)
+    assert world.condition("Ready").reason is Reason.PREPARING
+    assert world.reconcile().look_again == START + timedelta(seconds=15)
+    world.wait(15)
+    world.reconcile()
+    assert world.condition("Ready").reason is reason
+    assert world.condition("Reconciling").status == "True"
+
+
+def test_status_stays_below_64_kib_with_500_chunks_of_which_256_run_and_all_have_failed() -> None:
+    prompts = {"prompt": "p" * 4_000, "negativePrompt": "n" * 4_000}
+    world = World(chunks=500, document=spec(chunking={"maxParallel": 256}, **prompts)).prepared()
+    while len(world.status.chunks.failed) < 500:
+        for job in [j for j in world.active() if j.attempt == 0]:
+            world.fail(job)
+        world.reconcile()
+    assert len(world.status.to_json()) < 64 * 1024
+    world.wait(20)
+    world.reconcile()
+    world.reconcile()
+    assert len(world.active()) == 256
+    assert len(world.status.chunks.active) == 64
+    assert len(world.status.to_json()) < 64 * 1024

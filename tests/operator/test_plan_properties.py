@@ -1,0 +1,208 @@
+"""Whatever happens, in whatever order, and wherever the operator is killed: what must always hold."""
+
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.operator.world import World, config, spec
+
+from talkingvideo_api.errors import ErrorCode
+from talkingvideo_api.names import Stage
+from talkingvideo_api.reports import decode_bitmap
+
+INDEX = st.integers(0, 1_000)
+
+
+class VideoLife(RuleBasedStateMachine):
+    """Users, the cluster and crashes, at random."""
+
+    @initialize(chunks=st.integers(1, 6), parallel=st.integers(1, 4), reused=st.integers(0, 5))
+    def begin(self, chunks: Any, parallel: Any, reused: Any) -> None:
+        self.parallel = parallel
+        missing = tuple(range(min(reused, chunks), chunks))
+        self.world = World(
+            settings=config(maxInterruptions=1_000, profile={"prepare": {"attempts": 3}, "render": {"attempts": 3}}),
+            document=spec(chunking={"maxParallel": parallel}, prompt="0"),
+            chunks=chunks,
+            missing=missing,
+        )
+        self.prompt = 0
+        self.tokens = 0
+        self.finished: set[int] = set()
+        self.ended_in = ""
+
+    # --- the operator -------------------------------------------------------------------------------------------------
+
+    @rule()
+    def reconcile(self) -> None:
+        self._watch_starts(lambda: self.world.reconcile())
+
+    @rule(after=st.integers(0, 5))
+    def crash(self, after: Any) -> None:
+        self._watch_starts(lambda: self.world.reconcile(crash_after=after))
+
+    def _watch_starts(self, act: Any) -> None:
+        before = set(self.world.jobs)
+        ended = self.world.phase in ("Succeeded", "Failed") and not self._reopens()
+        act()
+        fresh = [job for name, job in self.world.jobs.items() if name not in before]
+        for job in fresh:
+            assert not ended, "a terminal revision creates nothing more"
+            assert not self.world.video.spec.suspend, "a suspended video creates nothing"
+            assert job.chunk not in self.finished, "a finished chunk is never rendered again"
+
+    def _reopens(self) -> Any:
+        video = self.world.video
+        asked = video.retry is not None and video.retry != video.status.observed_retry
+        return video.status.revision != video.revision or (asked and self.world.phase == "Failed")
+
+    # --- the cluster --------------------------------------------------------------------------------------------------
+
+    def _pick(self, index: Any) -> Any:
+        jobs = [job for job in self.world.active() if self.world.pod_of(job).phase in ("Pending", "Running")]
+        return jobs[index % len(jobs)] if jobs else None
+
+    @rule(index=INDEX)
+    def pod_runs(self, index: Any) -> None:
+        if job := self._pick(index):
+            self.world.run_pod(job)
+
+    @rule(index=INDEX)
+    def pod_succeeds(self, index: Any) -> None:
+        if job := self._pick(index):
+            self.world.succeed_pod(job)
+
+    @rule(index=INDEX)
+    def job_completes(self, index: Any) -> None:
+        done = [job for job in self.world.active() if self.world.pod_of(job).phase == "Succeeded"]
+        if done:
+            self.world.complete_job(done[index % len(done)])
+
+    @rule(index=INDEX)
+    def all_goes_well(self, index: Any) -> None:
+        if job := self._pick(index):
+            self.world.finish(job)
+
+    @rule(index=INDEX, code=st.sampled_from([ErrorCode.FFMPEG, ErrorCode.OOM, ErrorCode.INPUT_VALIDATION]))
+    def job_fails(self, index: Any, code: Any) -> None:
+        if job := self._pick(index):
+            self.world.fail(job, code)
+
+    @rule(index=INDEX)
+    def pod_is_evicted(self, index: Any) -> None:
+        if job := self._pick(index):
+            self.world.evict(job)
+
+    @rule(index=INDEX)
+    def node_is_lost(self, index: Any) -> None:
+        if job := self._pick(index):
+            self.world.lose_node(job)
+
+    @rule(index=INDEX)
+    def somebody_deletes_a_job(self, index: Any) -> None:
+        if self.world.jobs:
+            names = sorted(self.world.jobs)
+            self.world.delete_job(names[index % len(names)])
+
+    @rule(index=INDEX)
+    def a_finished_pod_is_collected(self, index: Any) -> None:
+        jobs = {job.uid for job in self.world.jobs.values() if job.complete or job.failed}
+        pods = [uid for uid, pod in self.world.pods.items() if pod.job_uid in jobs]
+        if pods:
+            del self.world.pods[pods[index % len(pods)]]
+
+    @rule(seconds=st.sampled_from([1, 15, 70, 400]))
+    def time_passes(self, seconds: Any) -> None:
+        self.world.wait(seconds)
+
+    # --- the user -----------------------------------------------------------------------------------------------------
+
+    @rule()
+    def suspend_or_resume(self) -> None:
+        self._edit(suspend=not self.world.video.spec.suspend)
+
+    @precondition(lambda self: self.prompt < 2)
+    @rule()
+    def edit(self) -> None:
+        self.prompt += 1
+        self.finished = set()
+        self._edit(suspend=bool(self.world.video.spec.suspend))
+
+    @rule()
+    def ask_for_a_retry(self) -> None:
+        self.tokens += 1
+        self.world.retry(str(self.tokens))
+
+    def _edit(self, *, suspend: Any) -> None:
+        retry = self.world.video.retry
+        document = spec(chunking={"maxParallel": self.parallel}, prompt=str(self.prompt), suspend=suspend)
+        self.world.edit(document)
+        if retry:
+            self.world.retry(retry)
+
+    # --- what always holds --------------------------------------------------------------------------------------------
+
+    @invariant()
+    def no_two_jobs_do_the_same_work(self) -> None:
+        own = [job for job in self.world.active() if job.revision == self.world.video.revision]
+        work = [(job.stage, job.chunk) for job in own]
+        assert len(work) == len(set(work))
+
+    @invariant()
+    def never_more_pods_work_than_allowed(self) -> None:
+        own = [
+            job
+            for job in self.world.active()
+            if job.stage is Stage.RENDER
+            and job.revision == self.world.video.revision
+            and self.world.pod_of(job).phase in ("Pending", "Running")
+        ]
+        assert len(own) <= self.parallel
+
+    @invariant()
+    def finished_chunks_stay_finished(self) -> None:
+        status = self.world.status
+        if status.revision != self.world.video.revision or status.chunks is None:
+            return
+        finished = set(decode_bitmap(status.chunks.finished, status.chunks.total))
+        assert self.finished <= finished
+        assert status.chunks.done == len(finished)
+        self.finished = finished
+
+    @invariant()
+    def exactly_one_of_the_states_holds(self) -> None:
+        if self.world.status.phase is None:
+            return
+        true = {c.type.value for c in self.world.status.conditions if c.status == "True"}
+        assert true in ({"Ready", "Complete"}, {"Stalled", "Failed"}, {"Reconciling"}, {"Suspended"})
+
+    @invariant()
+    def status_can_be_read_again(self) -> None:
+        assert len(self.world.status.to_json()) < 64 * 1024
+
+    def teardown(self) -> None:
+        """Left alone with a healthy cluster, every video comes to its end."""
+        if not hasattr(self, "world"):
+            return
+        if self.world.video.spec.suspend:
+            self._edit(suspend=False)
+        for _ in range(60):
+            self.reconcile()
+            if self.world.phase in ("Succeeded", "Failed"):
+                break
+            self.world.wait(400)
+            for job in self.world.active():
+                pod = self.world.pod_of(job)
+                if pod.deletion is None:
+                    self.world.finish(job) if pod.phase in ("Pending", "Running") else self.world.complete_job(job)
+        assert self.world.phase in ("Succeeded", "Failed")
+        self.world.reconcile()
+        if self.world.phase == "Failed":
+            assert not [job for job in self.world.active() if job.revision == self.world.video.revision]
+
+
+VideoLife.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+test_a_video_survives_everything = VideoLife.TestCase

@@ -1,0 +1,180 @@
+"""Stages as pods run them: the command, an order file, mounts and credentials from outside, last words for the kubelet."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from tests.cluster.s3 import S3Server
+from tests.e2e.result import assert_sound_is_the_input, assert_video_is_whole
+from tests.worker.stages.conftest import MakeOrder, write_voice
+from typer.testing import CliRunner
+
+from talkingvideo_api.errors import ERRORS, ErrorCode
+from talkingvideo_api.order import Order, Places, S3Connection
+from talkingvideo_api.reports import PrepareReport, TerminationMessage, decode_bitmap
+from talkingvideo_worker.cli import app
+
+pytestmark = pytest.mark.media
+
+
+@dataclass
+class Pods:
+    """Runs stages, each with a scratch volume and a termination log of its own.
+
+    Attributes:
+        folder: Of the test.
+        order: What to make.
+        credentials: Environment of the containers that are trusted with them.
+        exit_status: Of the last stage.
+    """
+
+    folder: Path
+    order: Order
+    credentials: dict[str, str] = field(default_factory=dict)
+    exit_status: int = 0
+
+    def run(self, *steps: str) -> TerminationMessage | None:
+        """Run the containers of one pod one after another; returns the last one's words."""
+        pod = self.folder / f"pod-{uuid.uuid4().hex[:8]}"
+        pod.mkdir()
+        (pod / "order.json").write_text(self.order.to_json())
+        for step in steps:
+            (pod / "termination-log").write_text("")
+            result = CliRunner().invoke(
+                app, [*step.split(), "--order", str(pod / "order.json")], env=self.env(pod, step)
+            )
+            self.exit_status = result.exit_code
+            if result.exit_code:
+                break
+        return TerminationMessage.decode((pod / "termination-log").read_text())
+
+    def env(self, pod: Path, step: str) -> dict[str, str | None]:
+        nobody: dict[str, str | None] = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
+        return {
+            "TALKINGVIDEO_SCRATCH": str(pod),
+            "TALKINGVIDEO_TERMINATION_LOG": str(pod / "termination-log"),
+            "TALKINGVIDEO_CLAIMS": str(self.folder / "claims"),
+            "TALKINGVIDEO_CONFIGMAPS": str(self.folder / "configmaps"),
+            "TALKINGVIDEO_HEADERS": str(self.folder / "headers"),
+            **nobody,
+            **({} if "process" in step else self.credentials),
+        }
+
+    def prepare(self) -> PrepareReport:
+        said = self.run("prepare --step fetch", "prepare --step process", "prepare --step publish")
+        assert said is not None and said.prepared is not None, said
+        return said.prepared
+
+    def make(self) -> TerminationMessage | None:
+        """All three stages."""
+        for chunk in range(len(self.prepare().chunk_frames)):
+            said = self.run(f"render --chunk {chunk}")
+            assert said is not None and said.rendered is not None, said
+        return self.run("stitch")
+
+
+def places(root: str) -> Places:
+    return Places(
+        workspace=f"{root}/work/media/hello-1/abc", chunks=f"{root}/work/media/chunks", result=f"{root}/hello"
+    )
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Path:
+    return write_voice(tmp_path / "voice.wav", seconds=1)
+
+
+MakePods = Callable[[str, str], Pods]
+"""Makes pods whose inputs come from a place, and whose workspace and result are in another."""
+
+
+@pytest.fixture
+def pods(tmp_path: Path, make: MakeOrder) -> MakePods:
+    def made(inputs: str, root: str) -> Pods:
+        order = make(
+            source={"image": {"uri": f"{inputs}/face.png"}},
+            speech={"speakers": [{"audio": {"uri": f"{inputs}/voice.wav"}}]},
+        )
+        effective = order.effective.model_copy(update={"overwrite": False})
+        return Pods(tmp_path, order.model_copy(update={"places": places(root), "effective": effective}))
+
+    return made
+
+
+def test_a_video_is_made_from_s3_and_kept_in_s3(
+    s3_server: S3Server, pods: MakePods, tmp_path: Path, portrait: Path, sound: Path
+) -> None:
+    client, bucket = s3_server.client(), s3_server.create_bucket(f"b-{uuid.uuid4()}")
+    client.upload_file(str(portrait), bucket, "in/face.png")
+    client.upload_file(str(sound), bucket, "in/voice.wav")
+    here = pods(f"s3://{bucket}/in", f"s3://{bucket}/some/prefix")
+    connection = S3Connection(endpoint=s3_server.endpoint, region=s3_server.region, addressing_style="path")
+    here.order = here.order.model_copy(update={"s3": connection, "input_buckets": (bucket,)})
+    owner = s3_server.owner
+    here.credentials = {"AWS_ACCESS_KEY_ID": owner.access_key, "AWS_SECRET_ACCESS_KEY": owner.secret_key}
+    said = here.make()
+    assert said is not None and said.stitched is not None
+    assert said.stitched.uri == f"s3://{bucket}/some/prefix/hello.mp4"
+    client.download_file(bucket, "some/prefix/hello.mp4", str(tmp_path / "hello.mp4"))
+    assert_video_is_whole(tmp_path / "hello.mp4", 25, 640, 640)
+    assert_sound_is_the_input(tmp_path / "hello.mp4", sound)
+    assert here.run("stitch") == said
+    again = here.prepare()
+    assert decode_bitmap(again.missing, len(again.chunk_frames)) == []
+
+
+def test_inputs_come_from_the_allowed_buckets_only(pods: MakePods) -> None:
+    here = pods("s3://elsewhere", "pvc://store")
+    here.order = here.order.model_copy(update={"input_buckets": ("mine",)})
+    said = here.run("prepare --step fetch")
+    assert said is not None and said.failure is not None
+    assert (said.failure.code, said.failure.field) == (ErrorCode.INPUT_VALIDATION, "spec.source.image.uri")
+
+
+def test_a_video_is_made_from_a_volume_and_kept_on_another(
+    pods: MakePods, tmp_path: Path, portrait: Path, sound: Path
+) -> None:
+    for claim in ("media", "store"):
+        (tmp_path / "claims" / claim).mkdir(parents=True)
+    (tmp_path / "claims" / "media" / "face.png").write_bytes(portrait.read_bytes())
+    (tmp_path / "claims" / "media" / "voice.wav").write_bytes(sound.read_bytes())
+    said = pods("pvc://media", "pvc://store/videos").make()
+    assert said is not None and said.stitched is not None
+    assert said.stitched.uri == "pvc://store/videos/hello.mp4"
+    assert_video_is_whole(tmp_path / "claims" / "store" / "videos" / "hello.mp4", 25, 640, 640)
+    assert not [path for path in (tmp_path / "claims").rglob("*") if path.name.startswith(".")]
+
+
+def test_a_configmap_is_read_as_kubelet_mounts_it(pods: MakePods, tmp_path: Path, portrait: Path, sound: Path) -> None:
+    """Every key is a link to a link."""
+    mounted = tmp_path / "configmaps" / "media"
+    (mounted / "..2026").mkdir(parents=True)
+    (mounted / "..data").symlink_to("..2026")
+    for name, source in (("face.png", portrait), ("voice.wav", sound)):
+        (mounted / "..2026" / name).write_bytes(source.read_bytes())
+        (mounted / name).symlink_to(f"..data/{name}")
+    (tmp_path / "claims" / "store").mkdir(parents=True)
+    assert sum(pods("configmap://media", "pvc://store").prepare().chunk_frames) == 25
+
+
+def test_a_failure_ends_with_its_status_and_names_the_field_to_the_operator(pods: MakePods, tmp_path: Path) -> None:
+    (tmp_path / "claims" / "media").mkdir(parents=True)
+    (tmp_path / "claims" / "media" / "face.png").write_text("this is no picture")
+    (tmp_path / "claims" / "media" / "voice.wav").write_text("this is no sound")
+    here = pods("pvc://media", "pvc://store")
+    said = here.run("prepare --step fetch", "prepare --step process")
+    assert said is not None and said.failure is not None
+    assert (said.failure.code, said.failure.field) == (ErrorCode.INPUT_VALIDATION, "spec.source.image.uri")
+    assert not said.failure.retryable
+    assert here.exit_status == ERRORS[ErrorCode.INPUT_VALIDATION].exit_status
+
+
+def test_a_place_that_climbs_is_refused(pods: MakePods) -> None:
+    here = pods("pvc://media", "pvc://store/../other")
+    said = here.run("stitch")
+    assert said is not None and said.failure is not None
+    assert said.failure.code is ErrorCode.INPUT_VALIDATION

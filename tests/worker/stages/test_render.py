@@ -1,0 +1,104 @@
+"""What the render stage makes of an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.worker.stages.conftest import Rendered
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_worker.engines.base import ChunkFrames, Scene, Window
+from talkingvideo_worker.stages.context import StageContext
+from talkingvideo_worker.stages.render import render
+
+pytestmark = pytest.mark.media
+
+
+class GreyEngine:
+    """Frames of one grey; every window is a little lighter than the one before, which it knows by its state alone."""
+
+    name = "grey"
+    stateful = True
+
+    def __init__(self, windows: int = 99, frames: int = 6) -> None:
+        self.loaded = 0
+        self._windows, self._frames = windows, frames
+
+    def digest(self, parameters: Mapping[str, Any]) -> str:
+        return "grey"
+
+    def prepare(self, scene: Scene, folder: Path) -> dict[str, Any]:
+        return {}
+
+    def chunk_digest(self, scene: Scene, folder: Path, chunk: ChunkFrames) -> str:
+        return "grey"
+
+    def load(self, scene: Scene, folder: Path) -> None:
+        self.loaded += 1
+
+    def render(
+        self, chunk: ChunkFrames, first: int = 0, state: Mapping[str, NDArray[Any]] | None = None
+    ) -> Iterator[Window]:
+        level = int(state["level"]) if state is not None else 0
+        for index in range(first, min(len(chunk.windows), self._windows)):
+            level += 10
+            frame = np.full((640, 640, 3), level, np.uint8)
+            yield Window(index, repeat(frame, self._frames), {"level": np.array(level)})
+
+
+def unrendered(rendered: Rendered, folder: Path, *endings: str) -> StageContext:
+    """A context whose chunk has lost its files of some endings."""
+    context = rendered.context(folder)
+    for ending in endings:
+        for path in (folder / "chunks").glob(f"*/*.{ending}"):
+            path.unlink()
+    return context
+
+
+def use(engine: GreyEngine, monkeypatch: pytest.MonkeyPatch) -> GreyEngine:
+    monkeypatch.setattr("talkingvideo_worker.stages.render.make_engine", lambda name: engine)
+    return engine
+
+
+def made(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "chunks").glob("*/*"))
+
+
+def test_a_finished_chunk_needs_no_engine(rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = use(GreyEngine(), monkeypatch)
+    assert render(rendered.context(tmp_path), 0).resumed_windows == 1
+    assert engine.loaded == 0
+
+
+def test_a_chunk_with_all_segments_is_finished_without_loading_the_model(
+    rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, context = use(GreyEngine(), monkeypatch), unrendered(rendered, tmp_path, "json")
+    assert render(context, 0).resumed_windows == 1
+    assert made(tmp_path) == ["done.json", "segment-0000.mp4"]
+    assert engine.loaded == 0
+
+
+def test_a_window_and_its_state_are_kept(rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(GreyEngine(), monkeypatch)
+    assert render(unrendered(rendered, tmp_path, "json", "mp4"), 0).resumed_windows == 0
+    done, segment, state = made(tmp_path)
+    assert (done, segment) == ("done.json", "segment-0000.mp4")
+    assert state.startswith("state-0000-") and state.endswith(".npz")
+
+
+@pytest.mark.parametrize("engine", [GreyEngine(windows=0), GreyEngine(frames=5), GreyEngine(frames=7)])
+def test_an_engine_that_makes_too_little_or_too_much_does_not_finish_the_chunk(
+    rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: GreyEngine
+) -> None:
+    use(engine, monkeypatch)
+    with pytest.raises(StageError) as failure:
+        render(unrendered(rendered, tmp_path, "json", "mp4"), 0)
+    assert failure.value.code is ErrorCode.GENERATION_RUNTIME
+    assert made(tmp_path) == []

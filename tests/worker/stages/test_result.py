@@ -1,0 +1,156 @@
+"""The result in its place: one of several stages puts it there, once, and a repeated stage repeats its report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tests.worker.stages.conftest import Rendered
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.reports import decode_bitmap
+from talkingvideo_worker.stages.context import StageContext
+from talkingvideo_worker.stages.prepare.publish import publish
+from talkingvideo_worker.stages.render import render
+from talkingvideo_worker.stages.stitch import stitch
+from talkingvideo_worker.stores.local import LocalStore
+
+pytestmark = pytest.mark.media
+
+
+class KilledError(BaseException):
+    """SIGKILL, for what it does to a stage."""
+
+
+class InterruptedStore(LocalStore):
+    """Calls somebody before the write of a number."""
+
+    def __init__(self, root: Path, number: int, interruption: Callable[[], None]) -> None:
+        super().__init__(root)
+        self._left, self._interruption = number, interruption
+
+    def put(self, name: str, source: Path) -> None:
+        self._count()
+        super().put(name, source)
+
+    def put_new(self, name: str, source: Path) -> bool:
+        self._count()
+        return super().put_new(name, source)
+
+    def _count(self) -> None:
+        if self._left == 0:
+            self._interruption()
+        self._left -= 1
+
+
+def interrupted(context: StageContext, number: int, interruption: Callable[[], None]) -> StageContext:
+    """The same surroundings, with an interruption before a write of the result."""
+    context.__dict__["result"] = (InterruptedStore(film(context).parent, number, interruption), film(context).name)
+    return context
+
+
+def film(context: StageContext) -> Path:
+    """The result without ending."""
+    return Path(context.order.places.result.removeprefix("file://"))
+
+
+def files(context: StageContext) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in film(context).parent.iterdir()}
+
+
+def killed() -> None:
+    raise KilledError
+
+
+def _stitched(context: StageContext) -> None:
+    stitch(context)
+
+
+def test_a_stitch_that_is_killed_between_any_two_writes_is_completed_by_the_next(
+    rendered: Rendered, tmp_path: Path
+) -> None:
+    whole = rendered.context(tmp_path / "whole")
+    report = stitch(whole)
+    for writes in range(4):
+        folder = tmp_path / str(writes)
+        with pytest.raises(KilledError):
+            stitch(interrupted(rendered.context(folder), writes, killed))
+        again = rendered.context(folder)
+        publish(again)
+        assert stitch(again).sha256 == report.sha256
+        made = files(again)
+        assert sorted(made) == ["film.jpg", "film.json", "film.mp4"]
+        assert made["film.mp4"] == files(whole)["film.mp4"]
+
+
+def test_another_file_of_that_name_is_refused_before_any_gpu_is_asked_for(rendered: Rendered, tmp_path: Path) -> None:
+    context = rendered.context(tmp_path)
+    film(context).parent.mkdir()
+    film(context).with_suffix(".mp4").write_bytes(b"somebody else's film")
+    for stage in (publish, stitch):
+        with pytest.raises(StageError, match="exists already") as refused:
+            stage(context)
+        assert (refused.value.code, refused.value.field) == (ErrorCode.OUTPUT_EXISTS, "spec.output.name")
+    assert files(context) == {"film.mp4": b"somebody else's film"}
+
+
+def test_another_file_of_that_name_is_replaced_on_demand(rendered: Rendered, tmp_path: Path) -> None:
+    context = rendered.context(tmp_path, overwrite=True)
+    film(context).parent.mkdir()
+    film(context).with_suffix(".mp4").write_bytes(b"an older film")
+    publish(context)
+    assert stitch(context).bytes == film(context).with_suffix(".mp4").stat().st_size
+
+
+def test_an_existing_result_of_the_same_content_is_taken_over_without_its_chunks(
+    rendered: Rendered, tmp_path: Path
+) -> None:
+    first = rendered.context(tmp_path)
+    report = stitch(first)
+    shutil.copytree(tmp_path / "work" / "hello", tmp_path / "work" / "again")
+    (tmp_path / "work" / "again" / "report.json").unlink()
+    shutil.rmtree(tmp_path / "chunks")
+    (tmp_path / "chunks").mkdir()
+    second = rendered.context(tmp_path, "again")
+    before = files(first)
+    prepared = publish(second)
+    assert decode_bitmap(prepared.missing, len(prepared.chunk_frames)) == []
+    assert stitch(second) == report
+    assert files(second) == before
+
+
+def test_a_result_that_was_removed_is_made_again(rendered: Rendered, tmp_path: Path) -> None:
+    report = stitch(rendered.context(tmp_path))
+    shutil.rmtree(tmp_path / "out")
+    assert stitch(rendered.context(tmp_path)) == report
+    assert (tmp_path / "out" / "film.mp4").stat().st_size == report.bytes
+
+
+def test_of_two_videos_for_one_place_the_first_stays_and_describes_itself(rendered: Rendered, tmp_path: Path) -> None:
+    mine = rendered.context(tmp_path)
+    shutil.copytree(tmp_path / "work" / "hello", tmp_path / "work" / "other")
+    other = rendered.context(tmp_path, "other")
+    spec = other.order.spec.model_copy(update={"consent_reference": "contract 17"})
+    consenting = StageContext(
+        other.order.model_copy(update={"spec": spec}), other.mounts, other.scratch, other.reporter
+    )
+    with pytest.raises(StageError, match="somebody else") as refused:
+        stitch(interrupted(mine, 1, partial(_stitched, consenting)))
+    assert refused.value.code is ErrorCode.OUTPUT_EXISTS
+    assert json.loads(files(mine)["film.json"])["consentReference"] == "contract 17"
+
+
+def test_a_chunk_that_lost_a_segment_is_rendered_again(rendered: Rendered, tmp_path: Path) -> None:
+    context = rendered.context(tmp_path)
+    (segment,) = (tmp_path / "chunks").glob("*/segment-0000.mp4")
+    segment.unlink()
+    with pytest.raises(StageError, match="segment 0 is missing") as refused:
+        stitch(context)
+    assert refused.value.code is ErrorCode.WORKSPACE
+    assert decode_bitmap(publish(context).missing, 1) == [0]
+    render(context, 0)
+    assert stitch(context).frame_count == 6

@@ -1,0 +1,132 @@
+"""Windows of a chunk in the store: two pods that render one chunk cannot disagree, and nobody goes on from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from talkingvideo_api.plan import PlannedChunk
+from talkingvideo_worker.stages.segments import Segments, State
+from talkingvideo_worker.stores.base import Stored
+from talkingvideo_worker.stores.local import LocalStore
+
+KEY = "ab" * 32
+CHUNK = PlannedChunk(index=0, start_frame=0, windows=(4, 4, 4), first_window=0, key=KEY)
+
+
+class WithoutDigests(LocalStore):
+    """As S3 services that keep no metadata."""
+
+    def stat(self, name: str) -> Stored | None:
+        stored = super().stat(name)
+        return stored and Stored(stored.bytes, None)
+
+
+class Pod:
+    """Makes windows as a stateful engine would: each of its own pictures and of all that was before.
+
+    A window's segment says which states led to it.
+    """
+
+    def __init__(self, name: str, store: LocalStore, scratch: Path) -> None:
+        scratch.mkdir()
+        self.name, self.scratch = name, scratch
+        self.segments = Segments(store, CHUNK, scratch)
+
+    def windows(self) -> Iterator[bool]:
+        """Go on until all are there; yields, after each window, whether this pod made it."""
+        first, state = self.segments.resume_point(stateful=True)
+        while first < len(CHUNK.windows):
+            history = "" if state is None else str(state["history"])
+            for window in range(first, len(CHUNK.windows)):
+                history += self.name
+                made = self.segments.commit(window, self.segment(history), {"history": np.array(history)})
+                yield made
+                if not made:
+                    break
+            first, state = self.segments.resume_point(stateful=True)
+
+    def segment(self, content: str) -> Path:
+        path = self.scratch / "segment.mp4"
+        path.write_text(content)
+        return path
+
+
+@pytest.fixture(params=[LocalStore, WithoutDigests])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> LocalStore:
+    made: LocalStore = request.param(tmp_path / "store")
+    return made
+
+
+def contents(store: LocalStore) -> list[str]:
+    return [store.read(f"{KEY}/segment-{window:04d}.mp4").decode() for window in range(3)]
+
+
+@pytest.mark.parametrize("turns", ["abababab", "aabbaabb", "abbbbaaa", "baabbaab", "abbabbab"])
+def test_whoever_is_first_every_window_goes_on_from_the_one_before_it(
+    store: LocalStore, tmp_path: Path, turns: str
+) -> None:
+    pods = {name: Pod(name, store, tmp_path / name).windows() for name in "ab"}
+    made = [name for name in turns if next(pods[name], False)]
+    assert len(made) == 3
+    assert contents(store) == ["".join(made[: length + 1]) for length in range(3)]
+
+
+def test_a_pod_that_is_killed_and_its_follower_make_one_history(store: LocalStore, tmp_path: Path) -> None:
+    next(Pod("a", store, tmp_path / "a").windows())
+    list(Pod("b", store, tmp_path / "b").windows())
+    assert contents(store) == ["a", "ab", "abb"]
+
+
+def test_a_loser_killed_between_state_and_segment_confuses_nobody(store: LocalStore, tmp_path: Path) -> None:
+    loser = Pod("l", store, tmp_path / "l")
+    next(Pod("w", store, tmp_path / "w").windows())
+    loser.segments.commit(0, loser.segment("l"), {"history": np.array("l")})
+    list(Pod("n", store, tmp_path / "n").windows())
+    assert contents(store) == ["w", "wn", "wnn"]
+
+
+def test_a_window_whose_state_was_lost_is_made_again(store: LocalStore, tmp_path: Path) -> None:
+    pod = Pod("a", store, tmp_path / "a").windows()
+    assert [next(pod), next(pod)] == [True, True]
+    for state in (tmp_path / "store" / KEY).glob("state-0001-*"):
+        state.unlink()
+    assert Segments(store, CHUNK, tmp_path / "a").resume_point(stateful=True)[0] == 1
+    list(Pod("b", store, tmp_path / "b").windows())
+    assert contents(store) == ["a", "ab", "abb"]
+
+
+def test_an_engine_without_state_needs_none(store: LocalStore, tmp_path: Path) -> None:
+    pod = Pod("a", store, tmp_path / "a")
+    assert pod.segments.commit(0, pod.segment("frames"), None)
+    assert pod.segments.resume_point(stateful=False) == (1, None)
+    assert not pod.segments.commit(0, pod.segment("others"), None)
+
+
+def test_a_chunk_with_every_segment_is_finished_without_another_window(store: LocalStore, tmp_path: Path) -> None:
+    list(Pod("a", store, tmp_path / "a").windows())
+    follower = Pod("b", store, tmp_path / "b")
+    assert not follower.segments.finished
+    assert list(follower.windows()) == []
+    follower.segments.finish("engine")
+    assert follower.segments.finished
+
+
+def test_states_keep_their_arrays(store: LocalStore, tmp_path: Path) -> None:
+    pod = Pod("a", store, tmp_path / "a")
+    state: Mapping[str, NDArray[Any]] = {"latents": np.ones((2, 3), np.float32), "step": np.array(4)}
+    pod.segments.commit(0, pod.segment("x"), state)
+    first, found = pod.segments.resume_point(stateful=True)
+    assert first == 1
+    _assert_same(found, state)
+
+
+def _assert_same(found: State | None, wanted: State) -> None:
+    assert found is not None
+    assert found.keys() == wanted.keys()
+    assert all(np.array_equal(found[name], wanted[name]) for name in wanted)

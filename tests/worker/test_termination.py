@@ -1,0 +1,79 @@
+"""How a stage ends."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.order import Order
+from talkingvideo_api.reports import TerminationMessage
+from talkingvideo_worker.stages.context import read_order
+from talkingvideo_worker.termination import failure_of, leave_failure, trace_of
+
+SECRET = "https://bucket.example/face.png?X-Amz-Signature=0123456789abcdef"
+
+
+def raised(error: Exception, cause: Exception | None = None) -> Exception:
+    try:
+        raise error from cause
+    except type(error) as caught:
+        return caught
+
+
+def test_a_failure_is_left_where_the_kubelet_looks(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.touch()
+    leave_failure(StageError(ErrorCode.DOWNLOAD_FAILED, "gone", field="spec.source.image.uri"), log)
+    left = TerminationMessage.decode(log.read_text())
+    assert left is not None and left.failure is not None
+    assert (left.failure.code, left.failure.message) == (ErrorCode.DOWNLOAD_FAILED, "gone")
+
+
+def test_outside_a_pod_nothing_is_left(tmp_path: Path) -> None:
+    leave_failure(StageError(ErrorCode.OOM, "full"), tmp_path / "none")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_text_of_an_unexpected_error_is_never_repeated() -> None:
+    error = raised(RuntimeError(f"could not open {SECRET}"), raised(ValueError(SECRET)))
+    assert "Signature" not in str(failure_of(error)) + trace_of(error)
+    assert failure_of(error).code is ErrorCode.INTERNAL
+
+
+def test_a_trace_says_where_and_what_and_why_the_system_refused() -> None:
+    trace = trace_of(raised(RuntimeError("x"), raised(PermissionError(errno.EACCES, "Permission denied", "/secret"))))
+    assert trace.index("PermissionError: Permission denied") < trace.index("RuntimeError")
+    assert "test_termination.py" in trace
+    assert "/secret" not in trace
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (MemoryError(), ErrorCode.OOM),
+        (raised(RuntimeError(), raised(MemoryError())), ErrorCode.OOM),
+        (OSError(errno.ENOSPC, "No space left on device"), ErrorCode.WORKSPACE),
+        (
+            raised(StageError(ErrorCode.FFMPEG, "Encoding failed"), raised(OSError(errno.ENOSPC, "full"))),
+            ErrorCode.WORKSPACE,
+        ),
+        (raised(StageError(ErrorCode.UPLOAD, "full"), raised(OSError(errno.ENOSPC, "full"))), ErrorCode.UPLOAD),
+        (StageError(ErrorCode.FFMPEG, "x"), ErrorCode.FFMPEG),
+        (OSError(errno.EIO, "Input/output error"), ErrorCode.INTERNAL),
+    ],
+)
+def test_every_error_has_its_row(error: Exception, code: ErrorCode) -> None:
+    assert failure_of(error).code is code
+
+
+def test_an_order_that_cannot_be_read_is_not_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "order.json"
+    path.write_text(f'{{"version": 9, "spec": {{"source": {{"image": {{"url": "{SECRET}"}}}}}}}}')
+    with pytest.raises(StageError, match="one release") as refused:
+        read_order(path)
+    assert "Signature" not in str(refused.value)
+    assert "version" in str(refused.value)
+    assert Order.model_fields["version"].default == 1

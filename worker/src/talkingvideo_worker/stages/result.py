@@ -1,0 +1,168 @@
+"""The result in its place: what is there already, whose it is, and how it gets there.
+
+The description (``.json``) is written first: it says whose video comes, so that a stage that is killed before it has
+written everything knows its own work again. The video comes next, and only if its name is free. The description is
+written once more at the end: of two stages with different videos for one place, the one whose video was first is right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.plan import Plan
+from talkingvideo_api.reports import StitchReport
+from talkingvideo_worker.media.join import Joined
+from talkingvideo_worker.stages.context import StageContext
+from talkingvideo_worker.stores.base import MissingFileError, Store, Stored
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """What the description beside a video says of it."""
+
+    content: str
+    report: StitchReport
+
+
+def content_key(plan: Plan, consent: str | None) -> str:
+    """Identify what a result holds: two results with one key are the same video."""
+    document = [[chunk.key for chunk in plan.chunks], plan.sound_digest, plan.frames, consent]
+    return hashlib.sha256(json.dumps(document).encode()).hexdigest()
+
+
+def is_stored(stored: Stored | None, report: StitchReport) -> bool:
+    """Whether what a store has is the video of a report."""
+    return stored is not None and stored.bytes == report.bytes and stored.sha256 in (None, report.sha256)
+
+
+def existing_result(context: StageContext, plan: Plan) -> StitchReport | None:
+    """The report of an existing, complete result of the same content; None when there is something left to do.
+
+    Raises:
+        StageError: E_OUTPUT_EXISTS when another video has the name and may not be replaced.
+    """
+    store, stem = context.result
+    stored = store.stat(f"{stem}.mp4")
+    if stored is None:
+        return None
+    claim = _claim(store, stem)
+    if claim is not None and claim.content == _content(context, plan) and is_stored(stored, claim.report):
+        whole = store.stat(f"{stem}.jpg") is not None
+        return claim.report.model_copy(update={"url": _url(context)}) if whole else None
+    if context.order.effective.overwrite:
+        return None
+    raise _taken(f"{store.uri(stem)}.mp4 exists already")
+
+
+def deliver(context: StageContext, plan: Plan, joined: Joined, video: Path, picture: Path) -> StitchReport:
+    """Put the files in their places.
+
+    Args:
+        context: The stage's surroundings.
+        plan: What was ordered.
+        joined: What was made.
+        video: The mp4.
+        picture: Its thumbnail.
+
+    Raises:
+        StageError: E_UPLOAD, E_STORE_ACCESS or E_OUTPUT_EXISTS.
+    """
+    store, stem = context.result
+    report = StitchReport(
+        uri=store.uri(f"{stem}.mp4"),
+        url=_url(context),
+        thumbnail_uri=store.uri(f"{stem}.jpg"),
+        report_uri=store.uri(f"{stem}.json"),
+        bytes=joined.bytes,
+        sha256=joined.sha256,
+        width=plan.delivered_width,
+        height=plan.delivered_height,
+        frame_count=joined.frames,
+        duration_seconds=joined.seconds,
+    )
+    description = context.scratch / "result.json"
+    description.write_text(_description(context, plan, report), encoding="utf-8")
+    with _upload_failures():
+        store.put(f"{stem}.json", description)
+        _put_video(context, video, report)
+        store.put(f"{stem}.jpg", picture)
+        store.put(f"{stem}.json", description)
+    return report
+
+
+def _put_video(context: StageContext, video: Path, report: StitchReport) -> None:
+    """Put the video there; one of the same bytes, from an earlier attempt, is as good."""
+    store, stem = context.result
+    name = f"{stem}.mp4"
+    if context.order.effective.overwrite:
+        store.put(name, video)
+    elif not store.put_new(name, video) and not is_stored(store.stat(name), report):
+        raise _taken(f"{store.uri(name)} was written by somebody else in the meantime")
+
+
+def _taken(what: str) -> StageError:
+    message = f"{what}: choose another output.name, or set output.overwrite."
+    return StageError(ErrorCode.OUTPUT_EXISTS, message, field="spec.output.name")
+
+
+def _claim(store: Store, stem: str) -> _Claim | None:
+    try:
+        document = json.loads(store.read(f"{stem}.json"))
+        return _Claim(document["contentKey"], StitchReport.model_validate(document["output"]))
+    except (MissingFileError, ValueError, KeyError, TypeError, ValidationError):
+        return None
+
+
+def _content(context: StageContext, plan: Plan) -> str:
+    return content_key(plan, context.order.spec.consent_reference)
+
+
+def _url(context: StageContext) -> str | None:
+    """Where the video can be watched, if the store is readable by everybody."""
+    base, (store, stem) = context.order.places.public_base_url, context.result
+    key = store.uri(f"{stem}.mp4").partition("://")[2].partition("/")[2]
+    return f"{base.rstrip('/')}/{quote(key)}" if base else None
+
+
+@contextmanager
+def _upload_failures() -> Iterator[None]:
+    """A store that fails here fails the delivery, not the workspace."""
+    try:
+        yield
+    except StageError as error:
+        if error.code is not ErrorCode.WORKSPACE:
+            raise
+        raise StageError(ErrorCode.UPLOAD, error.message, field=error.field) from error
+
+
+def _description(context: StageContext, plan: Plan, report: StitchReport) -> str:
+    """Everything that made the video, without the inputs' URIs (they may hold signatures)."""
+    order = context.order
+    document: dict[str, Any] = {
+        "aiGenerated": True,
+        "generator": {"name": "talkingvideo", "version": version("talkingvideo-worker")},
+        "object": {"namespace": order.namespace, "name": order.name, "uid": order.uid, "revision": order.revision},
+        "consentReference": order.spec.consent_reference,
+        "contentKey": _content(context, plan),
+        "output": report.to_dict(),
+        "effective": order.effective.to_dict(),
+        "rendered": {"width": plan.width, "height": plan.height},
+        "chunks": [
+            {"index": chunk.index, "startFrame": chunk.start_frame, "frames": chunk.frames, "key": chunk.key}
+            for chunk in plan.chunks
+        ],
+        "found": plan.found,
+        "warnings": plan.warnings,
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
