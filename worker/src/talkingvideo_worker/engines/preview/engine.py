@@ -12,10 +12,10 @@ import cv2
 from numpy.typing import NDArray
 
 from talkingvideo_worker.engines.base import ChunkFrames, Frame, Scene, Window
+from talkingvideo_worker.engines.pictures import pictures_from, still
 from talkingvideo_worker.engines.preview import performance
 from talkingvideo_worker.engines.preview.canvas import MovingCanvas, StillCanvas
 from talkingvideo_worker.engines.preview.performance import Part
-from talkingvideo_worker.engines.preview.pictures import pictures_from, still
 from talkingvideo_worker.engines.preview.rehearsal import rehearse
 from talkingvideo_worker.faces import models_digest
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.base import FRAME_RATE, Portrait, Scene, Track
+from talkingvideo_worker.engines.pictures import still, video_frames
 from talkingvideo_worker.engines.preview import behaviour, hearing, lips, visemes
 from talkingvideo_worker.engines.preview.anatomy import SKIN, expand
 from talkingvideo_worker.engines.preview.casting import Place, Role, find_points, follow, roles
 from talkingvideo_worker.engines.preview.performance import Array, Part, open_points, points_file, save
-from talkingvideo_worker.engines.preview.pictures import still, video_frames
 from talkingvideo_worker.engines.preview.shapes import Shapes
 from talkingvideo_worker.faces import FaceReport, describe
 from talkingvideo_worker.faces.types import Picture, Points

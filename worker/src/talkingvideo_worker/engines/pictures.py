@@ -1,4 +1,4 @@
-"""The pictures under the animation: one that stays, or the frames of a video portrait."""
+"""The pictures that a result is drawn from: one that stays, or the frames of a video portrait."""
 
 from __future__ import annotations
 

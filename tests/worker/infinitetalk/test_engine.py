@@ -1,0 +1,180 @@
+"""The engine as the stages use it, with tiny networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tests.worker.infinitetalk.conftest import TinyStage
+from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+from talkingvideo_api.effective import Sampling
+from talkingvideo_api.spec import Preset
+from talkingvideo_worker.chunking.windows import window_lengths
+from talkingvideo_worker.engines.base import SAMPLES_PER_FRAME, ChunkFrames, Engine, Frame, Portrait, Scene, Track
+from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine, Networks
+from talkingvideo_worker.engines.infinitetalk.guidance import Projection
+from talkingvideo_worker.engines.infinitetalk.settings import NEGATIVE_PROMPT, settings_of
+from talkingvideo_worker.engines.infinitetalk.step_cache import PROJECTION_480, PROJECTION_720, StepCache
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.media.wav import WavWriter
+
+SAMPLING = Sampling(
+    preset=Preset.QUALITY, steps=2, text_guidance=1.0, audio_guidance=2.0, shift=3.0, color_correction=1.0
+)
+PARAMETERS: dict[str, Any] = {
+    "prompt": "speaks",
+    "negativePrompt": None,
+    "windowFrames": 9,
+    "motionFrames": 5,
+    **SAMPLING.to_dict(),
+}
+
+
+class TinyWeights:
+    def __init__(self, transformer: AudioWanTransformer3DModel) -> None:
+        self._transformer = transformer
+
+    def digest(self, parameters: Mapping[str, Any]) -> str:
+        return "tiny"
+
+    def speech_model(self) -> Wav2Vec2Model:
+        torch.manual_seed(2)
+        config = Wav2Vec2Config(
+            hidden_size=4,
+            num_hidden_layers=1,
+            num_attention_heads=1,
+            intermediate_size=4,
+            conv_dim=[4] * 7,
+            num_conv_pos_embeddings=4,
+            num_conv_pos_embedding_groups=1,
+        )
+        return Wav2Vec2Model(config).eval()
+
+    def networks(self, scene: Scene) -> Networks:
+        return Networks(self._transformer, TinyStage(scene.frames).encoders)
+
+
+MakeScene = Callable[..., Scene]
+
+
+@pytest.fixture
+def make_scene(tmp_path: Path) -> MakeScene:
+    def make(frames: int = 25, speakers: int = 1, seed: int = 1) -> Scene:
+        rng = np.random.default_rng(seed)
+        picture = tmp_path / f"picture-{seed}.png"
+        Image.fromarray(rng.integers(0, 256, (32, 48, 3), np.uint8)).save(picture)
+        tracks = []
+        for speaker in range(speakers):
+            path = tmp_path / f"sound-{seed}-{speaker}.wav"
+            with WavWriter(path, 16_000) as wav:
+                wav.write(rng.integers(-9000, 9000, frames * SAMPLES_PER_FRAME).astype(np.int16))
+            tracks.append(Track(path))
+        return Scene(Portrait(picture, False, 48, 32), tuple(tracks), frames, 42, PARAMETERS)
+
+    return make
+
+
+@pytest.fixture
+def engine(tiny_transformer: AudioWanTransformer3DModel) -> InfiniteTalkEngine:
+    return InfiniteTalkEngine(TinyWeights(tiny_transformer))
+
+
+def whole(frames: int) -> ChunkFrames:
+    return ChunkFrames(0, window_lengths(frames, 9, 5))
+
+
+def drawn(engine: InfiniteTalkEngine, chunk: ChunkFrames, first: int = 0, state: Any = None) -> list[list[Frame]]:
+    return [list(window.frames) for window in engine.render(chunk, first, state)]
+
+
+def same(some: list[list[Frame]], others: list[list[Frame]]) -> bool:
+    flat, others_flat = ([frame for window in windows for frame in window] for windows in (some, others))
+    return len(flat) == len(others_flat) and all((a == b).all() for a, b in zip(flat, others_flat, strict=True))
+
+
+@pytest.mark.parametrize("speakers", [1, 2])
+@pytest.mark.parametrize("frames", [1, 5, 9, 10, 25])
+def test_a_scene_becomes_its_frames(
+    engine: Engine, make_scene: MakeScene, tmp_path: Path, frames: int, speakers: int
+) -> None:
+    scene = make_scene(frames, speakers)
+    engine.prepare(scene, tmp_path / "engine")
+    engine.load(scene, tmp_path / "engine")
+    chunk = whole(frames)
+    windows = [(window.index, list(window.frames)) for window in engine.render(chunk)]
+    assert [index for index, _ in windows] == list(range(len(chunk.windows)))
+    assert [len(pictures) for _, pictures in windows] == list(chunk.windows)
+    assert {(picture.shape, picture.dtype.name) for _, pictures in windows for picture in pictures} == {
+        ((32, 48, 3), "uint8")
+    }
+
+
+def test_a_killed_chunk_goes_on_at_any_window(
+    engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
+) -> None:
+    scene, chunk = make_scene(25), whole(25)
+    engine.prepare(scene, tmp_path / "engine")
+    engine.load(scene, tmp_path / "engine")
+    windows = [(list(window.frames), window.state) for window in engine.render(chunk)]
+    uninterrupted = [frames for frames, _ in windows]
+    for first in range(1, len(windows)):
+        assert same(drawn(engine, chunk, first, windows[first - 1][1]), uninterrupted[first:])
+
+
+def test_a_chunk_is_known_by_what_it_hears(engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path) -> None:
+    scene, chunk = make_scene(25), ChunkFrames(0, (9,))
+    folder = tmp_path / "engine"
+    engine.prepare(scene, folder)
+    digest = engine.chunk_digest(scene, folder, chunk)
+    assert engine.chunk_digest(scene, folder, chunk) == digest
+    assert engine.chunk_digest(scene, folder, ChunkFrames(9, (9,))) != digest
+    engine.prepare(make_scene(25, seed=2), folder)
+    assert engine.chunk_digest(scene, folder, chunk) != digest
+
+
+def test_the_features_reach_as_far_as_the_last_window(
+    engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
+) -> None:
+    assert engine.prepare(make_scene(25), tmp_path / "engine") == {"features": 25 + 9 + 2}
+    assert np.load(tmp_path / "engine" / "features-0.npy").shape == (36, 1, 4)
+
+
+def test_rendering_needs_loading(engine: InfiniteTalkEngine) -> None:
+    with pytest.raises(RuntimeError, match="load"):
+        next(engine.render(whole(9)))
+
+
+def test_settings_are_the_effective_values() -> None:
+    chosen = Sampling(
+        preset=Preset.TURBO,
+        steps=4,
+        text_guidance=5.0,
+        audio_guidance=4.0,
+        shift=5.0,
+        color_correction=0.5,
+        tea_cache_threshold=0.3,
+        apg_momentum=-0.5,
+        apg_norm_threshold=40.0,
+    )
+    parameters = PARAMETERS | chosen.to_dict()
+    settings = settings_of(parameters, 640 * 640)
+    assert settings.timesteps == pytest.approx((1000, 937.5, 833.333, 625, 0), abs=1e-3)
+    assert (settings.guidance.text, settings.guidance.audio) == (5, 4)
+    assert settings.guidance.projection == Projection(-0.5, 40)
+    assert settings.step_cache == StepCache(0.3, PROJECTION_480)
+    assert settings_of(parameters, 960 * 960).step_cache == StepCache(0.3, PROJECTION_720)
+    assert (settings.window, settings.motion, settings.colour_correction) == (9, 5, 0.5)
+
+
+def test_values_that_are_not_given_are_the_published_ones() -> None:
+    settings = settings_of(PARAMETERS, 640 * 640)
+    usual = (Path(__file__).parent / "parity" / "default_negative_prompt.txt").read_text().strip()
+    assert settings.negative_prompt == NEGATIVE_PROMPT == usual
+    assert settings.step_cache is None
+    assert settings.guidance.projection is None

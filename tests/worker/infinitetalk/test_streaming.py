@@ -1,0 +1,125 @@
+"""Windows in a row: exact lengths, going on after a kill, chained chunks, and memory that does not grow."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections.abc import Callable, Iterable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.worker.infinitetalk.conftest import TinyStage
+from torch import Tensor
+
+from talkingvideo_worker.chunking.windows import window_lengths
+from talkingvideo_worker.engines.infinitetalk import render_windows, window_spans
+from talkingvideo_worker.engines.infinitetalk.loop import RenderedWindow
+from talkingvideo_worker.engines.infinitetalk.spans import WindowSpan
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
+
+Play = Callable[..., list[RenderedWindow]]
+
+
+@pytest.fixture
+def play(tiny_transformer: AudioWanTransformer3DModel) -> Play:
+    def render(stage: TinyStage, spans: Iterable[WindowSpan], motion: Tensor | None = None) -> list[RenderedWindow]:
+        windows = render_windows(tiny_transformer, stage.encoders, stage.settings, stage.material, tuple(spans), motion)
+        return list(windows)
+
+    return render
+
+
+def video(windows: Iterable[RenderedWindow]) -> Tensor:
+    return torch.cat([window.frames for window in windows], 1)
+
+
+@pytest.mark.parametrize("frames", range(1, 401))
+def test_spans_show_every_frame_once_and_stay_in_their_windows(frames: int) -> None:
+    spans = window_spans(0, window_lengths(frames))
+    assert len(spans) == 1 + max(0, -(-(frames - 81) // 72))
+    shown = [span.start + span.lead + i for span in spans for i in range(span.new)]
+    assert shown == list(range(frames))
+    assert all(span.lead + span.new <= 81 for span in spans)
+    assert [span.start for span in spans] == [72 * i for i in range(len(spans))]
+
+
+@pytest.mark.parametrize("frames", [1, 2, 4, 5, 6, 8, 9, 10, 13, 14, 29, 30])
+def test_the_video_has_exactly_the_frames_that_were_asked_for(play: Play, frames: int) -> None:
+    stage = TinyStage(frames, window=9, motion=5)
+    windows = play(stage, window_spans(0, window_lengths(frames, 9, 5), motion=5))
+    assert video(windows).shape == (3, frames, 16, 16)
+
+
+@given(frames=st.integers(1, 400), window=st.integers(1, 20), motion=st.integers(0, 19))
+@settings(max_examples=200, deadline=None)
+def test_spans_of_any_windows_show_every_frame_once(frames: int, window: int, motion: int) -> None:
+    window, motion = 4 * window + 1, 4 * min(motion, window - 1) + 1
+    spans = window_spans(0, window_lengths(frames, window, motion), motion=motion)
+    assert [span.start + span.lead + i for span in spans for i in range(span.new)] == list(range(frames))
+    assert all(span.lead + span.new <= window for span in spans)
+
+
+def test_going_on_at_any_window_equals_a_run_without_a_break(play: Play) -> None:
+    stage = TinyStage(36, window=9, motion=5)
+    spans = window_spans(0, window_lengths(36, 9, 5), motion=5)
+    whole = play(stage, spans)
+    assert len(spans) == 8
+    for killed in range(1, len(spans)):
+        before = play(stage, spans[:killed])
+        kept = before[-1].motion.numpy().copy()
+        after = play(TinyStage(36, window=9, motion=5), spans[killed:], torch.from_numpy(kept))
+        assert torch.equal(video([*before, *after]), video(whole))
+
+
+def test_chained_chunks_equal_one_streaming_run(play: Play) -> None:
+    stage = TinyStage(33, window=9, motion=5)
+    whole = video(play(stage, window_spans(0, window_lengths(33, 9, 5), motion=5)))
+    first = play(stage, window_spans(0, (9, 4, 4), motion=5))
+    second = play(stage, window_spans(17, (4, 4), first_index=3, motion=5, lead=5), first[-1].motion)
+    third = play(stage, window_spans(25, (4, 4), first_index=5, motion=5, lead=5), second[-1].motion)
+    assert torch.equal(video([*first, *second, *third]), whole)
+
+
+def test_an_independent_chunk_starts_from_the_picture_and_hears_its_own_part(play: Play) -> None:
+    stage = TinyStage(40, window=9, motion=5)
+    whole = play(stage, window_spans(0, window_lengths(40, 9, 5), motion=5))
+    later = play(stage, window_spans(20, (9, 4), first_index=3, motion=5))
+    assert later[0].frames.shape[1] == 9
+    assert torch.allclose(later[0].latents[:3, 0].tanh(), whole[0].latents[:3, 0].tanh())
+    assert not torch.allclose(later[0].frames, whole[0].frames)
+
+
+def test_a_window_that_goes_on_needs_what_the_one_before_left(play: Play) -> None:
+    with pytest.raises(ValueError, match="goes on from the one before"):
+        play(TinyStage(20, window=9, motion=5), window_spans(0, (9, 4), motion=5)[1:])
+
+
+def test_a_picture_is_encoded_once_for_all_windows(play: Play) -> None:
+    stage = TinyStage(36, window=9, motion=5)
+    play(stage, window_spans(0, window_lengths(36, 9, 5), motion=5))
+    assert len(stage.encoded_pictures) == 1
+
+
+def test_memory_does_not_grow_with_the_length(tiny_transformer: AudioWanTransformer3DModel) -> None:
+    stage = TinyStage(9 + 4 * 24, window=9, motion=5)
+    spans = window_spans(0, window_lengths(stage.frames, 9, 5), motion=5)
+    objects: dict[int, int] = {}
+    tensors: dict[int, int] = {}
+    tracemalloc.start()
+    try:
+        for window in render_windows(tiny_transformer, stage.encoders, stage.settings, stage.material, spans):
+            if window.span.index in (4, 24):
+                gc.collect()
+                objects[window.span.index] = tracemalloc.get_traced_memory()[0]
+                tensors[window.span.index] = _bytes_of_tensors()
+    finally:
+        tracemalloc.stop()
+    assert tensors[24] == tensors[4]
+    assert objects[24] - objects[4] < 100 * 1024
+
+
+def _bytes_of_tensors() -> int:
+    """Of all tensors alive: their memory is not Python's, and so not traced."""
+    return sum(one.nbytes for one in gc.get_objects() if type(one) is Tensor)

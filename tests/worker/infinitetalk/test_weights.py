@@ -1,0 +1,131 @@
+"""Weights' folders, checked by headers alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from talkingvideo_worker.engines.infinitetalk.building import empty_transformer
+from talkingvideo_worker.engines.infinitetalk.keys import ADAPTER, rename_all
+from talkingvideo_worker.engines.infinitetalk.keys import BASE as BASE_NAMES
+from talkingvideo_worker.engines.infinitetalk.shapes import Shape, adapter_shapes, base_shapes
+from talkingvideo_worker.engines.infinitetalk.weights import (
+    ADAPTERS,
+    BASE,
+    PICKLED,
+    SPEECH,
+    SPEECH_FILES,
+    TOKENIZER,
+    TOKENIZER_FILES,
+    check_weights,
+)
+
+CONFIG = {
+    "in_dim": 36,
+    "dim": 24,
+    "ffn_dim": 32,
+    "freq_dim": 16,
+    "out_dim": 16,
+    "num_heads": 1,
+    "num_layers": 2,
+    "eps": 1e-6,
+    "text_dim": 8,
+    "intermediate_dim": 2,
+    "context_tokens": 2,
+    "output_dim": 8,
+}
+SHARD = BASE / "diffusion_pytorch_model-00001-of-00002.safetensors"
+SINGLE = ADAPTERS / "single" / "infinitetalk.safetensors"
+
+
+def save(path: Path, shapes: dict[str, Shape]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: np.zeros(shape, np.float16) for name, shape in shapes.items()}, path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    base = base_shapes(CONFIG)
+    for number in (1, 2):
+        names = list(base)[number - 1 :: 2]
+        save(
+            tmp_path / BASE / f"diffusion_pytorch_model-0000{number}-of-00002.safetensors", {n: base[n] for n in names}
+        )
+    for speakers in ("single", "multi"):
+        save(tmp_path / ADAPTERS / speakers / "infinitetalk.safetensors", adapter_shapes(CONFIG))
+    save(tmp_path / SPEECH / "model.safetensors", {"masked_spec_embed": (8,)})
+    (tmp_path / BASE / TOKENIZER).mkdir(parents=True)
+    texts = [BASE / TOKENIZER / name for name in TOKENIZER_FILES] + [SPEECH / name for name in SPEECH_FILES]
+    for path in (BASE / "config.json", *texts):
+        (tmp_path / path).write_text(json.dumps(CONFIG))
+    for name in PICKLED:
+        with zipfile.ZipFile(tmp_path / BASE / name, "w") as archive:
+            archive.writestr("data.pkl", b"")
+    return tmp_path
+
+
+def problems(folder: Path) -> dict[str, str]:
+    return {str(finding.path): finding.problem for finding in check_weights(folder) if finding.problem}
+
+
+def test_shapes_are_those_of_the_model() -> None:
+    shapes = rename_all(base_shapes(CONFIG) | adapter_shapes(CONFIG), (*BASE_NAMES, *ADAPTER))
+    assert shapes == {name: tuple(value.shape) for name, value in empty_transformer(CONFIG).state_dict().items()}
+
+
+def test_a_whole_folder_is_good(folder: Path) -> None:
+    assert problems(folder) == {}
+    assert [finding.weights for finding in check_weights(folder) if finding.path == SINGLE] == [10 + 8 * 2]
+
+
+def test_nothing_is_there(tmp_path: Path) -> None:
+    found = problems(tmp_path)
+    assert set(found.values()) == {"is missing"}
+    assert str(SINGLE) in found
+
+
+def test_a_shard_is_missing(folder: Path) -> None:
+    (folder / SHARD).unlink()
+    (problem,) = problems(folder).values()
+    assert "lack " in problem
+    assert "patch_embedding.weight" in problem
+
+
+def test_a_weight_has_the_wrong_shape(folder: Path) -> None:
+    save(folder / SINGLE, adapter_shapes(CONFIG) | {"audio_proj.norm.bias": (9,)})
+    assert problems(folder) == {str(SINGLE): "has the wrong shape for 1 weights (audio_proj.norm.bias)"}
+
+
+def test_weights_are_missing_and_unknown(folder: Path) -> None:
+    shapes = adapter_shapes(CONFIG)
+    del shapes["blocks.0.norm_x.bias"]
+    save(folder / SINGLE, shapes | {"lora": (1,)})
+    problem = "lacks 1 weights (blocks.0.norm_x.bias), has the unknown 1 weights (lora)"
+    assert problems(folder) == {str(SINGLE): problem}
+
+
+@pytest.mark.parametrize("path", [SINGLE, SHARD, BASE / PICKLED[0]])
+def test_a_file_is_cut_short(folder: Path, path: Path) -> None:
+    content = (folder / path).read_bytes()
+    (folder / path).write_bytes(content[: len(content) - 30])
+    assert "fetch it again" in problems(folder)[str(path)]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"version https://git-lfs", b"\x05\0\0\0\0\0\0\0[1,2]", b"\x02\0\0\0\0\0\0\0{x"]
+)
+def test_a_file_is_something_else(folder: Path, content: bytes) -> None:
+    (folder / SINGLE).write_bytes(content)
+    assert problems(folder)[str(SINGLE)] in ("is not a safetensors file", "has a broken header")
+
+
+def test_the_check_needs_no_torch() -> None:
+    code = "import sys, talkingvideo_worker.engines.infinitetalk.weights; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,191 @@
+"""The engine's steps: hear (prepare), identify (digests), render.
+
+Where networks come from is given to it, so that the same engine runs the published weights and tiny ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import Wav2Vec2Model
+
+from talkingvideo_worker.engines.base import SAMPLES_PER_FRAME, ChunkFrames, Frame, Portrait, Scene, Window
+from talkingvideo_worker.engines.infinitetalk.hearing import REACH, Features, Tracks
+from talkingvideo_worker.engines.infinitetalk.loop import Encoders, Material, render_windows
+from talkingvideo_worker.engines.infinitetalk.noise import WindowNoise
+from talkingvideo_worker.engines.infinitetalk.pictures import Box, halves, latent_masks, speaker_masks, to_tensor
+from talkingvideo_worker.engines.infinitetalk.settings import settings_of
+from talkingvideo_worker.engines.infinitetalk.spans import WindowSpan, window_spans
+from talkingvideo_worker.engines.infinitetalk.speech_features import feature_spans
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.pictures import pictures_from
+from talkingvideo_worker.media.wav import count_samples, read_samples
+
+LOOK = "1"
+"""Raised whenever the code makes other pixels from the same inputs."""
+
+MOTION = "motion"
+"""Name of the latents that a window leaves to the next."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What renders."""
+
+    transformer: AudioWanTransformer3DModel
+    encoders: Encoders
+
+
+class Weights(Protocol):
+    """Where networks come from."""
+
+    def digest(self, parameters: Mapping[str, Any]) -> str:
+        """Identify the weights that these parameters choose."""
+        ...
+
+    def speech_model(self) -> Wav2Vec2Model:
+        """The model that hears, in evaluation mode."""
+        ...
+
+    def networks(self, scene: Scene) -> Networks:
+        """The networks that render a scene: the adapter for its number of speakers, LoRAs, memory mode."""
+        ...
+
+
+class InfiniteTalkEngine:
+    """Renders with Wan 2.1 and InfiniteTalk's adapter.
+
+    Args:
+        weights: Where networks come from.
+    """
+
+    name = "infinitetalk"
+    stateful = True
+
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
+        self._scene: Scene | None = None
+        self._networks: Networks | None = None
+        self._tracks: tuple[Features, ...] = ()
+
+    def digest(self, parameters: Mapping[str, Any]) -> str:
+        """Identify this code and the weights."""
+        return hashlib.sha256(f"{self.name} {LOOK} {self._weights.digest(parameters)}".encode()).hexdigest()
+
+    def prepare(self, scene: Scene, folder: Path) -> dict[str, Any]:
+        """Hear every track, and the silence behind it into which the last window may reach.
+
+        Returns:
+            ``features``: how many each track has.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        model = self._weights.speech_model()
+        frames = scene.frames + scene.parameters["windowFrames"] + REACH
+        for index, track in enumerate(scene.tracks):
+            samples = read_samples(track.path, 0, count_samples(track.path))
+            heard = np.zeros(frames * SAMPLES_PER_FRAME, np.int16)
+            heard[: len(samples)] = samples[: len(heard)]
+            _write_features(folder / _features_file(index), feature_spans(model, heard, frames), frames)
+        return {"features": frames}
+
+    def chunk_digest(self, scene: Scene, folder: Path, chunk: ChunkFrames) -> str:
+        """Identify the features that the chunk's windows hear; the rest is in every key anyway."""
+        digest = hashlib.sha256()
+        last = _spans(scene, chunk)[-1]
+        end = last.start + scene.parameters["windowFrames"] + REACH
+        for track in _read_features(scene, folder):
+            digest.update(np.ascontiguousarray(track[max(0, chunk.start - REACH) : end]).tobytes())
+        return digest.hexdigest()
+
+    def load(self, scene: Scene, folder: Path) -> None:
+        """Load the networks; what ``prepare`` wrote stays on disk, and is read window by window."""
+        self._scene, self._tracks = scene, _read_features(scene, folder)
+        self._networks = self._weights.networks(scene)
+
+    def render(
+        self, chunk: ChunkFrames, first: int = 0, state: Mapping[str, NDArray[Any]] | None = None
+    ) -> Iterator[Window]:
+        """Render the windows from ``first`` on, with the latents that the one before it left."""
+        if self._scene is None or self._networks is None:
+            raise RuntimeError("load() comes before render()")
+        scene = self._scene
+        motion = None if state is None else torch.from_numpy(np.asarray(state[MOTION]))
+        rendered = render_windows(
+            self._networks.transformer,
+            self._networks.encoders,
+            settings_of(scene.parameters, scene.portrait.width * scene.portrait.height),
+            Material(_reference(scene.portrait), Tracks(self._tracks), WindowNoise(scene.seed), _regions(scene)),
+            _spans(scene, chunk)[first:],
+            motion,
+        )
+        for index, window in enumerate(rendered, first):
+            yield Window(index, _pictures(window.frames), {MOTION: window.motion.cpu().numpy()})
+
+
+def _spans(scene: Scene, chunk: ChunkFrames) -> tuple[WindowSpan, ...]:
+    return window_spans(chunk.start, chunk.windows, chunk.first_window, scene.parameters["motionFrames"])
+
+
+def _reference(portrait: Portrait) -> Callable[[int], Tensor]:
+    """The picture under a frame; one that stays is always the same tensor."""
+
+    @cache
+    def still() -> Tensor:
+        return to_tensor(next(pictures_from(portrait, 0)))
+
+    def moving(frame: int) -> Tensor:
+        return to_tensor(next(pictures_from(portrait, frame)))
+
+    return moving if portrait.is_video else lambda _frame: still()
+
+
+def _regions(scene: Scene) -> Tensor | None:
+    """Masks of two speakers, at the latents' size."""
+    if len(scene.tracks) == 1:
+        return None
+    height, width = scene.portrait.height, scene.portrait.width
+    first, second = (
+        default if track.region is None else _box(track.region, height, width)
+        for track, default in zip(scene.tracks, halves(height, width), strict=True)
+    )
+    return latent_masks(speaker_masks((first, second), height, width))
+
+
+def _box(region: tuple[float, float, float, float], height: int, width: int) -> Box:
+    x, y, columns, rows = region
+    return round(y * height), round(x * width), round((y + rows) * height), round((x + columns) * width)
+
+
+def _pictures(frames: Tensor) -> Iterator[Frame]:
+    """(3, n, height, width) in -1..1 to pictures, one at a time."""
+    for frame in frames.unbind(1):
+        levels = ((frame + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        yield levels.permute(1, 2, 0).contiguous().cpu().numpy()
+
+
+def _features_file(track: int) -> str:
+    return f"features-{track}.npy"
+
+
+def _write_features(path: Path, spans: Iterator[Tensor], frames: int) -> None:
+    """Write features as they come, in half precision, which is finer than what the model calculates in."""
+    first = next(spans)
+    out = np.lib.format.open_memmap(path, "w+", np.float16, (frames, *first.shape[1:]))
+    out[: len(first)], written = first.numpy(), len(first)
+    for span in spans:
+        out[written : written + len(span)] = span.numpy()
+        written += len(span)
+    out.flush()
+
+
+def _read_features(scene: Scene, folder: Path) -> tuple[Features, ...]:
+    return tuple(np.load(folder / _features_file(index), mmap_mode="r") for index in range(len(scene.tracks)))

@@ -1,0 +1,242 @@
+"""The streaming loop: windows one after the other, each from the last frames of the one before.
+
+Nothing grows with the number of windows. What the next window needs is a few latents, so that a run can go on from any
+window, in another process, with the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from talkingvideo_worker.engines.infinitetalk.audio_attention import AudioContext
+from talkingvideo_worker.engines.infinitetalk.colour import match_colours, palette
+from talkingvideo_worker.engines.infinitetalk.guidance import Branch, Guidance
+from talkingvideo_worker.engines.infinitetalk.hearing import Hearing
+from talkingvideo_worker.engines.infinitetalk.sampling import Condition, Schedule, denoise
+from talkingvideo_worker.engines.infinitetalk.schedule import Timesteps
+from talkingvideo_worker.engines.infinitetalk.spans import WindowSpan
+from talkingvideo_worker.engines.infinitetalk.step_cache import StepCache, plan_steps
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
+
+LATENT_CHANNELS = 16
+
+
+class VideoCodec(Protocol):
+    """The VAE. Latents are normalised: the transformer takes them as they are."""
+
+    def encode(self, video: Tensor) -> Tensor:
+        """(3, 1 + 4n, height, width) in -1..1 to (16, 1 + n, height / 8, width / 8)."""
+        ...
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """(16, 1 + n, h, w) to (3, 1 + 4n, 8h, 8w) in -1..1."""
+        ...
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """The networks around the transformer, or what stands in for them.
+
+    Results may be tensors or numpy arrays, of any device and float type.
+
+    Attributes:
+        video: The VAE.
+        image: (3, height, width) in -1..1 to (257, channels).
+        text: A prompt to (n, channels), at most 512 tokens, not padded.
+    """
+
+    video: VideoCodec
+    image: Callable[[Tensor], Any]
+    text: Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to render.
+
+    Attributes:
+        timesteps: The schedule, 0 last.
+        guidance: Scales, and whether they are projected.
+        prompt: What the video shows.
+        negative_prompt: What it does not.
+        step_cache: Which steps may be skipped; None runs all.
+        colour_correction: 0 (off) to 1.
+        window: Frames of a window, 4n + 1.
+        motion: Frames that a window shares with the one before, 4n + 1.
+    """
+
+    timesteps: Timesteps
+    guidance: Guidance
+    prompt: str
+    negative_prompt: str
+    step_cache: StepCache | None = None
+    colour_correction: float = 1.0
+    window: int = 81
+    motion: int = 9
+
+
+@dataclass(frozen=True)
+class Material:
+    """What to render from. Frames and windows are numbered over the whole video.
+
+    Attributes:
+        reference: A frame's number to the picture to render it from, (3, height, width) in -1..1. The same tensor again
+            is not encoded again. Frame 0 also gives the colours.
+        hearing: The speakers' features.
+        noise: A window's number and a shape to standard normal numbers, the same ones whenever asked.
+        regions: For two speakers: masks (3, height / 8, width / 8) of them and of the background; else None.
+    """
+
+    reference: Callable[[int], Tensor]
+    hearing: Hearing
+    noise: Callable[[int, tuple[int, ...]], Any]
+    regions: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class RenderedWindow:
+    """One window's result.
+
+    Attributes:
+        span: Where it lies.
+        frames: Its new frames, (3, n, height, width) in -1..1, float32.
+        motion: Latents (16, m, h, w) that the next window starts from, float32.
+        latents: Of the whole window, (16, frames, h, w), float32.
+    """
+
+    span: WindowSpan
+    frames: Tensor
+    motion: Tensor
+    latents: Tensor
+
+
+def _ignore(_window: int, _step: int) -> None:
+    pass
+
+
+@torch.no_grad()
+def render_windows(
+    transformer: AudioWanTransformer3DModel,
+    encoders: Encoders,
+    settings: Settings,
+    material: Material,
+    spans: Sequence[WindowSpan],
+    motion: Tensor | None = None,
+    on_step: Callable[[int, int], None] = _ignore,
+) -> Iterator[RenderedWindow]:
+    """Render windows in order.
+
+    Args:
+        transformer: The model.
+        encoders: The networks around it.
+        settings: How to render.
+        material: What to render from.
+        spans: The windows; see ``window_spans``. A part of them goes on where another call stopped.
+        motion: What the window before the first of ``spans`` left, when that has a lead.
+        on_step: Called after each step with the window's number and the step's, from 1.
+
+    Yields:
+        Each window when it is done.
+
+    Raises:
+        ValueError: When a window has a lead and there is no ``motion``.
+    """
+    renderer = _Renderer(transformer, encoders, settings, material)
+    for span in spans:
+        if span.lead and motion is None:
+            raise ValueError(f"window {span.index} goes on from the one before, which left nothing")
+        window = renderer.render(span, motion, partial(on_step, span.index))
+        motion = window.motion
+        yield window
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """A picture, and what the model sees of it."""
+
+    picture: Tensor
+    latents: Tensor
+    features: Tensor
+
+
+@dataclass
+class _Renderer:
+    """Renders windows, and keeps what they have in common."""
+
+    transformer: AudioWanTransformer3DModel
+    encoders: Encoders
+    settings: Settings
+    material: Material
+    _reference: _Reference | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        computed = plan_steps(self.transformer, settings.timesteps, settings.step_cache)
+        self._schedule = Schedule(settings.timesteps, computed, settings.guidance)
+        prompts = {prompted: self._tensor(self.encoders.text(self._prompt(prompted))) for prompted in self._prompted}
+        self._prompts = prompts
+        self._palette = palette(self._tensor(self.material.reference(0)))
+
+    @property
+    def _prompted(self) -> set[bool]:
+        return {branch.is_prompted for branch in self.settings.guidance.branches}
+
+    def _prompt(self, prompted: bool) -> str:  # noqa: FBT001 - a key
+        return self.settings.prompt if prompted else self.settings.negative_prompt
+
+    def render(self, span: WindowSpan, motion: Tensor | None, on_step: Callable[[int], None]) -> RenderedWindow:
+        """Render one window; from the reference picture when it has no lead."""
+        reference = self._look(span.start)
+        if motion is None or not span.lead:
+            motion = self._encode(reference.picture[:, None])
+        noise = self._tensor(self.material.noise(span.index, (LATENT_CHANNELS, *reference.latents.shape[1:])))
+        conditions = self._conditions(span, reference)
+        latents = denoise(self.transformer, noise, self._tensor(motion), conditions, self._schedule, on_step)
+        video = self._tensor(self.encoders.video.decode(latents))
+        video = match_colours(video, self._palette, self.settings.colour_correction)
+        following = self._encode(video[:, -self.settings.motion :])
+        return RenderedWindow(span, video[:, span.lead : span.lead + span.new], following, latents)
+
+    def _conditions(self, span: WindowSpan, reference: _Reference) -> Mapping[Branch, Condition]:
+        windows = self._tensor(self.material.hearing.windows(span.start, self.settings.window))
+        branches = self.settings.guidance.branches
+        heard: dict[bool, AudioContext] = {True: self.transformer.hear(windows, self.material.regions)}
+        if not all(branch.is_heard for branch in branches):
+            # One track of zeros, also for two speakers.
+            heard[False] = self.transformer.hear(torch.zeros_like(windows[:1]))
+        return {
+            branch: Condition(
+                reference.latents, reference.features, self._prompts[branch.is_prompted], heard[branch.is_heard]
+            )
+            for branch in branches
+        }
+
+    def _look(self, frame: int) -> _Reference:
+        """What is conditioned on the picture of a frame, encoded unless it is the last one again."""
+        picture = self.material.reference(frame)
+        if self._reference is None or self._reference.picture is not picture:
+            features = self._tensor(self.encoders.image(picture))
+            self._reference = _Reference(picture, self._reference_clip(picture), features)
+        return self._reference
+
+    def _reference_clip(self, picture: Tensor) -> Tensor:
+        """The picture and grey frames behind it, encoded, below a mask that marks the first latent frame: (20, …)."""
+        clip = picture.new_zeros(3, self.settings.window, *picture.shape[1:])
+        clip[:, 0] = picture
+        latents = self._encode(clip)
+        mask = torch.zeros_like(latents[:4])
+        mask[:, 0] = 1
+        return torch.cat([mask, latents])
+
+    def _encode(self, video: Tensor) -> Tensor:
+        return self._tensor(self.encoders.video.encode(video))
+
+    def _tensor(self, values: Any) -> Tensor:
+        """Values as float32 on the model's device."""
+        return torch.as_tensor(values).to(self.transformer.scale_shift_table.device, torch.float32)

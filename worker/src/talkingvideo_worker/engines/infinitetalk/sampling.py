@@ -1,0 +1,128 @@
+"""One window: from noise to latents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
+from torch import Tensor
+
+from talkingvideo_worker.engines.infinitetalk.audio_attention import AudioContext
+from talkingvideo_worker.engines.infinitetalk.guidance import Branch, Guidance
+from talkingvideo_worker.engines.infinitetalk.schedule import TRAINED_STEPS, Timesteps
+from talkingvideo_worker.engines.infinitetalk.step_cache import BlockResidual
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel, Blocks
+
+TEXT_TOKENS = 512
+"""Length to which prompts are padded with zeros. The model attends to the padding."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a branch's predictions are conditioned on.
+
+    Attributes:
+        reference: (20, frames, h, w): the mask's 4 channels, then the 16 of the encoded reference clip.
+        image: (257, channels): features of the reference picture.
+        text: (n, channels), at most 512: features of the prompt.
+        audio: What is heard.
+    """
+
+    reference: Tensor
+    image: Tensor
+    text: Tensor
+    audio: AudioContext
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The steps of a window.
+
+    Attributes:
+        timesteps: Descending, 0 last.
+        computed: For each step whether the model's blocks run.
+        guidance: How the branches' predictions become one.
+    """
+
+    timesteps: Timesteps
+    computed: tuple[bool, ...]
+    guidance: Guidance
+
+
+@torch.no_grad()
+def predict_velocity(
+    transformer: AudioWanTransformer3DModel,
+    latents: Tensor,
+    timestep: float,
+    condition: Condition,
+    around_blocks: Callable[[Tensor, Blocks], Tensor] | None = None,
+) -> Tensor:
+    """Call the model once.
+
+    Args:
+        transformer: The model.
+        latents: (16, frames, h, w), noisy.
+        timestep: 0..1000.
+        condition: The branch's.
+        around_blocks: See ``AudioWanTransformer3DModel.forward``.
+
+    Returns:
+        Noise minus data, (16, frames, h, w), float32: the model's raw output.
+    """
+    dtype, device = transformer.patch_embedding.weight.dtype, latents.device
+    text = F.pad(condition.text, (0, 0, 0, TEXT_TOKENS - len(condition.text)))
+    prediction = transformer(
+        torch.cat([latents, condition.reference.to(device)])[None].to(dtype),
+        torch.tensor([timestep], dtype=torch.float32, device=device),
+        text[None].to(device, dtype),
+        condition.image[None].to(device, dtype),
+        return_dict=False,
+        audio=condition.audio,
+        around_blocks=around_blocks,
+    )
+    velocity: Tensor = prediction[0][0].float()
+    return velocity
+
+
+@torch.no_grad()
+def denoise(
+    transformer: AudioWanTransformer3DModel,
+    noise: Tensor,
+    motion: Tensor,
+    conditions: Mapping[Branch, Condition],
+    schedule: Schedule,
+    on_step: Callable[[int], None],
+) -> Tensor:
+    """Integrate from noise to data with Euler's method, in float32.
+
+    The first latent frames are held at those of the window before, clean in every step: they carry the movement on,
+    while the reference carries the looks.
+
+    Args:
+        transformer: The model.
+        noise: (16, frames, h, w).
+        motion: (16, m, h, w), clean.
+        conditions: Of every branch that guidance asks for.
+        schedule: The steps.
+        on_step: Called after each step with its number from 1.
+
+    Returns:
+        (16, frames, h, w), float32.
+    """
+    latents, held = noise.clone(), motion.shape[1]
+    latents[:, :held] = motion
+    combine = schedule.guidance.combiner()
+    residuals = {branch: BlockResidual() for branch in schedule.guidance.branches}
+    caches = not all(schedule.computed)
+    steps = zip(schedule.timesteps, schedule.timesteps[1:], schedule.computed, strict=False)
+    for number, (timestep, following, computed) in enumerate(steps, 1):
+        predictions = {}
+        for branch, residual in residuals.items():
+            around = (residual.computing if computed else residual.skipping) if caches else None
+            predictions[branch] = predict_velocity(transformer, latents, timestep, conditions[branch], around)
+        latents = latents - combine(predictions) * ((timestep - following) / TRAINED_STEPS)
+        latents[:, :held] = motion
+        on_step(number)
+    return latents

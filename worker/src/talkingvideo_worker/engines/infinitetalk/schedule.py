@@ -1,0 +1,45 @@
+"""Timesteps: which noise levels the sampler visits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+TRAINED_STEPS = 1000
+"""Timesteps are noise levels (0..1) in thousandths."""
+
+Timesteps = tuple[float, ...]
+"""Descending, 1000 first and 0 last: one more than there are steps."""
+
+
+def shifted(levels: np.ndarray[tuple[int], np.dtype[np.float32]], shift: float) -> Timesteps:
+    """Noise levels moved towards noise: ``shift * s / (1 + (shift - 1) * s)``, in thousandths.
+
+    Args:
+        levels: Noise levels 0..1.
+        shift: At least 1; more keeps longer at high noise.
+    """
+    moved = shift * levels / (1 + (shift - 1) * levels) * TRAINED_STEPS
+    return tuple(float(timestep) for timestep in moved)
+
+
+def published_timesteps(steps: int, shift: float) -> Timesteps:
+    """The schedule of the published code: 1000 to 1 evenly, then 0, shifted, in float32.
+
+    Its last evaluation is at a noise level near 0 and adds almost nothing, so that 4 steps are in effect 3.
+
+    Args:
+        steps: Evaluations of the model.
+        shift: See ``shifted``.
+    """
+    even = np.append(np.linspace(TRAINED_STEPS, 1, steps, dtype=np.float32), np.float32(0))
+    return shifted(even / np.float32(TRAINED_STEPS), shift)
+
+
+def distilled_timesteps(steps: int, shift: float = 5.0) -> Timesteps:
+    """The schedule that step-distilled weights were trained with: 1 to 0 evenly, shifted; 1000, 937.5, 833.3, 625, 0.
+
+    Args:
+        steps: Evaluations of the model.
+        shift: See ``shifted``.
+    """
+    return shifted(np.linspace(1, 0, steps + 1, dtype=np.float32), shift)

@@ -1,0 +1,200 @@
+"""Wan 2.1's video transformer with InfiniteTalk's audio adapter.
+
+The base keeps the names of diffusers' ``WanTransformer3DModel``, so that its loaders, LoRA conversion, offloading,
+casting and attention back ends work unchanged. The adapter adds ``audio_proj`` and, in every block, ``norm_x`` and
+``audio_attn`` between cross-attention and feed-forward.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.modeling_outputs import Transformer2DModelOutput
+from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+from diffusers.utils import apply_lora_scale
+from torch import Tensor, nn
+
+from talkingvideo_worker.engines.infinitetalk.audio_attention import AudioContext
+from talkingvideo_worker.engines.infinitetalk.audio_projection import AudioProjection
+from talkingvideo_worker.engines.infinitetalk.block import AudioWanTransformerBlock
+from talkingvideo_worker.engines.infinitetalk.routing import token_masks
+
+Blocks = Callable[[Tensor], Tensor]
+"""All blocks in turn: tokens (batch, n, channels) in, the same shape out."""
+
+
+class AudioWanTransformer3DModel(WanTransformer3DModel):
+    """``WanTransformer3DModel`` (image to video) that also hears.
+
+    Args:
+        audio_window: Features around a video frame, itself in the middle.
+        audio_layers: Layers of the speech model that make one feature.
+        audio_channels: Channels of each.
+        audio_hidden_dim: Width inside the audio projection.
+        audio_tokens: Tokens per latent frame and speaker.
+        audio_token_dim: Channels of a token.
+        vae_scale: Video frames per latent frame.
+        The others are ``WanTransformer3DModel``'s; the defaults are the 14B model's.
+    """
+
+    _no_split_modules = ["AudioWanTransformerBlock"]  # noqa: RUF012 - the interface of diffusers
+    _repeated_blocks = ["AudioWanTransformerBlock"]  # noqa: RUF012
+    # Matched against whole components of a name. The published code runs the last layer in float32.
+    _keep_in_fp32_modules = [*WanTransformer3DModel._keep_in_fp32_modules, "norm_x", "proj_out"]  # noqa: RUF012
+
+    @register_to_config
+    def __init__(
+        self,
+        patch_size: tuple[int, int, int] = (1, 2, 2),
+        num_attention_heads: int = 40,
+        attention_head_dim: int = 128,
+        in_channels: int = 36,
+        out_channels: int = 16,
+        text_dim: int = 4096,
+        freq_dim: int = 256,
+        ffn_dim: int = 13824,
+        num_layers: int = 40,
+        cross_attn_norm: bool = True,  # noqa: FBT001, FBT002 - a stored name of the base's configuration
+        qk_norm: str | None = "rms_norm_across_heads",
+        eps: float = 1e-6,
+        image_dim: int | None = 1280,
+        added_kv_proj_dim: int | None = 5120,
+        rope_max_seq_len: int = 1024,
+        pos_embed_seq_len: int | None = None,
+        audio_window: int = 5,
+        audio_layers: int = 12,
+        audio_channels: int = 768,
+        audio_hidden_dim: int = 512,
+        audio_tokens: int = 32,
+        audio_token_dim: int = 768,
+        vae_scale: int = 4,
+    ) -> None:
+        super().__init__(
+            patch_size=patch_size,
+            num_attention_heads=num_attention_heads,
+            attention_head_dim=attention_head_dim,
+            in_channels=in_channels,
+            out_channels=out_channels,
+            text_dim=text_dim,
+            freq_dim=freq_dim,
+            ffn_dim=ffn_dim,
+            num_layers=0,
+            cross_attn_norm=cross_attn_norm,
+            qk_norm=qk_norm,
+            eps=eps,
+            image_dim=image_dim,
+            added_kv_proj_dim=added_kv_proj_dim,
+            rope_max_seq_len=rope_max_seq_len,
+            pos_embed_seq_len=pos_embed_seq_len,
+        )
+        self.register_to_config(num_layers=num_layers)
+        self.blocks = nn.ModuleList(
+            AudioWanTransformerBlock(
+                dim=num_attention_heads * attention_head_dim,
+                ffn_dim=ffn_dim,
+                num_heads=num_attention_heads,
+                qk_norm=qk_norm,
+                cross_attn_norm=cross_attn_norm,
+                eps=eps,
+                added_kv_proj_dim=added_kv_proj_dim,
+                audio_channels=audio_token_dim,
+            )
+            for _ in range(num_layers)
+        )
+        self.audio_proj = AudioProjection(
+            audio_window, audio_layers, audio_channels, audio_hidden_dim, audio_tokens, audio_token_dim, vae_scale
+        )
+
+    def hear(self, windows: Tensor, regions: Tensor | None = None) -> AudioContext:
+        """Prepare what a window hears, once for all steps.
+
+        Args:
+            windows: (speakers, frames, audio_window, audio_layers, audio_channels): see ``audio_windows``.
+            regions: For two speakers: (3, h, w) at the latents' size, above 0 inside; the first speaker's, the second's,
+                nobody's. One speaker has no use for it.
+
+        Returns:
+            The context of a batch of one.
+
+        Raises:
+            ValueError: For more than two speakers, or two without regions.
+        """
+        speakers = windows.shape[0]
+        if speakers > 2 or (speakers == 2 and regions is None):
+            raise ValueError(f"{speakers} speakers: the model knows one, or two with their regions")
+        tokens = self.audio_proj(windows.to(self.audio_proj.proj1.weight.dtype))
+        tokens = tokens.transpose(0, 1).flatten(1, 2)[None]
+        if speakers == 1 or regions is None:
+            return AudioContext(tokens)
+        _, rows, columns = self.config.patch_size
+        grid = regions.shape[1] // rows, regions.shape[2] // columns
+        return AudioContext(tokens, speakers, token_masks(regions.to(tokens.device), *grid))
+
+    def time_modulation(self, timestep: Tensor) -> tuple[Tensor, Tensor]:
+        """Time embedding and its projection, which depend on nothing else.
+
+        Args:
+            timestep: (n), 0..1000.
+
+        Returns:
+            (n, channels) and (n, 6 * channels).
+        """
+        embedder = self.condition_embedder
+        sinusoid = embedder.timesteps_proj(timestep).to(embedder.time_embedder.linear_1.weight.dtype)
+        embedding = embedder.time_embedder(sinusoid)
+        return embedding, embedder.time_proj(embedder.act_fn(embedding).to(embedder.time_proj.weight.dtype))
+
+    @apply_lora_scale("attention_kwargs")
+    def forward(
+        self,
+        hidden_states: Tensor,
+        timestep: Tensor,
+        encoder_hidden_states: Tensor,
+        encoder_hidden_states_image: Tensor | None = None,
+        return_dict: bool = True,  # noqa: FBT001, FBT002 - the interface of diffusers
+        attention_kwargs: dict[str, Any] | None = None,  # noqa: ARG002 - read by the decorator
+        audio: AudioContext | None = None,
+        around_blocks: Callable[[Tensor, Blocks], Tensor] | None = None,
+    ) -> Transformer2DModelOutput | tuple[Tensor]:
+        """Predict the velocity (noise minus data). Without audio exactly as the base does.
+
+        Args:
+            hidden_states: (batch, 36, frames, height, width): noisy latents, 4 mask channels, reference latents.
+            timestep: (batch), 0..1000, not rounded.
+            encoder_hidden_states: (batch, 512, text_dim), padded with zeros, which are attended to.
+            encoder_hidden_states_image: (batch, 257, image_dim).
+            return_dict: Whether to wrap the result.
+            attention_kwargs: LoRA's ``scale``.
+            audio: What is heard; see ``hear``.
+            around_blocks: Called with the tokens and the blocks instead of the blocks alone, which a step cache may skip.
+
+        Returns:
+            (batch, 16, frames, height, width).
+        """
+        batch, _, *size = hidden_states.shape
+        patch = self.config.patch_size
+        grid = [length // step for length, step in zip(size, patch, strict=True)]
+        rotary = self.rope(hidden_states)
+        tokens = self.patch_embedding(hidden_states).flatten(2).transpose(1, 2).contiguous()
+        temb, modulation, text, image = self.condition_embedder(
+            timestep, encoder_hidden_states, encoder_hidden_states_image
+        )
+        context = text if image is None else torch.cat([image, text], 1)
+        modulation = modulation.unflatten(1, (6, -1))
+
+        def blocks(tokens: Tensor) -> Tensor:
+            for block in self.blocks:
+                tokens = block(tokens, context, modulation, rotary, audio)
+            return tokens
+
+        tokens = blocks(tokens) if around_blocks is None else around_blocks(tokens, blocks)
+        shift, scale = (self.scale_shift_table + temb[:, None]).chunk(2, 1)
+        tokens = self.norm_out(tokens.float()) * (1 + scale) + shift
+        patches = self.proj_out(tokens.to(self.proj_out.weight.dtype))
+        patches = patches.reshape(batch, *grid, *patch, patches.shape[-1] // math.prod(patch))
+        output = patches.permute(0, 7, 1, 4, 2, 5, 3, 6).flatten(6, 7).flatten(4, 5).flatten(2, 3)
+        return Transformer2DModelOutput(sample=output) if return_dict else (output,)
