@@ -54,6 +54,17 @@ def test_an_unknown_voice_is_refused_with_voices_there_are(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("voice", ["en", "en-gb", "en-GB", "pt-br", "pt", "zh", "cmn", "English (America)"])
+def test_every_language_that_is_listed_can_be_asked_for(tmp_path: Path, voice: str) -> None:
+    """espeak-ng's own look-up by name knows files and full names, not languages such as en-gb."""
+    assert speak("One two three.", voice, tmp_path / "a.wav").duration > 0.3
+
+
+def test_british_is_not_american(tmp_path: Path) -> None:
+    first = speak("I can't dance, my father.", "en-gb", tmp_path / "gb.wav").phonemes
+    assert first != speak("I can't dance, my father.", "en-us", tmp_path / "us.wav").phonemes
+
+
 @pytest.mark.parametrize("text", ["", "   ", "…!?"])
 def test_a_text_without_words_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(StageError) as refused:

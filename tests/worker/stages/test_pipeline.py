@@ -186,3 +186,10 @@ def test_exact_sizes_are_delivered(make: MakeOrder) -> None:
     report = run(order)
     assert (report.width, report.height) == (426, 240)
     assert_video_is_whole(video_of(order), 5, 426, 240)
+
+
+def test_a_voice_that_there_is_not_is_refused_by_its_field(make: MakeOrder) -> None:
+    order = make(speech={"speakers": [{"text": "Hello.", "voice": "xx-none"}]})
+    with pytest.raises(StageError, match="no voice 'xx-none'") as refusal:
+        prepare_locally(order, MOUNTS, Notes())
+    assert refusal.value.field == "spec.speech.speakers[0].voice"

@@ -12,7 +12,7 @@ import ctypes
 import json
 import sys
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 AUDIO_OUTPUT_SYNCHRONOUS = 2
@@ -40,7 +40,19 @@ class _Event(ctypes.Structure):
 
 
 class _Voice(ctypes.Structure):
-    _fields_ = (("name", ctypes.c_char_p), ("languages", ctypes.c_char_p), ("identifier", ctypes.c_char_p))
+    """``languages`` is a list of (priority as a byte, name, zero byte), and ends with a zero byte."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("languages", ctypes.POINTER(ctypes.c_char)),
+        ("identifier", ctypes.c_char_p),
+        ("gender", ctypes.c_ubyte),
+        ("age", ctypes.c_ubyte),
+        ("variant", ctypes.c_ubyte),
+        ("reserved", ctypes.c_ubyte),
+        ("score", ctypes.c_int),
+        ("spare", ctypes.c_void_p),
+    )
 
 
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
@@ -50,10 +62,10 @@ def main() -> None:
     """Do the one order on standard input."""
     order = json.load(sys.stdin)
     library, rate = _library()
-    if library.espeak_SetVoiceByName(order["voice"].encode()) != 0:
-        answer: dict[str, Any] = {"voices": _voices(library)}
-    else:
+    if _choose(library, order["voice"]):
         answer = _speak(library, rate, order["text"], order["out"])
+    else:
+        answer = {"voices": sorted(_languages(library))}
     json.dump(answer, sys.stdout)
 
 
@@ -66,6 +78,18 @@ def _library() -> tuple[ctypes.CDLL, int]:
     if rate <= 0:
         raise RuntimeError("espeak-ng could not be started")
     return library, rate
+
+
+def _choose(library: ctypes.CDLL, voice: str) -> bool:
+    """Take a voice by its name, or the best one of a language; False if there is neither."""
+    if library.espeak_SetVoiceByName(voice.encode()) == 0:
+        return True
+    language = voice.lower()
+    if language not in _languages(library):
+        return False
+    name = ctypes.create_string_buffer(language.encode())
+    wanted = _Voice(languages=ctypes.cast(name, ctypes.POINTER(ctypes.c_char)))
+    return bool(library.espeak_SetVoiceByProperties(ctypes.byref(wanted)) == 0)
 
 
 def _speak(library: ctypes.CDLL, rate: int, text: str, out: str) -> dict[str, Any]:
@@ -102,16 +126,23 @@ def _receiver(sound: wave.Wave_write, phonemes: list[tuple[int, str]]) -> Callab
     return receive
 
 
-def _voices(library: ctypes.CDLL) -> list[str]:
-    """The languages there are voices for."""
+def _languages(library: ctypes.CDLL) -> set[str]:
+    """The languages there are voices for; a voice may speak several."""
     library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
     listed = library.espeak_ListVoices(None)
-    names = []
+    found: set[str] = set()
     number = 0
     while listed[number]:
-        names.append(listed[number].contents.languages[1:].decode("utf-8", "ignore"))
+        found |= set(_languages_of(listed[number].contents))
         number += 1
-    return sorted(set(names))
+    return found
+
+
+def _languages_of(voice: _Voice) -> Iterator[str]:
+    start = ctypes.cast(voice.languages, ctypes.c_void_p).value or 0
+    while entry := ctypes.string_at(start):
+        yield entry[1:].decode("utf-8", "ignore")
+        start += len(entry) + 1
 
 
 if __name__ == "__main__":

@@ -39,6 +39,13 @@ class Speech:
     phonemes: tuple[tuple[float, str], ...]
 
 
+class UnknownVoiceError(StageError):
+    """There is no such voice; the message names some that there are."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.INPUT_VALIDATION, message)
+
+
 def speak(text: str, voice: str, out_wav: Path) -> Speech:
     """Speak a text.
 
@@ -95,12 +102,10 @@ def _run(order: dict[str, str], characters: int) -> dict[str, Any]:
     return answer
 
 
-def _unknown_voice(voice: str, known: list[str]) -> StageError:
+def _unknown_voice(voice: str, known: list[str]) -> UnknownVoiceError:
     alike = [name for name in known if name.split("-")[0] == voice.lower().split("-")[0].split("_")[0]]
     shown = list(
         dict.fromkeys([*alike, "en-us", "en-gb", "de", "fr", "es", "it", "pt-br", "nl", "pl", "tr", "cmn", *known])
     )
     names = ", ".join([name for name in shown if name in known][:SHOWN_VOICES])
-    return StageError(
-        ErrorCode.INPUT_VALIDATION, f"There is no voice {voice!r}. Some of the {len(known)} there are: {names}."
-    )
+    return UnknownVoiceError(f"There is no voice {voice!r}. Some of the {len(known)} there are: {names}.")

@@ -13,7 +13,7 @@ from talkingvideo_worker.media.arrangement import place, starts, whole_duration
 from talkingvideo_worker.media.delivered import Placed
 from talkingvideo_worker.media.loudness import loudness, normalise_loudness
 from talkingvideo_worker.media.sound import frames_of, normalise
-from talkingvideo_worker.speech import speak
+from talkingvideo_worker.speech import UnknownVoiceError, speak
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.folders import audio_field, speaker_input
 
@@ -107,13 +107,22 @@ def _hear(context: StageContext, folder: Path, index: int, speaker: Speaker) -> 
     phonemes: tuple[tuple[float, str], ...] = ()
     if speaker.text is not None:
         field, recording = f"spec.speech.speakers[{index}].text", folder / f"spoken-{index}.wav"
-        phonemes = speak(speaker.text, speaker.voice or DEFAULT_VOICE, recording).phonemes
+        phonemes = _spoken(speaker.text, speaker.voice, recording, f"spec.speech.speakers[{index}]")
     plain, model = folder / f"plain-{index}.wav", folder / f"model-{index}.wav"
     sound = normalise(recording, plain, context.order.limits, field)
     level = loudness(plain)
     normalise_loudness(plain, model)
     plain.unlink()
     return _Heard(recording, field, model, sound.duration, level, phonemes, sound.notes)
+
+
+def _spoken(text: str, voice: str | None, recording: Path, speaker: str) -> tuple[tuple[float, str], ...]:
+    try:
+        return speak(text, voice or DEFAULT_VOICE, recording).phonemes
+    except UnknownVoiceError as error:
+        raise StageError(error.code, error.message, field=f"{speaker}.voice") from error
+    except StageError as error:
+        raise StageError(error.code, error.message, field=f"{speaker}.text", retryable=error.retryable) from error
 
 
 def _placed(heard: _Heard, start: Fraction) -> Voice:
