@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 
 from talkingvideo_api.spec import Fit
-from talkingvideo_worker.delivery import Delivery
+from talkingvideo_worker.delivery import Delivery, cut_by_delivery
+from talkingvideo_worker.engines.base import Portrait
 
 
 def gradient(width: int, height: int) -> np.ndarray:
@@ -31,3 +35,25 @@ def test_pad_shows_all_on_black() -> None:
     assert not made[:, :279].any()
     assert not made[:, -279:].any()
     assert made[360, 285, 0] < 50 < 210 < made[360, 994, 0]
+
+
+@pytest.mark.parametrize(
+    ("rendered", "delivered", "fit", "cut"),
+    [
+        ((896, 448), (796, 448), Fit.CROP, (50, 0)),
+        ((448, 832), (448, 796), Fit.CROP, (0, 18)),
+        ((896, 448), (1280, 720), Fit.CROP, (50, 0)),
+        ((640, 640), (1280, 720), Fit.PAD, (0, 0)),
+        ((640, 640), (640, 640), Fit.CROP, (0, 0)),
+    ],
+)
+def test_what_delivery_cuts_is_known_before(
+    rendered: tuple[int, int], delivered: tuple[int, int], fit: Fit, cut: tuple[int, int]
+) -> None:
+    assert cut_by_delivery(rendered, delivered, fit) == cut
+    marked = np.zeros((rendered[1], rendered[0], 3), np.uint8)
+    rows, columns = Portrait(Path(), False, *rendered, cut).shown
+    marked[rows, columns] = 255
+    made = Delivery(rendered, delivered, fit)(marked)
+    lit = made.min(axis=2) > 200
+    assert lit.mean() >= min(1.0, rendered[0] * delivered[1] / (rendered[1] * delivered[0])) * 0.99

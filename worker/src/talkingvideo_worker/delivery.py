@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import cv2
 import numpy as np
 
 from talkingvideo_api.spec import Fit
 from talkingvideo_worker.engines.base import Frame
+
+
+def cut_by_delivery(rendered: tuple[int, int], delivered: tuple[int, int], fit: Fit) -> tuple[int, int]:
+    """Pixels (left and right, above and below) of a rendered frame that are not delivered.
+
+    Args:
+        rendered: (width, height).
+        delivered: (width, height).
+        fit: Pad cuts nothing.
+    """
+    if fit is Fit.PAD:
+        return 0, 0
+    scale = max(delivered[0] / rendered[0], delivered[1] / rendered[1])
+    across, down = (ceil((whole - part / scale) / 2) for whole, part in zip(rendered, delivered, strict=True))
+    return max(0, across), max(0, down)
 
 
 class Delivery:

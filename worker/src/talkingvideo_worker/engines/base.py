@@ -35,12 +35,20 @@ class Portrait:
         is_video: Whether ``path`` is a video. Frame f of the result is drawn over its frame f; the last one holds.
         width: Pixels.
         height: Pixels.
+        cut: Pixels (left and right, above and below) that the delivered video will not show.
     """
 
     path: Path
     is_video: bool
     width: int
     height: int
+    cut: tuple[int, int] = (0, 0)
+
+    @property
+    def shown(self) -> tuple[slice, slice]:
+        """Rows and columns of a frame that viewers will see: where marks belong."""
+        across, down = self.cut
+        return slice(down, self.height - down), slice(across, self.width - across)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from talkingvideo_api.order import Order
 from talkingvideo_api.plan import Plan, PlannedChunk
+from talkingvideo_worker.delivery import cut_by_delivery
 from talkingvideo_worker.engines.base import ChunkFrames, Portrait, Scene, Track
 
 ENGINE_FOLDER = "engine"
@@ -13,8 +14,10 @@ ENGINE_FOLDER = "engine"
 
 def scene_of(plan: Plan, order: Order, folder: Path) -> Scene:
     """The scene of a plan whose files lie in a folder."""
+    rendered, delivered = (plan.width, plan.height), (plan.delivered_width, plan.delivered_height)
+    cut = cut_by_delivery(rendered, delivered, order.effective.fit)
     return Scene(
-        portrait=Portrait(folder / plan.picture, plan.picture.endswith(".mp4"), plan.width, plan.height),
+        portrait=Portrait(folder / plan.picture, plan.picture.endswith(".mp4"), plan.width, plan.height, cut),
         tracks=tuple(Track(folder / track.file, track.phonemes, track.region) for track in plan.tracks),
         frames=plan.frames,
         seed=order.effective.seed,

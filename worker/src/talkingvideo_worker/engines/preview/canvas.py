@@ -46,8 +46,10 @@ class StillCanvas:
         faces = [(part, part.points_at(0)) for part in parts]
         self._actors = [Actor(picture, points, part) for part, points in faces if points is not None]
         self._faceless = [part for part, points in faces if points is None]
-        self._mark = Mark(portrait.width, portrait.height)
-        self._bars = [Bars(portrait.width, portrait.height, part.bars.shape[1]) for part in self._faceless]
+        self._shown = portrait.shown
+        height, width = picture[self._shown].shape[:2]
+        self._mark = Mark(width, height)
+        self._bars = [Bars(width, height, part.bars.shape[1]) for part in self._faceless]
 
     def frame(self, number: int) -> Frame:
         """Draw a frame by its global number."""
@@ -57,8 +59,8 @@ class StillCanvas:
         if not self._actors:
             canvas = drift(canvas, self._faceless[0].sway[number])
         for bars, part in zip(self._bars, self._faceless, strict=True):
-            bars.draw(canvas, part.bars[number])
-        self._mark.draw(canvas)
+            bars.draw(canvas[self._shown], part.bars[number])
+        self._mark.draw(canvas[self._shown])
         return canvas
 
 
@@ -72,8 +74,10 @@ class MovingCanvas:
 
     def __init__(self, portrait: Portrait, parts: Sequence[Part]) -> None:
         self._parts = parts
-        self._mark = Mark(portrait.width, portrait.height)
-        self._bars = [Bars(portrait.width, portrait.height, part.bars.shape[1]) for part in parts]
+        self._shown = rows, columns = portrait.shown
+        width, height = columns.stop - columns.start, rows.stop - rows.start
+        self._mark = Mark(width, height)
+        self._bars = [Bars(width, height, part.bars.shape[1]) for part in parts]
 
     def frame(self, number: int, picture: Picture) -> Frame:
         """Draw a frame by its global number, over the portrait's."""
@@ -81,8 +85,8 @@ class MovingCanvas:
         for part, bars in zip(self._parts, self._bars, strict=True):
             points = part.points_at(number)
             if points is None:
-                bars.draw(canvas, part.bars[number])
+                bars.draw(canvas[self._shown], part.bars[number])
             else:
                 Mouth(picture, points, part.skin).draw(canvas, part.mouth[number])
-        self._mark.draw(canvas)
+        self._mark.draw(canvas[self._shown])
         return canvas

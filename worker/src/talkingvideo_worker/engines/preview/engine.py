@@ -19,7 +19,7 @@ from talkingvideo_worker.engines.preview.performance import Part
 from talkingvideo_worker.engines.preview.rehearsal import rehearse
 from talkingvideo_worker.faces import models_digest
 
-LOOK = "1"
+LOOK = "2"
 """Raised whenever the code draws other pixels from the same inputs."""
 
 
