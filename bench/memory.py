@@ -45,12 +45,12 @@ def make_voice(path: Path, minutes: float) -> None:
             file.writeframes(minute.astype(np.int16).tobytes())
 
 
-def write_order(folder: Path, minutes: int) -> Path:
+def write_order(folder: Path, minutes: int, portrait: Path | None = None) -> Path:
     """Write the order of a video of so many minutes at 480p, as one chunk."""
     Image.fromarray(np.asarray(data.astronaut())).save(folder / "face.png")  # type: ignore[no-untyped-call]
     make_voice(folder / "voice.wav", minutes)
     spec = {
-        "source": {"image": {"uri": (folder / "face.png").as_uri()}},
+        "source": {"image": {"uri": (portrait or folder / "face.png").as_uri()}},
         "speech": {"speakers": [{"audio": {"uri": (folder / "voice.wav").as_uri()}}]},
         "chunking": {"targetSeconds": 600},
     }
