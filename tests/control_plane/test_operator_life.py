@@ -162,6 +162,27 @@ def test_the_order_is_immutable_and_holds_the_pinned_values(stage: Stage) -> Non
     assert order["effective"] == stage.status()["effective"]
 
 
+def test_an_order_that_was_deleted_is_there_again_when_chunks_start(stage: Stage) -> None:
+    stage.apply(video())
+    stage.pod("prepare")
+    maps = {"label_selector": "talkingvideo.dev/uid"}
+    stage.cluster.core.delete_collection_namespaced_config_map(stage.namespace, **maps)
+    stage.finish("prepare")
+    stage.pod("render", 0)
+    assert len(stage.cluster.core.list_namespaced_config_map(stage.namespace, **maps).items) == 1
+
+
+def test_a_job_that_only_looks_like_a_child_stops_nobody(stage: Stage) -> None:
+    labels = {"app.kubernetes.io/managed-by": "talkingvideo-operator", "talkingvideo.dev/uid": "x"}
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "a"}]}}
+    impostor = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "impostor", "labels": labels}}
+    stage.apply({**impostor, "spec": {"suspend": True, "template": template}})
+    stage.operator.stop()
+    stage.operator.start()
+    stage.apply(video())
+    stage.wait_phase("Preparing")
+
+
 def test_a_deleted_job_is_made_again(stage: Stage) -> None:
     stage.apply(video())
     stage.finish("prepare")

@@ -1,5 +1,6 @@
 """The operator is killed: nothing is lost, nothing is done twice, and two never act at once."""
 
+import time
 from typing import Any
 
 import pytest
@@ -101,6 +102,14 @@ def test_a_job_deleted_while_the_operator_was_away_is_made_again(stage: Stage) -
     until_jobs(stage, 3)
     stage.operator.start()
     until_jobs(stage, 4)
+
+
+def test_an_operator_that_is_told_to_end_does_so_at_once(stage: Stage) -> None:
+    stage.apply(video())
+    stage.wait_phase("Preparing")
+    began = time.monotonic()
+    assert stage.operator.stop() == 0
+    assert time.monotonic() - began < 5
 
 
 def test_a_second_operator_waits_for_the_lease_and_takes_over(stage: Stage, tmp_path: Any) -> None:

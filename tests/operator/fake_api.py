@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+from collections.abc import AsyncIterator
 from typing import Any
 
 from talkingvideo_operator.kube.api import ApiError, Resource
@@ -39,6 +41,13 @@ class FakeApi:
         except KeyError:
             raise ApiError(404, "not found") from None
 
+    async def pages(
+        self, resource: Resource, namespace: str | None, selector: str = ""
+    ) -> AsyncIterator[dict[str, Any]]:
+        self._note(f"list {resource.plural}")
+        items = [copy.deepcopy(body) for (plural, _), body in self.objects.items() if plural == resource.plural]
+        yield {"metadata": {"resourceVersion": str(self.version)}, "items": items}
+
     async def create(self, resource: Resource, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
         self._note(f"create {resource.plural}")
         if (resource.plural, body["metadata"]["name"]) in self.objects:
@@ -68,3 +77,4 @@ class FakeApi:
 
     async def delete_collection(self, resource: Resource, namespace: str, selector: str) -> None:
         self._note(f"delete all {resource.plural} {selector}")
+        await asyncio.sleep(0)

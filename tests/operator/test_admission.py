@@ -74,3 +74,8 @@ def test_together_never_more_is_granted_than_there_is_room_for(claims: Any, limi
             assert sum(grants[c.uid] for c in bounded) <= max(0, 7 - active.get(namespace, 0))
     if room and not any(c.namespace_limit for c in claims):
         assert sum(grants.values()) == min(room, sum(c.wanted for c in claims)), "no place stays empty"
+
+
+def test_a_grant_says_what_it_lacks() -> None:
+    assert queue(limit=2).grant(claim("a", wanted=5)).lacking == 3
+    assert queue(limit=9).grant(claim("a", wanted=5)).lacking == 0

@@ -71,20 +71,6 @@ def test_a_key_marked_now_need_not_wait_for_its_time() -> None:
     asyncio.run(scenario())
 
 
-def test_a_forgotten_key_does_not_come() -> None:
-    async def scenario() -> None:
-        queue = KeyQueue()
-        queue.mark("a")
-        queue.mark_after("b", 0.01)
-        queue.forget("a")
-        queue.forget("b")
-        await asyncio.sleep(0.03)
-        queue.mark("c")
-        assert await take(queue, 1) == ["c"]
-
-    asyncio.run(scenario())
-
-
 def test_a_waiting_worker_wakes_for_a_new_key() -> None:
     async def scenario() -> None:
         queue = KeyQueue()
@@ -92,5 +78,21 @@ def test_a_waiting_worker_wakes_for_a_new_key() -> None:
         await asyncio.sleep(0.01)
         queue.mark("a")
         assert await worker == ["a"]
+
+    asyncio.run(scenario())
+
+
+def test_timers_that_were_set_again_and_again_do_not_pile_up() -> None:
+    async def scenario() -> None:
+        queue = KeyQueue()
+        queue.mark_after("first of all", 3_600)
+        for _ in range(1_000):
+            for key in "abc":
+                queue.mark_after(key, 7 * 24 * 3_600)
+                queue.mark(key)
+            await take(queue, 3)
+        queue.mark_after("a", 0.01)
+        assert len(queue._timers) < 200
+        assert await take(queue, 1) == ["a"]
 
     asyncio.run(scenario())

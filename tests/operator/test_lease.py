@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.operator.fake_api import FakeApi
 
-from talkingvideo_operator.kube.api import ApiError
+from talkingvideo_operator.kube.api import LEASES, ApiError
 from talkingvideo_operator.kube.lease import Lease, LeaseLostError
 from talkingvideo_operator.settings import LeaseSettings
 
@@ -92,5 +92,17 @@ def test_a_released_lease_is_taken_at_once(clock: Any) -> None:
         await first.release()
         assert not first.held()
         assert await second._try()
+
+    asyncio.run(scenario())
+
+
+def test_a_lease_that_an_administrator_made_beforehand_is_taken(clock: Any) -> None:
+    async def scenario() -> None:
+        api = FakeApi()
+        empty = {"metadata": {"name": "talkingvideo-operator", "namespace": "system"}}
+        await api.create(LEASES, "system", empty)
+        first = lease(api, "first")
+        await first.acquire()
+        assert first.held()
 
     asyncio.run(scenario())

@@ -1,6 +1,7 @@
 """Progress from logs and events: best effort, and quiet."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -94,3 +95,13 @@ def test_an_event_that_cannot_be_posted_stops_nothing() -> None:
         return alive
 
     assert asyncio.run(scenario())
+
+
+def test_what_stays_wrong_is_told_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = 1_000.0
+    monkeypatch.setattr(time, "monotonic", lambda: clock)
+    recorder = Recorder(FakeApi(), "test")  # type: ignore[arg-type]
+    for _ in range(11):
+        recorder.record(World().video, (Event(Reason.CREATE_REFUSED, "403: quota"),))
+        clock += 60
+    assert recorder._backlog.qsize() == 3

@@ -9,9 +9,11 @@ from tests.operator.world import START, World, config, spec
 from talkingvideo_api.conditions import Reason
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.names import Stage
-from talkingvideo_api.reports import decode_bitmap
+from talkingvideo_api.reports import FailureReport, TerminationMessage, decode_bitmap
+from talkingvideo_operator.builders.order import build_order
 from talkingvideo_operator.reconcile.admission import Admission, Claim
 from talkingvideo_operator.reconcile.decision import DeleteRevisions, PlaceOrder, Start
+from talkingvideo_operator.reconcile.objects import Container
 
 
 def starts(decision: Any) -> Any:
@@ -423,8 +425,6 @@ def test_jobs_of_a_kueue_queue_are_not_held_back() -> None:
     ],
 )
 def test_what_holds_a_pod_up_is_told_after_a_while(pod: Any, reason: Any) -> None:
-    from talkingvideo_operator.reconcile.objects import Container
-
     world = World()
     world.reconcile()
     changes = dict(pod)
@@ -439,17 +439,93 @@ def test_what_holds_a_pod_up_is_told_after_a_while(pod: Any, reason: Any) -> Non
     assert world.condition("Reconciling").status == "True"
 
 
-def test_status_stays_below_64_kib_with_500_chunks_of_which_256_run_and_all_have_failed() -> None:
-    prompts = {"prompt": "p" * 4_000, "negativePrompt": "n" * 4_000}
+@pytest.mark.parametrize("letter", ["p", "ü", "話", "🙂"])
+def test_status_stays_below_64_kib_with_500_chunks_of_which_256_run_and_all_have_failed(letter: Any) -> None:
+    prompts = {"prompt": letter * 4_000, "negativePrompt": letter * 4_000}
     world = World(chunks=500, document=spec(chunking={"maxParallel": 256}, **prompts)).prepared()
     while len(world.status.chunks.failed) < 500:
         for job in [j for j in world.active() if j.attempt == 0]:
             world.fail(job)
         world.reconcile()
-    assert len(world.status.to_json()) < 64 * 1024
+    assert len(world.status.to_json().encode()) < 64 * 1024
     world.wait(20)
     world.reconcile()
     world.reconcile()
     assert len(world.active()) == 256
     assert len(world.status.chunks.active) == 64
-    assert len(world.status.to_json()) < 64 * 1024
+    assert len(world.status.to_json().encode()) < 64 * 1024
+    world.fail(world.active()[0], ErrorCode.STORE_ACCESS, message=refusal(letter * 1_000))
+    world.reconcile()
+    assert world.phase == "Failed"
+    assert len(world.status.to_json().encode()) < 64 * 1024
+
+
+def refusal(sentence: str) -> str:
+    report = FailureReport(code=ErrorCode.STORE_ACCESS, message=sentence, retryable=False)
+    return TerminationMessage(failure=report).encode()
+
+
+def test_whatever_starts_finds_its_order() -> None:
+    world = World(chunks=4)
+    world.reconcile()
+    while world.phase != "Succeeded":
+        world.finish(world.active()[0])
+        creates = world.reconcile().creates
+        assert (creates[:1] == (PlaceOrder(),)) == bool(starts(world.decision))
+        assert not world.reconcile().creates
+
+
+def test_a_retry_that_has_to_wait_for_a_place_finds_its_order_all_the_same() -> None:
+    world = World().prepared()
+    world.fail(world.job(Stage.RENDER, 0), ErrorCode.STORE_ACCESS)
+    world.reconcile()
+    world.wait(8 * 24 * 3_600)
+    assert DeleteRevisions(but=None) in world.reconcile().deletes
+    world.admission = Admission(limit=1, active={"ns": 1})
+    world.retry("once")
+    assert starts(world.reconcile()) == []
+    world.admission = Admission()
+    assert world.reconcile().creates[0] == PlaceOrder()
+
+
+def test_a_video_resumed_after_its_order_was_deleted_finds_one() -> None:
+    world = World().prepared()
+    world.edit(spec(suspend=True))
+    world.reconcile()
+    world.edit(spec())
+    assert world.reconcile().creates[0] == PlaceOrder()
+
+
+def test_an_order_that_pods_seem_to_miss_is_placed_again() -> None:
+    world = World().prepared()
+    for job in world.active():
+        waiting = Container("render", init=False, waiting_reason="ContainerCreating")
+        world.set_pod(world.pod_of(job), containers=(waiting,))
+    assert not world.reconcile().creates
+    world.wait(15)
+    assert world.reconcile().creates == (PlaceOrder(),)
+    for job in world.active():
+        world.run_pod(job)
+    assert not world.reconcile().creates
+
+
+def test_a_video_that_got_some_places_looks_again_for_more() -> None:
+    world = World()
+    world.admission = Admission(limit=1)
+    world.prepared()
+    assert len(world.active()) == 1
+    for job in world.active():
+        world.run_pod(job)
+    world.wait(60)
+    world.admission = Admission(limit=1, active={"ns": 1})
+    assert world.reconcile().look_again == world.now + timedelta(seconds=30)
+
+
+def test_long_prompts_are_shortened_in_status_and_whole_in_the_order() -> None:
+    world = World(document=spec(prompt="話" * 4_000, negativePrompt="ü" * 4_000))
+    world.reconcile()
+    effective = world.status.effective
+    assert len(effective.prompt.encode()) <= 512 and effective.prompt.endswith("…")
+    profile = world.settings.profiles["default"]
+    order = build_order(world.video, world.video.spec, effective, profile)
+    assert (order.effective.prompt, order.effective.negative_prompt) == ("話" * 4_000, "ü" * 4_000)

@@ -199,7 +199,8 @@ class VideoLife(RuleBasedStateMachine):
         assert self.world.phase in ("Succeeded", "Failed")
         self.world.reconcile()
         if self.world.phase == "Failed":
-            assert not [job for job in self.world.active() if job.revision == self.world.video.revision]
+            own = [job for job in self.world.active() if job.revision == self.world.video.revision]
+            assert all(self.world.pod_of(job).phase == "Succeeded" for job in own), "nothing works for a failed video"
 
 
 VideoLife.TestCase.settings = settings(

@@ -1,19 +1,22 @@
 """Effects and their errors, with an API server of dicts."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.operator.fake_api import FakeApi
-from tests.operator.world import body, config, spec
+from tests.operator.world import START, World, body, config, spec
 
+from talkingvideo_api.names import Stage
+from talkingvideo_operator.handlers import Ears
 from talkingvideo_operator.kube.api import ApiError
 from talkingvideo_operator.kube.events import Recorder
 from talkingvideo_operator.kube.logs import ProgressReader
 from talkingvideo_operator.reconcile.cache import Cache
 from talkingvideo_operator.reconcile.effects import Effects, NameConflictError
 from talkingvideo_operator.reconcile.keyqueue import KeyQueue
-from talkingvideo_operator.reconcile.objects import Video
+from talkingvideo_operator.reconcile.objects import Job, Video
 from talkingvideo_operator.reconcile.reconciler import Reconciler
 
 
@@ -126,3 +129,101 @@ def test_an_object_that_is_being_deleted_is_left_alone() -> None:
     bench.cache.videos.put(Video.of(document))
     bench.reconcile()
     assert bench.writes() == []
+
+
+def test_places_are_taken_before_the_first_call_so_that_no_other_video_gets_them() -> None:
+    bench = Bench(maxParallel=1)
+    for uid in ("a", "b"):
+        document = body(spec(), uid=uid, name=uid)
+        document["status"] = rendering(Video.of(document))
+        bench.api.objects["talkingvideos", uid] = document
+        bench.cache.videos.put(Video.of(document))
+        stray = Job(f"stray-{uid}", "ns", f"old-{uid}", uid, 1, "old", Stage.PREPARE, None, 0, created=START)
+        bench.cache.jobs.put(stray)
+    bench.cache.videos.remove(Video.of(bench.api.objects["talkingvideos", "hello"]))
+
+    async def scenario() -> None:
+        await asyncio.gather(bench.reconciler.reconcile("a"), bench.reconciler.reconcile("b"))
+
+    asyncio.run(scenario())
+    assert bench.api.calls.count("create jobs") == 1
+
+
+def rendering(video: Any) -> Any:
+    world = World(document=spec())
+    world.video = replace(world.video, name=video.name, uid=video.uid)
+    world.prepared()
+    chunks = world.status.chunks.model_copy(update={"active": ()})
+    return world.status.model_copy(update={"chunks": chunks}).to_dict()
+
+
+def test_ending_ones_own_jobs_wakes_a_video_that_waits_for_their_places() -> None:
+    bench = Bench(spec(suspend=True), maxParallel=1)
+    waiting = body(spec(), uid="waiting", name="waiting")
+    waiting["status"] = rendering(Video.of(waiting))
+    bench.cache.videos.put(Video.of(waiting))
+    revision = Video.of(body(spec())).revision or ""
+    bench.cache.jobs.put(Job("j", "ns", "j", bench.uid, 1, revision, Stage.RENDER, 0, 0, created=START))
+    bench.reconcile()
+    assert "delete jobs" in bench.writes()
+    assert len(bench.queue) == 1
+
+
+def test_a_video_whose_jobs_are_refused_keeps_no_place_from_the_others() -> None:
+    bench = Bench(maxParallel=3)
+    refused = body(spec(), uid="a", name="a")
+    refused["status"] = rendering(Video.of(refused))
+    bench.cache.videos.put(Video.of(refused))
+    assert bench.reconciler._admission().winners() == ["a"]
+    bench.reconciler._troubles["a"] += 1
+    assert bench.reconciler._admission().winners() == []
+
+
+def test_a_namesake_of_another_namespace_is_no_child() -> None:
+    bench = Bench()
+    bench.reconcile()
+    (own,) = bench.cache.jobs.of(bench.uid)
+    bench.cache.jobs.put(replace(own, namespace="elsewhere", name="forged", uid="f", revision="old"))
+    bench.api.calls.clear()
+    bench.reconcile()
+    assert bench.writes() == []
+
+
+def test_what_is_kept_about_a_video_goes_with_it() -> None:
+    bench = Bench()
+    bench.reconcile()
+    ears = Ears(bench.cache, bench.queue, lambda: None)
+
+    async def scenario() -> None:
+        await ears.video({"type": "DELETED", "object": bench.api.objects["talkingvideos", "hello"]})
+        async with bench.queue.turn() as key:
+            await bench.reconciler.reconcile(key)
+
+    asyncio.run(scenario())
+    assert bench.reconciler._written == {}
+
+
+def test_turns_without_anything_to_do_leave_time_for_others() -> None:
+    bench = Bench()
+
+    async def scenario() -> int:
+        for number in range(100):
+            bench.queue.mark(f"gone-{number}")
+        worker = asyncio.create_task(bench.reconciler.work())
+        await asyncio.sleep(0)
+        left = len(bench.queue)
+        worker.cancel()
+        return left
+
+    assert asyncio.run(scenario()) > 90
+
+
+def test_an_order_that_is_there_costs_no_write_and_a_full_quota_does_not_refuse_it() -> None:
+    bench = Bench()
+    bench.reconcile()
+    bench.api.refuse["create configmaps"] = ApiError(403, "exceeded quota: count/configmaps")
+    bench.cache.jobs.remove(bench.cache.jobs.of(bench.uid)[0])
+    del bench.api.objects[next(key for key in bench.api.objects if key[0] == "jobs")]
+    bench.api.calls.clear()
+    bench.reconcile()
+    assert bench.writes() == ["create jobs"]

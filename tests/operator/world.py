@@ -93,7 +93,7 @@ class World:
         for pod in self.pods.values():
             grouped[pod.job_uid] = (*grouped.get(pod.job_uid, ()), pod)
         children = Children(tuple(self.jobs.values()), grouped)
-        return plan(self.video, children, self.settings, self.now, self.admission)
+        return plan(self.video, children, self.settings, self.now, lambda: self.admission)
 
     def reconcile(self, *, crash_after: int | None = None) -> Decision:
         """Carry out a decision; ``crash_after`` effects the operator is killed."""

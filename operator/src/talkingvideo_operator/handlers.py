@@ -18,7 +18,7 @@ from talkingvideo_operator.builders.metadata import CHILD_SELECTOR
 from talkingvideo_operator.kube.connection import login
 from talkingvideo_operator.reconcile.cache import Cache, Shelf
 from talkingvideo_operator.reconcile.keyqueue import KeyQueue
-from talkingvideo_operator.reconcile.objects import Job, Pod, Video
+from talkingvideo_operator.reconcile.objects import Job, Pod, Video, understood
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Ears:
     Args:
         cache: Where they go.
         queue: Where their video is marked.
-        place_freed: Called when a render Job has ended.
+        place_freed: Called when a render Job has ended, or a video that may have waited is gone.
     """
 
     def __init__(self, cache: Cache, queue: KeyQueue, place_freed: Callable[[], None]) -> None:
@@ -63,14 +63,16 @@ class Ears:
         """A TalkingVideo has changed."""
         video = Video.of(event["object"])
         if event["type"] == "DELETED":
-            self._cache.videos.remove(video)
-            self._queue.forget(video.uid)
-            return
-        self._take(self._cache.videos, video)
+            self._forget(self._cache.videos, video)
+            self._place_freed()
+        else:
+            self._take(self._cache.videos, video)
 
     async def job(self, event: kopf.RawEvent, **_: object) -> None:
         """A Job has changed."""
-        job = Job.of(event["object"])
+        job = understood(Job.of, event["object"])
+        if job is None:
+            return
         known = next((j for j in self._cache.jobs.of(job.owner) if j.name == job.name), None)
         if event["type"] == "DELETED":
             self._forget(self._cache.jobs, job)
@@ -82,7 +84,9 @@ class Ears:
 
     async def pod(self, event: kopf.RawEvent, **_: object) -> None:
         """A pod has changed."""
-        pod = Pod.of(event["object"])
+        pod = understood(Pod.of, event["object"])
+        if pod is None:
+            return
         if event["type"] == "DELETED":
             self._forget(self._cache.pods, pod)
         else:

@@ -13,7 +13,7 @@ from kubernetes.aio.client import ApiClient
 
 from talkingvideo_operator.builders.metadata import CHILD_SELECTOR
 from talkingvideo_operator.handlers import Ears, kopf_identity, kopf_settings, registry
-from talkingvideo_operator.kube.api import JOBS, PODS, VIDEOS, Api, Resource
+from talkingvideo_operator.kube.api import JOBS, PODS, VIDEOS, Api, ApiError, Resource
 from talkingvideo_operator.kube.connection import configuration, own_namespace
 from talkingvideo_operator.kube.events import Recorder
 from talkingvideo_operator.kube.lease import Lease, identity
@@ -21,7 +21,7 @@ from talkingvideo_operator.kube.logs import ProgressReader
 from talkingvideo_operator.reconcile.cache import Cache, Item, Shelf
 from talkingvideo_operator.reconcile.effects import Effects
 from talkingvideo_operator.reconcile.keyqueue import KeyQueue
-from talkingvideo_operator.reconcile.objects import Body, Job, Pod, Video
+from talkingvideo_operator.reconcile.objects import Body, Job, Pod, Video, understood
 from talkingvideo_operator.reconcile.reconciler import Reconciler
 from talkingvideo_operator.settings import OperatorConfig
 
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T", bound=Item)
 BEAT_SECONDS = 5
+RESYNC_RETRY_SECONDS = 30
 
 
 async def run(config: OperatorConfig) -> None:
@@ -99,9 +100,16 @@ class Operator:
                 group.create_task(self._reconciler.work(), name=f"reconciler-{number}")
 
     async def _keep_in_sync(self) -> None:
+        """Resync now and then. One that fails (a restarting API server, an expired list) is no reason to end."""
+        pause = self._config.resync_seconds
         while True:
-            await asyncio.sleep(self._config.resync_seconds)
-            await self._resync()
+            await asyncio.sleep(pause)
+            try:
+                await self._resync()
+                pause = self._config.resync_seconds
+            except ApiError as error:
+                pause = min(RESYNC_RETRY_SECONDS, self._config.resync_seconds)
+                logger.warning("not everything could be read: %s; once more in %.0f s", error, pause)
 
     async def _resync(self) -> None:
         """Read everything anew. kopf does not tell what was deleted while a watch was down."""
@@ -111,8 +119,8 @@ class Operator:
             changed |= await self._read(self._cache.pods, PODS, namespace, CHILD_SELECTOR, Pod.of)
             changed |= await self._read(self._cache.jobs, JOBS, namespace, CHILD_SELECTOR, Job.of)
             changed |= await self._read(self._cache.videos, VIDEOS, namespace, "", Video.of)
-        for video in self._cache.videos.all():
-            self._queue.mark(video.uid)
+        for uid in {*changed, *(video.uid for video in self._cache.videos.all())}:
+            self._queue.mark(uid)
         logger.info("read everything in %.2f s; %d videos had news", time.monotonic() - began, len(changed))
 
     async def _read(
@@ -121,7 +129,7 @@ class Operator:
         items: list[T] = []
         version = 0
         async for page in self._api.pages(resource, namespace, selector):
-            items += (project(body) for body in page["items"])
+            items += (item for body in page["items"] if (item := understood(project, body)) is not None)
             version = int(page["metadata"]["resourceVersion"])
         return shelf.resync(items, version, namespace)
 

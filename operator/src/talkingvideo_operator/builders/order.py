@@ -12,6 +12,7 @@ from talkingvideo_api.spec import Output, TalkingVideoSpec
 from talkingvideo_api.uris import ObjectUri
 from talkingvideo_operator.builders.metadata import child_metadata
 from talkingvideo_operator.reconcile.allow import readable_buckets
+from talkingvideo_operator.reconcile.brevity import in_full
 from talkingvideo_operator.reconcile.objects import Video
 
 Manifest = dict[str, Any]
@@ -26,7 +27,7 @@ def build_order(video: Video, spec: TalkingVideoSpec, effective: Effective, prof
         uid=video.uid,
         revision=video.revision or "",
         spec=spec,
-        effective=effective,
+        effective=in_full(effective, spec),
         places=places(video, spec.output or Output(), effective, store),
         s3=_connection(store),
         limits=profile.limits,

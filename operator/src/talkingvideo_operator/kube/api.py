@@ -131,7 +131,10 @@ class Api:
         self, method: str, path: str, query: dict[str, str] | None = None, body: Body | None = None
     ) -> Body:
         _, text = await self._send(method, path, query, body)
-        document: Body = json.loads(text)
+        try:
+            document: Body = json.loads(text)
+        except ValueError as error:
+            raise ApiError(0, "the API server's answer was cut off") from error
         return document
 
     async def _send(

@@ -55,11 +55,13 @@ class Recorder:
     def _repeated(self, video: Video, event: Event) -> bool:
         key, now = (video.uid, event), time.monotonic()
         last = self._told.get(key)
+        if last is not None and now - last < QUIET_SECONDS:
+            return True
         self._told[key] = now
         self._told.move_to_end(key)
         if len(self._told) > REMEMBERED:
             self._told.popitem(last=False)
-        return last is not None and now - last < QUIET_SECONDS
+        return False
 
     def _body(self, video: Video, event: Event) -> dict[str, object]:
         return {

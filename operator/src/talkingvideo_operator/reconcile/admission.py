@@ -41,6 +41,8 @@ class Grant:
     slots: int
     position: int | None = None
     """Its place among those that wait, from 1, when it gets nothing."""
+    lacking: int = 0
+    """Jobs that it would start and may not yet."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Admission:
             slots = min(bounds)
             if slots == 0:
                 waiting += 1
-            grants[claim.uid] = Grant(slots, None if slots else waiting)
+            grants[claim.uid] = Grant(slots, None if slots else waiting, claim.wanted - slots)
             active[claim.namespace] += slots
             free = None if free is None else free - slots
         return grants

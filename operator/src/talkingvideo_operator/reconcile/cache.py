@@ -121,11 +121,16 @@ class Cache:
         """The video of that uid."""
         return next(iter(self.videos.of(uid)), None)
 
-    def pods_of(self, owner: str) -> dict[str, tuple[Pod, ...]]:
-        """A video's pods by their Job's uid."""
+    def jobs_of(self, video: Video) -> tuple[Job, ...]:
+        """A video's Jobs. Labels of another namespace's Jobs say nothing of it."""
+        return tuple(job for job in self.jobs.of(video.uid) if job.namespace == video.namespace)
+
+    def pods_of(self, video: Video) -> dict[str, tuple[Pod, ...]]:
+        """A video's pods by their Job's uid, likewise."""
         grouped: dict[str, tuple[Pod, ...]] = {}
-        for pod in self.pods.of(owner):
-            grouped[pod.job_uid] = (*grouped.get(pod.job_uid, ()), pod)
+        for pod in self.pods.of(video.uid):
+            if pod.namespace == video.namespace:
+                grouped[pod.job_uid] = (*grouped.get(pod.job_uid, ()), pod)
         return grouped
 
     def mark_deleting(self, job: Job) -> None:

@@ -6,8 +6,10 @@ from datetime import datetime
 
 from talkingvideo_api.conditions import ConditionType, Phase, Reason
 from talkingvideo_api.status import Condition
+from talkingvideo_operator.reconcile.brevity import cut
 
 MAX_MESSAGE = 1_024
+"""Bytes. Six conditions carry the sentence."""
 
 HOLDS: dict[ConditionType, frozenset[Phase]] = {
     ConditionType.READY: frozenset({Phase.SUCCEEDED}),
@@ -29,7 +31,7 @@ def conditions(
         known: The conditions as they were.
         phase: The phase they describe.
         reason: Why.
-        message: For people, cut to 1,024 characters.
+        message: For people, cut to 1,024 bytes.
         generation: The generation of the spec that was looked at.
         now: The present.
     """
@@ -44,7 +46,7 @@ def conditions(
                 type=kind,
                 status=status,
                 reason=reason,
-                message=message[:MAX_MESSAGE],
+                message=cut(message, MAX_MESSAGE),
                 last_transition_time=since,
                 observed_generation=generation,
             )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 
 from talkingvideo_api.conditions import Reason
@@ -16,13 +18,13 @@ from talkingvideo_operator.kube.api import CONFIG_MAPS, JOBS, VIDEOS, Api, ApiEr
 from talkingvideo_operator.kube.events import Recorder
 from talkingvideo_operator.reconcile.cache import Cache
 from talkingvideo_operator.reconcile.decision import (
+    Create,
     Decision,
     Delete,
     DeleteJob,
     DeleteRevisions,
     Event,
     PlaceOrder,
-    Start,
 )
 from talkingvideo_operator.reconcile.objects import Job, Video
 from talkingvideo_operator.settings import OperatorConfig
@@ -30,6 +32,9 @@ from talkingvideo_operator.settings import OperatorConfig
 logger = logging.getLogger(__name__)
 
 CREATES_AT_ONCE = 8
+
+Child = tuple[Resource, Body]
+"""What is to be created, as which kind."""
 
 
 class NameConflictError(Exception):
@@ -55,37 +60,51 @@ class Effects:
                     selector = children_selector(video, but)
                     await self._api.delete_collection(CONFIG_MAPS, video.namespace, selector)
                     await self._api.delete_collection(JOBS, video.namespace, selector)
-                    for job in self._cache.jobs.of(video.uid):
+                    for job in self._cache.jobs_of(video):
                         if job.revision != but:
                             self._cache.mark_deleting(job)
 
-    async def create(self, video: Video, decision: Decision) -> None:
+    def children(self, video: Video, decision: Decision) -> list[Child]:
+        """The manifests of what is to be created: the order first, then the Jobs."""
+        effective, spec = decision.status.effective, video.spec
+        if not decision.creates or effective is None or spec is None:
+            return []
+        context = Context(video, spec, effective, self._config.profiles[effective.profile])
+        return [_manifest(context, each) for each in decision.creates]
+
+    @contextmanager
+    def expecting(self, children: list[Child]) -> Iterator[None]:
+        """Know the Jobs before the first call is made, until each is there or has failed.
+
+        Otherwise another video would take the places that were granted to this one.
+        """
+        expected = [Job.of(manifest) for resource, manifest in children if resource is JOBS]
+        for job in expected:
+            self._cache.jobs.correct(job)
+        try:
+            yield
+        finally:
+            for job in expected:
+                self._cache.jobs.remove(job)
+
+    async def create(self, video: Video, children: list[Child]) -> None:
         """Create children: the order first, then the Jobs side by side.
 
         Raises:
             ApiError: One could not be created; the others were tried.
             NameConflictError: A name is taken.
         """
-        effective, spec = decision.status.effective, video.spec
-        if not decision.creates or effective is None or spec is None:
-            return
-        context = Context(video, spec, effective, self._config.profiles[effective.profile])
-        if any(isinstance(each, PlaceOrder) for each in decision.creates):
-            order = build_order(video, spec, effective, context.profile)
-            await self._create_child(CONFIG_MAPS, video, build_config_map(video, order))
-        manifests = [build_job(context, each) for each in decision.creates if isinstance(each, Start)]
-        # All are known before the first is sent: another video must not take the places that were granted to this one.
-        expected = [Job.of(manifest) for manifest in manifests]
-        for job in expected:
-            self._cache.jobs.correct(job)
+        for resource, manifest in children:
+            if resource is CONFIG_MAPS:
+                await self._place_order(video, manifest)
         room = asyncio.Semaphore(CREATES_AT_ONCE)
 
-        async def one(job: Job, manifest: Body) -> None:
+        async def one(manifest: Body) -> None:
             async with room:
-                await self._create_job(video, job, manifest)
+                self._cache.jobs.put(Job.of(await self._create_child(JOBS, video, manifest)))
 
-        results = await asyncio.gather(*map(one, expected, manifests), return_exceptions=True)
-        for problem in results:
+        jobs = (one(manifest) for resource, manifest in children if resource is JOBS)
+        for problem in await asyncio.gather(*jobs, return_exceptions=True):
             if isinstance(problem, BaseException):
                 raise problem
 
@@ -123,14 +142,16 @@ class Effects:
                 raise
         self._cache.mark_deleting(job)
 
-    async def _create_job(self, video: Video, expected: Job, manifest: Body) -> None:
+    async def _place_order(self, video: Video, manifest: Body) -> None:
+        """Create the order, unless it is there. Looking first costs no write, and no quota refuses it."""
         try:
-            created = Job.of(await self._create_child(JOBS, video, manifest))
-        except BaseException:
-            self._cache.jobs.remove(expected)
-            raise
-        self._cache.jobs.remove(expected)
-        self._cache.jobs.put(created)
+            found = await self._api.get(CONFIG_MAPS, video.namespace, manifest["metadata"]["name"])
+        except ApiError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            await self._create_child(CONFIG_MAPS, video, manifest)
+        else:
+            _demand_own(video, found)
 
     async def _create_child(self, resource: Resource, video: Video, manifest: Body) -> Body:
         """Create a child, or find the one that an earlier try created."""
@@ -141,7 +162,19 @@ class Effects:
             if error.status != HTTPStatus.CONFLICT:
                 raise
         found = await self._api.get(resource, video.namespace, name)
-        owners = {owner["uid"] for owner in found["metadata"].get("ownerReferences", ())}
-        if video.uid not in owners:
-            raise NameConflictError(f"{found['kind']} {name} belongs to something else; rename or delete it")
+        _demand_own(video, found)
         return found
+
+
+def _demand_own(video: Video, found: Body) -> None:
+    """Nothing of somebody else is taken over, whatever its name."""
+    meta = found["metadata"]
+    if video.uid not in {owner["uid"] for owner in meta.get("ownerReferences", ())}:
+        raise NameConflictError(f"{found['kind']} {meta['name']} belongs to something else; rename or delete it")
+
+
+def _manifest(context: Context, create: Create) -> Child:
+    if isinstance(create, PlaceOrder):
+        order = build_order(context.video, context.spec, context.effective, context.profile)
+        return CONFIG_MAPS, build_config_map(context.video, order)
+    return JOBS, build_job(context, create)

@@ -10,6 +10,9 @@ import heapq
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+SUPERSEDED = 64
+"""Timers that no longer count are thrown away when there are more of them than of those that do, and than this."""
+
 
 class KeyQueue:
     """Keys that wait for their turn. For one event loop."""
@@ -41,13 +44,9 @@ class KeyQueue:
             return
         self._due[key] = due
         heapq.heappush(self._timers, (due, key))
+        if len(self._timers) > 2 * len(self._due) + SUPERSEDED:
+            self._timers = sorted((due, key) for key, due in self._due.items())
         self._changed.set()
-
-    def forget(self, key: str) -> None:
-        """Drop a key whose object is gone."""
-        self._ready.pop(key, None)
-        self._again.discard(key)
-        self._due.pop(key, None)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[str]:

@@ -5,10 +5,11 @@ Whole bodies are not kept: a finished pod is 8 KB of JSON and a few hundred byte
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -21,7 +22,10 @@ from talkingvideo_api.revision import revision_of
 from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.status import TalkingVideoStatus
 
+logger = logging.getLogger(__name__)
+
 Body = Mapping[str, Any]
+T = TypeVar("T")
 
 KUEUE_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
@@ -29,6 +33,19 @@ KUEUE_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 def instant(text: str | None) -> datetime | None:
     """A Kubernetes timestamp as an aware datetime."""
     return datetime.fromisoformat(text) if text else None
+
+
+def understood(project: Callable[[Body], T], body: Body) -> T | None:
+    """The projection of an object, or None of one that only looks like a child.
+
+    Labels are anybody's to write: an object that carries some of ours, and nonsense in the others, stops nothing.
+    """
+    try:
+        return project(body)
+    except (KeyError, ValueError, TypeError) as problem:
+        meta = body.get("metadata", {})
+        logger.debug("%s/%s is not understood: %r", meta.get("namespace"), meta.get("name"), problem)
+        return None
 
 
 def _true_condition(body: Body, kind: str) -> Body | None:

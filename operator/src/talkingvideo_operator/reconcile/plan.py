@@ -6,8 +6,9 @@ crash at any point. It reads from top to bottom as the life of a video.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from talkingvideo_api.conditions import Phase, Reason
 from talkingvideo_api.effective import DEFAULT_MAX_PARALLEL, resolve
@@ -20,10 +21,11 @@ from talkingvideo_api.support import unsupported, without_effect
 from talkingvideo_operator.reconcile.accounting import Account, account, forgive
 from talkingvideo_operator.reconcile.admission import Admission, Grant, claim_of
 from talkingvideo_operator.reconcile.allow import refusals
+from talkingvideo_operator.reconcile.brevity import excerpt
 from talkingvideo_operator.reconcile.children import Children
 from talkingvideo_operator.reconcile.conclude import conclude, go_on
 from talkingvideo_operator.reconcile.deadline import deadline
-from talkingvideo_operator.reconcile.decision import Create, Decision, DeleteRevisions, Event, PlaceOrder, Start
+from talkingvideo_operator.reconcile.decision import Decision, DeleteRevisions, Event, Start
 from talkingvideo_operator.reconcile.failures import (
     missing_profile,
     missing_store,
@@ -39,8 +41,13 @@ from talkingvideo_operator.reconcile.status import ENDED, at_rest, begin_or_cont
 from talkingvideo_operator.reconcile.ttl import children_expire
 from talkingvideo_operator.settings import OperatorConfig
 
+QUEUE_REFRESH = timedelta(seconds=30)
+"""How often a video that waits for a place looks at the queue, though nobody has called it."""
 
-def plan(video: Video, children: Children, config: OperatorConfig, now: datetime, admission: Admission) -> Decision:
+
+def plan(
+    video: Video, children: Children, config: OperatorConfig, now: datetime, admission: Callable[[], Admission]
+) -> Decision:
     """Decide what happens next.
 
     Args:
@@ -48,7 +55,7 @@ def plan(video: Video, children: Children, config: OperatorConfig, now: datetime
         children: All its Jobs, of older revisions too, and their pods.
         config: The operator's configuration.
         now: The present, in whole seconds.
-        admission: The queue for GPUs.
+        admission: The queue for GPUs as it stands, which only a video that wants a place has to read.
     """
     if video.spec is None:
         return _refuse_unreadable(video, children, now)
@@ -95,32 +102,33 @@ def _accept(scene: Scene, status: TalkingVideoStatus, profile: Profile) -> Talki
     effective = resolve(spec, profile, profile_name=scene.profile_name, uid=video.uid, revision=video.revision or "")
     if lacking := next(iter(unsupported(spec, effective)), None):
         return refused(ErrorCode.NOT_SUPPORTED, lacking.message, lacking.field)
-    return status.model_copy(update={"effective": effective, "warnings": tuple(without_effect(spec, effective))})
+    return status.model_copy(
+        update={"effective": excerpt(effective), "warnings": tuple(without_effect(spec, effective))}
+    )
 
 
 def _prepare(scene: Scene, books: Account) -> Decision:
     trial = books.prepare or Trial(Record())
-    creates: tuple[Create, ...] = ()
-    if trial.may_start(scene.now):
-        creates = (PlaceOrder(), Start(Stage.PREPARE, trial.record.next_attempt))
-    return go_on(scene, books, Phase.PREPARING, "inputs are fetched, checked and split", creates)
+    starts = (Start(Stage.PREPARE, trial.record.next_attempt),) if trial.may_start(scene.now) else ()
+    return go_on(scene, books, Phase.PREPARING, "inputs are fetched, checked and split", starts)
 
 
 def _render(scene: Scene, books: Account, profile: Profile) -> Decision:
     """Start as many chunks as the video, its namespace and the cluster have room for, in order."""
     ready = [index for index, trial in books.chunks.items() if trial.may_start(scene.now)]
     grant = _granted(scene, books, profile, len(ready))
-    starts = (Start(Stage.RENDER, books.chunks[i].record.next_attempt, i) for i in ready[: grant.slots])
+    starts = tuple(Start(Stage.RENDER, books.chunks[i].record.next_attempt, i) for i in ready[: grant.slots])
+    look_again = scene.now + QUEUE_REFRESH if grant.lacking else None
     if grant.position is not None and not books.running:
         message = f"waits for a place to render: {grant.position} in the queue"
-        return go_on(scene, books, Phase.RENDERING, message, queue_position=grant.position)
-    return go_on(scene, books, Phase.RENDERING, "chunks are rendered", _with_order(scene, tuple(starts)))
+        return go_on(scene, books, Phase.RENDERING, message, queue_position=grant.position, look_again=look_again)
+    return go_on(scene, books, Phase.RENDERING, "chunks are rendered", starts, look_again=look_again)
 
 
 def _stitch(scene: Scene, books: Account) -> Decision:
     trial = books.stitch or Trial(Record())
     starts = (Start(Stage.STITCH, trial.record.next_attempt),) if trial.may_start(scene.now) else ()
-    return go_on(scene, books, Phase.STITCHING, "chunks are joined", _with_order(scene, starts))
+    return go_on(scene, books, Phase.STITCHING, "chunks are joined", starts)
 
 
 def _suspend(scene: Scene, books: Account) -> Decision:
@@ -201,15 +209,10 @@ def _refuse_unreadable(video: Video, children: Children, now: datetime) -> Decis
     return Decision(unreadable(video, failure, message, now), deletes=deletes, events=events)
 
 
-def _with_order(scene: Scene, starts: tuple[Start, ...]) -> tuple[Create, ...]:
-    """A retry long after the end may find its order deleted with the other children."""
-    return (PlaceOrder(), *starts) if starts and scene.retry_wanted() else starts
-
-
 def _granted(scene: Scene, books: Account, profile: Profile, ready: int) -> Grant:
     chunking = scene.spec.chunking
     limit = (chunking.max_parallel if chunking else None) or DEFAULT_MAX_PARALLEL
     wanted = max(0, min(ready, limit - len(books.running)))
-    if scene.spec.queue_name:
+    if scene.spec.queue_name or not wanted:
         return Grant(wanted)
-    return scene.admission.grant(claim_of(scene.video, profile, wanted, books.status.start_time))
+    return scene.admission().grant(claim_of(scene.video, profile, wanted, books.status.start_time))

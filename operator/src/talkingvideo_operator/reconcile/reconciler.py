@@ -5,6 +5,7 @@ Thin on purpose: what to do is decided in `plan`, how it is done stands in `effe
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections import Counter
@@ -69,6 +70,8 @@ class Reconciler:
                 except Exception as error:
                     self._try_later(uid, error)
             self.beat = time.monotonic()
+            # A turn with nothing to write awaits nothing: thousands of them in a row would keep the Lease from renewal.
+            await asyncio.sleep(0)
 
     async def reconcile(self, uid: str) -> None:
         """Bring one video a step on."""
@@ -77,11 +80,15 @@ class Reconciler:
             self._written.pop(uid, None)
             return
         now = datetime.now(UTC).replace(microsecond=0)
-        decision = plan(video, self._children(uid), self._config, now, self._admission())
+        children = self._children(video)
+        holds_places = any(job.stage is Stage.RENDER and job.unfinished for job in children.jobs)
+        decision = plan(video, children, self._config, now, self._admission)
         refusal = await self._act(video, decision)
         await self._write(video, decision, refused=refusal is not None)
         if decision.look_again:
             self._queue.mark_after(uid, (decision.look_again - datetime.now(UTC)).total_seconds())
+        if decision.deletes and holds_places:
+            self.wake_waiting()
         if refusal is not None:
             self._effects.tell_refusal(video, refusal)
             raise refusal
@@ -92,15 +99,17 @@ class Reconciler:
             self._queue.mark(uid)
 
     async def _act(self, video: Video, decision: Decision) -> ApiError | NameConflictError | None:
-        await self._effects.delete(video, decision.deletes)
-        try:
-            await self._effects.create(video, decision)
-        except NameConflictError as conflict:
-            return conflict
-        except ApiError as error:
-            if error.status in (HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY):
-                return error
-            raise
+        children = self._effects.children(video, decision)
+        with self._effects.expecting(children):
+            await self._effects.delete(video, decision.deletes)
+            try:
+                await self._effects.create(video, children)
+            except NameConflictError as conflict:
+                return conflict
+            except ApiError as error:
+                if error.status in (HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY):
+                    return error
+                raise
         return None
 
     async def _write(self, video: Video, decision: Decision, *, refused: bool) -> None:
@@ -118,8 +127,8 @@ class Reconciler:
         if not refused:
             self._effects.tell(video, decision.events)
 
-    def _children(self, uid: str) -> Children:
-        return Children(self._cache.jobs.of(uid), self._cache.pods_of(uid), self._progress.known)
+    def _children(self, video: Video) -> Children:
+        return Children(self._cache.jobs_of(video), self._cache.pods_of(video), self._progress.known)
 
     def _admission(self) -> Admission:
         """The queue for GPUs, as the cache has it; empty when nothing bounds it."""
@@ -138,12 +147,15 @@ class Reconciler:
         return Admission(self._config.max_parallel, active, {claim.uid: claim for claim in claims if claim})
 
     def _claim(self, video: Video, running: int) -> Claim | None:
-        """What a video would start, from its status; its own turn knows better."""
+        """What a video would start, from its status; its own turn knows better.
+
+        One that cannot start its Jobs (a quota forbids them) keeps no place from the others.
+        """
         chunks, spec = video.status.chunks, video.spec
         profile = self._config.profiles.get(video.status.effective.profile) if video.status.effective else None
         if video.status.phase is not Phase.RENDERING or chunks is None or spec is None or profile is None:
             return None
-        if spec.queue_name or video.deleting:
+        if spec.queue_name or video.deleting or video.uid in self._troubles:
             return None
         limit = (spec.chunking.max_parallel if spec.chunking else None) or DEFAULT_MAX_PARALLEL
         now = datetime.now(UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,7 +27,7 @@ class Scene:
     children: Children
     config: OperatorConfig
     now: datetime
-    admission: Admission
+    admission: Callable[[], Admission]
 
     @property
     def profile_name(self) -> str:

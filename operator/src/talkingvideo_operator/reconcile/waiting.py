@@ -9,6 +9,7 @@ from talkingvideo_api.conditions import Reason
 from talkingvideo_operator.reconcile.children import Children
 from talkingvideo_operator.reconcile.objects import Job, Pod
 
+STARTING_REASONS = frozenset({"ContainerCreating", "PodInitializing"})
 IMAGE_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 
 
@@ -24,6 +25,22 @@ def held_up(jobs: Iterable[Job], children: Children, seconds: float, now: dateti
             message = f"Job {job.name} could create no pod; kubectl describe job {job.name} says why"
             return Reason.UNSCHEDULABLE, message
     return None
+
+
+def lacks_volumes(jobs: Iterable[Job], children: Children, seconds: float, now: datetime) -> bool:
+    """Whether a pod may be waiting for the order: on its node since ``seconds``, and no container has begun.
+
+    A pod does not say that a ConfigMap is missing. One that pulls a large image looks the same.
+    """
+    patience = now - timedelta(seconds=seconds)
+    pods = (pod for job in jobs for pod in children.pods_of(job))
+    return any(
+        pod.phase == "Pending"
+        and pod.created <= patience
+        and pod.started is None
+        and any(container.waiting_reason in STARTING_REASONS for container in pod.containers)
+        for pod in pods
+    )
 
 
 def _reason(pod: Pod) -> tuple[Reason, str] | None:

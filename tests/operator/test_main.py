@@ -1,0 +1,60 @@
+"""The process: what must not end it."""
+
+import asyncio
+from typing import Any
+
+from tests.operator.fake_api import FakeApi
+from tests.operator.world import body, config, spec
+
+from talkingvideo_api.names import LABEL_STAGE, LABEL_UID
+from talkingvideo_operator.handlers import Ears
+from talkingvideo_operator.kube.api import ApiError
+from talkingvideo_operator.main import Operator
+
+
+def operator(**settings: Any) -> tuple[Any, FakeApi]:
+    client: Any = None
+    made: Any = Operator(config(**settings), client)
+    made._api = api = FakeApi()
+    return made, api
+
+
+def impostor(name: str) -> dict[str, Any]:
+    labels = {LABEL_UID: "11111111-2222-3333-4444-555555555555", LABEL_STAGE: "nonsense"}
+    meta = {"name": name, "namespace": "ns", "uid": name, "resourceVersion": "1", "labels": labels}
+    return {"kind": "Job", "metadata": meta, "spec": {}}
+
+
+def test_a_job_that_only_looks_like_a_child_stops_no_resync() -> None:
+    made, api = operator()
+    api.objects["jobs", "impostor"] = impostor("impostor")
+    api.objects["talkingvideos", "hello"] = body(spec())
+    asyncio.run(made._resync())
+    assert list(made._cache.jobs.all()) == []
+    assert len(list(made._cache.videos.all())) == 1
+
+
+def test_a_job_that_only_looks_like_a_child_stops_no_watch() -> None:
+    made, _ = operator()
+    ears: Ears = made._ears
+    for kind in ("ADDED", "DELETED"):
+        event: Any = {"type": kind, "object": impostor("impostor")}
+        asyncio.run(ears.job(event))
+    assert list(made._cache.jobs.all()) == []
+
+
+def test_a_resync_that_fails_is_tried_again() -> None:
+    made, api = operator(resyncSeconds=0.01)
+    api.refuse["list pods"] = ApiError(410, "the list has expired")
+
+    async def scenario() -> bool:
+        keeping = asyncio.create_task(made._keep_in_sync())
+        await asyncio.sleep(0.05)
+        api.refuse.clear()
+        await asyncio.sleep(0.05)
+        alive = not keeping.done()
+        keeping.cancel()
+        return alive
+
+    assert asyncio.run(scenario())
+    assert "list talkingvideos" in api.calls
