@@ -135,7 +135,7 @@ def test_places_are_taken_before_the_first_call_so_that_no_other_video_gets_them
     bench = Bench(maxParallel=1)
     for uid in ("a", "b"):
         document = body(spec(), uid=uid, name=uid)
-        document["status"] = rendering(Video.of(document))
+        document["status"] = rendering(Video.of(document)) | {"phase": "Suspended"}
         bench.api.objects["talkingvideos", uid] = document
         bench.cache.videos.put(Video.of(document))
         stray = Job(f"stray-{uid}", "ns", f"old-{uid}", uid, 1, "old", Stage.PREPARE, None, 0, created=START)
