@@ -12,7 +12,7 @@ from talkingvideo_api.profile import InputLimits
 from talkingvideo_api.spec import Arrangement
 from talkingvideo_worker.media.arrangement import place, starts, whole_duration
 from talkingvideo_worker.media.delivered import Placed, delivered_rate, encode_delivered
-from talkingvideo_worker.media.loudness import Loudness, loudness, measure, normalise_loudness
+from talkingvideo_worker.media.loudness import MODEL_LUFS, Loudness, measure, measure_wav, normalise_loudness
 
 from .conftest import FIELD, Floats, decoded_mono, lag, read_wav, speechlike, write_sound, write_wav
 
@@ -157,16 +157,16 @@ def test_silence_and_clips_too_short_to_measure_have_no_loudness_and_are_left_al
     tmp_path: Path, samples: Floats
 ) -> None:
     path = write_wav(tmp_path / "in.wav", samples.astype(np.float32), 16_000)
-    assert loudness(path) is None
-    assert normalise_loudness(path, tmp_path / "out.wav") == 0
+    assert measure_wav(path).integrated is None
+    assert normalise_loudness(path, tmp_path / "out.wav").gain_to(MODEL_LUFS) == 0
     assert np.array_equal(read_wav(path)[0], read_wav(tmp_path / "out.wav")[0])
 
 
 @pytest.mark.parametrize("level", [0.005, 0.05, 0.25])
 def test_what_engines_hear_has_their_loudness(tmp_path: Path, level: float) -> None:
     path = write_wav(tmp_path / "in.wav", speechlike(6, 16_000, level=level), 16_000)
-    gain = normalise_loudness(path, tmp_path / "out.wav")
-    before, after = loudness(path), loudness(tmp_path / "out.wav")
+    gain = normalise_loudness(path, tmp_path / "out.wav").gain_to(MODEL_LUFS)
+    before, after = measure_wav(path).integrated, measure_wav(tmp_path / "out.wav").integrated
     assert before is not None
     assert after is not None
     assert after == pytest.approx(-23, abs=0.1)

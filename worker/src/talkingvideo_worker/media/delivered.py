@@ -187,11 +187,9 @@ class _Part:
 def _of_length(blocks: Iterator[Block], samples: int, channels: int) -> Iterator[Block]:
     """Cut a stream at a length, or fill it up with silence."""
     left = samples
-    for block in blocks:
-        yield block[:, :left]
+    for block in _cut(blocks, samples):
+        yield block
         left -= block.shape[1]
-        if left <= 0:
-            return
     for start in range(0, left, MIXED_AT_ONCE):
         yield np.zeros((channels, min(MIXED_AT_ONCE, left - start)), np.float32)
 

@@ -6,7 +6,6 @@ priming (one AAC frame, 21 ms at 48 kHz) at every joint; here there is nothing t
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -23,6 +22,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_worker.digest import file_digest
 from talkingvideo_worker.engines.base import FRAME_RATE, Frame
 from talkingvideo_worker.media.atomic import whole_file
 from talkingvideo_worker.media.encoder import TICKS_PER_FRAME, TIME_BASE, EncoderSettings, SegmentEncoder
@@ -81,7 +81,7 @@ def join(
     """
     with whole_file(out) as unfinished, ffmpeg_failures("Joining the segments"):
         frames = _write(segments, sound, unfinished, file_tags(metadata), settings or EncoderSettings())
-        size, digest = unfinished.stat().st_size, _sha256(unfinished)
+        size, digest = unfinished.stat().st_size, file_digest(unfinished)
     return Joined(frames=frames, seconds=frames / FRAME_RATE, bytes=size, sha256=digest)
 
 
@@ -211,8 +211,3 @@ def _time_base(stream: Stream) -> Fraction:
     if stream.time_base is None:
         raise StageError(ErrorCode.FFMPEG, "A track without a time base cannot be joined.")
     return stream.time_base
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

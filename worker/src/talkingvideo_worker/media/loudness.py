@@ -66,12 +66,12 @@ def measure(blocks: Iterable[Block], rate: int, channels: int) -> Loudness:
     return meter.result()
 
 
-def loudness(path: Path) -> float | None:
-    """Integrated loudness of a mono 16-bit WAV in LUFS; None for silence and for less than 0.4 s."""
-    return measure(_floats(path), wav_rate(path), 1).integrated
+def measure_wav(path: Path) -> Loudness:
+    """Measure a mono 16-bit WAV."""
+    return measure(_floats(path), wav_rate(path), 1)
 
 
-def normalise_loudness(path: Path, out: Path, target: float = MODEL_LUFS) -> float:
+def normalise_loudness(path: Path, out: Path, target: float = MODEL_LUFS) -> Loudness:
     """Bring a mono 16-bit WAV to a loudness by one constant gain.
 
     Args:
@@ -80,14 +80,14 @@ def normalise_loudness(path: Path, out: Path, target: float = MODEL_LUFS) -> flo
         target: LUFS.
 
     Returns:
-        The gain in decibels; 0 for silence and for less than 0.4 s, which are copied.
+        What was measured before. Silence and less than 0.4 s, which have no loudness, are copied.
     """
-    rate = wav_rate(path)
-    decibels = measure(_floats(path), rate, 1).gain_to(target)
-    with WavWriter(out, rate) as wav:
+    measured = measure_wav(path)
+    decibels = measured.gain_to(target)
+    with WavWriter(out, wav_rate(path)) as wav:
         for block in sample_blocks(path):
             wav.write(amplified(block, decibels))
-    return decibels
+    return measured
 
 
 def amplified(samples: NDArray[np.int16], decibels: float) -> NDArray[np.int16]:

@@ -55,7 +55,7 @@ class Sound:
 
 def frames_of(duration: Fraction) -> int:
     """Frames of a video of that many seconds: the nearest number, at least 1; half a frame counts as one."""
-    return max(1, int(duration * FRAME_RATE + Fraction(1, 2)))
+    return max(1, round_half_up(duration * FRAME_RATE))
 
 
 def normalise(path: Path, out: Path, limits: InputLimits, field: str) -> Sound:

@@ -7,7 +7,6 @@ pictures with another pod's state.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from talkingvideo_api.plan import PlannedChunk
+from talkingvideo_worker.digest import file_digest
 from talkingvideo_worker.stages.chunk_files import done_name, segment_name, state_name
 from talkingvideo_worker.stores.base import MissingFileError, Store
 
@@ -77,7 +77,7 @@ class Segments:
         Returns:
             False when somebody else had made it before: go on from the resume point.
         """
-        name, digest = self._segment(window), _sha256(segment)
+        name, digest = self._segment(window), file_digest(segment)
         if state is not None:
             self._keep_state(state_name(self._chunk.key, window, digest), state)
         if self._store.put_new(name, segment):
@@ -117,7 +117,7 @@ class Segments:
             return stored.sha256
         path = self._scratch / "segment-of-another.mp4"
         self._store.get(self._segment(window), path)
-        digest = _sha256(path)
+        digest = file_digest(path)
         path.unlink()
         return digest
 
@@ -127,8 +127,3 @@ class Segments:
             np.savez(file, allow_pickle=False, **state)
         self._store.put_new(name, path)
         path.unlink()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.order import S3Connection
+from talkingvideo_worker.digest import file_digest
 from talkingvideo_worker.stores.base import MissingFileError, Stored
 
 SINGLE_PUT_LIMIT = 5 * 1024**3
@@ -171,9 +171,4 @@ class S3Store:
 
 def _description(name: str, source: Path) -> dict[str, Any]:
     content_type = CONTENT_TYPES.get(Path(name).suffix, "application/octet-stream")
-    return {"ContentType": content_type, "Metadata": {DIGEST_METADATA: _sha256(source)}}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {"ContentType": content_type, "Metadata": {DIGEST_METADATA: file_digest(source)}}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from talkingvideo_worker.engines.base import FRAME_RATE, SAMPLES_PER_FRAME, ChunkFrames, Scene
@@ -70,9 +69,3 @@ def chunk_key(
         "encoding": dict(encoding),
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

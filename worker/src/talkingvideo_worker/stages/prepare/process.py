@@ -15,13 +15,14 @@ from talkingvideo_api.spec import Mode
 from talkingvideo_worker.chunking.plan import PlanSettings, plan_chunks
 from talkingvideo_worker.chunking.silence import SoundProfile, sound_profile
 from talkingvideo_worker.chunking.windows import window_lengths
+from talkingvideo_worker.digest import file_digest
 from talkingvideo_worker.engines.base import ChunkFrames, Engine, Scene, Track
 from talkingvideo_worker.engines.registry import make_engine
 from talkingvideo_worker.media.delivered import encode_delivered
 from talkingvideo_worker.media.encoder import EncoderSettings
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.folders import prepared_folder, prepared_marker
-from talkingvideo_worker.stages.prepare.keys import chunk_key, file_digest
+from talkingvideo_worker.stages.prepare.keys import chunk_key
 from talkingvideo_worker.stages.prepare.portrait import Prepared, prepare_portrait
 from talkingvideo_worker.stages.prepare.speech import Timeline, hear, write_tracks
 from talkingvideo_worker.stages.scene import ENGINE_FOLDER

@@ -11,7 +11,7 @@ from talkingvideo_api.spec import Mode, Speaker
 from talkingvideo_worker.engines.base import FRAME_RATE, Track
 from talkingvideo_worker.media.arrangement import place, starts, whole_duration
 from talkingvideo_worker.media.delivered import Placed
-from talkingvideo_worker.media.loudness import loudness, normalise_loudness
+from talkingvideo_worker.media.loudness import normalise_loudness
 from talkingvideo_worker.media.sound import frames_of, normalise
 from talkingvideo_worker.speech import UnknownVoiceError, speak
 from talkingvideo_worker.stages.context import StageContext
@@ -110,8 +110,7 @@ def _hear(context: StageContext, folder: Path, index: int, speaker: Speaker) -> 
         phonemes = _spoken(speaker.text, speaker.voice, recording, f"spec.speech.speakers[{index}]")
     plain, model = folder / f"plain-{index}.wav", folder / f"model-{index}.wav"
     sound = normalise(recording, plain, context.order.limits, field)
-    level = loudness(plain)
-    normalise_loudness(plain, model)
+    level = normalise_loudness(plain, model).integrated
     plain.unlink()
     return _Heard(recording, field, model, sound.duration, level, phonemes, sound.notes)
 
