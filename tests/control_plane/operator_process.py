@@ -22,15 +22,13 @@ from typing import Any
 import yaml
 from tests.cluster.cluster import Cluster
 from tests.cluster.fake_kubelet import FakeKubelet
+from tests.operator.last_words import last_words
 
+from talkingvideo_api import names
 from talkingvideo_api.errors import ERRORS, ErrorCode
 from talkingvideo_api.reports import (
     FailureReport,
-    PrepareReport,
-    RenderReport,
-    StitchReport,
     TerminationMessage,
-    encode_bitmap,
 )
 
 BASE = Path(__file__).parents[2] / "manifests" / "base"
@@ -235,31 +233,7 @@ class Stage:
         self.kubelet.finish_pod(pod, ERRORS[code].exit_status, message, container=container or None)
 
     def report(self, stage: str, chunk: int | None) -> TerminationMessage:
-        if stage == "prepare":
-            prepared = PrepareReport(
-                plan_digest="d" * 64,
-                chunk_frames=(100,) * self.chunks,
-                missing=encode_bitmap(range(self.chunks), self.chunks),
-                width=480,
-                height=480,
-                delivered_width=480,
-                delivered_height=480,
-            )
-            return TerminationMessage(prepared=prepared)
-        if stage == "render":
-            return TerminationMessage(rendered=RenderReport(chunk=chunk or 0, key="k", frames=100))
-        stitched = StitchReport(
-            uri="s3://media/ns/hello.mp4",
-            thumbnail_uri="s3://media/ns/hello.jpg",
-            report_uri="s3://media/ns/hello.json",
-            bytes=10,
-            sha256="0" * 64,
-            width=480,
-            height=480,
-            frame_count=100 * self.chunks,
-            duration_seconds=4.0 * self.chunks,
-        )
-        return TerminationMessage(stitched=stitched)
+        return last_words(names.Stage(stage), self.chunks, chunk)
 
     def finish_everything(self) -> None:
         self.finish("prepare")

@@ -7,16 +7,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.operator.last_words import last_words
+
 from talkingvideo_api import names
 from talkingvideo_api.errors import ERRORS, ErrorCode
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import (
     FailureReport,
-    PrepareReport,
-    RenderReport,
-    StitchReport,
     TerminationMessage,
-    encode_bitmap,
 )
 from talkingvideo_api.status import TalkingVideoStatus
 from talkingvideo_operator.reconcile.admission import Admission
@@ -256,32 +254,7 @@ class World:
             self.pods = {uid: pod for uid, pod in self.pods.items() if pod.job_uid != job.uid}
 
     def report(self, job: Job) -> TerminationMessage:
-        missing = range(self.chunks) if self.missing is None else self.missing
-        if job.stage is Stage.PREPARE:
-            prepared = PrepareReport(
-                plan_digest="d" * 64,
-                chunk_frames=(100,) * self.chunks,
-                missing=encode_bitmap(missing, self.chunks),
-                width=480,
-                height=480,
-                delivered_width=480,
-                delivered_height=480,
-            )
-            return TerminationMessage(prepared=prepared)
-        if job.stage is Stage.RENDER:
-            return TerminationMessage(rendered=RenderReport(chunk=job.chunk or 0, key="k", frames=100))
-        stitched = StitchReport(
-            uri="s3://media/ns/hello.mp4",
-            thumbnail_uri="s3://media/ns/hello.jpg",
-            report_uri="s3://media/ns/hello.json",
-            bytes=10,
-            sha256="0" * 64,
-            width=480,
-            height=480,
-            frame_count=100 * self.chunks,
-            duration_seconds=4.0 * self.chunks,
-        )
-        return TerminationMessage(stitched=stitched)
+        return last_words(job.stage, self.chunks, job.chunk, self.missing)
 
     def prepared(self) -> World:
         """Go on until chunks are rendered."""
