@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from talkingvideo_worker.engines.infinitetalk import Encoders, Guidance, Material, Settings, Tracks, published_timesteps
-from talkingvideo_worker.engines.infinitetalk.noise import WindowNoise
-from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.sampling.noise import WindowNoise
 
 TEXT_CHANNELS = 8
 

@@ -18,10 +18,10 @@ from talkingvideo_api.spec import Preset
 from talkingvideo_worker.chunking.windows import window_lengths
 from talkingvideo_worker.engines.base import SAMPLES_PER_FRAME, ChunkFrames, Engine, Frame, Portrait, Scene, Track
 from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine, Networks
-from talkingvideo_worker.engines.infinitetalk.guidance import Projection
+from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Projection
+from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import PROJECTION_480, PROJECTION_720, StepCache
 from talkingvideo_worker.engines.infinitetalk.settings import NEGATIVE_PROMPT, settings_of
-from talkingvideo_worker.engines.infinitetalk.step_cache import PROJECTION_480, PROJECTION_720, StepCache
-from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
 from talkingvideo_worker.media.wav import WavWriter
 
 SAMPLING = Sampling(

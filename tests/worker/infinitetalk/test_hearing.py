@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from talkingvideo_worker.engines.infinitetalk import PublishedRun, Tracks
-from talkingvideo_worker.engines.infinitetalk.hearing import Features, mirrored
+from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import Features, mirrored
 
 
 def track(length: int, offset: float = 0) -> Features:

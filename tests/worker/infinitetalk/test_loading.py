@@ -15,15 +15,15 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.infinitetalk import build_transformer
-from talkingvideo_worker.engines.infinitetalk.encoders import ClipImageEncoder, WanVideoCodec
-from talkingvideo_worker.engines.infinitetalk.loading import (
+from talkingvideo_worker.engines.infinitetalk.conditioning.encoders import ClipImageEncoder, WanVideoCodec
+from talkingvideo_worker.engines.infinitetalk.weights.loading import (
     load_image_encoder,
     load_speech_model,
     load_text_encoder,
     load_transformer,
     load_video_codec,
 )
-from talkingvideo_worker.engines.infinitetalk.shapes import adapter_shapes, base_shapes
+from talkingvideo_worker.engines.infinitetalk.weights.shapes import adapter_shapes, base_shapes
 
 SAID = {
     "in_dim": 36,

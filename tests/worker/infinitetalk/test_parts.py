@@ -16,12 +16,12 @@ from skimage.color import lab2rgb, rgb2lab
 from talkingvideo_worker.engines import infinitetalk
 from talkingvideo_worker.engines.infinitetalk import Guidance, Projection, StepCache, distilled_timesteps
 from talkingvideo_worker.engines.infinitetalk.colour import match_colours, palette
-from talkingvideo_worker.engines.infinitetalk.encoders import cleaned
-from talkingvideo_worker.engines.infinitetalk.guidance import Branch
-from talkingvideo_worker.engines.infinitetalk.noise import WindowNoise
-from talkingvideo_worker.engines.infinitetalk.pictures import covering, halves, latent_masks, speaker_masks
-from talkingvideo_worker.engines.infinitetalk.schedule import published_timesteps
-from talkingvideo_worker.engines.infinitetalk.step_cache import EMBEDDING_480, BlockResidual, computed_steps
+from talkingvideo_worker.engines.infinitetalk.conditioning.encoders import cleaned
+from talkingvideo_worker.engines.infinitetalk.conditioning.pictures import covering, halves, latent_masks, speaker_masks
+from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Branch
+from talkingvideo_worker.engines.infinitetalk.sampling.noise import WindowNoise
+from talkingvideo_worker.engines.infinitetalk.sampling.schedule import published_timesteps
+from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import EMBEDDING_480, BlockResidual, computed_steps
 
 
 @pytest.mark.parametrize(

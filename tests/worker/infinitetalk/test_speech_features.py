@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-from talkingvideo_worker.engines.infinitetalk import speech_features as module
-from talkingvideo_worker.engines.infinitetalk.speech_features import speech_features
+from talkingvideo_worker.engines.infinitetalk.conditioning import speech_features as module
+from talkingvideo_worker.engines.infinitetalk.conditioning.speech_features import speech_features
 
 RATE = 16_000
 

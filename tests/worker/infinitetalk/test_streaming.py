@@ -16,8 +16,8 @@ from torch import Tensor
 from talkingvideo_worker.chunking.windows import window_lengths
 from talkingvideo_worker.engines.infinitetalk import render_windows, window_spans
 from talkingvideo_worker.engines.infinitetalk.loop import RenderedWindow
+from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
 from talkingvideo_worker.engines.infinitetalk.spans import WindowSpan
-from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
 
 Play = Callable[..., list[RenderedWindow]]
 

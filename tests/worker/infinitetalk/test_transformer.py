@@ -13,9 +13,9 @@ from torch import Tensor
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.infinitetalk import build_transformer, load_adapter
-from talkingvideo_worker.engines.infinitetalk.building import adapter_shapes, empty_transformer
-from talkingvideo_worker.engines.infinitetalk.keys import ADAPTER, BASE, renamed
-from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.weights.building import adapter_shapes, empty_transformer
+from talkingvideo_worker.engines.infinitetalk.weights.keys import ADAPTER, BASE, renamed
 
 PUBLISHED = {
     "text_dim": 4096,

@@ -12,11 +12,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from talkingvideo_worker.engines.infinitetalk.building import empty_transformer
-from talkingvideo_worker.engines.infinitetalk.keys import ADAPTER, rename_all
-from talkingvideo_worker.engines.infinitetalk.keys import BASE as BASE_NAMES
-from talkingvideo_worker.engines.infinitetalk.shapes import Shape, adapter_shapes, base_shapes
-from talkingvideo_worker.engines.infinitetalk.weights import (
+from talkingvideo_worker.engines.infinitetalk.weights.building import empty_transformer
+from talkingvideo_worker.engines.infinitetalk.weights.checking import (
     ADAPTERS,
     BASE,
     PICKLED,
@@ -26,6 +23,9 @@ from talkingvideo_worker.engines.infinitetalk.weights import (
     TOKENIZER_FILES,
     check_weights,
 )
+from talkingvideo_worker.engines.infinitetalk.weights.keys import ADAPTER, rename_all
+from talkingvideo_worker.engines.infinitetalk.weights.keys import BASE as BASE_NAMES
+from talkingvideo_worker.engines.infinitetalk.weights.shapes import Shape, adapter_shapes, base_shapes
 
 CONFIG = {
     "in_dim": 36,
@@ -127,5 +127,5 @@ def test_a_file_is_something_else(folder: Path, content: bytes) -> None:
 
 
 def test_the_check_needs_no_torch() -> None:
-    code = "import sys, talkingvideo_worker.engines.infinitetalk.weights; assert 'torch' not in sys.modules"
+    code = "import sys, talkingvideo_worker.engines.infinitetalk.weights.checking; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,7 +13,7 @@ from tests.worker.infinitetalk.parity.conftest import read_recording
 from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModel, UMT5Config, UMT5EncoderModel, Wav2Vec2Config, Wav2Vec2Model
 
-from talkingvideo_worker.engines.infinitetalk.encoders import (
+from talkingvideo_worker.engines.infinitetalk.conditioning.encoders import (
     ClipImageEncoder,
     UmT5TextEncoder,
     WanVideoCodec,
@@ -21,8 +21,8 @@ from talkingvideo_worker.engines.infinitetalk.encoders import (
     text_encoder_weights,
     video_codec_weights,
 )
-from talkingvideo_worker.engines.infinitetalk.pictures import clip_pixels
-from talkingvideo_worker.engines.infinitetalk.speech_features import speech_features
+from talkingvideo_worker.engines.infinitetalk.conditioning.pictures import clip_pixels
+from talkingvideo_worker.engines.infinitetalk.conditioning.speech_features import speech_features
 
 RECORD, ARRAYS = read_recording("aux")
 TOLERANCE = 1e-4

@@ -28,9 +28,7 @@ from talkingvideo_worker.engines.infinitetalk import (
     render_windows,
     window_spans,
 )
-from talkingvideo_worker.engines.infinitetalk.loop import RenderedWindow
-from talkingvideo_worker.engines.infinitetalk.noise import PublishedNoise
-from talkingvideo_worker.engines.infinitetalk.pictures import (
+from talkingvideo_worker.engines.infinitetalk.conditioning.pictures import (
     covering,
     covering_masks,
     halves,
@@ -38,7 +36,9 @@ from talkingvideo_worker.engines.infinitetalk.pictures import (
     speaker_masks,
     to_tensor,
 )
-from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.loop import RenderedWindow
+from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.sampling.noise import PublishedNoise
 
 RECORD, ARRAYS = read_recording("loop")
 LOOP = frozen.LOOP

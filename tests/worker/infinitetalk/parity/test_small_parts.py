@@ -15,14 +15,14 @@ from torch import Tensor
 from talkingvideo_api.spec import Resolution
 from talkingvideo_worker.engines.infinitetalk import Condition, Guidance, Projection, StepCache, build_transformer
 from talkingvideo_worker.engines.infinitetalk.colour import match_colours, palette
-from talkingvideo_worker.engines.infinitetalk.guidance import Branch, ProjectedCombiner
-from talkingvideo_worker.engines.infinitetalk.hearing import mirrored, window_indices
-from talkingvideo_worker.engines.infinitetalk.pictures import covering, covering_masks
-from talkingvideo_worker.engines.infinitetalk.rotary import frequencies, rotate
-from talkingvideo_worker.engines.infinitetalk.routing import attention_to_regions, rescaled
-from talkingvideo_worker.engines.infinitetalk.sampling import predict_velocity
-from talkingvideo_worker.engines.infinitetalk.schedule import published_timesteps
-from talkingvideo_worker.engines.infinitetalk.step_cache import (
+from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import mirrored, window_indices
+from talkingvideo_worker.engines.infinitetalk.conditioning.pictures import covering, covering_masks
+from talkingvideo_worker.engines.infinitetalk.model.rotary import frequencies, rotate
+from talkingvideo_worker.engines.infinitetalk.model.routing import attention_to_regions, rescaled
+from talkingvideo_worker.engines.infinitetalk.sampling.denoising import predict_velocity
+from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Branch, ProjectedCombiner
+from talkingvideo_worker.engines.infinitetalk.sampling.schedule import published_timesteps
+from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import (
     EMBEDDING_480,
     EMBEDDING_720,
     PROJECTION_480,

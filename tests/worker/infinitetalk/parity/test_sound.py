@@ -11,7 +11,11 @@ from tests.worker.infinitetalk.parity.conftest import read_recording
 from tests.worker.infinitetalk.parity.summaries import assert_matches_summary
 
 from talkingvideo_api.spec import Arrangement
-from talkingvideo_worker.engines.infinitetalk.published_sound import arranged, integrated_loudness, normalised
+from talkingvideo_worker.engines.infinitetalk.conditioning.published_sound import (
+    arranged,
+    integrated_loudness,
+    normalised,
+)
 
 RECORD, ARRAYS = read_recording("misc")
 TOLERANCE = 1e-5

@@ -13,8 +13,8 @@ from tests.worker.infinitetalk.parity.summaries import assert_matches_summary
 from torch import Tensor, nn
 
 from talkingvideo_worker.engines.infinitetalk import Condition, build_transformer, predict_velocity
-from talkingvideo_worker.engines.infinitetalk.routing import attention_to_regions
-from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.model.routing import attention_to_regions
+from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
 
 RECORD, ARRAYS = read_recording("dit")
 OUTPUT_TOLERANCE = 1e-4
@@ -110,7 +110,7 @@ def test_tokens_attend_to_the_regions_as_published(
         maps.append(attention_to_regions(query, key, masks))
         return maps[-1]
 
-    monkeypatch.setattr("talkingvideo_worker.engines.infinitetalk.block.attention_to_regions", keeping)
+    monkeypatch.setattr("talkingvideo_worker.engines.infinitetalk.model.block.attention_to_regions", keeping)
     predict(transformer, inputs, "two_cond")
     assert len(maps) == len(transformer.blocks)
     for number, found in enumerate(maps):

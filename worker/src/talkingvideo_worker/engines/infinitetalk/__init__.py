@@ -16,14 +16,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from talkingvideo_worker.engines.infinitetalk.building import build_transformer, load_adapter
-    from talkingvideo_worker.engines.infinitetalk.guidance import Guidance, Projection
-    from talkingvideo_worker.engines.infinitetalk.hearing import PublishedRun, Tracks
+    from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import PublishedRun, Tracks
     from talkingvideo_worker.engines.infinitetalk.loop import Encoders, Material, Settings, render_windows
-    from talkingvideo_worker.engines.infinitetalk.sampling import Condition, predict_velocity
-    from talkingvideo_worker.engines.infinitetalk.schedule import distilled_timesteps, published_timesteps
+    from talkingvideo_worker.engines.infinitetalk.sampling.denoising import Condition, predict_velocity
+    from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Guidance, Projection
+    from talkingvideo_worker.engines.infinitetalk.sampling.schedule import distilled_timesteps, published_timesteps
+    from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import StepCache
     from talkingvideo_worker.engines.infinitetalk.spans import window_spans
-    from talkingvideo_worker.engines.infinitetalk.step_cache import StepCache
+    from talkingvideo_worker.engines.infinitetalk.weights.building import build_transformer, load_adapter
 
 __all__ = [
     "Condition",
@@ -45,14 +45,14 @@ __all__ = [
 ]
 
 _MODULES = {
-    "building": ("build_transformer", "load_adapter"),
-    "guidance": ("Guidance", "Projection"),
-    "hearing": ("PublishedRun", "Tracks"),
+    "weights.building": ("build_transformer", "load_adapter"),
+    "sampling.guidance": ("Guidance", "Projection"),
+    "conditioning.hearing": ("PublishedRun", "Tracks"),
     "loop": ("Encoders", "Material", "Settings", "render_windows"),
-    "sampling": ("Condition", "predict_velocity"),
-    "schedule": ("distilled_timesteps", "published_timesteps"),
+    "sampling.denoising": ("Condition", "predict_velocity"),
+    "sampling.schedule": ("distilled_timesteps", "published_timesteps"),
     "spans": ("window_spans",),
-    "step_cache": ("StepCache",),
+    "sampling.step_cache": ("StepCache",),
 }
 
 

@@ -19,14 +19,20 @@ from torch import Tensor
 from transformers import Wav2Vec2Model
 
 from talkingvideo_worker.engines.base import SAMPLES_PER_FRAME, ChunkFrames, Frame, Portrait, Scene, Window
-from talkingvideo_worker.engines.infinitetalk.hearing import REACH, Features, Tracks
+from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import REACH, Features, Tracks
+from talkingvideo_worker.engines.infinitetalk.conditioning.pictures import (
+    Box,
+    halves,
+    latent_masks,
+    speaker_masks,
+    to_tensor,
+)
+from talkingvideo_worker.engines.infinitetalk.conditioning.speech_features import feature_spans
 from talkingvideo_worker.engines.infinitetalk.loop import Encoders, Material, render_windows
-from talkingvideo_worker.engines.infinitetalk.noise import WindowNoise
-from talkingvideo_worker.engines.infinitetalk.pictures import Box, halves, latent_masks, speaker_masks, to_tensor
+from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.sampling.noise import WindowNoise
 from talkingvideo_worker.engines.infinitetalk.settings import settings_of
 from talkingvideo_worker.engines.infinitetalk.spans import WindowSpan, window_spans
-from talkingvideo_worker.engines.infinitetalk.speech_features import feature_spans
-from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
 from talkingvideo_worker.engines.pictures import pictures_from
 from talkingvideo_worker.media.wav import count_samples, read_samples
 

@@ -14,15 +14,15 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from talkingvideo_worker.engines.infinitetalk.audio_attention import AudioContext
 from talkingvideo_worker.engines.infinitetalk.colour import match_colours, palette
-from talkingvideo_worker.engines.infinitetalk.guidance import Branch, Guidance
-from talkingvideo_worker.engines.infinitetalk.hearing import Hearing
-from talkingvideo_worker.engines.infinitetalk.sampling import Condition, Schedule, denoise
-from talkingvideo_worker.engines.infinitetalk.schedule import Timesteps
+from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import Hearing
+from talkingvideo_worker.engines.infinitetalk.model.audio_attention import AudioContext
+from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.sampling.denoising import Condition, Schedule, denoise
+from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Branch, Guidance
+from talkingvideo_worker.engines.infinitetalk.sampling.schedule import Timesteps
+from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import StepCache, plan_steps
 from talkingvideo_worker.engines.infinitetalk.spans import WindowSpan
-from talkingvideo_worker.engines.infinitetalk.step_cache import StepCache, plan_steps
-from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
 
 LATENT_CHANNELS = 16
 

@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from talkingvideo_api.spec import Preset
-from talkingvideo_worker.engines.infinitetalk.guidance import Guidance, Projection
 from talkingvideo_worker.engines.infinitetalk.loop import Settings
-from talkingvideo_worker.engines.infinitetalk.schedule import Timesteps, distilled_timesteps, published_timesteps
-from talkingvideo_worker.engines.infinitetalk.step_cache import PROJECTION_480, PROJECTION_720, StepCache
+from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Guidance, Projection
+from talkingvideo_worker.engines.infinitetalk.sampling.schedule import (
+    Timesteps,
+    distilled_timesteps,
+    published_timesteps,
+)
+from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import PROJECTION_480, PROJECTION_720, StepCache
 
 NEGATIVE_PROMPT = (
     "bright tones, overexposed, static, blurred details, subtitles, style, works, paintings, images, static, overall "

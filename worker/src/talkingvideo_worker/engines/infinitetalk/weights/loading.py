@@ -18,15 +18,15 @@ from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModel, UMT5Config, UMT5EncoderModel, Wav2Vec2Model
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.engines.infinitetalk.building import dtype_of, empty_transformer, load_adapter
-from talkingvideo_worker.engines.infinitetalk.encoders import (
+from talkingvideo_worker.engines.infinitetalk.conditioning.encoders import (
     image_encoder_weights,
     text_encoder_weights,
     video_codec_weights,
 )
-from talkingvideo_worker.engines.infinitetalk.keys import BASE, renamed
-from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
-from talkingvideo_worker.engines.infinitetalk.weights import SHARDS, read_shapes
+from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.weights.building import dtype_of, empty_transformer, load_adapter
+from talkingvideo_worker.engines.infinitetalk.weights.checking import SHARDS, read_shapes
+from talkingvideo_worker.engines.infinitetalk.weights.keys import BASE, renamed
 
 IMAGE_HEADS = 16
 IMAGE_PATCH = 14

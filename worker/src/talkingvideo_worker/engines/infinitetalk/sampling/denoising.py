@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
 
-from talkingvideo_worker.engines.infinitetalk.audio_attention import AudioContext
-from talkingvideo_worker.engines.infinitetalk.guidance import Branch, Guidance
-from talkingvideo_worker.engines.infinitetalk.schedule import TRAINED_STEPS, Timesteps
-from talkingvideo_worker.engines.infinitetalk.step_cache import BlockResidual
-from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel, Blocks
+from talkingvideo_worker.engines.infinitetalk.model.audio_attention import AudioContext
+from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel, Blocks
+from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Branch, Guidance
+from talkingvideo_worker.engines.infinitetalk.sampling.schedule import TRAINED_STEPS, Timesteps
+from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import BlockResidual
 
 TEXT_TOKENS = 512
 """Length to which prompts are padded with zeros. The model attends to the padding."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from talkingvideo_worker.engines.infinitetalk.shapes import Shape, adapter_shapes, base_shapes
+from talkingvideo_worker.engines.infinitetalk.weights.shapes import Shape, adapter_shapes, base_shapes
 
 BASE = Path("Wan2.1-I2V-14B-480P")
 ADAPTERS = Path("InfiniteTalk")

@@ -18,10 +18,10 @@ from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from diffusers.utils import apply_lora_scale
 from torch import Tensor, nn
 
-from talkingvideo_worker.engines.infinitetalk.audio_attention import AudioContext
-from talkingvideo_worker.engines.infinitetalk.audio_projection import AudioProjection
-from talkingvideo_worker.engines.infinitetalk.block import AudioWanTransformerBlock
-from talkingvideo_worker.engines.infinitetalk.routing import token_masks
+from talkingvideo_worker.engines.infinitetalk.model.audio_attention import AudioContext
+from talkingvideo_worker.engines.infinitetalk.model.audio_projection import AudioProjection
+from talkingvideo_worker.engines.infinitetalk.model.block import AudioWanTransformerBlock
+from talkingvideo_worker.engines.infinitetalk.model.routing import token_masks
 
 Blocks = Callable[[Tensor], Tensor]
 """All blocks in turn: tokens (batch, n, channels) in, the same shape out."""

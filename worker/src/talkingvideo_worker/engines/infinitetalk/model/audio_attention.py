@@ -9,8 +9,8 @@ from diffusers.models.attention import AttentionModuleMixin
 from diffusers.models.attention_dispatch import dispatch_attention_fn
 from torch import Tensor, nn
 
-from talkingvideo_worker.engines.infinitetalk.rotary import frequencies, rotate
-from talkingvideo_worker.engines.infinitetalk.routing import key_positions
+from talkingvideo_worker.engines.infinitetalk.model.rotary import frequencies, rotate
+from talkingvideo_worker.engines.infinitetalk.model.routing import key_positions
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from torch import Tensor
 from transformers import CLIPVisionModel, UMT5EncoderModel
 
-from talkingvideo_worker.engines.infinitetalk.keys import IMAGE_ENCODER, TEXT_ENCODER, rename_all
-from talkingvideo_worker.engines.infinitetalk.pictures import clip_pixels
-from talkingvideo_worker.engines.infinitetalk.sampling import TEXT_TOKENS
+from talkingvideo_worker.engines.infinitetalk.conditioning.pictures import clip_pixels
+from talkingvideo_worker.engines.infinitetalk.sampling.denoising import TEXT_TOKENS
+from talkingvideo_worker.engines.infinitetalk.weights.keys import IMAGE_ENCODER, TEXT_ENCODER, rename_all
 
 
 class WanVideoCodec:

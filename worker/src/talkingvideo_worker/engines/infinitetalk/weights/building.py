@@ -12,8 +12,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.engines.infinitetalk.keys import ADAPTER, BASE, rename_all, renamed
-from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.weights.keys import ADAPTER, BASE, rename_all, renamed
 
 SHOWN = 5
 """Names that a message about a bad file lists."""

@@ -9,9 +9,9 @@ from diffusers.models.normalization import FP32LayerNorm
 from diffusers.models.transformers.transformer_wan import WanAttention, WanAttnProcessor, WanTransformerBlock
 from torch import Tensor
 
-from talkingvideo_worker.engines.infinitetalk.audio_attention import AudioAttention, AudioContext
-from talkingvideo_worker.engines.infinitetalk.rotary import rotate
-from talkingvideo_worker.engines.infinitetalk.routing import attention_to_regions, token_positions
+from talkingvideo_worker.engines.infinitetalk.model.audio_attention import AudioAttention, AudioContext
+from talkingvideo_worker.engines.infinitetalk.model.rotary import rotate
+from talkingvideo_worker.engines.infinitetalk.model.routing import attention_to_regions, token_positions
 
 
 class RegionAttnProcessor(WanAttnProcessor):

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from talkingvideo_worker.engines.infinitetalk.schedule import Timesteps
-from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel, Blocks
+from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel, Blocks
+from talkingvideo_worker.engines.infinitetalk.sampling.schedule import Timesteps
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""From files of published weights to networks."""
