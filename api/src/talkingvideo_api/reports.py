@@ -10,7 +10,7 @@ import base64
 from collections.abc import Iterable
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.model import Model
@@ -63,6 +63,8 @@ class PrepareReport(Model):
     delivered_width: int
     delivered_height: int
     estimate: Estimate | None = None
+    chained: bool = False
+    """Whether each chunk goes on from the one before, so that they are rendered in order."""
     warnings: tuple[str, ...] = ()
 
 
@@ -76,6 +78,18 @@ class RenderReport(Model):
     """Windows that an earlier, killed pod had finished."""
     load_seconds: float = 0
     render_seconds: float = 0
+    memory_mode: str | None = None
+    """How the engine kept its networks in the GPU's memory, where it has such modes."""
+    peak_gpu_bytes: int | None = None
+    """Most memory that the engine had of one GPU, where it says so."""
+    gpus: int = 0
+    """GPUs that made the chunk together; 0 without one."""
+    gpu_seconds: float = 0
+    """Loading and rendering, times GPUs; of the attempt that finished the chunk."""
+    part_seconds: dict[str, float] = Field(default_factory=dict)
+    """Wall time by part of the engine."""
+    warnings: tuple[str, ...] = ()
+    """What the user should know of how it was made."""
 
 
 class StitchReport(Model):
@@ -140,6 +154,8 @@ class TerminationMessage(Model):
         """The message without the least important thing in it, or None when all of it is needed."""
         if self.prepared is not None and self.prepared.warnings:
             return TerminationMessage(prepared=_with(self.prepared, warnings=self.prepared.warnings[:-1]))
+        if self.rendered is not None and self.rendered.warnings:
+            return TerminationMessage(rendered=_with(self.rendered, warnings=self.rendered.warnings[:-1]))
         if self.stitched is not None and self.stitched.url is not None:
             return TerminationMessage(stitched=_with(self.stitched, url=None))
         if self.failure is not None and self.failure.message:

@@ -16,7 +16,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 from talkingvideo_api.effective import Sampling
 from talkingvideo_api.spec import Preset
 from talkingvideo_worker.chunking.windows import window_lengths
-from talkingvideo_worker.engines.base import SAMPLES_PER_FRAME, ChunkFrames, Engine, Frame, Portrait, Scene, Track
+from talkingvideo_worker.engines.base import SAMPLES_PER_FRAME, ChunkFrames, Engine, Frame, Note, Portrait, Scene, Track
 from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine, Networks
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
 from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Projection
@@ -56,7 +56,10 @@ class TinyWeights:
         )
         return Wav2Vec2Model(config).eval()
 
-    def networks(self, scene: Scene) -> Networks:
+    def require(self) -> None:
+        pass
+
+    def networks(self, scene: Scene, note: Note) -> Networks:
         return Networks(self._transformer, TinyStage(scene.frames).encoders)
 
 

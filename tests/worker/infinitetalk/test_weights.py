@@ -13,18 +13,21 @@ import pytest
 from safetensors.numpy import save_file
 
 from talkingvideo_worker.engines.infinitetalk.weights.building import empty_transformer
-from talkingvideo_worker.engines.infinitetalk.weights.checking import (
-    ADAPTERS,
-    BASE,
-    PICKLED,
-    SPEECH,
-    SPEECH_FILES,
-    TOKENIZER,
-    TOKENIZER_FILES,
-    check_weights,
-)
+from talkingvideo_worker.engines.infinitetalk.weights.checking import check_weights
 from talkingvideo_worker.engines.infinitetalk.weights.keys import ADAPTER, rename_all
 from talkingvideo_worker.engines.infinitetalk.weights.keys import BASE as BASE_NAMES
+from talkingvideo_worker.engines.infinitetalk.weights.layout import (
+    BASE,
+    PICKLED,
+    SPEECH_FILES,
+    SPEECH_WEIGHTS,
+    TOKENIZER_FILES,
+    VIDEO_CODEC,
+    adapter_of,
+)
+from talkingvideo_worker.engines.infinitetalk.weights.layout import (
+    CONFIG as CONFIG_FILE,
+)
 from talkingvideo_worker.engines.infinitetalk.weights.shapes import Shape, adapter_shapes, base_shapes
 
 CONFIG = {
@@ -42,7 +45,7 @@ CONFIG = {
     "output_dim": 8,
 }
 SHARD = BASE / "diffusion_pytorch_model-00001-of-00002.safetensors"
-SINGLE = ADAPTERS / "single" / "infinitetalk.safetensors"
+SINGLE = adapter_of(1)
 
 
 def save(path: Path, shapes: dict[str, Shape]) -> None:
@@ -58,15 +61,14 @@ def folder(tmp_path: Path) -> Path:
         save(
             tmp_path / BASE / f"diffusion_pytorch_model-0000{number}-of-00002.safetensors", {n: base[n] for n in names}
         )
-    for speakers in ("single", "multi"):
-        save(tmp_path / ADAPTERS / speakers / "infinitetalk.safetensors", adapter_shapes(CONFIG))
-    save(tmp_path / SPEECH / "model.safetensors", {"masked_spec_embed": (8,)})
-    (tmp_path / BASE / TOKENIZER).mkdir(parents=True)
-    texts = [BASE / TOKENIZER / name for name in TOKENIZER_FILES] + [SPEECH / name for name in SPEECH_FILES]
-    for path in (BASE / "config.json", *texts):
+    for speakers in (1, 2):
+        save(tmp_path / adapter_of(speakers), adapter_shapes(CONFIG))
+    save(tmp_path / SPEECH_WEIGHTS, {"masked_spec_embed": (8,)})
+    for path in (CONFIG_FILE, *TOKENIZER_FILES, *SPEECH_FILES):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(json.dumps(CONFIG))
-    for name in PICKLED:
-        with zipfile.ZipFile(tmp_path / BASE / name, "w") as archive:
+    for path in PICKLED:
+        with zipfile.ZipFile(tmp_path / path, "w") as archive:
             archive.writestr("data.pkl", b"")
     return tmp_path
 
@@ -111,7 +113,7 @@ def test_weights_are_missing_and_unknown(folder: Path) -> None:
     assert problems(folder) == {str(SINGLE): problem}
 
 
-@pytest.mark.parametrize("path", [SINGLE, SHARD, BASE / PICKLED[0]])
+@pytest.mark.parametrize("path", [SINGLE, SHARD, VIDEO_CODEC])
 def test_a_file_is_cut_short(folder: Path, path: Path) -> None:
     content = (folder / path).read_bytes()
     (folder / path).write_bytes(content[: len(content) - 30])

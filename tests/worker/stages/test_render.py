@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,8 @@ from numpy.typing import NDArray
 from tests.worker.stages.conftest import Rendered
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.engines.base import ChunkFrames, Scene, Window
+from talkingvideo_worker.engines.base import ChunkFrames, Facts, Note, Scene, Window, unheard
+from talkingvideo_worker.progress import LogReporter
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.render import render
 
@@ -39,15 +43,24 @@ class GreyEngine:
     def chunk_digest(self, scene: Scene, folder: Path, chunk: ChunkFrames) -> str:
         return "grey"
 
-    def load(self, scene: Scene, folder: Path) -> None:
+    def load(self, scene: Scene, folder: Path, note: Note = unheard) -> None:
         self.loaded += 1
+        note(0.5, "Loading the greys")
+
+    def facts(self) -> Facts:
+        return Facts("Resident", 7, 2, {"grey": 0.12345}, ("It is grey.",))
 
     def render(
-        self, chunk: ChunkFrames, first: int = 0, state: Mapping[str, NDArray[Any]] | None = None
+        self,
+        chunk: ChunkFrames,
+        first: int = 0,
+        state: Mapping[str, NDArray[Any]] | None = None,
+        note: Note = unheard,
     ) -> Iterator[Window]:
         level = int(state["level"]) if state is not None else 0
         for index in range(first, min(len(chunk.windows), self._windows)):
             level += 10
+            note((index + 0.5) / len(chunk.windows), "Greying")
             frame = np.full((640, 640, 3), level, np.uint8)
             yield Window(index, repeat(frame, self._frames), {"level": np.array(level)})
 
@@ -91,6 +104,35 @@ def test_a_window_and_its_state_are_kept(rendered: Rendered, tmp_path: Path, mon
     done, segment, state = made(tmp_path)
     assert (done, segment) == ("done.json", "segment-0000.mp4")
     assert state.startswith("state-0000-") and state.endswith(".npz")
+
+
+def test_the_report_says_how_the_engine_rendered_and_so_does_what_is_kept(
+    rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(GreyEngine(), monkeypatch)
+    report = render(unrendered(rendered, tmp_path, "json", "mp4"), 0)
+    assert (report.memory_mode, report.peak_gpu_bytes, report.gpus) == ("Resident", 7, 2)
+    assert report.part_seconds == {"grey": 0.123}
+    assert report.warnings == ("It is grey.",)
+    assert report.gpu_seconds == pytest.approx(2 * (report.load_seconds + report.render_seconds), abs=0.01)
+    (done,) = (tmp_path / "chunks").glob("*/done.json")
+    assert json.loads(done.read_text())["rendering"]["memoryMode"] == "Resident"
+
+
+def test_progress_tells_of_parts_and_steps_and_never_goes_back(
+    rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(GreyEngine(), monkeypatch)
+    context = unrendered(rendered, tmp_path, "json", "mp4")
+    lines = io.StringIO()
+    render(replace(context, reporter=LogReporter(lines, interval=0)), 0)
+    told = [json.loads(line)["progress"] for line in lines.getvalue().splitlines()]
+    assert [line["message"] for line in told[:4]] == [
+        "Fetching the plan's files", "Loading the engine", "Loading the greys", "Greying"
+    ]  # fmt: skip
+    fractions = [line["fraction"] for line in told]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1
 
 
 @pytest.mark.parametrize("engine", [GreyEngine(windows=0), GreyEngine(frames=5), GreyEngine(frames=7)])

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from talkingvideo_api.plan import PlannedChunk
+from talkingvideo_api.reports import RenderReport
 from talkingvideo_worker.stages.segments import Segments, State
 from talkingvideo_worker.stores.base import Stored
 from talkingvideo_worker.stores.local import LocalStore
@@ -113,7 +114,7 @@ def test_a_chunk_with_every_segment_is_finished_without_another_window(store: Lo
     follower = Pod("b", store, tmp_path / "b")
     assert not follower.segments.finished
     assert list(follower.windows()) == []
-    follower.segments.finish("engine")
+    follower.segments.finish("engine", RenderReport(chunk=0, key="k", frames=3))
     assert follower.segments.finished
 
 

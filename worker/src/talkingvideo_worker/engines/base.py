@@ -6,7 +6,7 @@ keeps the state that the next one needs, so that a killed pod goes on at the win
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +24,13 @@ SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE
 
 Frame = NDArray[np.uint8]
 """One picture: (height, width, 3), RGB, 0..255."""
+
+Note = Callable[[float, str], None]
+"""Told how far something is, 0..1, and what is being done, for people."""
+
+
+def unheard(_fraction: float, _message: str) -> None:
+    """A `Note` for nobody."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +66,13 @@ class Track:
         path: 16 kHz mono 16-bit WAV of the whole video; read the part you need, never all of it.
         phonemes: Spoken sounds with their start in seconds, where the text is known (espeak-ng mnemonics).
         region: The speaker's place as fractions of the picture (x, y, width, height), or None for all of it.
+        mask: Instead of a region: a grey PNG of the rendered size, white where the speaker is.
     """
 
     path: Path
     phonemes: tuple[tuple[float, str], ...] = ()
     region: tuple[float, float, float, float] | None = None
+    mask: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +129,25 @@ class Window:
     state: Mapping[str, NDArray[Any]] | None = None
 
 
+@dataclass(frozen=True)
+class Facts:
+    """How an engine rendered.
+
+    Attributes:
+        memory_mode: How the model was laid out in the GPU's memory; None for engines without one.
+        peak_gpu_bytes: The most that it took of one GPU; None without a GPU.
+        gpus: GPUs that rendered together; 0 without one.
+        seconds: Wall time by part, such as ``transformer`` or ``decode``.
+        warnings: What the user should know.
+    """
+
+    memory_mode: str | None = None
+    peak_gpu_bytes: int | None = None
+    gpus: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
 class Engine(Protocol):
     """The interface of an engine.
 
@@ -148,12 +176,23 @@ class Engine(Protocol):
         """Identify what ``prepare`` wrote as far as it determines the pixels of this chunk."""
         ...
 
-    def load(self, scene: Scene, folder: Path) -> None:
-        """Get ready to render; ``folder`` holds what ``prepare`` wrote."""
+    def load(self, scene: Scene, folder: Path, note: Note = unheard) -> None:
+        """Get ready to render; ``folder`` holds what ``prepare`` wrote. ``note`` is told of each part of the model."""
         ...
 
     def render(
-        self, chunk: ChunkFrames, first: int = 0, state: Mapping[str, NDArray[Any]] | None = None
+        self,
+        chunk: ChunkFrames,
+        first: int = 0,
+        state: Mapping[str, NDArray[Any]] | None = None,
+        note: Note = unheard,
     ) -> Iterator[Window]:
-        """Make the windows of a chunk, from window ``first`` on, with the state that window ``first - 1`` left."""
+        """Make the windows of a chunk, from window ``first`` on, with the state that window ``first - 1`` left.
+
+        ``note`` is told of each step, with the part of the chunk that is done.
+        """
+        ...
+
+    def facts(self) -> Facts:
+        """How it has rendered so far."""
         ...

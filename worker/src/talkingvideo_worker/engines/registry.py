@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
-from typing import cast
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, cast
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.base import Engine
@@ -20,11 +20,23 @@ def make_engine(name: str) -> Engine:
     """Make an engine.
 
     Raises:
-        StageError: E_NOT_SUPPORTED when it is not installed.
+        StageError: E_NOT_SUPPORTED when it is not installed, or what it needs is not.
     """
     for entry in entry_points(group=GROUP, name=name):
-        return cast(Engine, entry.load()())
+        return cast(Engine, _loaded(entry)())
     known = ", ".join(engine_names())
     raise StageError(
         ErrorCode.NOT_SUPPORTED, f"Engine {name!r} is not in this image; it has {known}.", field="spec.engine"
     )
+
+
+def _loaded(entry: EntryPoint) -> Any:
+    """What an entry point names. Engines with large needs have an extra of their own, which small images leave out."""
+    try:
+        return entry.load()
+    except ModuleNotFoundError as error:
+        message = (
+            f"Engine {entry.name!r} needs {error.name}, which is not installed here: use the worker's image for GPUs, or "
+            f"install `talkingvideo-worker[{entry.name}]`."
+        )
+        raise StageError(ErrorCode.NOT_SUPPORTED, message, field="spec.engine") from error

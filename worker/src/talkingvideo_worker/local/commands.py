@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from talkingvideo_api.effective import PREVIEW
 from talkingvideo_api.order import Order
 from talkingvideo_api.reports import PrepareReport, StitchReport
+from talkingvideo_worker.local.default_engine import default_engine
 from talkingvideo_worker.local.documents import read_documents
 from talkingvideo_worker.local.orders import make_order, warnings_of
 from talkingvideo_worker.local.places import LocalPlaces, claims_of
@@ -20,7 +20,7 @@ def make_videos(file: Path, engine: str | None, mounts: Iterable[str], places: L
 
     Args:
         file: The YAML.
-        engine: Of objects that name none; preview when absent.
+        engine: Of objects that name none; see `default_engine` when absent.
         mounts: ``claim=DIR`` each.
         places: Folders of results and chunks.
 
@@ -48,7 +48,7 @@ def _orders(
 ) -> tuple[list[Order], LocalMounts]:
     """All are checked before the first is begun."""
     claims, documents = claims_of(mounts), read_documents(file)
-    orders = [make_order(video, engine or PREVIEW, places) for video in documents.videos]
+    orders = [make_order(video, engine or default_engine(), places) for video in documents.videos]
     return orders, LocalMounts(claims, documents)
 
 

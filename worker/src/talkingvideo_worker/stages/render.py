@@ -14,9 +14,10 @@ from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import Plan, PlannedChunk
 from talkingvideo_api.reports import RenderReport
 from talkingvideo_worker.delivery import Delivery
-from talkingvideo_worker.engines.base import Engine, Window
+from talkingvideo_worker.engines.base import Engine, Facts, Window
 from talkingvideo_worker.engines.registry import make_engine
 from talkingvideo_worker.media.encoder import SegmentEncoder
+from talkingvideo_worker.progress import Reporter
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.scene import ENGINE_FOLDER, chunk_frames, files_to_render, scene_of
 from talkingvideo_worker.stages.segments import Segments
@@ -43,41 +44,81 @@ def render(context: StageContext, index: int) -> RenderReport:
     context.scratch.mkdir(parents=True, exist_ok=True)
     found, started = segments.made(), time.monotonic()
     engine = make_engine(context.order.effective.engine)
+    bar = _Bar(context.reporter, index)
     if found < len(chunk.windows):
-        _load(context, plan, index, engine)
+        _load(context, plan, engine, bar)
     loaded = time.monotonic()
-    _render_missing(context, plan, chunk, segments, engine)
-    segments.finish(engine.name)
+    _render_missing(context, plan, chunk, segments, engine, bar)
+    report = _accounted(report, engine.facts(), found, loaded - started, time.monotonic() - loaded)
+    segments.finish(engine.name, report)
+    return report
+
+
+class _Bar:
+    """Progress of a chunk, which never goes back: an engine tells of its steps, the stage of the frames that came of them.
+
+    Args:
+        reporter: Whom to tell.
+        chunk: Index of the chunk.
+    """
+
+    def __init__(self, reporter: Reporter, chunk: int) -> None:
+        self._reporter = reporter
+        self._chunk = chunk
+        self._reached = 0.0
+
+    def loading(self, _fraction: float, message: str) -> None:
+        """A part of the engine is being loaded: nothing of the chunk is done yet."""
+        self._reporter.report(Stage.RENDER, self._reached, message, self._chunk)
+
+    def rendering(self, fraction: float, message: str) -> None:
+        """A part of the chunk is done."""
+        self._reached = max(self._reached, fraction)
+        self._reporter.report(Stage.RENDER, self._reached, message, self._chunk)
+
+
+def _accounted(report: RenderReport, facts: Facts, resumed: int, loading: float, rendering: float) -> RenderReport:
+    """The report of a rendered chunk."""
     return report.model_copy(
         update={
-            "resumed_windows": found,
-            "load_seconds": round(loaded - started, 3),
-            "render_seconds": round(time.monotonic() - loaded, 3),
+            "resumed_windows": resumed,
+            "load_seconds": round(loading, 3),
+            "render_seconds": round(rendering, 3),
+            "memory_mode": facts.memory_mode,
+            "peak_gpu_bytes": facts.peak_gpu_bytes,
+            "gpus": facts.gpus,
+            "gpu_seconds": round(facts.gpus * (loading + rendering), 3),
+            "part_seconds": {part: round(seconds, 3) for part, seconds in facts.seconds.items()},
+            "warnings": facts.warnings,
         }
     )
 
 
-def _load(context: StageContext, plan: Plan, index: int, engine: Engine) -> None:
-    context.reporter.report(Stage.RENDER, 0, "Fetching the plan's files", index)
+def _load(context: StageContext, plan: Plan, engine: Engine, bar: _Bar) -> None:
+    bar.loading(0, "Fetching the plan's files")
     folder = context.scratch / "inputs"
     for name in files_to_render(plan):
         if not (folder / name).exists():
             context.workspace.get(name, folder / name)
-    context.reporter.report(Stage.RENDER, 0, "Loading the engine", index)
-    engine.load(scene_of(plan, context.order, folder), folder / ENGINE_FOLDER)
+    bar.loading(0, "Loading the engine")
+    engine.load(scene_of(plan, context.order, folder), folder / ENGINE_FOLDER, bar.loading)
 
 
-def _render_missing(context: StageContext, plan: Plan, chunk: PlannedChunk, segments: Segments, engine: Engine) -> None:
+def _render_missing(
+    context: StageContext, plan: Plan, chunk: PlannedChunk, segments: Segments, engine: Engine, bar: _Bar
+) -> None:
     """Make windows until all are there; where another pod was first, go on from what it made."""
     first, state = segments.resume_point(stateful=engine.stateful)
     while first < len(chunk.windows):
-        windows = engine.render(chunk_frames(chunk), first, state)
-        if all(_render_window(context, plan, chunk, segments, window) for window in windows):
+        windows = engine.render(chunk_frames(chunk), first, state, bar.rendering)
+        if all(_render_window(context, plan, chunk, segments, window, bar) for window in windows):
             _expect_all(chunk, segments)
         first, state = segments.resume_point(stateful=engine.stateful)
 
 
-def _render_window(context: StageContext, plan: Plan, chunk: PlannedChunk, segments: Segments, window: Window) -> bool:
+def _render_window(
+    context: StageContext, plan: Plan, chunk: PlannedChunk, segments: Segments, window: Window, bar: _Bar
+) -> bool:
     """Encode a window's frames as they come, and commit it; False when another pod had done so before."""
     path = context.scratch / f"chunk-{chunk.index}-segment-{window.index}.mp4"
     before, count = sum(chunk.windows[: window.index]), len(chunk.windows)
@@ -88,7 +129,7 @@ def _render_window(context: StageContext, plan: Plan, chunk: PlannedChunk, segme
         for frame in window.frames:
             encoder.write(deliver(frame))
             fraction = (before + encoder.frames) / chunk.frames
-            context.reporter.report(Stage.RENDER, fraction, f"Window {window.index + 1} of {count}", chunk.index)
+            bar.rendering(fraction, f"Window {window.index + 1} of {count}")
         if encoder.frames != chunk.windows[window.index]:
             message = f"Window {window.index} has {encoder.frames} frames instead of {chunk.windows[window.index]}."
             raise StageError(ErrorCode.GENERATION_RUNTIME, message)

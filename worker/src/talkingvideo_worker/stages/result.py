@@ -20,9 +20,10 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_api.plan import Plan
+from talkingvideo_api.plan import Plan, PlannedChunk
 from talkingvideo_api.reports import StitchReport
 from talkingvideo_worker.media.join import Joined
+from talkingvideo_worker.stages.chunk_files import done_name
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stores.base import MissingFileError, Store, Stored
 
@@ -158,11 +159,17 @@ def _description(context: StageContext, plan: Plan, report: StitchReport) -> str
         "output": report.to_dict(),
         "effective": order.effective.to_dict(),
         "rendered": {"width": plan.width, "height": plan.height},
-        "chunks": [
-            {"index": chunk.index, "startFrame": chunk.start_frame, "frames": chunk.frames, "key": chunk.key}
-            for chunk in plan.chunks
-        ],
+        "chunks": [_chunk_description(context, chunk) for chunk in plan.chunks],
         "found": plan.found,
         "warnings": plan.warnings,
     }
     return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _chunk_description(context: StageContext, chunk: PlannedChunk) -> dict[str, Any]:
+    """A chunk, and how it was rendered, now or for an earlier video."""
+    described = {"index": chunk.index, "startFrame": chunk.start_frame, "frames": chunk.frames, "key": chunk.key}
+    try:
+        return described | {"rendering": json.loads(context.chunks.read(done_name(chunk.key)))["rendering"]}
+    except (MissingFileError, ValueError, LookupError):
+        return described

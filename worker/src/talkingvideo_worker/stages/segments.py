@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from talkingvideo_api.plan import PlannedChunk
+from talkingvideo_api.reports import RenderReport
 from talkingvideo_worker.digest import file_digest
 from talkingvideo_worker.stages.chunk_files import done_name, segment_name, state_name
 from talkingvideo_worker.stores.base import MissingFileError, Store
@@ -87,10 +88,16 @@ class Segments:
         self._store.put(name, segment)  # its state was lost: nobody can go on from the one that is there
         return True
 
-    def finish(self, engine: str) -> None:
-        """Write ``done.json``: every window is there."""
+    def finish(self, engine: str, report: RenderReport) -> None:
+        """Write ``done.json``: every window is there, and how it was rendered."""
         chunk, path = self._chunk, self._scratch / "done.json"
-        document = {"key": chunk.key, "frames": chunk.frames, "windows": chunk.windows, "engine": engine}
+        document = {
+            "key": chunk.key,
+            "frames": chunk.frames,
+            "windows": chunk.windows,
+            "engine": engine,
+            "rendering": report.to_dict(),
+        }
         path.write_text(json.dumps(document))
         self._store.put_new(done_name(chunk.key), path)
         path.unlink()

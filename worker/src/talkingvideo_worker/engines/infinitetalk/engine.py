@@ -18,14 +18,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import Wav2Vec2Model
 
-from talkingvideo_worker.engines.base import SAMPLES_PER_FRAME, ChunkFrames, Frame, Portrait, Scene, Window
+from talkingvideo_worker.engines.base import (
+    SAMPLES_PER_FRAME,
+    ChunkFrames,
+    Facts,
+    Frame,
+    Note,
+    Portrait,
+    Scene,
+    Track,
+    Window,
+    unheard,
+)
 from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import REACH, Features, Tracks
 from talkingvideo_worker.engines.infinitetalk.conditioning.pictures import (
     Box,
+    Mask,
+    box_mask,
     halves,
     latent_masks,
-    speaker_masks,
     to_tensor,
+    with_background,
 )
 from talkingvideo_worker.engines.infinitetalk.conditioning.speech_features import feature_spans
 from talkingvideo_worker.engines.infinitetalk.loop import Encoders, Material, render_windows
@@ -33,7 +46,7 @@ from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanT
 from talkingvideo_worker.engines.infinitetalk.sampling.noise import WindowNoise
 from talkingvideo_worker.engines.infinitetalk.settings import settings_of
 from talkingvideo_worker.engines.infinitetalk.spans import WindowSpan, window_spans
-from talkingvideo_worker.engines.pictures import pictures_from
+from talkingvideo_worker.engines.pictures import mask_of, pictures_from
 from talkingvideo_worker.media.wav import count_samples, read_samples
 
 LOOK = "1"
@@ -62,7 +75,15 @@ class Weights(Protocol):
         """The model that hears, in evaluation mode."""
         ...
 
-    def networks(self, scene: Scene) -> Networks:
+    def require(self) -> None:
+        """Look whether everything is there, by names and headers.
+
+        Raises:
+            StageError: E_PIPELINE_LOAD with the list of what is not.
+        """
+        ...
+
+    def networks(self, scene: Scene, note: Note) -> Networks:
         """The networks that render a scene: the adapter for its number of speakers, LoRAs, memory mode."""
         ...
 
@@ -93,6 +114,7 @@ class InfiniteTalkEngine:
         Returns:
             ``features``: how many each track has.
         """
+        self._weights.require()
         folder.mkdir(parents=True, exist_ok=True)
         model = self._weights.speech_model()
         frames = scene.frames + scene.parameters["windowFrames"] + REACH
@@ -112,26 +134,37 @@ class InfiniteTalkEngine:
             digest.update(np.ascontiguousarray(track[max(0, chunk.start - REACH) : end]).tobytes())
         return digest.hexdigest()
 
-    def load(self, scene: Scene, folder: Path) -> None:
+    def load(self, scene: Scene, folder: Path, note: Note = unheard) -> None:
         """Load the networks; what ``prepare`` wrote stays on disk, and is read window by window."""
+        self._weights.require()
         self._scene, self._tracks = scene, _read_features(scene, folder)
-        self._networks = self._weights.networks(scene)
+        self._networks = self._weights.networks(scene, note)
+
+    def facts(self) -> Facts:
+        """How it has rendered so far."""
+        return Facts()
 
     def render(
-        self, chunk: ChunkFrames, first: int = 0, state: Mapping[str, NDArray[Any]] | None = None
+        self,
+        chunk: ChunkFrames,
+        first: int = 0,
+        state: Mapping[str, NDArray[Any]] | None = None,
+        note: Note = unheard,
     ) -> Iterator[Window]:
         """Render the windows from ``first`` on, with the latents that the one before it left."""
         if self._scene is None or self._networks is None:
             raise RuntimeError("load() comes before render()")
         scene = self._scene
+        settings = settings_of(scene.parameters, scene.portrait.width * scene.portrait.height)
         motion = None if state is None else torch.from_numpy(np.asarray(state[MOTION]))
         rendered = render_windows(
             self._networks.transformer,
             self._networks.encoders,
-            settings_of(scene.parameters, scene.portrait.width * scene.portrait.height),
+            settings,
             Material(_reference(scene.portrait), Tracks(self._tracks), WindowNoise(scene.seed), _regions(scene)),
             _spans(scene, chunk)[first:],
             motion,
+            _steps_of(chunk, len(settings.timesteps) - 1, note),
         )
         for index, window in enumerate(rendered, first):
             yield Window(index, _pictures(window.frames), {MOTION: window.motion.cpu().numpy()})
@@ -139,6 +172,17 @@ class InfiniteTalkEngine:
 
 def _spans(scene: Scene, chunk: ChunkFrames) -> tuple[WindowSpan, ...]:
     return window_spans(chunk.start, chunk.windows, chunk.first_window, scene.parameters["motionFrames"])
+
+
+def _steps_of(chunk: ChunkFrames, steps: int, note: Note) -> Callable[[int, int], None]:
+    """From a window's number in the video and a step's to the part of the chunk that is done, and words for it."""
+
+    def stepped(window: int, step: int) -> None:
+        index = window - chunk.first_window
+        done = sum(chunk.windows[:index]) + chunk.windows[index] * step / (steps + 1)
+        note(done / chunk.frames, f"Window {index + 1} of {len(chunk.windows)}, step {step} of {steps}")
+
+    return stepped
 
 
 def _reference(portrait: Portrait) -> Callable[[int], Tensor]:
@@ -160,15 +204,21 @@ def _regions(scene: Scene) -> Tensor | None:
         return None
     height, width = scene.portrait.height, scene.portrait.width
     first, second = (
-        default if track.region is None else _box(track.region, height, width)
-        for track, default in zip(scene.tracks, halves(height, width), strict=True)
+        _place(track, usual, height, width)
+        for track, usual in zip(scene.tracks, halves(height, width), strict=True)
     )
-    return latent_masks(speaker_masks((first, second), height, width))
+    return latent_masks(with_background(first, second))
 
 
-def _box(region: tuple[float, float, float, float], height: int, width: int) -> Box:
-    x, y, columns, rows = region
-    return round(y * height), round(x * width), round((y + rows) * height), round((x + columns) * width)
+def _place(track: Track, usual: Box, height: int, width: int) -> Mask:
+    """Where a speaker is: (height, width)."""
+    if track.mask is not None:
+        return mask_of(track.mask)
+    if track.region is None:
+        return box_mask(usual, height, width)
+    x, y, columns, rows = track.region
+    box = round(y * height), round(x * width), round((y + rows) * height), round((x + columns) * width)
+    return box_mask(box, height, width)
 
 
 def _pictures(frames: Tensor) -> Iterator[Frame]:

@@ -7,16 +7,51 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 
 import numpy as np
+from numpy.typing import NDArray
 
 from talkingvideo_worker.engines.base import FRAME_RATE, Track
+from talkingvideo_worker.engines.pictures import mask_of
 from talkingvideo_worker.engines.preview.anatomy import compact
 from talkingvideo_worker.faces import Face, find_faces
 from talkingvideo_worker.faces.types import Picture, Points
 
-Place = tuple[float, float, float, float]
-"""x, y, width and height as fractions of the picture."""
 
-WHOLE: Place = (0.0, 0.0, 1.0, 1.0)
+@dataclass(frozen=True)
+class Rectangle:
+    """A part of the picture as fractions of it, from its upper left corner."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def holds(self, face: Face, picture: Picture) -> bool:
+        """Whether a face's middle is within."""
+        x, y = face.box.centre[0] / picture.shape[1], face.box.centre[1] / picture.shape[0]
+        return self.x <= x <= self.x + self.width and self.y <= y <= self.y + self.height
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A part of the picture that somebody painted: (height, width), True within."""
+
+    mask: NDArray[np.bool_]
+
+    def holds(self, face: Face, picture: Picture) -> bool:
+        """Whether a face's middle is painted, or the middle of what is painted lies in the face."""
+        rows, columns = self.mask.shape
+        x, y = (min(int(edge), most - 1) for edge, most in zip(face.box.centre, (columns, rows), strict=True))
+        return bool(self.mask[max(y, 0), max(x, 0)]) or self._centred_in(face)
+
+    def _centred_in(self, face: Face) -> bool:
+        y, x = (float(places.mean()) for places in np.nonzero(self.mask))
+        across = face.box.x <= x <= face.box.x + face.box.width
+        return across and face.box.y <= y <= face.box.y + face.box.height
+
+
+Place = Rectangle | Painted
+
+WHOLE = Rectangle(0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -30,12 +65,18 @@ class Role:
 def roles(tracks: Sequence[Track]) -> list[Role]:
     """Where each track's speaker is: as asked for, else a part of the picture each, from left to right."""
     share = 1 / max(len(tracks), 1)
-    return [Role(number, track.region or (number * share, 0.0, share, 1.0)) for number, track in enumerate(tracks)]
+    return [Role(number, _place(track, Rectangle(number * share, 0.0, share, 1.0))) for number, track in enumerate(tracks)]
+
+
+def _place(track: Track, usual: Place) -> Place:
+    if track.mask is not None:
+        return Painted(mask_of(track.mask))
+    return usual if track.region is None else Rectangle(*track.region)
 
 
 def find_points(picture: Picture, place: Place = WHOLE) -> Points | None:
-    """Points of the largest face whose middle is within a place: (len(anatomy.USED), 2), or None."""
-    meshes = (mesh for face, mesh in find_faces(picture) if _within(face, place, picture.shape))
+    """Points of the largest face within a place: (len(anatomy.USED), 2), or None."""
+    meshes = (mesh for face, mesh in find_faces(picture) if place.holds(face, picture))
     mesh = next(meshes, None)
     return None if mesh is None else compact(mesh.points)
 
@@ -79,8 +120,3 @@ def _steady(before: Points | None, current: Points | None, after: Points | None)
     earlier = current if before is None else before
     later = current if after is None else after
     return np.asarray(0.25 * earlier + 0.5 * current + 0.25 * later, np.float32)
-
-
-def _within(face: Face, place: Place, shape: tuple[int, ...]) -> bool:
-    x, y = face.box.centre[0] / shape[1], face.box.centre[1] / shape[0]
-    return place[0] <= x <= place[0] + place[2] and place[1] <= y <= place[1] + place[3]

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 from numpy.typing import NDArray
 
-from talkingvideo_worker.engines.base import ChunkFrames, Frame, Scene, Window
+from talkingvideo_worker.engines.base import ChunkFrames, Facts, Frame, Note, Scene, Window, unheard
 from talkingvideo_worker.engines.pictures import pictures_from, still
 from talkingvideo_worker.engines.preview import performance
 from talkingvideo_worker.engines.preview.canvas import MovingCanvas, StillCanvas
@@ -55,7 +55,7 @@ class PreviewEngine:
             digest.update(part.digest(chunk.start, chunk.start + chunk.frames))
         return digest.hexdigest()
 
-    def load(self, scene: Scene, folder: Path) -> None:
+    def load(self, scene: Scene, folder: Path, note: Note = unheard) -> None:  # noqa: ARG002
         """Read what ``prepare`` wrote."""
         cv2.setNumThreads(1)
         self._scene, self._parts = scene, performance.load(folder)
@@ -65,11 +65,16 @@ class PreviewEngine:
         chunk: ChunkFrames,
         first: int = 0,
         state: Mapping[str, NDArray[Any]] | None = None,  # noqa: ARG002
+        note: Note = unheard,  # noqa: ARG002
     ) -> Iterator[Window]:
         """Draw the windows of a chunk from window ``first`` on. Windows leave no state: frames don't depend on others."""
         frames = self._frames(chunk.start + sum(chunk.windows[:first]))
         for index in range(first, len(chunk.windows)):
             yield Window(index, islice(frames, chunk.windows[index]))
+
+    def facts(self) -> Facts:
+        """Nothing: it has no model and no GPU."""
+        return Facts()
 
     def _frames(self, start: int) -> Iterator[Frame]:
         """The video's frames from a global number on."""

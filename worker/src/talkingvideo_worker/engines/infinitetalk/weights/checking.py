@@ -1,11 +1,4 @@
-"""What is in a folder of published weights, and what is not: by names, sizes and headers only.
-
-A folder holds the repositories side by side under their own names::
-
-    Wan2.1-I2V-14B-480P/       config.json, seven shards, Wan2.1_VAE.pth, text and image encoder, their tokenizers
-    InfiniteTalk/              single/infinitetalk.safetensors, multi/infinitetalk.safetensors
-    chinese-wav2vec2-base/     config.json, model.safetensors
-"""
+"""What is in a folder of published weights, and what is not: by names, sizes and headers only."""
 
 from __future__ import annotations
 
@@ -17,21 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from talkingvideo_worker.engines.infinitetalk.weights.shapes import Shape, adapter_shapes, base_shapes
-
-BASE = Path("Wan2.1-I2V-14B-480P")
-ADAPTERS = Path("InfiniteTalk")
-SPEECH = Path("chinese-wav2vec2-base")
-
-SHARDS = "diffusion_pytorch_model-*-of-*.safetensors"
-PICKLED = (
-    "Wan2.1_VAE.pth",
-    "models_t5_umt5-xxl-enc-bf16.pth",
-    "models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth",
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_worker.engines.infinitetalk.weights.layout import (
+    BASE,
+    CONFIG,
+    PICKLED,
+    SHARDS,
+    SPEECH_FILES,
+    SPEECH_WEIGHTS,
+    TOKENIZER_FILES,
+    adapter_of,
 )
-TOKENIZER = Path("google/umt5-xxl")
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
-SPEECH_FILES = ("config.json", "preprocessor_config.json")
+from talkingvideo_worker.engines.infinitetalk.weights.shapes import Shape, adapter_shapes, base_shapes
 
 LONGEST_HEADER = 100_000_000
 """Bytes, as in the format's own reader."""
@@ -86,22 +76,35 @@ def check_weights(folder: Path) -> list[Finding]:
     """Look at every file that the engine needs.
 
     Args:
-        folder: As described above.
+        folder: See ``layout``.
 
     Returns:
         One finding per file, good ones too; seconds, whatever the weights' size.
     """
-    config = _json(folder / BASE / "config.json")
-    findings = [_presence(folder, BASE / "config.json")]
+    config = _json(folder / CONFIG)
+    findings = [_presence(folder, CONFIG)]
     findings += _check_base(folder, config) if config else []
-    for speakers in ("single", "multi"):
-        path = ADAPTERS / speakers / "infinitetalk.safetensors"
-        findings.append(_check_file(folder, path, adapter_shapes(config) if config else None))
-    findings += [_check_pickled(folder, BASE / name) for name in PICKLED]
-    findings += [_presence(folder, BASE / TOKENIZER / name) for name in TOKENIZER_FILES]
-    findings += [_presence(folder, SPEECH / name) for name in SPEECH_FILES]
-    findings.append(_check_file(folder, SPEECH / "model.safetensors", None))
+    adapter = adapter_shapes(config) if config else None
+    findings += [_check_file(folder, adapter_of(speakers), adapter) for speakers in (1, 2)]
+    findings += [_check_pickled(folder, path) for path in PICKLED]
+    findings += [_presence(folder, path) for path in (*TOKENIZER_FILES, *SPEECH_FILES)]
+    findings.append(_check_file(folder, SPEECH_WEIGHTS, None))
     return findings
+
+
+def require_weights(folder: Path) -> None:
+    """Refuse a folder in which something is missing or wrong.
+
+    Raises:
+        StageError: E_PIPELINE_LOAD with the list; trying again does not help.
+    """
+    problems = [f"{finding.path} {finding.problem}" for finding in check_weights(folder) if finding.problem]
+    if problems:
+        message = (
+            f"The weights in {folder} are not complete: {'; '.join(problems)}. "
+            "`talkingvideo weights fetch` gets them, `talkingvideo weights check` looks again."
+        )
+        raise StageError(ErrorCode.PIPELINE_LOAD, message, retryable=False)
 
 
 def _check_base(folder: Path, config: Mapping[str, Any]) -> Iterator[Finding]:

@@ -25,8 +25,9 @@ from talkingvideo_worker.engines.infinitetalk.conditioning.encoders import (
 )
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
 from talkingvideo_worker.engines.infinitetalk.weights.building import dtype_of, empty_transformer, load_adapter
-from talkingvideo_worker.engines.infinitetalk.weights.checking import SHARDS, read_shapes
+from talkingvideo_worker.engines.infinitetalk.weights.checking import read_shapes
 from talkingvideo_worker.engines.infinitetalk.weights.keys import BASE, renamed
+from talkingvideo_worker.engines.infinitetalk.weights.layout import SHARDS
 
 IMAGE_HEADS = 16
 IMAGE_PATCH = 14

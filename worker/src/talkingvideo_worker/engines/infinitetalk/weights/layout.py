@@ -1,0 +1,48 @@
+"""Where each file of the published weights is. No torch: commands that look for weights start at once.
+
+A folder holds the repositories side by side under their own names::
+
+    Wan2.1-I2V-14B-480P/       config.json, seven shards, Wan2.1_VAE.pth, text and image encoder, their tokenizers
+    InfiniteTalk/              single/infinitetalk.safetensors, multi/infinitetalk.safetensors
+    chinese-wav2vec2-base/     config.json, model.safetensors
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+BASE = Path("Wan2.1-I2V-14B-480P")
+ADAPTERS = Path("InfiniteTalk")
+SPEECH = Path("chinese-wav2vec2-base")
+
+CONFIG = BASE / "config.json"
+SHARDS = "diffusion_pytorch_model-*-of-*.safetensors"
+VIDEO_CODEC = BASE / "Wan2.1_VAE.pth"
+TEXT_ENCODER = BASE / "models_t5_umt5-xxl-enc-bf16.pth"
+IMAGE_ENCODER = BASE / "models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth"
+PICKLED = (VIDEO_CODEC, TEXT_ENCODER, IMAGE_ENCODER)
+TOKENIZER = BASE / "google" / "umt5-xxl"
+TOKENIZER_FILES = (TOKENIZER / "tokenizer.json", TOKENIZER / "tokenizer_config.json")
+SPEECH_WEIGHTS = SPEECH / "model.safetensors"
+SPEECH_FILES = (SPEECH / "config.json", SPEECH / "preprocessor_config.json")
+
+
+def adapter_of(speakers: int) -> Path:
+    """The adapter's file: there is one for one speaker and one for two."""
+    return ADAPTERS / ("single" if speakers == 1 else "multi") / "infinitetalk.safetensors"
+
+
+def rendering_files(folder: Path) -> list[Path]:
+    """The files that decide what the pixels look like, as far as they are there."""
+    named = [CONFIG, *PICKLED, *TOKENIZER_FILES, SPEECH_WEIGHTS, *SPEECH_FILES, adapter_of(1), adapter_of(2)]
+    files = [*sorted((folder / BASE).glob(SHARDS)), *(folder / name for name in named)]
+    return [path for path in files if path.is_file()]
+
+
+def weights_location() -> Path:
+    """Where weights are: ``TALKINGVIDEO_WEIGHTS``, or a folder of the user's cache."""
+    if given := os.environ.get("TALKINGVIDEO_WEIGHTS"):
+        return Path(given)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "talkingvideo" / "weights"
