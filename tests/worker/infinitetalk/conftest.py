@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tests.worker.infinitetalk.tiny_weights import write_tiny_weights
 from torch import Tensor
 
 from talkingvideo_worker.engines.infinitetalk import Encoders, Guidance, Material, Settings, Tracks, published_timesteps
@@ -24,6 +26,14 @@ def one_thread() -> Iterator[None]:
     with torch.no_grad():
         yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole folder of tiny weights. Tests that change it take a copy."""
+    folder = tmp_path_factory.mktemp("weights")
+    write_tiny_weights(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

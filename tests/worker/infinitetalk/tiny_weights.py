@@ -19,10 +19,12 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, Wav2Vec2Config, Wav2Vec2Model
 
+from talkingvideo_api.effective import PRESET_LORAS
 from talkingvideo_worker.engines.infinitetalk.weights.layout import (
     BASE,
     CONFIG,
     IMAGE_ENCODER,
+    LORAS,
     SPEECH,
     TEXT_ENCODER,
     TOKENIZER,
@@ -73,12 +75,24 @@ def write_tiny_weights(folder: Path, seed: int = 0) -> None:
     _write_shards(folder / BASE, _random(base_shapes(MODEL), generator))
     for speakers in (1, 2):
         save_file(_random(adapter_shapes(MODEL), generator), folder / adapter_of(speakers))
-    torch.save(_random(around["vae"]["weights"], generator), folder / VIDEO_CODEC)
+    torch.save(_random(_narrow(around["vae"]["weights"]), generator), folder / VIDEO_CODEC)
     visual = _random(around["clip"]["weights"], generator)
     torch.save({f"visual.{name}": value for name, value in visual.items()}, folder / IMAGE_ENCODER)
     torch.save(_random(around["t5"]["weights"], generator), folder / TEXT_ENCODER)
     _tokenizer().save_pretrained(folder / TOKENIZER)
     _write_speech_model(folder / SPEECH, seed)
+    (folder / LORAS).mkdir(exist_ok=True)
+    for lora in (it for loras in PRESET_LORAS.values() for it in loras):
+        save_file(tiny_lora(generator), folder / LORAS / f"{lora.name}.safetensors")
+
+
+def tiny_lora(generator: torch.Generator, rank: int = 2) -> dict[str, Tensor]:
+    """A LoRA of the first block's self-attention, with the published keys."""
+    shapes = {}
+    for layer in ("q", "k", "v", "o"):
+        key = f"diffusion_model.blocks.0.self_attn.{layer}"
+        shapes |= {f"{key}.lora_down.weight": (rank, MODEL["dim"]), f"{key}.lora_up.weight": (MODEL["dim"], rank)}
+    return _random(shapes, generator)
 
 
 def _write_shards(folder: Path, weights: dict[str, Tensor], shards: int = 2) -> None:
@@ -86,6 +100,16 @@ def _write_shards(folder: Path, weights: dict[str, Tensor], shards: int = 2) -> 
     for number in range(shards):
         part = {name: weights[name] for name in names[number::shards]}
         save_file(part, folder / f"diffusion_pytorch_model-{number + 1:05}-of-{shards:05}.safetensors")
+
+
+def _narrow(shapes: Shapes) -> dict[str, tuple[int, ...]]:
+    """The recorded VAE with a quarter of its channels; those of latents stay."""
+    latents = {"encoder.head.2": (0,), "decoder.conv1": (1,), "conv1": (0, 1), "conv2": (0, 1)}
+    narrowed = {}
+    for name, shape in shapes.items():
+        kept = latents.get(name.rpartition(".")[0], ())
+        narrowed[name] = tuple(size if axis in kept or size < 16 else size // 4 for axis, size in enumerate(shape))
+    return narrowed
 
 
 def _random(shapes: Shapes, generator: torch.Generator) -> dict[str, Tensor]:

@@ -10,12 +10,16 @@ from typing import Annotated
 
 import typer
 
+from talkingvideo_worker import weights_commands
+
 app = typer.Typer(
     help="A portrait and a voice in, a lip-synced talking video out.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(weights_commands.app, name="weights")
 
 
 class PrepareStep(StrEnum):

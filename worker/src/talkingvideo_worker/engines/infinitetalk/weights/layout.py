@@ -5,6 +5,8 @@ A folder holds the repositories side by side under their own names::
     Wan2.1-I2V-14B-480P/       config.json, seven shards, Wan2.1_VAE.pth, text and image encoder, their tokenizers
     InfiniteTalk/              single/infinitetalk.safetensors, multi/infinitetalk.safetensors
     chinese-wav2vec2-base/     config.json, model.safetensors
+    loras/                     <name>.safetensors
+    Kokoro-82M/                the voice of spoken texts
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from pathlib import Path
 BASE = Path("Wan2.1-I2V-14B-480P")
 ADAPTERS = Path("InfiniteTalk")
 SPEECH = Path("chinese-wav2vec2-base")
+LORAS = Path("loras")
+KOKORO = Path("Kokoro-82M")
 
 CONFIG = BASE / "config.json"
 SHARDS = "diffusion_pytorch_model-*-of-*.safetensors"

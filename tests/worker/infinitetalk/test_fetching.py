@@ -1,0 +1,147 @@
+"""Fetching weights from a hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from huggingface_hub.constants import DOWNLOAD_CHUNK_SIZE
+from tests.worker.infinitetalk.fake_hub import FakeHub, fake_hub, sha256
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_worker.engines.infinitetalk.weights import fetching
+from talkingvideo_worker.engines.infinitetalk.weights.fetching import fetch_weights
+from talkingvideo_worker.engines.infinitetalk.weights.layout import adapter_of
+from talkingvideo_worker.engines.infinitetalk.weights.sources import SOURCES, Part
+
+ADAPTERS = "MeiGen-AI/InfiniteTalk"
+SINGLE, MULTI = "single/infinitetalk.safetensors", "multi/infinitetalk.safetensors"
+WAV2VEC = "TencentGameMate/chinese-wav2vec2-base"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    with fake_hub() as hub:
+        hub.repositories[ADAPTERS, "main"] = {SINGLE: b"s" * 200_000, MULTI: b"m" * 1000, "README.md": b"unwanted"}
+        hub.repositories[WAV2VEC, "main"] = {"config.json": b"{}", "preprocessor_config.json": b"[]", "a.bin": b"no"}
+        hub.repositories[WAV2VEC, "refs/pr/1"] = {"model.safetensors": b"w" * 500, "config.json": b"{}"}
+        yield hub
+
+
+def fetch(hub: FakeHub, folder: Path, *parts: Part) -> list[str]:
+    """Fetch, and return what was said."""
+    said: list[str] = []
+    fetch_weights(folder, lambda _fraction, message: said.append(message), parts or (Part.ADAPTER,), hub.endpoint)
+    return said
+
+
+def test_files_come_to_their_places_and_nothing_else_does(hub: FakeHub, tmp_path: Path) -> None:
+    fetch(hub, tmp_path, Part.ADAPTER, Part.SPEECH)
+    assert (tmp_path / adapter_of(1)).read_bytes() == b"s" * 200_000
+    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == {
+        f"InfiniteTalk/{SINGLE}", f"InfiniteTalk/{MULTI}", "fetched.json", "chinese-wav2vec2-base/config.json",
+        "chinese-wav2vec2-base/preprocessor_config.json", "chinese-wav2vec2-base/model.safetensors",
+    }  # fmt: skip
+
+
+def test_what_is_there_is_not_fetched_again(hub: FakeHub, tmp_path: Path) -> None:
+    fetch(hub, tmp_path)
+    hub.served.clear()
+    assert fetch(hub, tmp_path) == ["0 files fetched, 2 were there"]
+    assert hub.served == []
+
+
+def test_a_file_put_there_by_hand_is_believed_when_it_is_the_hubs(hub: FakeHub, tmp_path: Path) -> None:
+    (tmp_path / adapter_of(1)).parent.mkdir(parents=True)
+    (tmp_path / adapter_of(1)).write_bytes(b"s" * 200_000)
+    fetch(hub, tmp_path)
+    assert [name for name, _ in hub.served] == [MULTI]
+
+
+def test_a_file_of_the_same_size_and_other_content_is_fetched_again(hub: FakeHub, tmp_path: Path) -> None:
+    (tmp_path / adapter_of(1)).parent.mkdir(parents=True)
+    (tmp_path / adapter_of(1)).write_bytes(b"x" * 200_000)
+    fetch(hub, tmp_path)
+    assert (tmp_path / adapter_of(1)).read_bytes() == b"s" * 200_000
+
+
+def test_a_new_version_on_the_hub_is_fetched(hub: FakeHub, tmp_path: Path) -> None:
+    fetch(hub, tmp_path)
+    hub.repositories[ADAPTERS, "main"][MULTI] = b"n" * 1000
+    fetch(hub, tmp_path)
+    assert (tmp_path / adapter_of(2)).read_bytes() == b"n" * 1000
+
+
+def test_a_connection_that_breaks_goes_on_where_it_stopped(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _seconds: None)
+    content = hub.repositories[ADAPTERS, "main"][SINGLE] = b"l" * (DOWNLOAD_CHUNK_SIZE + 900_000)
+    hub.break_after = DOWNLOAD_CHUNK_SIZE + 500_000
+    fetch(hub, tmp_path)
+    assert (SINGLE, DOWNLOAD_CHUNK_SIZE) in hub.served
+    assert (tmp_path / adapter_of(1)).read_bytes() == content
+
+
+def test_a_command_that_was_killed_goes_on_where_it_stopped(hub: FakeHub, tmp_path: Path) -> None:
+    content = hub.repositories[ADAPTERS, "main"][SINGLE]
+    (tmp_path / fetching.PARTIAL).mkdir()
+    (tmp_path / fetching.PARTIAL / f"{sha256(content)}.part").write_bytes(content[:70_000])
+    fetch(hub, tmp_path)
+    assert (SINGLE, 70_000) in hub.served
+    assert (tmp_path / adapter_of(1)).read_bytes() == content
+
+
+def test_a_wrong_checksum_leaves_nothing_in_place(hub: FakeHub, tmp_path: Path) -> None:
+    hub.falsify.add(SINGLE)
+    with pytest.raises(StageError, match="checksum") as failure:
+        fetch(hub, tmp_path)
+    assert failure.value.code is ErrorCode.DOWNLOAD_FAILED
+    assert not (tmp_path / adapter_of(1)).exists()
+    hub.falsify.clear()
+    fetch(hub, tmp_path)
+    assert (tmp_path / adapter_of(1)).read_bytes() == b"s" * 200_000
+
+
+def test_a_gated_repository_is_explained(hub: FakeHub, tmp_path: Path) -> None:
+    hub.gated.add(ADAPTERS)
+    with pytest.raises(StageError, match="HF_TOKEN"):
+        fetch(hub, tmp_path)
+
+
+def test_a_file_that_the_repository_lost_is_named(hub: FakeHub, tmp_path: Path) -> None:
+    del hub.repositories[WAV2VEC, "refs/pr/1"]["model.safetensors"]
+    with pytest.raises(StageError, match=r"has no model\.safetensors at revision refs/pr/1"):
+        fetch(hub, tmp_path, Part.SPEECH)
+
+
+def test_no_hub_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="goes on where it stopped") as failure:
+        fetch_weights(tmp_path, lambda *_: None, (Part.ADAPTER,), "http://127.0.0.1:9")
+    assert failure.value.retryable
+
+
+def test_a_disk_that_is_too_small_is_refused_before_anything_is_fetched(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda _path: type("Usage", (), {"free": 10}))
+    with pytest.raises(StageError, match="free") as failure:
+        fetch(hub, tmp_path)
+    assert failure.value.code is ErrorCode.WORKSPACE
+    assert hub.served == []
+
+
+def test_the_record_holds_checksums(hub: FakeHub, tmp_path: Path) -> None:
+    fetch(hub, tmp_path)
+    record = json.loads((tmp_path / "fetched.json").read_text())
+    assert len(record[f"InfiniteTalk/{SINGLE}"]) == 64
+
+
+def test_every_part_has_a_source_and_no_file_has_two() -> None:
+    assert {source.part for source in SOURCES} == set(Part)
+    places = [source.destination(name) for source in SOURCES for name in source.files]
+    assert len(places) == len(set(places))
