@@ -82,11 +82,20 @@ def real_namespace(real_node: RealNode) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def node_images(real_node: RealNode) -> dict[Image, BuiltImage]:
-    """The project's images, built from the Dockerfiles and known to the node under ``BuiltImage.name``."""
+    """The project's small images, built from the Dockerfiles and known to the node under ``BuiltImage.name``."""
     with skipped_when_unavailable():
-        built = {image: built_image(image) for image in Image}
+        built = {image: built_image(image) for image in (Image.OPERATOR, Image.WORKER_PREVIEW)}
     for image in built.values():
         real_node.import_image(image.archive)
+    return built
+
+
+@pytest.fixture(scope="session")
+def gpu_image(real_node: RealNode) -> BuiltImage:
+    """The worker's image with torch, likewise; minutes where the cache has none."""
+    with skipped_when_unavailable():
+        built = built_image(Image.WORKER_GPU)
+    real_node.import_image(built.archive)
     return built
 
 

@@ -51,7 +51,7 @@ def run_control_plane() -> None:
 
 def run_node() -> None:
     """Hold a control plane with a real node, which knows the project's images, until interrupted."""
-    images = [built_image(image) for image in Image]
+    images = [built_image(image) for image in (Image.OPERATOR, Image.WORKER_PREVIEW)]
     with running_node() as node, _recorded(node.cluster):
         for image in images:
             node.import_image(image.archive)

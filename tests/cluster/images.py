@@ -25,6 +25,8 @@ class Image(Enum):
 
     OPERATOR = ("Dockerfile.operator", "", ("api/src", "operator/src"))
     WORKER_PREVIEW = ("Dockerfile.worker", "preview", ("api/src", "worker/src"))
+    WORKER_GPU = ("Dockerfile.worker", "gpu", ("api/src", "worker/src"))
+    """Gigabytes: made and imported only for the tests that need it."""
 
     @property
     def dockerfile(self) -> str:
@@ -72,8 +74,7 @@ def built_image(image: Image) -> BuiltImage:
     """
     ensure_packages()
     base = python_image()
-    digest = input_digest(image, base)
-    name = f"localhost/{image.title}:{digest}"
+    digest, name = input_digest(image, base), image_name(image)
     target = cache_folder("images") / f"{image.title}-{image.target}{digest}.tar"
     with locked(target.with_name("buildah")):  # Builds share one store, one at a time.
         if not target.exists():
@@ -81,6 +82,11 @@ def built_image(image: Image) -> BuiltImage:
                 _build(image, name, base, unfinished)
             _forget_older(image, target, base)
     return BuiltImage(name, target, base)
+
+
+def image_name(image: Image) -> str:
+    """The name under which an image is or will be built; objects may be made with it before."""
+    return f"localhost/{image.title}:{input_digest(image, python_image())}"
 
 
 def input_digest(image: Image, base: Path) -> str:

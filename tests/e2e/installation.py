@@ -14,13 +14,14 @@ from typing import Any
 import yaml
 from tests.cluster.binaries import binary
 from tests.cluster.cluster import Cluster, KubectlError
-from tests.cluster.images import BuiltImage, Image
+from tests.cluster.images import BuiltImage, Image, image_name
 from tests.cluster.node import RealNode
 from tests.cluster.s3 import S3Server
 
 CHART = Path(__file__).parents[2] / "charts" / "talkingvideo"
 SYSTEM = "talkingvideo-system"
 RELEASE = "talkingvideo"
+WEIGHTS_CLAIM = "weights"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,31 @@ class Installation:
             "stringData": {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key},
         }
         self.cluster.apply(secret, namespace=namespace)
+
+    def give_weights(self, namespace: str, folder: Path) -> None:
+        """Offer a folder of this machine as the namespace's volume of weights."""
+        size = {"storage": "1Gi"}
+        shared: dict[str, Any] = {"accessModes": ["ReadOnlyMany"], "storageClassName": ""}
+        volume = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": f"weights-{namespace}"},
+            "spec": {
+                **shared,
+                "capacity": size,
+                "hostPath": {"path": str(folder), "type": "Directory"},
+                "claimRef": {"namespace": namespace, "name": WEIGHTS_CLAIM},
+                "persistentVolumeReclaimPolicy": "Retain",
+            },
+        }
+        claim = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": WEIGHTS_CLAIM},
+            "spec": {**shared, "volumeName": f"weights-{namespace}", "resources": {"requests": size}},
+        }
+        self.cluster.apply(volume)
+        self.cluster.apply(claim, namespace=namespace)
 
     def wait_until_complete(self, namespace: str, name: str, seconds: int = 180) -> dict[str, Any]:
         """``kubectl wait``; returns the finished object, or shows all there is to see."""
@@ -93,12 +119,20 @@ def installation(
     """Install the chart; remove it afterwards."""
     bucket = server.create_bucket("talkingvideo")
     store = {"s3": {"endpoint": server.endpoint, "bucket": bucket}}
-    profile = {"workerImage": images[Image.WORKER_PREVIEW].name, "stores": {"default": store}}
+    stores = {"default": store}
+    profiles = {
+        "default": {"workerImage": images[Image.WORKER_PREVIEW].name, "stores": stores},
+        "infinitetalk": {
+            "workerImage": image_name(Image.WORKER_GPU),
+            "engine": "infinitetalk",
+            "gpu": None,
+            "weightsClaim": WEIGHTS_CLAIM,
+            "stores": stores,
+        },
+    }
     repository, _, tag = images[Image.OPERATOR].name.rpartition(":")
     values = folder / "values.yaml"
-    values.write_text(
-        yaml.safe_dump({"image": {"repository": repository, "tag": tag}, "profiles": {"default": profile}})
-    )
+    values.write_text(yaml.safe_dump({"image": {"repository": repository, "tag": tag}, "profiles": profiles}))
     place = ("--namespace", SYSTEM, "--wait", "--timeout", "120s")
     _helm(node, "install", RELEASE, str(CHART), "--create-namespace", "--values", str(values), *place)
     made = Installation(node.cluster, server, bucket)
