@@ -24,6 +24,16 @@ OBJECT: Schema = {"type": "object"}
 OBJECTS: Schema = {"type": "array", "items": {"type": "object"}}
 NAMES: Schema = {"type": "array", "items": {"type": "string"}}
 TEXTS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
+PULL_POLICY: Schema = {"enum": ["Always", "IfNotPresent", "Never"]}
+PULL_SECRETS: Schema = {
+    "type": "array",
+    "items": {"type": "object", "properties": {"name": TEXT}, "additionalProperties": False},
+}
+ACCESS_MODES: Schema = {
+    "type": "array",
+    "minItems": 1,
+    "items": {"enum": ["ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", "ReadOnlyMany"]},
+}
 
 
 def values_schema() -> Schema:
@@ -35,8 +45,8 @@ def values_schema() -> Schema:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Values of the chart talkingvideo",
         **_closed(
-            image=_closed(repository=TEXT, tag=TEXT, pullPolicy={"enum": ["Always", "IfNotPresent", "Never"]}),
-            imagePullSecrets={"type": "array", "items": _closed(name=TEXT)},
+            image=_closed(repository=TEXT, tag=TEXT, pullPolicy=PULL_POLICY),
+            imagePullSecrets=PULL_SECRETS,
             crds=_closed(install=SWITCH),
             **{name: settings[name] for name in AT_THE_TOP},
             logLevel={"enum": ["debug", "info", "warning", "error"]},
@@ -47,12 +57,34 @@ def values_schema() -> Schema:
             podAnnotations=TEXTS,
             serviceAccount=_closed(name=TEXT, annotations=TEXTS),
             config=_closed(**{name: schema for name, schema in settings.items() if name not in AT_THE_TOP}),
+            weights=_weights(),
             networkPolicy=_closed(enabled=SWITCH, namespaces=NAMES, extraEgress=OBJECTS),
             # "global" is Helm's own, for charts that have this one as a part.
             **{"global": OBJECT},
         ),
         "$defs": definitions,
     }
+
+
+def _weights() -> Schema:
+    return _closed(
+        namespaces=NAMES,
+        claim=_closed(create=SWITCH, name=TEXT, size=TEXT, storageClass=TEXT, accessModes=ACCESS_MODES),
+        fetch=_closed(
+            enabled=SWITCH,
+            image=TEXT,
+            pullPolicy=PULL_POLICY,
+            imagePullSecrets=PULL_SECRETS,
+            parts=NAMES,
+            convert=SWITCH,
+            token=_closed(secretName=TEXT, key=TEXT),
+            env=TEXTS,
+            retries={"type": "integer", "minimum": 0},
+            resources=OBJECT,
+            nodeSelector=TEXTS,
+            tolerations=OBJECTS,
+        ),
+    )
 
 
 def _closed(**properties: Schema) -> Schema:

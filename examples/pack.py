@@ -55,7 +55,7 @@ spec:
 
 TEXT = Example(
     resource="""\
-# The smallest video there is: a picture and a sentence, spoken by espeak-ng.
+# The smallest video there is: a picture and a sentence, spoken by Kokoro where its weights are, else by espeak-ng.
 #   talkingvideo run examples/text.yaml           here, without a cluster
 #   kubectl apply -f examples/text.yaml           on a cluster with the operator
 apiVersion: talkingvideo.dev/v1alpha1

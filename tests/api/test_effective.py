@@ -37,11 +37,41 @@ def test_a_preset_gives_all_values_and_each_can_be_set_for_itself(
     assert (sampling.steps, sampling.text_guidance, sampling.audio_guidance, sampling.shift) == wanted
 
 
+@pytest.mark.parametrize(
+    ("render", "wanted"),
+    [
+        ({"preset": "quality"}, []),
+        ({"preset": "fast"}, [("Wan2.1_I2V_14B_FusionX_LoRA", 1.0)]),
+        (
+            {
+                "preset": "turbo",
+                "steps": 9,
+                "loras": [{"name": "mine"}, {"uri": "s3://media/a.safetensors", "scale": 0.5}],
+            },
+            [("Wan21_T2V_14B_lightx2v_cfg_step_distill_lora_rank32", 1.0), ("mine", 1.0), (None, 0.5)],
+        ),
+    ],
+)
+def test_a_presets_lora_comes_first_whatever_else_is_set(render: dict[str, Any], wanted: list[Any]) -> None:
+    sampling = effective(video(engine="infinitetalk", render=render)).sampling
+    assert sampling is not None
+    assert [(lora.name, lora.scale) for lora in sampling.loras] == wanted
+
+
+def test_what_an_engine_renders_by_does_not_say_where_a_lora_came_from() -> None:
+    asked = video(engine="infinitetalk", render={"preset": "quality", "loras": [{"uri": "https://e.com/a?sig=1"}]})
+    assert effective(asked).render_parameters()["loras"] == [{"scale": 1.0}]
+
+
 def test_the_preview_engine_claims_no_diffusion_values_and_says_that_given_ones_have_no_effect() -> None:
     asked = video(engine="preview", render={"steps": 9, "seed": 3})
     values = effective(asked)
     assert values.sampling is None
     assert without_effect(asked.spec, values) == ["spec.render.steps has no effect with the preview engine"]
+    with_lora = video(engine="preview", render={"loras": [{"name": "x"}]})
+    assert without_effect(with_lora.spec, values) == ["spec.render.loras has no effect with the preview engine"]
+    with_gpus = video(engine="preview", render={"gpusPerChunk": 2})
+    assert without_effect(with_gpus.spec, values) == ["spec.render.gpusPerChunk has no effect with the preview engine"]
 
 
 def test_a_drawn_seed_differs_between_objects_and_is_the_same_for_every_retry() -> None:
@@ -58,12 +88,29 @@ def test_a_seed_of_zero_is_zero() -> None:
 @pytest.mark.parametrize(
     ("spec", "field"),
     [
-        ({"engine": "infinitetalk"}, "spec.engine"),
+        ({"engine": "another"}, "spec.engine"),
         ({"notify": {"url": "https://example.com/"}}, "spec.notify"),
-        ({"render": {"loras": [{"name": "x"}]}}, "spec.render.loras"),
-        ({"chunking": {"continuity": "Chained"}}, "spec.chunking.continuity"),
     ],
 )
 def test_what_is_not_built_yet_is_named_by_its_field(spec: dict[str, Any], field: str) -> None:
     asked = video(**{"engine": "preview", **spec})
     assert [missing.field for missing in unsupported(asked.spec, effective(asked))] == [field]
+
+
+AUDIO = {"audio": {"uri": "s3://media/a.wav"}}
+TEXT = {"text": "Hello."}
+
+
+@pytest.mark.parametrize(
+    ("speech", "arrangement"),
+    [
+        ({"speakers": [AUDIO, AUDIO]}, "Parallel"),
+        ({"speakers": [AUDIO, TEXT]}, "Parallel"),
+        ({"speakers": [TEXT]}, "Parallel"),
+        ({"speakers": [TEXT, TEXT]}, "Sequential"),
+        ({"speakers": [TEXT, TEXT], "arrangement": "Parallel"}, "Parallel"),
+        ({"speakers": [AUDIO, AUDIO], "arrangement": "Sequential"}, "Sequential"),
+    ],
+)
+def test_two_texts_are_spoken_in_turn_unless_asked_otherwise(speech: dict[str, Any], arrangement: str) -> None:
+    assert effective(video(speech=speech)).arrangement.value == arrangement

@@ -12,6 +12,7 @@ from talkingvideo_api.reports import (
     FailureReport,
     PrepareReport,
     ProgressLine,
+    RenderReport,
     StitchReport,
     TerminationMessage,
     decode_bitmap,
@@ -68,6 +69,23 @@ def test_a_failure_of_a_thousand_wide_letters_keeps_most_of_its_sentence() -> No
     decoded = TerminationMessage.decode(text)
     assert decoded is not None and decoded.failure is not None
     assert len(decoded.failure.message) > 500
+
+
+def test_a_rendered_chunk_fits_whatever_its_warnings_and_keeps_how_it_was_made() -> None:
+    report = RenderReport(
+        chunk=3,
+        key="f" * 64,
+        frames=1_125,
+        memory_mode="offload",
+        peak_gpu_bytes=10**11,
+        gpus=8,
+        warnings=("ü" * 900,) * 9,
+    )
+    text = TerminationMessage(rendered=report).encode()
+    assert len(text.encode()) < MAX_TERMINATION_BYTES
+    decoded = TerminationMessage.decode(text)
+    assert decoded is not None and decoded.rendered is not None
+    assert decoded.rendered == report.model_copy(update={"warnings": report.warnings[:2]})
 
 
 def test_a_result_fits_whatever_its_key_and_keeps_its_uri() -> None:

@@ -11,6 +11,19 @@ from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.resource import parse
 
 AUDIO = {"audio": {"uri": "s3://media/a.wav"}}
+LEFT = {"left": 0, "top": 0, "width": 0.5, "height": 1}
+
+
+def turn(speaker: int, start: float, end: float) -> dict[str, float]:
+    return {"speaker": speaker, "start": start, "end": end}
+
+
+ACCEPTED: dict[str, dict[str, Any]] = {
+    "turns of two": {"speakers": [AUDIO, {"region": LEFT}], "turns": [turn(0, 0, 1.5), turn(1, 1, 2)]},
+    "turns of somebody of whom nothing is said": {"speakers": [AUDIO, {}], "turns": [turn(1, 1, 2)]},
+    "turns of one": {"speakers": [{"text": "Hello."}], "turns": [turn(0, 0, 1)]},
+    "masks": {"speakers": [{**AUDIO, "mask": {"uri": "s3://media/m.png"}}, {**AUDIO, "region": LEFT}]},
+}
 
 REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("no source", {"source": {}}, "spec.source", "exactly one of image and video"),
@@ -33,6 +46,25 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         "spec.source.image",
         "headersSecretName is for https:// only",
     ),
+    (
+        "a LoRA of no scheme",
+        {"render": {"loras": [{"uri": "ftp://a/b.safetensors"}]}},
+        "spec.render.loras[0]",
+        "a LoRA's uri must start with",
+    ),
+    (
+        "a LoRA inline",
+        {"render": {"loras": [{"uri": "data:,x"}]}},
+        "spec.render.loras[0]",
+        "a LoRA's uri must start with",
+    ),
+    ("a LoRA elsewhere", {"render": {"loras": [{"name": "../x"}]}}, "spec.render.loras[0].name", "pattern"),
+    (
+        "a LoRA twice named",
+        {"render": {"loras": [{"name": "x", "uri": "s3://b/k"}]}},
+        "spec.render.loras[0]",
+        "exactly one of uri and name",
+    ),
     ("nobody speaks", {"speech": {"speakers": []}}, "spec.speech.speakers", "at least 1 item"),
     ("three speakers", {"speech": {"speakers": [AUDIO] * 3}}, "spec.speech.speakers", "at most 2 items"),
     (
@@ -52,6 +84,62 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         {"speech": {"speakers": [{**AUDIO, "region": {"left": 0.6, "top": 0, "width": 0.5, "height": 1}}]}},
         "spec.speech.speakers[0].region",
         "left + width must be at most 1",
+    ),
+    ("neither audio nor text", {"speech": {"speakers": [{}]}}, "spec.speech", "exactly one of audio and text"),
+    (
+        "one of two is silent",
+        {"speech": {"speakers": [AUDIO, {"region": LEFT}]}},
+        "spec.speech",
+        "exactly one of audio and text",
+    ),
+    (
+        "region and mask",
+        {"speech": {"speakers": [{**AUDIO, "region": LEFT, "mask": {"uri": "s3://media/m.png"}}]}},
+        "spec.speech.speakers[0]",
+        "at most one of region and mask",
+    ),
+    (
+        "mask from nowhere",
+        {"speech": {"speakers": [{**AUDIO, "mask": {"uri": "ftp://media/m.png"}}]}},
+        "spec.speech.speakers[0].mask",
+        "uri must start with",
+    ),
+    (
+        "turns over two recordings",
+        {"speech": {"speakers": [AUDIO, AUDIO], "turns": [turn(0, 0, 1)]}},
+        "spec.speech",
+        "over one recording",
+    ),
+    (
+        "turns over nothing",
+        {"speech": {"speakers": [{}, AUDIO], "turns": [turn(0, 0, 1)]}},
+        "spec.speech",
+        "over one recording",
+    ),
+    (
+        "turn of nobody",
+        {"speech": {"speakers": [AUDIO], "turns": [turn(0, 0, 1), turn(1, 1, 2)]}},
+        "spec.speech",
+        "a speaker that does not exist",
+    ),
+    (
+        "turn of a third",
+        {"speech": {"speakers": [AUDIO, {}], "turns": [turn(2, 0, 1)]}},
+        "spec.speech.turns[0].speaker",
+        "less than or equal to 1",
+    ),
+    (
+        "turn backwards",
+        {"speech": {"speakers": [AUDIO, {}], "turns": [turn(0, 2, 1)]}},
+        "spec.speech.turns[0]",
+        "start must be before end",
+    ),
+    ("no turn", {"speech": {"speakers": [AUDIO, {}], "turns": []}}, "spec.speech.turns", "at least 1 item"),
+    (
+        "turns arranged",
+        {"speech": {"speakers": [AUDIO, {}], "turns": [turn(0, 0, 1)], "arrangement": "Parallel"}},
+        "spec.speech",
+        "leave it out with turns",
     ),
     ("window of 82", {"render": {"windowFrames": 82}}, "spec.render.windowFrames", "4n+1"),
     ("motion over window", {"render": {"windowFrames": 9, "motionFrames": 9}}, "spec.render", "below windowFrames"),
@@ -79,6 +167,11 @@ def test_a_wrong_spec_is_refused_with_its_field_and_the_remedy(spec: dict[str, A
     assert refusal.value.code is ErrorCode.INPUT_VALIDATION
     assert refusal.value.field == field
     assert message in refusal.value.message
+
+
+@pytest.mark.parametrize("speech", ACCEPTED.values(), ids=list(ACCEPTED))
+def test_who_speaks_when_and_where_can_be_said(speech: dict[str, Any]) -> None:
+    assert parse(document(speech=speech)).spec.speech.to_dict() == speech
 
 
 def test_the_smallest_object_is_accepted_and_dumped_as_it_was_written() -> None:

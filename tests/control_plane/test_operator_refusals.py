@@ -10,6 +10,7 @@ from tests.control_plane.operator_process import Stage, spec, video
 
 AUDIO = {"audio": {"uri": "s3://media/a.wav"}}
 IMAGE = {"image": {"uri": "https://example.com/a.png"}}
+LEFT = {"left": 0, "top": 0, "width": 0.5, "height": 1}
 
 REFUSED_BY_THE_API: dict[str, tuple[dict[str, Any], str]] = {
     "image and video": (
@@ -28,6 +29,33 @@ REFUSED_BY_THE_API: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a very long uri": ({"source": {"image": {"uri": "https://e.com/" + "a" * 2_100}}}, "only when it is data:"),
     "a voice without text": ({"speech": {"speakers": [{**AUDIO, "voice": "de"}]}}, "voice needs text"),
+    "neither audio nor text": ({"speech": {"speakers": [AUDIO, {}]}}, "give exactly one of audio and text for each"),
+    "region and mask": (
+        {"speech": {"speakers": [{**AUDIO, "region": LEFT, "mask": {"uri": "s3://media/m.png"}}]}},
+        "give at most one of region and mask",
+    ),
+    "turns over two recordings": (
+        {"speech": {"speakers": [AUDIO, AUDIO], "turns": [{"speaker": 0, "start": 0, "end": 1}]}},
+        "turns say who speaks when over one recording",
+    ),
+    "turns over nothing": (
+        {"speech": {"speakers": [{}, AUDIO], "turns": [{"speaker": 0, "start": 0, "end": 1}]}},
+        "turns say who speaks when over one recording",
+    ),
+    "a turn of nobody": (
+        {"speech": {"speakers": [AUDIO], "turns": [{"speaker": 1, "start": 0, "end": 1}]}},
+        "a turn names a speaker that does not exist",
+    ),
+    "turns arranged": (
+        {
+            "speech": {
+                "speakers": [AUDIO, {}],
+                "turns": [{"speaker": 1, "start": 0, "end": 1}],
+                "arrangement": "Parallel",
+            }
+        },
+        "leave it out with turns",
+    ),
     "80 frames": ({"render": {"windowFrames": 80}}, "must be of the form 4n+1"),
     "motion above window": ({"render": {"windowFrames": 9, "motionFrames": 9}}, "motionFrames must be below"),
     "an odd width": ({"video": {"width": 101, "height": 100}}, "must be even"),
@@ -68,6 +96,12 @@ def test_every_field_of_the_contract_is_accepted(installed: Any, namespace: Any)
     installed.apply({**video(), "spec": full}, namespace=namespace)
 
 
+def test_turns_over_one_recording_with_a_mask_are_accepted(installed: Any, namespace: Any) -> None:
+    turns = [{"speaker": number % 2, "start": number, "end": number + 1} for number in range(500)]
+    speakers = [{**AUDIO, "mask": {"uri": "s3://media/m.png"}}, {"region": LEFT}]
+    installed.apply(video(speech={"speakers": speakers, "turns": turns}), namespace=namespace)
+
+
 def test_a_fresh_object_is_not_taken_for_finished_before_the_first_write(installed: Any, namespace: Any) -> None:
     installed.apply(video(), namespace=namespace)
     found = installed.objects.get_namespaced_custom_object(
@@ -79,9 +113,7 @@ def test_a_fresh_object_is_not_taken_for_finished_before_the_first_write(install
 @pytest.mark.parametrize(
     ("changes", "reason", "words"),
     [
-        ({"engine": "infinitetalk"}, "NotSupported", "spec.engine: engine 'infinitetalk' is not supported yet"),
-        ({"chunking": {"continuity": "Chained"}}, "NotSupported", "continuity Chained is not supported yet"),
-        ({"render": {"gpusPerChunk": 2}}, "NotSupported", "spec.render.gpusPerChunk"),
+        ({"engine": "other"}, "NotSupported", "spec.engine: engine 'other' is not supported yet"),
         ({"profile": "gold"}, "ProfileMissing", "there is no profile 'gold'; the administrator has set up: default"),
         ({"source": {"image": {"uri": "pvc://secrets/a.png"}}}, "NotAllowed", "spec.source.image.uri"),
         ({"source": {"image": {"uri": "s3://other/a.png"}}}, "NotAllowed", "does not allow the bucket 'other'"),

@@ -26,9 +26,8 @@ LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
 EVERYTHING_UNSUPPORTED = {
     "engine": "infinitetalk",
     "source": {"image": {"uri": "s3://b/face.png"}},
-    "speech": {"speakers": [{"text": "Hello"}], "turns": []},
-    "render": {"teaCache": {}, "apg": {}, "loras": [{"name": "a"}], "memory": {}, "gpusPerChunk": 2},
-    "chunking": {"continuity": "Chained"},
+    "speech": {"speakers": [{"text": "Hello"}]},
+    "render": {"teaCache": {}, "apg": {}, "memory": {}},
     "notify": {"url": "https://example.com"},
 }
 

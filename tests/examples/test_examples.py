@@ -87,12 +87,29 @@ def test_packed_examples_run_without_anything_else(file: str, tmp_path: Path) ->
     assert frames == pytest.approx(25 * seconds, abs=2)
 
 
-@pytest.mark.media
-def test_two_speakers_run_from_a_mounted_folder(tmp_path: Path) -> None:
-    media = tmp_path / "media"
+def couple(media: Path) -> Path:
+    """A folder with the portrait and its mirror image side by side."""
     media.mkdir()
     portrait = np.asarray(Image.open(FOLDER / "portrait.jpg"))
     Image.fromarray(np.hstack([portrait, portrait[:, ::-1]])).save(media / "couple.png")
+    return media
+
+
+@pytest.mark.media
+def test_turns_over_one_recording_run_from_a_mounted_folder(tmp_path: Path) -> None:
+    media = couple(tmp_path / "media")
+    width, height = Image.open(media / "couple.png").size
+    mask = np.zeros((height, width), np.uint8)
+    mask[:, : width // 2] = 255
+    Image.fromarray(mask).save(media / "left-mask.png")
+    shutil.copy(FOLDER / "voice.ogg", media / "conversation.wav")
+    frames, seconds = streams(run("turns.yaml", tmp_path, "--mount", f"media={media}"))
+    assert frames == pytest.approx(25 * seconds, abs=2)
+
+
+@pytest.mark.media
+def test_two_speakers_run_from_a_mounted_folder(tmp_path: Path) -> None:
+    media = couple(tmp_path / "media")
     for name in ("left.wav", "right.wav"):
         shutil.copy(FOLDER / "voice.ogg", media / name)
     with av.open(str(FOLDER / "voice.ogg")) as voice:

@@ -9,7 +9,12 @@ from talkingvideo_api.reports import PrepareReport, RenderReport, StitchReport, 
 
 
 def last_words(
-    stage: Stage, chunks: int, chunk: int | None, missing: Iterable[int] | None = None
+    stage: Stage,
+    chunks: int,
+    chunk: int | None,
+    missing: Iterable[int] | None = None,
+    *,
+    chained: bool = False,
 ) -> TerminationMessage:
     """The termination message of a stage that went well.
 
@@ -18,6 +23,7 @@ def last_words(
         chunks: Chunks of the video, 100 frames each.
         chunk: The chunk that was rendered.
         missing: Chunks that prepare did not find finished; all of them when absent.
+        chained: Whether each chunk goes on from the one before.
     """
     if stage is Stage.PREPARE:
         prepared = PrepareReport(
@@ -28,6 +34,7 @@ def last_words(
             height=480,
             delivered_width=480,
             delivered_height=480,
+            chained=chained,
         )
         return TerminationMessage(prepared=prepared)
     if stage is Stage.RENDER:

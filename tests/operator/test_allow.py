@@ -21,11 +21,26 @@ def speech(**audio: Any) -> Any:
 
 CASES = [
     ({"speech": speech(uri="s3://other/a.wav")}, "spec.speech.speakers[0].audio.uri", {"inputBuckets": ["other"]}),
+    (
+        {"speech": {"speakers": [{"text": "Hi.", "mask": {"uri": "pvc://c/mask.png"}}]}},
+        "spec.speech.speakers[0].mask.uri",
+        {"claims": ["c"]},
+    ),
     ({"source": {"image": {"uri": "pvc://c/a.png"}}}, "spec.source.image.uri", {"claims": ["c"]}),
     (
         {"speech": speech(uri="https://e.com/a", headersSecretName="x")},
         "spec.speech.speakers[0].audio.headersSecretName",
         {"secrets": ["x"]},
+    ),
+    (
+        {"render": {"loras": [{"name": "x"}, {"uri": "s3://other/x.safetensors"}]}},
+        "spec.render.loras[1].uri",
+        {"inputBuckets": ["other"]},
+    ),
+    (
+        {"render": {"loras": [{"uri": "pvc://c/x.safetensors"}]}},
+        "spec.render.loras[0].uri",
+        {"claims": ["c"]},
     ),
     ({"output": {"pvc": {"claim": "c"}}}, "spec.output.pvc.claim", {"claims": ["*"]}),
     ({"output": {"name": "films/{name}"}}, "spec.output.name", {"outputNames": ["films/"]}),

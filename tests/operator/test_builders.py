@@ -1,5 +1,6 @@
 """Manifests: what pods may and may not have."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,9 +8,11 @@ from tests.operator.world import World, body, config, spec
 
 from talkingvideo_api.names import Stage
 from talkingvideo_api.order import Order
+from talkingvideo_api.profile import Profile
+from talkingvideo_api.spec import Resources
+from talkingvideo_operator.builders.context import Context
 from talkingvideo_operator.builders.jobs import FINAL_STATUSES, build_job
 from talkingvideo_operator.builders.order import build_config_map, build_order
-from talkingvideo_operator.builders.pod import Context
 from talkingvideo_operator.reconcile.decision import Start
 from talkingvideo_operator.reconcile.objects import Video
 
@@ -108,10 +111,11 @@ def test_inputs_are_mounted_read_only_into_fetch_alone() -> None:
                 {"audio": {"uri": "https://e.com/a.wav", "headersSecretName": "auth"}},
             ]
         },
+        render={"loras": [{"uri": "configmap://loras/a.safetensors"}]},
     )
     made = containers(pod(ctx))
     mounts = {m["mountPath"]: m["readOnly"] for m in made["fetch"]["volumeMounts"]}
-    inputs = {"/mnt/claims/inputs", "/mnt/configmaps/sounds", "/mnt/headers/auth"}
+    inputs = {"/mnt/claims/inputs", "/mnt/configmaps/sounds", "/mnt/configmaps/loras", "/mnt/headers/auth"}
     assert all(mounts[path] for path in inputs)
     for name in ("process", "publish"):
         assert not inputs & {m["mountPath"] for m in made[name]["volumeMounts"]}
@@ -196,3 +200,59 @@ def test_the_order_can_be_read_back_from_its_immutable_config_map() -> None:
     made = build_config_map(ctx.video, order)
     assert made["immutable"] is True
     assert Order.model_validate_json(made["data"]["order.json"]) == order
+
+
+def mounted(container: Any) -> Any:
+    return {mount["mountPath"]: mount["readOnly"] for mount in container["volumeMounts"]}
+
+
+def test_weights_are_read_where_models_run_and_nowhere_else() -> None:
+    ctx = context({"weightsClaim": "models", "weightsPath": "/models"})
+    prepare, render = containers(pod(ctx)), containers(pod(ctx, Stage.RENDER, 0))
+    for container in (prepare["process"], render["render"]):
+        assert mounted(container)["/models"] is True
+        assert env(container)["TALKINGVIDEO_WEIGHTS"]["value"] == "/models"
+    for container in (prepare["fetch"], prepare["publish"], containers(pod(ctx, Stage.STITCH))["stitch"]):
+        assert "/models" not in mounted(container)
+        assert "TALKINGVIDEO_WEIGHTS" not in env(container)
+    for stage in (Stage.PREPARE, Stage.RENDER):
+        claims = [v["persistentVolumeClaim"] for v in pod(ctx, stage, 0)["volumes"] if v["name"] == "weights"]
+        assert claims == [{"claimName": "models", "readOnly": True}]
+    assert "weights" not in [volume["name"] for volume in pod(ctx, Stage.STITCH)["volumes"]]
+
+
+def test_several_gpus_share_memory_of_the_size_that_the_profile_gives() -> None:
+    ctx = context({"sharedMemory": "3Gi"})
+    several = replace(ctx, effective=ctx.effective.model_copy(update={"gpus_per_chunk": 2}))
+    made = pod(several, Stage.RENDER, 0)
+    assert {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "3Gi"}} in made["volumes"]
+    assert mounted(made["containers"][0])["/dev/shm"] is False
+    assert made["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "2"
+    for other in (pod(ctx, Stage.RENDER, 0), pod(several), pod(several, Stage.STITCH)):
+        assert "shm" not in [volume["name"] for volume in other["volumes"]]
+
+
+def test_compiled_kernels_are_kept_on_the_claim_or_else_in_scratch() -> None:
+    kept = pod(context({"compileCacheClaim": "kernels"}), Stage.RENDER, 0)
+    assert {"name": "compile-cache", "persistentVolumeClaim": {"claimName": "kernels"}} in kept["volumes"]
+    lost = pod(context(), Stage.RENDER, 0)
+    assert "compile-cache" not in [volume["name"] for volume in lost["volumes"]]
+    for made, root in ((kept, "/compile-cache"), (lost, "/scratch")):
+        (container,) = made["containers"]
+        for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
+            assert env(container)[name]["value"].startswith(f"{root}/")
+        assert mounted(container)[root] is False
+    assert "TRITON_CACHE_DIR" not in env(containers(pod(context()))["process"])
+
+
+def test_pods_of_a_profile_without_sizes_have_room_for_its_engine() -> None:
+    stores = {"default": {"s3": {"bucket": "b"}}}
+
+    def memory(engine: Any) -> Any:
+        profile = Profile.model_validate({"workerImage": "w", "engine": engine, "stores": stores})
+        return [(stage.resources.limits or {})["memory"] for stage in (profile.prepare, profile.render)]
+
+    assert memory("preview") == ["2Gi", "4Gi"]
+    assert memory("infinitetalk") == ["4Gi", "64Gi"]
+    own = Profile.model_validate({"workerImage": "w", "stores": stores, "render": {"attempts": 2}})
+    assert (own.render.attempts, own.render.resources) == (2, Resources())

@@ -9,7 +9,7 @@ from tests.operator.world import START, World, config, spec
 from talkingvideo_api.conditions import Reason
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.names import Stage
-from talkingvideo_api.reports import FailureReport, TerminationMessage, decode_bitmap
+from talkingvideo_api.reports import FailureReport, RenderReport, TerminationMessage, decode_bitmap
 from talkingvideo_operator.builders.order import build_order
 from talkingvideo_operator.reconcile.admission import Admission, Claim
 from talkingvideo_operator.reconcile.decision import DeleteRevisions, PlaceOrder, Start
@@ -55,6 +55,66 @@ def test_max_parallel_is_obeyed_and_changing_it_is_no_new_revision() -> None:
     world.edit(spec(chunking={"maxParallel": 4}))
     assert world.video.revision == revision
     assert len(starts(world.reconcile())) == 2
+
+
+def test_chained_chunks_are_rendered_one_at_a_time_in_order_whatever_max_parallel_says() -> None:
+    world = World(chunks=3, chained=True, document=spec(chunking={"maxParallel": 3})).prepared()
+    assert world.status.chunks.chained is True
+    order = []
+    while world.active() and world.active()[0].stage is Stage.RENDER:
+        (job,) = world.active()
+        order.append(job.chunk)
+        world.finish(job)
+        world.reconcile()
+    assert order == [0, 1, 2]
+
+
+def test_a_chained_chunk_waits_for_the_next_attempt_of_the_one_before() -> None:
+    world = World(chunks=3, chained=True).prepared()
+    world.fail(world.job(Stage.RENDER, 0))
+    assert starts(world.reconcile()) == []
+    world.wait(10)
+    assert starts(world.reconcile()) == [(Stage.RENDER, 0, 1)]
+
+
+def test_a_chained_video_renders_the_missing_chunks_between_finished_ones() -> None:
+    world = World(chunks=5, chained=True, missing=(1, 3)).prepared()
+    assert [job.chunk for job in world.active()] == [1]
+    world.finish(world.job(Stage.RENDER, 1))
+    assert starts(world.reconcile()) == [(Stage.RENDER, 3, 0)]
+
+
+def test_how_chunks_were_made_stands_in_status() -> None:
+    world = World(chunks=4, document=spec(chunking={"maxParallel": 4})).prepared()
+    reports = [("resident", ()), ("offload", ("Memory was short.", "It was slow.")), ("offload", ("It was slow.",))]
+    for chunk, (mode, warnings) in enumerate(reports):
+        succeed_with(world, chunk, memory_mode=mode, warnings=warnings)
+    writes = world.status_writes
+    world.reconcile()
+    assert world.status_writes == writes + 1
+    assert world.status.chunks.memory_modes == ("resident", "offload")
+    assert world.status.warnings == ("Memory was short.", "It was slow.")
+
+
+@pytest.mark.parametrize("letter", ["w", "話", "🙂"])
+def test_five_hundred_chunks_with_much_to_say_fit_into_status(letter: Any) -> None:
+    world = World(chunks=500, document=spec(chunking={"maxParallel": 256}, prompt="🙂" * 4_000)).prepared()
+    while any(job.stage is Stage.RENDER for job in world.active()):
+        for job in world.active():
+            sentences = [f"{job.chunk} {number} {letter * 400}" for number in range(3)]
+            succeed_with(world, job.chunk, memory_mode=letter * 100 + str(job.chunk), warnings=sentences)
+        world.reconcile()
+        assert len(world.status.to_json().encode()) < 64 * 1024
+    assert len(world.status.warnings) < 40
+    assert "more warnings" in world.status.warnings[-1]
+    assert all(len(warning.encode()) <= 320 for warning in world.status.warnings)
+
+
+def succeed_with(world: World, chunk: Any, **facts: Any) -> None:
+    report = RenderReport(chunk=chunk, key="k", frames=100, **facts)
+    job = world.job(Stage.RENDER, chunk)
+    world.succeed_pod(job, message=TerminationMessage(rendered=report).encode())
+    world.complete_job(job)
 
 
 def test_only_chunks_missing_in_the_store_are_rendered() -> None:
@@ -306,6 +366,32 @@ def test_a_retry_interrupted_before_its_status_write_starts_no_chunk_twice() -> 
     assert len(chunks) == len(set(chunks))
 
 
+def test_after_the_store_lost_a_chunk_a_retry_looks_again_and_renders_what_is_missing() -> None:
+    world = World().prepared()
+    while world.phase == "Rendering":
+        world.finish(world.active()[0])
+        world.reconcile()
+    while world.phase == "Stitching":
+        if world.active():
+            world.fail(world.job(Stage.STITCH), ErrorCode.WORKSPACE)
+        world.wait(3600)
+        world.reconcile()
+    assert world.phase == "Failed"
+    world.missing = (2,)
+    world.retry("once")
+    world.settle()
+    assert [(job.stage, job.attempt) for job in world.active()] == [(Stage.PREPARE, 1)]
+    world.finish(world.job(Stage.PREPARE))
+    world.settle()
+    assert [(job.stage, job.chunk, job.attempt) for job in world.active()] == [(Stage.RENDER, 2, 1)]
+    assert world.status.chunks.summary == "4/5"
+    world.finish(world.job(Stage.RENDER, 2))
+    world.settle()
+    world.finish(world.job(Stage.STITCH))
+    world.settle()
+    assert world.phase == "Succeeded"
+
+
 def test_dry_run_ends_after_prepare_without_a_gpu() -> None:
     world = World(document=spec(dryRun=True)).prepared()
     assert world.phase == "Succeeded"
@@ -345,7 +431,7 @@ def test_changing_the_ttl_of_a_finished_video_is_observed() -> None:
 @pytest.mark.parametrize(
     ("document", "reason", "code"),
     [
-        (spec(engine="infinitetalk"), Reason.NOT_SUPPORTED, ErrorCode.NOT_SUPPORTED),
+        (spec(engine="other"), Reason.NOT_SUPPORTED, ErrorCode.NOT_SUPPORTED),
         (spec(notify={"url": "https://example.com"}), Reason.NOT_SUPPORTED, ErrorCode.NOT_SUPPORTED),
         (spec(profile="gold"), Reason.PROFILE_MISSING, ErrorCode.INPUT_VALIDATION),
         (spec(priority="urgent"), Reason.NOT_ALLOWED, ErrorCode.INPUT_VALIDATION),

@@ -17,8 +17,8 @@ INDEX = st.integers(0, 1_000)
 class VideoLife(RuleBasedStateMachine):
     """Users, the cluster and crashes, at random."""
 
-    @initialize(chunks=st.integers(1, 6), parallel=st.integers(1, 4), reused=st.integers(0, 5))
-    def begin(self, chunks: Any, parallel: Any, reused: Any) -> None:
+    @initialize(chunks=st.integers(1, 6), parallel=st.integers(1, 4), reused=st.integers(0, 5), chained=st.booleans())
+    def begin(self, chunks: Any, parallel: Any, reused: Any, chained: Any) -> None:
         self.parallel = parallel
         missing = tuple(range(min(reused, chunks), chunks))
         self.world = World(
@@ -26,6 +26,7 @@ class VideoLife(RuleBasedStateMachine):
             document=spec(chunking={"maxParallel": parallel}, prompt="0"),
             chunks=chunks,
             missing=missing,
+            chained=chained,
         )
         self.prompt = 0
         self.tokens = 0
@@ -159,6 +160,21 @@ class VideoLife(RuleBasedStateMachine):
             and self.world.pod_of(job).phase in ("Pending", "Running")
         ]
         assert len(own) <= self.parallel
+
+    @invariant()
+    def chained_chunks_are_rendered_one_at_a_time_and_in_order(self) -> None:
+        if not self.world.chained:
+            return
+        own = [
+            job
+            for job in self.world.active()
+            if job.stage is Stage.RENDER
+            and job.revision == self.world.video.revision
+            and self.world.pod_of(job).phase in ("Pending", "Running")
+        ]
+        assert len(own) <= 1
+        before = set(range(own[0].chunk or 0)) if own else set()
+        assert before <= self.world.in_store | self.world.reused, "a chunk goes on from nothing"
 
     @invariant()
     def finished_chunks_stay_finished(self) -> None:

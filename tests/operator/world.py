@@ -71,6 +71,7 @@ class World:
     document: dict[str, Any] = field(default_factory=spec)
     chunks: int = 5
     missing: tuple[int, ...] | None = None
+    chained: bool = False
     now: datetime = START
 
     def __post_init__(self) -> None:
@@ -122,6 +123,11 @@ class World:
             if self.video.status == before and not decision.creates and not decision.deletes:
                 break
         return decision
+
+    @property
+    def reused(self) -> set[int]:
+        """Chunks that prepare finds finished."""
+        return set() if self.missing is None else set(range(self.chunks)) - set(self.missing)
 
     @property
     def status(self) -> Any:
@@ -254,7 +260,7 @@ class World:
             self.pods = {uid: pod for uid, pod in self.pods.items() if pod.job_uid != job.uid}
 
     def report(self, job: Job) -> TerminationMessage:
-        return last_words(job.stage, self.chunks, job.chunk, self.missing)
+        return last_words(job.stage, self.chunks, job.chunk, self.missing, chained=self.chained)
 
     def prepared(self) -> World:
         """Go on until chunks are rendered."""

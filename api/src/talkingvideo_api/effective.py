@@ -7,7 +7,10 @@ revision: a change of the operator's configuration does not change a video that 
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from talkingvideo_api.model import Model
 from talkingvideo_api.profile import Profile
@@ -24,6 +27,7 @@ from talkingvideo_api.spec import (
     Quantization,
     Render,
     Resolution,
+    Speech,
     TalkingVideoSpec,
     Video,
 )
@@ -35,6 +39,14 @@ DEFAULT_OUTPUT_NAME = "{namespace}/{name}-{revision}"
 
 PREVIEW = "preview"
 INFINITETALK = "infinitetalk"
+
+
+PRESET_LORAS: Mapping[Preset, tuple[Lora, ...]] = {
+    Preset.QUALITY: (),
+    Preset.FAST: (Lora(name="Wan2.1_I2V_14B_FusionX_LoRA", scale=1.0),),
+    Preset.TURBO: (Lora(name="Wan21_T2V_14B_lightx2v_cfg_step_distill_lora_rank32", scale=1.0),),
+}
+"""LoRAs that a preset's numbers belong to, by their published files' names."""
 
 
 class Sampling(Model):
@@ -62,8 +74,8 @@ class Sampling(Model):
     """Absent: chosen from the GPU's memory."""
     resident_parameters: int | None = None
     """Absent: chosen from the GPU's memory."""
-    loras: tuple[Lora, ...] = ()
-    """In the order in which they are applied."""
+    loras: Annotated[tuple[Lora, ...], Field(max_length=9)] = ()
+    """In the order in which they are applied: the preset's, then the user's."""
 
 
 class Effective(Model):
@@ -123,7 +135,10 @@ class Effective(Model):
     """LUFS of the delivered sound; absent: untouched."""
 
     def render_parameters(self) -> dict[str, Any]:
-        """The values that an engine renders by; they are part of every chunk's key."""
+        """The values that an engine renders by; they are part of every chunk's key.
+
+        Where a LoRA was fetched from is left out: it may change, and hold signatures, while the file stays the same.
+        """
         parameters: dict[str, Any] = {
             "prompt": self.prompt,
             "negativePrompt": self.negative_prompt,
@@ -134,6 +149,7 @@ class Effective(Model):
         }
         if self.sampling is not None:
             parameters |= self.sampling.to_dict()
+            parameters["loras"] = [lora.model_copy(update={"uri": None}).to_dict() for lora in self.sampling.loras]
         return parameters
 
 
@@ -164,8 +180,18 @@ def _sampling(render: Render, profile: Profile, resolution: Resolution) -> Sampl
     if render.memory is not None:
         values["quantization"] = render.memory.quantization
         values["resident_parameters"] = render.memory.resident_parameters
-    values["loras"] = tuple(render.loras or ())
+    values["loras"] = (*PRESET_LORAS[preset], *(_with_scale(lora) for lora in render.loras or ()))
     return Sampling(**values)
+
+
+def _with_scale(lora: Lora) -> Lora:
+    return lora if lora.scale is not None else lora.model_copy(update={"scale": 1.0})
+
+
+def _usual_arrangement(speech: Speech) -> Arrangement:
+    """Two recordings were made to be played together; two texts spoken at once would be understood by nobody."""
+    texts = sum(speaker.text is not None for speaker in speech.speakers)
+    return Arrangement.SEQUENTIAL if texts > 1 else Arrangement.PARALLEL
 
 
 def drawn_seed(uid: str, revision: str) -> int:
@@ -206,7 +232,7 @@ def resolve(spec: TalkingVideoSpec, profile: Profile, *, profile_name: str, uid:
         height=video.height,
         fit=video.fit or Fit.CROP,
         max_frames=video.max_frames,
-        arrangement=spec.speech.arrangement or Arrangement.PARALLEL,
+        arrangement=spec.speech.arrangement or _usual_arrangement(spec.speech),
         target_seconds=chunking.target_seconds or 45.0,
         silence_threshold_db=-40.0 if chunking.silence_threshold_db is None else chunking.silence_threshold_db,
         min_silence_seconds=chunking.min_silence_seconds or 0.5,

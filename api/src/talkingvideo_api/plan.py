@@ -13,7 +13,8 @@ PLAN_NAME = "plan.json"
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$")]
 """Name in the workspace. The plan is made where strangers' media are parsed: its names must lead nowhere else."""
 
-ChunkKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""sha256, hexadecimal."""
 
 
 class PlannedChunk(Model):
@@ -26,7 +27,9 @@ class PlannedChunk(Model):
     """New frames of each window."""
     first_window: int
     """Global index of its first window."""
-    key: ChunkKey
+    lead: int = 0
+    """Frames that its first window shares with the chunk before, whose last state it goes on from; 0: with none."""
+    key: Digest
     """Digest of all that determines its pixels; its folder's name among the finished chunks."""
 
     @property
@@ -44,6 +47,17 @@ class PlannedTrack(Model):
     """Start in seconds and espeak-ng mnemonic, where the text is known."""
     region: tuple[float, float, float, float] | None = None
     """The speaker's place as fractions: x, y, width, height."""
+    mask: FileName | None = None
+    """Instead of a region: name in the workspace of a picture of the rendered size, white where the speaker is."""
+
+
+class PlannedLora(Model):
+    """A fetched LoRA; its file is ``loras/<index>.safetensors`` in the workspace."""
+
+    index: Annotated[int, Field(ge=0)]
+    """Its place in the order in which LoRAs are applied."""
+    digest: Digest
+    """sha256 of the file."""
 
 
 class Plan(Model):
@@ -65,6 +79,8 @@ class Plan(Model):
     sound_digest: str
     """sha256 of ``sound.m4a``."""
     chunks: tuple[PlannedChunk, ...]
+    loras: tuple[PlannedLora, ...] = ()
+    """Those that were fetched; others are beside the engine's weights."""
     engine_files: tuple[FileName, ...] = ()
     """What the engine's prepare wrote: names below ``engine/`` in the workspace."""
     found: dict[str, Any] = Field(default_factory=dict)

@@ -76,6 +76,8 @@ class InputLimits(Model):
     """Bytes of a recording."""
     video_bytes: int = 500_000_000
     """Bytes of a video to dub."""
+    lora_bytes: int = 2_000_000_000
+    """Bytes of a LoRA."""
     pixels: int = 100_000_000
     """Width times height of a picture or of a video's frame."""
     seconds: float = 7_200
@@ -133,8 +135,24 @@ class StagePods(Model):
     """How often a stage is tried before the video fails. Evictions and lost nodes are not counted."""
 
 
-def _cpu_stage(memory: str) -> Resources:
-    return Resources(requests={"cpu": "500m", "memory": "512Mi"}, limits={"cpu": "2", "memory": memory})
+INFINITETALK = "infinitetalk"
+
+
+def _cpu_stage(memory: str, requested: str = "512Mi") -> Resources:
+    return Resources(requests={"cpu": "500m", "memory": requested}, limits={"cpu": "2", "memory": memory})
+
+
+def _prepare_pods(profile: dict[str, Any]) -> StagePods:
+    """Hearing with wav2vec2 and speaking with Kokoro bring torch, about 1 GB, and networks of 0.7 GB."""
+    heavy = profile.get("engine") == INFINITETALK
+    return StagePods(resources=_cpu_stage("4Gi", "2Gi") if heavy else _cpu_stage("2Gi"))
+
+
+def _render_pods(profile: dict[str, Any]) -> StagePods:
+    """The 14B model's parts that are not on the GPU are in the pod's memory: up to 38 GB of pinned weights."""
+    heavy = Resources(requests={"cpu": "2", "memory": "16Gi"}, limits={"cpu": "8", "memory": "64Gi"})
+    resources = heavy if profile.get("engine") == INFINITETALK else _cpu_stage("4Gi")
+    return StagePods(resources=resources, attempts=4, deadline_seconds=21_600)
 
 
 class Profile(Model):
@@ -146,7 +164,7 @@ class Profile(Model):
     """As in a container's spec."""
     image_pull_secrets: tuple[str, ...] = ()
     """Names of Secrets in the object's namespace."""
-    engine: str = "infinitetalk"
+    engine: str = INFINITETALK
     """Engine of objects that name none."""
     engines: tuple[str, ...] = ()
     """Engines that objects may name; every one when empty."""
@@ -155,17 +173,24 @@ class Profile(Model):
     gpu: Gpu | None = Gpu()
     """GPU of a render pod; null for an engine that needs none."""
     weights_claim: str | None = None
-    """PersistentVolumeClaim with the model's weights, mounted read-only by render pods."""
+    """PersistentVolumeClaim *in the object's namespace* with the models' weights, mounted read-only where they are used:
+    by render pods, and by the container of prepare that hears and speaks."""
     weights_path: str = "/weights"
     """Where it is mounted."""
+    compile_cache_claim: str | None = None
+    """ReadWriteMany PersistentVolumeClaim *in the object's namespace* where render pods keep compiled GPU kernels, which
+    each pod compiles for itself otherwise. Who may write it has code run in render pods."""
+    shared_memory: str = "8Gi"
+    """Size of /dev/shm in render pods with several GPUs (gpusPerChunk above 1). It counts against the memory limit."""
     stores: dict[str, Store]
     """Stores by name."""
     default_store: str = "default"
     """Store of objects that name none."""
-    prepare: StagePods = StagePods(resources=_cpu_stage("2Gi"))
-    """Pods that fetch, check and split."""
-    render: StagePods = StagePods(resources=_cpu_stage("4Gi"), attempts=4, deadline_seconds=21_600)
-    """Pods that render."""
+    prepare: StagePods = Field(default_factory=_prepare_pods)
+    """Pods that fetch, check and split. When absent: 4Gi of memory at most for infinitetalk, 2Gi for other engines."""
+    render: StagePods = Field(default_factory=_render_pods)
+    """Pods that render. When absent: 4 attempts of up to 6 hours, with 16Gi to 64Gi of memory for infinitetalk and 4Gi at
+    most for other engines."""
     stitch: StagePods = StagePods(resources=_cpu_stage("2Gi"))
     """Pods that join."""
     limits: InputLimits = InputLimits()

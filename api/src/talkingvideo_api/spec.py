@@ -16,8 +16,13 @@ from talkingvideo_api.model import Model
 from talkingvideo_api.rules import Rule, Ruled, RuledModel
 from talkingvideo_api.uris import LOCAL_SCHEMES, MAX_DATA_URI, MAX_URI, scheme_of
 
+LORA_SCHEMES = tuple(scheme for scheme in LOCAL_SCHEMES if scheme != "data")
+"""Where a LoRA may come from: the smallest useful one is larger than what ``data:`` may hold."""
+
 Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 ShortName = Annotated[str, StringConstraints(min_length=1, max_length=63)]
+LoraName = Annotated[str, StringConstraints(max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""Name of a file, which leads to no other folder."""
 Quantity = Annotated[str, StringConstraints(min_length=1, max_length=32)]
 FOUR_N_PLUS_ONE = Rule(
     "self % 4 == 1",
@@ -113,10 +118,19 @@ class Region(RuledModel):
 
 
 class Speaker(RuledModel):
-    """One voice, as a recording or as text to speak."""
+    """One voice, as a recording or as text to speak, and where its face is."""
 
     rules = (
-        _exactly_one("audio", "text"),
+        Rule(
+            "!(has(self.audio) && has(self.text))",
+            "give exactly one of audio and text",
+            lambda it: it.audio is None or it.text is None,
+        ),
+        Rule(
+            "!(has(self.region) && has(self.mask))",
+            "give at most one of region and mask",
+            lambda it: it.region is None or it.mask is None,
+        ),
         Rule(
             "!has(self.voice) || has(self.text)",
             "voice needs text: a recording has its own voice",
@@ -131,10 +145,19 @@ class Speaker(RuledModel):
     """What is spoken, instead of a recording."""
 
     voice: ShortName | None = None
-    """Voice or language of the text, such as en-us, de or fr."""
+    """Voice or language of the text: one of Kokoro's voices such as af_heart or bm_george, or a language of espeak-ng
+    such as en-us, de or fr. Kokoro speaks where its weights are and it has a voice of the language, espeak-ng else.
+    Default: American English."""
 
     region: Region | None = None
     """Where this speaker's face is; by default the left and the right half for two speakers."""
+
+    mask: MediaReference | None = None
+    """Instead of region: a picture of the source's shape, white where this speaker is."""
+
+
+def _speaks(speaker: Speaker) -> bool:
+    return speaker.audio is not None or speaker.text is not None
 
 
 class Arrangement(StrEnum):
@@ -157,17 +180,43 @@ class Turn(RuledModel):
     """Seconds."""
 
 
-class Speech(Model):
+class Speech(RuledModel):
     """Who speaks, and when."""
+
+    rules = (
+        Rule(
+            "has(self.turns) || self.speakers.all(s, has(s.audio) || has(s.text))",
+            "give exactly one of audio and text for each speaker",
+            lambda it: it.turns is not None or all(_speaks(speaker) for speaker in it.speakers),
+        ),
+        Rule(
+            "!has(self.turns) || ((has(self.speakers[0].audio) || has(self.speakers[0].text))"
+            " && (self.speakers.size() < 2 || !(has(self.speakers[1].audio) || has(self.speakers[1].text))))",
+            "turns say who speaks when over one recording: give the first speaker's audio or text and no other",
+            lambda it: it.turns is None or [_speaks(speaker) for speaker in it.speakers] in ([True], [True, False]),
+        ),
+        Rule(
+            "!has(self.turns) || self.turns.all(t, t.speaker < self.speakers.size())",
+            "a turn names a speaker that does not exist: give speakers a second entry, with its region, its mask or {}",
+            lambda it: it.turns is None or all(turn.speaker < len(it.speakers) for turn in it.turns),
+        ),
+        Rule(
+            "!has(self.turns) || !has(self.arrangement)",
+            "arrangement is for two recordings: leave it out with turns",
+            lambda it: it.turns is None or it.arrangement is None,
+        ),
+    )
 
     speakers: Annotated[list[Speaker], Field(min_length=1, max_length=2)]
     """One or two."""
 
     arrangement: Arrangement | None = None
-    """Parallel (both from the start) or Sequential (one after the other). Default Parallel."""
+    """Parallel (both from the start) or Sequential (one after the other). Default Sequential for two texts, else
+    Parallel."""
 
-    turns: Annotated[list[Turn], Field(max_length=500)] | None = None
-    """Who speaks when, over one recording."""
+    turns: Annotated[list[Turn], Field(min_length=1, max_length=500)] | None = None
+    """Who speaks when, over the first speaker's recording or text, which is the only one. Turns may overlap; outside
+    all of them nobody's lips move, and the sound is heard nevertheless."""
 
 
 class Resolution(StrEnum):
@@ -264,12 +313,20 @@ class Apg(Model):
 class Lora(RuledModel):
     """A low-rank change of the model's weights."""
 
-    rules = (_exactly_one("uri", "name"),)
+    rules = (
+        _exactly_one("uri", "name"),
+        Rule(
+            "!has(self.uri) || ['https://', 's3://', 'pvc://', 'configmap://'].exists(p, self.uri.startsWith(p))",
+            "a LoRA's uri must start with https://, s3://, pvc:// or configmap:// "
+            "(file:// works in 'talkingvideo run' only)",
+            lambda it: it.uri is None or scheme_of(it.uri) in LORA_SCHEMES,
+        ),
+    )
 
     uri: Annotated[str, StringConstraints(min_length=5, max_length=MAX_URI)] | None = None
-    """Where its safetensors file is."""
-    name: ShortName | None = None
-    """Name of one on the profile's weights volume."""
+    """Where its safetensors file is: https://…, s3://bucket/key, pvc://claim/path or configmap://name/key."""
+    name: LoraName | None = None
+    """Name of one on the profile's weights volume: its file in loras/, without .safetensors."""
     scale: Annotated[float, Field(ge=-4, le=4)] | None = None
     """Default 1."""
 

@@ -81,6 +81,10 @@ class Chunks(Model):
     """At most 64 of them."""
     failed: tuple[Attempts, ...] = ()
     """Those with failed attempts behind them."""
+    chained: bool | None = None
+    """true: each goes on from the one before, so they are rendered one at a time, in order."""
+    memory_modes: tuple[str, ...] | None = None
+    """How the engine laid out the model in GPU memory: the modes that made the chunks."""
 
 
 class StageAttempts(Model):

@@ -8,13 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from talkingvideo_api.effective import PREVIEW, Effective
-from talkingvideo_api.spec import Continuity, Render, TalkingVideoSpec
+from talkingvideo_api.effective import INFINITETALK, PREVIEW, Effective
+from talkingvideo_api.spec import Render, TalkingVideoSpec
 
-ENGINES = (PREVIEW,)
+ENGINES = (INFINITETALK, PREVIEW)
 """Engines that this release has."""
 
-DIFFUSION_FIELDS = ("preset", "steps", "text_guidance", "audio_guidance", "shift", "color_correction")
+DIFFUSION_FIELDS = (
+    "preset",
+    "steps",
+    "text_guidance",
+    "audio_guidance",
+    "shift",
+    "color_correction",
+    "loras",
+    "gpus_per_chunk",
+)
 
 
 @dataclass(frozen=True)
@@ -27,23 +36,11 @@ class Unsupported:
 
 def unsupported(spec: TalkingVideoSpec, effective: Effective) -> list[Unsupported]:
     """List what is asked for and not built, in the order of the spec."""
-    render = spec.render or Render()
     found = [
         (
             "spec.engine",
             effective.engine not in ENGINES,
-            f"engine {effective.engine!r} is not supported yet; use engine: preview",
-        ),
-        ("spec.speech.turns", spec.speech.turns is not None, "turns over one recording are not supported yet"),
-        ("spec.render.teaCache", render.tea_cache is not None, "TeaCache is not supported yet"),
-        ("spec.render.apg", render.apg is not None, "adaptive projected guidance is not supported yet"),
-        ("spec.render.loras", bool(render.loras), "LoRAs are not supported yet"),
-        ("spec.render.memory", render.memory is not None, "memory modes are not supported yet"),
-        ("spec.render.gpusPerChunk", effective.gpus_per_chunk > 1, "several GPUs for one chunk are not supported yet"),
-        (
-            "spec.chunking.continuity",
-            effective.continuity is Continuity.CHAINED,
-            "continuity Chained is not supported yet; use Independent",
+            f"engine {effective.engine!r} is not supported yet; use infinitetalk or preview",
         ),
         ("spec.notify", spec.notify is not None, "notifications are not supported yet"),
     ]

@@ -61,3 +61,103 @@ app.kubernetes.io/component: operator
 {{- $config := merge (dict "profiles" .Values.profiles "namespaces" .Values.namespaces "progressFromLogs" .Values.progressFromLogs) (deepCopy .Values.config) }}
 {{- toYaml (set $config "lease" (merge (dict) (.Values.config.lease | default dict) $lease)) }}
 {{- end }}
+
+{{- define "talkingvideo.weightsLabels" -}}
+app.kubernetes.io/name: talkingvideo-weights
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: weights
+app.kubernetes.io/part-of: talkingvideo
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- /* One step of the pod that fills a claim: a command of `talkingvideo weights`. Only fetching holds the token. */}}
+{{- define "talkingvideo.weightsContainer" -}}
+{{- $fetch := .root.Values.weights.fetch }}
+- name: {{ .command }}
+  image: {{ $fetch.image | quote }}
+  imagePullPolicy: {{ $fetch.pullPolicy }}
+  args: {{- toYaml (concat (list "weights" .command "/weights") .options) | nindent 4 }}
+  env:
+    - {name: HOME, value: /tmp}
+    - {name: TMPDIR, value: /tmp}
+    {{- if eq .command "fetch" }}
+    {{- range $name, $value := $fetch.env }}
+    - {name: {{ $name }}, value: {{ $value | quote }}}
+    {{- end }}
+    {{- if $fetch.token.secretName }}
+    - name: HF_TOKEN
+      valueFrom: {secretKeyRef: {name: {{ $fetch.token.secretName }}, key: {{ $fetch.token.key }}}}
+    {{- end }}
+    {{- end }}
+  resources: {{- toYaml $fetch.resources | nindent 4 }}
+  # The last words go to the pod's status.
+  terminationMessagePolicy: FallbackToLogsOnError
+  securityContext:
+    allowPrivilegeEscalation: false
+    readOnlyRootFilesystem: true
+    capabilities: {drop: [ALL]}
+  volumeMounts:
+    - {name: weights, mountPath: /weights}
+    - {name: tmp, mountPath: /tmp}
+{{- end }}
+
+{{- /* The pod that fills a claim with weights: it fetches, then converts. */}}
+{{- define "talkingvideo.weightsPod" -}}
+{{- $fetch := .Values.weights.fetch }}
+{{- $parts := list }}
+{{- range $fetch.parts }}
+{{- $parts = concat $parts (list "--only" .) }}
+{{- end }}
+{{- $fetching := include "talkingvideo.weightsContainer" (dict "root" . "command" "fetch" "options" $parts) }}
+{{- $converting := include "talkingvideo.weightsContainer" (dict "root" . "command" "convert" "options" list) }}
+metadata:
+  labels: {{- include "talkingvideo.weightsLabels" . | nindent 4 }}
+spec:
+  restartPolicy: OnFailure
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  securityContext:
+    runAsNonRoot: true
+    runAsUser: 65532
+    runAsGroup: 65532
+    fsGroup: 65532
+    fsGroupChangePolicy: OnRootMismatch
+    seccompProfile: {type: RuntimeDefault}
+  {{- if $fetch.convert }}
+  initContainers: {{- $fetching | nindent 4 }}
+  containers: {{- $converting | nindent 4 }}
+  {{- else }}
+  containers: {{- $fetching | nindent 4 }}
+  {{- end }}
+  volumes:
+    - name: weights
+      persistentVolumeClaim: {claimName: {{ .Values.weights.claim.name }}}
+    - name: tmp
+      emptyDir: {sizeLimit: 1Gi}
+  {{- with $fetch.imagePullSecrets }}
+  imagePullSecrets: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $fetch.nodeSelector }}
+  nodeSelector: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $fetch.tolerations }}
+  tolerations: {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+
+{{- /* Names, public HTTPS, and what the values add. */}}
+{{- define "talkingvideo.egress" -}}
+- ports:
+    - {protocol: UDP, port: 53}
+    - {protocol: TCP, port: 53}
+- ports:
+    - {protocol: TCP, port: 443}
+  to:
+    - ipBlock:
+        cidr: 0.0.0.0/0
+        except: [10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16, 168.63.129.16/32]
+    - ipBlock: {cidr: "2000::/3"}
+{{- with .Values.networkPolicy.extraEgress }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}

@@ -6,8 +6,9 @@ from typing import Any
 
 from talkingvideo_api import names
 from talkingvideo_api.errors import ERRORS
+from talkingvideo_operator.builders.context import Context
 from talkingvideo_operator.builders.metadata import child_metadata
-from talkingvideo_operator.builders.pod import Context, build_pod_spec, pod_annotations
+from talkingvideo_operator.builders.pod import build_pod_spec, pod_annotations
 from talkingvideo_operator.reconcile.decision import Start
 from talkingvideo_operator.reconcile.objects import KUEUE_QUEUE_LABEL
 

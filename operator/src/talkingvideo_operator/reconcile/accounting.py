@@ -12,19 +12,20 @@ from datetime import datetime
 from talkingvideo_api.conditions import Reason
 from talkingvideo_api.names import Stage
 from talkingvideo_api.profile import Profile
-from talkingvideo_api.reports import FailureReport, PrepareReport, StitchReport, decode_bitmap, encode_bitmap
-from talkingvideo_api.status import (
-    Attempts,
-    Chunks,
-    Dimensions,
-    Failure,
-    StageAttempts,
-    TalkingVideoStatus,
-    Usage,
+from talkingvideo_api.reports import (
+    FailureReport,
+    PrepareReport,
+    RenderReport,
+    StitchReport,
+    decode_bitmap,
+    encode_bitmap,
 )
+from talkingvideo_api.status import Attempts, Chunks, Dimensions, Failure, TalkingVideoStatus, Usage
+from talkingvideo_operator.reconcile.brevity import with_modes, with_warnings
 from talkingvideo_operator.reconcile.children import Children
 from talkingvideo_operator.reconcile.decision import Event
 from talkingvideo_operator.reconcile.objects import Job
+from talkingvideo_operator.reconcile.records import entry_of, record_of, stage_entry, stage_record
 from talkingvideo_operator.reconcile.retry import Record, Trial, follow
 from talkingvideo_operator.settings import OperatorConfig
 
@@ -98,15 +99,16 @@ def _account_prepare(
     if books.status.plan_digest is not None:
         return books
     jobs = children.of_stage(Stage.PREPARE).get(None, [])
-    record = _stage_record(books.status, Stage.PREPARE)
+    record = stage_record(books.status, Stage.PREPARE)
     trial = follow(record, jobs, dict(children.pods), profile.prepare.attempts, config, now)
     books = _note(replace(books, prepare=trial), trial, record, Stage.PREPARE)
     if trial.done and trial.report is not None and trial.report.prepared is not None:
-        return _take_plan(books, trial.report.prepared, now)
+        return _take_plan(books, trial.report.prepared, children, now)
     return books
 
 
-def _take_plan(books: Account, report: PrepareReport, now: datetime) -> Account:
+def _take_plan(books: Account, report: PrepareReport, children: Children, now: datetime) -> Account:
+    """Begin the account of the chunks. Jobs that rendered one before it was lost prove nothing."""
     total = len(report.chunk_frames)
     missing = set(decode_bitmap(report.missing, total))
     finished = [index for index in range(total) if index not in missing]
@@ -117,6 +119,8 @@ def _take_plan(books: Account, report: PrepareReport, now: datetime) -> Account:
         summary=f"{len(finished)}/{total}",
         frames=report.chunk_frames,
         finished=encode_bitmap(finished, total),
+        failed=_rendered_in_vain(missing, children),
+        chained=report.chained or None,
     )
     status = books.status.model_copy(
         update={
@@ -126,7 +130,7 @@ def _take_plan(books: Account, report: PrepareReport, now: datetime) -> Account:
             "estimate": report.estimate,
             "chunks": chunks,
             "prepared_time": now,
-            "warnings": (*books.status.warnings, *(w for w in report.warnings if w not in books.status.warnings)),
+            "warnings": with_warnings(books.status.warnings, report.warnings),
         }
     )
     events = [Event(Reason.PREPARED, f"{sum(report.chunk_frames)} frames in {total} chunks")]
@@ -135,14 +139,22 @@ def _take_plan(books: Account, report: PrepareReport, now: datetime) -> Account:
     return replace(books, status=status, prepare=None, events=(*books.events, *events))
 
 
+def _rendered_in_vain(missing: set[int], children: Children) -> tuple[Attempts, ...]:
+    """Entries of missing chunks that have Jobs: the next attempt is a new one."""
+    jobs = children.of_stage(Stage.RENDER)
+    attempts = {index: max(job.attempt for job in jobs[index]) for index in sorted(missing) if jobs.get(index)}
+    return tuple(entry_of(index, Record(next_attempt=attempt + 1)) for index, attempt in attempts.items())
+
+
 def _account_chunks(
     books: Account, chunks: Chunks, children: Children, profile: Profile, config: OperatorConfig, now: datetime
 ) -> Account:
     finished = set(decode_bitmap(chunks.finished, chunks.total))
     jobs = children.of_stage(Stage.RENDER)
-    records = {entry.index: _record(entry) for entry in chunks.failed}
+    records = {entry.index: record_of(entry) for entry in chunks.failed}
     pods = dict(children.pods)
     just_finished = 0
+    reports: list[RenderReport] = []
     used = 0.0
     for index in range(chunks.total):
         if index in finished:
@@ -154,6 +166,7 @@ def _account_chunks(
         if trial.done:
             finished.add(index)
             just_finished += 1
+            reports += [trial.report.rendered] if trial.report and trial.report.rendered else []
         else:
             books.chunks[index] = trial
     if just_finished:
@@ -164,10 +177,17 @@ def _account_chunks(
             "done": len(finished),
             "summary": f"{len(finished)}/{chunks.total}",
             "finished": encode_bitmap(finished, chunks.total),
-            "failed": tuple(_entry(index, t.record) for index, t in books.chunks.items() if t.record != Record()),
+            "failed": tuple(entry_of(index, t.record) for index, t in books.chunks.items() if t.record != Record()),
+            "memory_modes": with_modes(chunks.memory_modes, (it.memory_mode for it in reports if it.memory_mode)),
         }
     )
-    status = books.status.model_copy(update={"chunks": updated, "usage": _usage(books.status, profile, used)})
+    status = books.status.model_copy(
+        update={
+            "chunks": updated,
+            "usage": _usage(books.status, profile, used),
+            "warnings": with_warnings(books.status.warnings, (said for it in reports for said in it.warnings)),
+        }
+    )
     return replace(books, status=status)
 
 
@@ -175,7 +195,7 @@ def _account_stitch(
     books: Account, children: Children, profile: Profile, config: OperatorConfig, now: datetime
 ) -> Account:
     jobs = children.of_stage(Stage.STITCH).get(None, [])
-    record = _stage_record(books.status, Stage.STITCH)
+    record = stage_record(books.status, Stage.STITCH)
     trial = follow(record, jobs, dict(children.pods), profile.stitch.attempts, config, now)
     books = _note(replace(books, stitch=trial), trial, record, Stage.STITCH)
     if trial.done and trial.report is not None:
@@ -190,7 +210,7 @@ def _note(books: Account, trial: Trial, before: Record, stage: Stage, chunk: int
         return books
     if stage is not Stage.RENDER:
         others = tuple(entry for entry in books.status.stage_attempts if entry.stage is not stage)
-        entries = (*others, _stage_entry(stage, trial.record))
+        entries = (*others, stage_entry(stage, trial.record))
         books = replace(books, status=books.status.model_copy(update={"stage_attempts": entries}))
     if trial.done or trial.failure is None:
         return books
@@ -221,41 +241,3 @@ def _usage(status: TalkingVideoStatus, profile: Profile, seconds: float) -> Usag
         return status.usage
     known = status.usage.gpu_seconds if status.usage else 0.0
     return Usage(gpu_seconds=round(known + seconds * status.effective.gpus_per_chunk, 1))
-
-
-def _record(entry: Attempts | StageAttempts) -> Record:
-    return Record(entry.failures, entry.interruptions or 0, entry.next_attempt, entry.not_before)
-
-
-def _stage_record(status: TalkingVideoStatus, stage: Stage) -> Record:
-    return next((_record(entry) for entry in status.stage_attempts if entry.stage is stage), Record())
-
-
-def _entry(index: int, record: Record) -> Attempts:
-    return Attempts(
-        index=index,
-        failures=record.failures,
-        interruptions=record.interruptions or None,
-        next_attempt=record.next_attempt,
-        not_before=record.not_before,
-    )
-
-
-def _stage_entry(stage: Stage, record: Record) -> StageAttempts:
-    return StageAttempts(
-        stage=stage,
-        failures=record.failures,
-        interruptions=record.interruptions or None,
-        next_attempt=record.next_attempt,
-        not_before=record.not_before,
-    )
-
-
-def forgive(status: TalkingVideoStatus) -> TalkingVideoStatus:
-    """Clear the failures of a revision that is to be tried again; finished chunks and attempt numbers stay."""
-    chunks = status.chunks
-    if chunks is not None:
-        failed = tuple(_entry(entry.index, _record(entry).forgiven()) for entry in chunks.failed)
-        chunks = chunks.model_copy(update={"failed": failed})
-    stages = tuple(_stage_entry(entry.stage, _record(entry).forgiven()) for entry in status.stage_attempts)
-    return status.model_copy(update={"chunks": chunks, "stage_attempts": stages, "failure": None})

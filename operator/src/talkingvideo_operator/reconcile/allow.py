@@ -37,6 +37,11 @@ def inputs_of(spec: TalkingVideoSpec) -> Iterator[tuple[str, MediaReference]]:
     for index, speaker in enumerate(spec.speech.speakers):
         if speaker.audio:
             yield f"spec.speech.speakers[{index}].audio", speaker.audio
+        if speaker.mask:
+            yield f"spec.speech.speakers[{index}].mask", speaker.mask
+    for index, lora in enumerate((spec.render.loras if spec.render else None) or ()):
+        if lora.uri:
+            yield f"spec.render.loras[{index}]", MediaReference(uri=lora.uri)
 
 
 def refusals(spec: TalkingVideoSpec, profile: Profile) -> Iterator[Refusal]:

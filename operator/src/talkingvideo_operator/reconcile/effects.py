@@ -10,10 +10,10 @@ from http import HTTPStatus
 
 from talkingvideo_api.conditions import Reason
 from talkingvideo_api.status import TalkingVideoStatus
+from talkingvideo_operator.builders.context import Context
 from talkingvideo_operator.builders.jobs import build_job
 from talkingvideo_operator.builders.metadata import children_selector
 from talkingvideo_operator.builders.order import build_config_map, build_order
-from talkingvideo_operator.builders.pod import Context
 from talkingvideo_operator.kube.api import CONFIG_MAPS, JOBS, VIDEOS, Api, ApiError, Body, Resource
 from talkingvideo_operator.kube.events import Recorder
 from talkingvideo_operator.reconcile.cache import Cache

@@ -18,7 +18,7 @@ from talkingvideo_api.profile import Profile
 from talkingvideo_api.reports import StitchReport
 from talkingvideo_api.status import Failure, TalkingVideoStatus
 from talkingvideo_api.support import unsupported, without_effect
-from talkingvideo_operator.reconcile.accounting import Account, account, forgive
+from talkingvideo_operator.reconcile.accounting import Account, account
 from talkingvideo_operator.reconcile.admission import Admission, Grant, claim_of
 from talkingvideo_operator.reconcile.allow import refusals
 from talkingvideo_operator.reconcile.brevity import excerpt
@@ -35,6 +35,7 @@ from talkingvideo_operator.reconcile.failures import (
     too_late,
 )
 from talkingvideo_operator.reconcile.objects import Video
+from talkingvideo_operator.reconcile.records import forgive
 from talkingvideo_operator.reconcile.retry import Record, Trial
 from talkingvideo_operator.reconcile.scene import Scene
 from talkingvideo_operator.reconcile.status import ENDED, at_rest, begin_or_continue, output, unreadable
@@ -115,7 +116,7 @@ def _prepare(scene: Scene, books: Account) -> Decision:
 
 def _render(scene: Scene, books: Account, profile: Profile) -> Decision:
     """Start as many chunks as the video, its namespace and the cluster have room for, in order."""
-    ready = [index for index, trial in books.chunks.items() if trial.may_start(scene.now)]
+    ready = [index for index in _in_turn(books) if books.chunks[index].may_start(scene.now)]
     grant = _granted(scene, books, profile, len(ready))
     starts = tuple(Start(Stage.RENDER, books.chunks[i].record.next_attempt, i) for i in ready[: grant.slots])
     look_again = scene.now + QUEUE_REFRESH if grant.lacking else None
@@ -123,6 +124,13 @@ def _render(scene: Scene, books: Account, profile: Profile) -> Decision:
         message = f"waits for a place to render: {grant.position} in the queue"
         return go_on(scene, books, Phase.RENDERING, message, queue_position=grant.position, look_again=look_again)
     return go_on(scene, books, Phase.RENDERING, "chunks are rendered", starts, look_again=look_again)
+
+
+def _in_turn(books: Account) -> list[int]:
+    """The chunks whose turn it is: of a chained video the first unfinished one, which the next goes on from."""
+    chunks = books.status.chunks
+    unfinished = list(books.chunks)
+    return unfinished[:1] if chunks is not None and chunks.chained else unfinished
 
 
 def _stitch(scene: Scene, books: Account) -> Decision:

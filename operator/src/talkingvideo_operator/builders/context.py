@@ -1,0 +1,35 @@
+"""All that the children of a video are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from talkingvideo_api.effective import Effective
+from talkingvideo_api.names import Stage
+from talkingvideo_api.profile import Profile, StagePods, Store
+from talkingvideo_api.spec import TalkingVideoSpec
+from talkingvideo_operator.reconcile.objects import Video
+
+
+@dataclass(frozen=True)
+class Context:
+    """All that a pod is made of."""
+
+    video: Video
+    spec: TalkingVideoSpec
+    effective: Effective
+    profile: Profile
+
+    @property
+    def store(self) -> Store:
+        """The store of the workspace."""
+        return self.profile.stores[self.effective.store]
+
+    def stage(self, stage: Stage) -> StagePods:
+        """The profile's settings for a stage's pods."""
+        stages = {
+            Stage.PREPARE: self.profile.prepare,
+            Stage.RENDER: self.profile.render,
+            Stage.STITCH: self.profile.stitch,
+        }
+        return stages[stage]

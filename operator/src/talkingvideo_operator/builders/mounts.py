@@ -1,0 +1,139 @@
+"""Volumes of the stages' pods, and where containers see them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from talkingvideo_api.names import Stage, order_name
+from talkingvideo_api.order import ORDER_KEY
+from talkingvideo_api.spec import Output
+from talkingvideo_api.uris import parse_object_uri, scheme_of
+from talkingvideo_operator.builders.context import Context
+from talkingvideo_operator.reconcile.allow import inputs_of
+
+Manifest = dict[str, Any]
+
+TMP_SIZE = "256Mi"
+HOME = "/tmp"  # noqa: S108 - an emptyDir of the pod's own
+ORDER_MOUNT = "/order"
+ORDER_FILE = f"{ORDER_MOUNT}/{ORDER_KEY}"
+SCRATCH = "/scratch"
+CLAIMS = "/mnt/claims"
+CONFIG_MAPS = "/mnt/configmaps"
+HEADERS = "/mnt/headers"
+COMPILE_CACHE = "/compile-cache"
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a volume of the pod's own
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A volume of the pod, where a container sees it, and the variables that tell its program so."""
+
+    volume: Manifest
+    path: str
+    read_only: bool = True
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def entry(self) -> Manifest:
+        """The container's side."""
+        return {"name": self.volume["name"], "mountPath": self.path, "readOnly": self.read_only}
+
+
+def own_mounts(context: Context, stage: Stage) -> Iterator[Mount]:
+    """What every container sees."""
+    video = context.video
+    order = {"name": "order", "configMap": {"name": order_name(video.name, video.uid, video.revision or "")}}
+    yield Mount(order, ORDER_MOUNT)
+    scratch = {"name": "scratch", "emptyDir": {"sizeLimit": context.stage(stage).scratch}}
+    yield Mount(scratch, SCRATCH, read_only=False, env=_scratch_env(context, stage))
+    yield Mount({"name": "tmp", "emptyDir": {"sizeLimit": TMP_SIZE}}, HOME, read_only=False, env={"HOME": HOME})
+
+
+def _scratch_env(context: Context, stage: Stage) -> dict[str, str]:
+    """Compilers of kernels would put them into the home, which is small, unless they are told where."""
+    env = {"TMPDIR": SCRATCH, "TALKINGVIDEO_SCRATCH": SCRATCH}
+    compiles = stage is Stage.RENDER and context.profile.compile_cache_claim is None
+    return env | _compiling_in(f"{SCRATCH}{COMPILE_CACHE}") if compiles else env
+
+
+def input_mounts(context: Context) -> Iterator[Mount]:
+    """Volumes that inputs name. What is missing is left out, so that the stage can say which input lacks it."""
+    for _, media in inputs_of(context.spec):
+        scheme = scheme_of(media.uri)
+        if scheme == "pvc":
+            yield _claim(parse_object_uri(media.uri).container, read_only=True)
+        if scheme == "configmap":
+            name = parse_object_uri(media.uri).container
+            volume = {"name": _volume_name("cm", name), "configMap": {"name": name, "optional": True}}
+            yield Mount(volume, f"{CONFIG_MAPS}/{name}")
+        if secret := media.headers_secret_name:
+            volume = {"name": _volume_name("headers", secret), "secret": {"secretName": secret, "optional": True}}
+            yield Mount(volume, f"{HEADERS}/{secret}")
+
+
+def workspace_mounts(context: Context) -> Iterator[Mount]:
+    """The volume of a store that is one."""
+    if context.store.pvc:
+        yield _claim(context.store.pvc.claim, read_only=False)
+
+
+def result_mounts(context: Context, *, read_only: bool) -> Iterator[Mount]:
+    """The volume of ``output.pvc``: stitch writes it, publish looks whether the result's name is taken."""
+    output = context.spec.output or Output()
+    if output.pvc:
+        yield _claim(output.pvc.claim, read_only=read_only)
+
+
+def model_mounts(context: Context) -> Iterator[Mount]:
+    """What a model needs to render: its weights, a place for compiled kernels, and memory that several GPUs share."""
+    yield from weights_mount(context)
+    yield from _compile_cache(context)
+    if context.effective.gpus_per_chunk > 1:
+        volume = {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": context.profile.shared_memory}}
+        yield Mount(volume, SHARED_MEMORY, read_only=False)
+
+
+def weights_mount(context: Context) -> Iterator[Mount]:
+    """The models' weights, where the profile has some."""
+    claim, path = context.profile.weights_claim, context.profile.weights_path
+    if claim:
+        volume = {"name": "weights", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
+        yield Mount(volume, path, env={"TALKINGVIDEO_WEIGHTS": path})
+
+
+def _compile_cache(context: Context) -> Iterator[Mount]:
+    """Where kernels outlive pods. Without a claim they go into scratch."""
+    if claim := context.profile.compile_cache_claim:
+        volume = {"name": "compile-cache", "persistentVolumeClaim": {"claimName": claim}}
+        yield Mount(volume, COMPILE_CACHE, read_only=False, env=_compiling_in(COMPILE_CACHE))
+
+
+def _compiling_in(folder: str) -> dict[str, str]:
+    return {"TORCHINDUCTOR_CACHE_DIR": f"{folder}/inductor", "TRITON_CACHE_DIR": f"{folder}/triton"}
+
+
+def _claim(name: str, *, read_only: bool) -> Mount:
+    volume = {"name": _volume_name("claim", name), "persistentVolumeClaim": {"claimName": name}}
+    return Mount(volume, f"{CLAIMS}/{name}", read_only)
+
+
+def _volume_name(kind: str, name: str) -> str:
+    """A volume's name is a DNS label, the names of objects are longer and have dots."""
+    if len(name) <= 50 and "." not in name:
+        return f"{kind}-{name}"
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return f"{kind}-{digest}"
+
+
+def unique(mounts: Iterable[Mount]) -> list[Mount]:
+    """One mount a path; where one may write, it may write."""
+    found: dict[str, Mount] = {}
+    for mount in mounts:
+        known = found.get(mount.path)
+        if known is None or known.read_only:
+            found[mount.path] = mount
+    return list(found.values())
