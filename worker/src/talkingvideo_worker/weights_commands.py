@@ -9,7 +9,6 @@ import typer
 
 from talkingvideo_api.errors import ERRORS, ErrorCode
 from talkingvideo_worker.engines.infinitetalk.weights.sources import Part
-from talkingvideo_worker.terminal import failures_for_people, say
 
 app = typer.Typer(help="Look at, fetch and convert the model's weights.", no_args_is_help=True)
 
@@ -20,6 +19,7 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the weigh
 def check(folder: Folder) -> None:
     """Say which files are there, missing, or of the wrong shape; by headers only, in seconds."""
     from talkingvideo_worker.engines.infinitetalk.weights.checking import check_weights
+    from talkingvideo_worker.terminal import say
 
     findings = check_weights(folder)
     for finding in findings:
@@ -43,6 +43,8 @@ def fetch(
     only: Annotated[list[Part] | None, typer.Option(help="Parts to fetch; all when absent.")] = None,
 ) -> None:
     """Fetch what is missing from the Hugging Face hub (HF_ENDPOINT, HF_TOKEN); resumable, with checksums."""
+    from talkingvideo_worker.terminal import failures_for_people
+
     with failures_for_people():
         from talkingvideo_worker.engines.infinitetalk.weights.fetching import fetch_weights
 
@@ -52,6 +54,8 @@ def fetch(
 @app.command()
 def convert(folder: Folder) -> None:
     """Write copies in bf16 that load at the disk's speed, into DIR/converted; resumable."""
+    from talkingvideo_worker.terminal import failures_for_people
+
     with failures_for_people():
         from talkingvideo_worker.engines.infinitetalk.weights.converting import convert_weights
 
@@ -59,4 +63,6 @@ def convert(folder: Folder) -> None:
 
 
 def _say_progress(fraction: float, message: str) -> None:
+    from talkingvideo_worker.terminal import say
+
     say(f"{fraction:4.0%}  {message}")

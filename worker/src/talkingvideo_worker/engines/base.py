@@ -76,6 +76,25 @@ class Track:
 
 
 @dataclass(frozen=True)
+class LoraFile:
+    """A low-rank change of the model's weights.
+
+    Attributes:
+        label: Its name beside the engine's weights, or where it was fetched from, as messages show it.
+        scale: How much of it is applied.
+        fetched: Its safetensors file; None for one beside the engine's weights.
+        digest: sha256 of a fetched file.
+        field: Path of the spec's field that named it; None for a preset's.
+    """
+
+    label: str
+    scale: float
+    fetched: Path | None = None
+    digest: str | None = None
+    field: str | None = None
+
+
+@dataclass(frozen=True)
 class Scene:
     """All that is common to the chunks of one video.
 
@@ -85,6 +104,8 @@ class Scene:
         frames: Frames of the whole video.
         seed: Drawn when the plan was made, never -1.
         parameters: The effective render values by their names in ``spec`` (``steps``, ``textGuidance``, ``prompt`` …).
+        loras: In the order in which they are applied.
+        gpus: That render a chunk together; the pixels depend on it no more than on the kind of GPU.
     """
 
     portrait: Portrait
@@ -92,6 +113,8 @@ class Scene:
     frames: int
     seed: int
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    loras: tuple[LoraFile, ...] = ()
+    gpus: int = 1
 
 
 @dataclass(frozen=True)
@@ -102,11 +125,14 @@ class ChunkFrames:
         start: Global number of its first frame.
         windows: New frames of each window, in order; their sum is the chunk's length.
         first_window: Global index of its first window (random numbers are drawn by it).
+        lead: Frames that its first window shares with the chunk before, whose last window's state it goes on from; 0
+            for a chunk that starts from the picture.
     """
 
     start: int
     windows: tuple[int, ...]
     first_window: int = 0
+    lead: int = 0
 
     @property
     def frames(self) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.base import FRAME_RATE, Portrait
@@ -33,6 +34,14 @@ def pictures_from(portrait: Portrait, start: int) -> Iterator[Picture]:
     if last is None:
         last = _last_frame(portrait.path)
     yield from repeat(last)
+
+
+def mask_of(path: Path) -> NDArray[np.bool_]:
+    """Read a speaker's mask: (height, width), True where the speaker is."""
+    mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if mask is None:
+        raise StageError(ErrorCode.WORKSPACE, f"{path.name} is not the picture that prepare wrote.")
+    return np.asarray(mask > 0)
 
 
 def still(path: Path) -> Picture:

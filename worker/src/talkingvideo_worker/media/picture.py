@@ -58,7 +58,7 @@ class Picture:
     notes: tuple[str, ...] = ()
 
 
-def read_picture(path: Path, limits: InputLimits, field: str) -> Picture:
+def read_picture(path: Path, limits: InputLimits, field: str, background: tuple[int, int, int] = BACKGROUND) -> Picture:
     """Read a PNG, JPEG or WebP.
 
     The size is checked before anything is decoded. Pictures above 4,096 pixels are reduced while, or right after, they
@@ -68,6 +68,7 @@ def read_picture(path: Path, limits: InputLimits, field: str) -> Picture:
         path: Content from anywhere.
         limits: ``pixels`` is enforced.
         field: The field that named the file, for errors.
+        background: Behind what is transparent: RGB, 0..255.
 
     Raises:
         StageError: E_INPUT_VALIDATION with the reason.
@@ -83,7 +84,7 @@ def read_picture(path: Path, limits: InputLimits, field: str) -> Picture:
                 file.seek(0)
             with READERS[kind](file) as image:
                 _check_size(image.size, limits, field)
-                return _decoded(image, field)
+                return _decoded(image, field, background)
     except StageError:
         raise
     except Exception as error:  # Pillow's readers raise whatever their parsers stumble over.
@@ -125,7 +126,7 @@ def _check_size(size: tuple[int, int], limits: InputLimits, field: str) -> None:
         raise _refused(f"The picture is {width} x {height}; it needs at least {SHORTEST_SIDE} pixels each way.", field)
 
 
-def _decoded(image: ImageFile, field: str) -> Picture:
+def _decoded(image: ImageFile, field: str, background: tuple[int, int, int]) -> Picture:
     """All steps from the file's pixels to upright sRGB. What makes the picture smaller comes first."""
     notes: list[str] = []
     if getattr(image, "is_animated", False):
@@ -139,7 +140,7 @@ def _decoded(image: ImageFile, field: str) -> Picture:
         notes.append(f"The picture was reduced from {size[0]} x {size[1]} pixels.")
     colours, alpha = _split_alpha(upright)
     rgb = np.asarray(_in_srgb(colours, profile, notes))
-    return Picture(_over_background(rgb, alpha, notes, field), tuple(notes))
+    return Picture(_over_background(rgb, alpha, background, notes, field), tuple(notes))
 
 
 def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
@@ -194,15 +195,17 @@ def _in_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Ima
     return image.convert("RGB")
 
 
-def _over_background(rgb: Rgb, alpha: Rgb | None, notes: list[str], field: str) -> Rgb:
+def _over_background(
+    rgb: Rgb, alpha: Rgb | None, background: tuple[int, int, int], notes: list[str], field: str
+) -> Rgb:
     if alpha is None or alpha.min() == 255:
         return rgb
     if not alpha.any():
         raise _refused("The picture is transparent all over.", field)
     notes.append("The picture's transparent parts were filled with grey.")
-    background = Image.new("RGB", (rgb.shape[1], rgb.shape[0]), BACKGROUND)
-    background.paste(Image.fromarray(rgb), mask=Image.fromarray(alpha))
-    return np.asarray(background)
+    filled = Image.new("RGB", (rgb.shape[1], rgb.shape[0]), background)
+    filled.paste(Image.fromarray(rgb), mask=Image.fromarray(alpha))
+    return np.asarray(filled)
 
 
 def _reason(error: Exception) -> str:

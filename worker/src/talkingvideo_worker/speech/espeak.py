@@ -1,7 +1,8 @@
-"""The process that speaks: ``python -m talkingvideo_worker.speech.espeak``.
+"""The process that speaks with espeak-ng, or transcribes for others: ``python -m talkingvideo_worker.speech.espeak``.
 
 Reads ``{"text", "voice", "out"}`` as JSON from its standard input, writes the WAV as the sound is made, and prints
-``{"sampleRate", "samples", "phonemes": [[first sample, mnemonic], …]}``, or ``{"voices": […]}`` if there is no such voice.
+``{"sampleRate", "samples", "phonemes": [[first sample, mnemonic], …]}``. Or reads ``{"transcribe": [text, …], "voice"}`` and
+prints ``{"ipa": […]}``, with ``^`` between letters of one sound. Prints ``{"voices": […]}`` if there is no such voice.
 
 The names and numbers of espeak-ng's C interface are those of its header ``speak_lib.h``.
 """
@@ -20,6 +21,8 @@ INITIALIZE_PHONEME_EVENTS = 1
 CHARS_UTF8 = 1
 POS_CHARACTER = 1
 EVENT_LIST_TERMINATED, EVENT_PHONEME = 0, 7
+PHONEMES_IPA, PHONEMES_TIE = 0x02, 0x80
+TIE = "^"
 
 
 class _EventId(ctypes.Union):
@@ -62,10 +65,12 @@ def main() -> None:
     """Do the one order on standard input."""
     order = json.load(sys.stdin)
     library, rate = _library()
-    if _choose(library, order["voice"]):
-        answer = _speak(library, rate, order["text"], order["out"])
+    if not _choose(library, order["voice"]):
+        answer: dict[str, Any] = {"voices": sorted(_languages(library))}
+    elif "transcribe" in order:
+        answer = {"ipa": [_transcription(library, text) for text in order["transcribe"]]}
     else:
-        answer = {"voices": sorted(_languages(library))}
+        answer = _speak(library, rate, order["text"], order["out"])
     json.dump(answer, sys.stdout)
 
 
@@ -106,6 +111,18 @@ def _speak(library: ctypes.CDLL, rate: int, text: str, out: str) -> dict[str, An
             raise RuntimeError(f"espeak-ng failed with status {status}")
         samples = sound.getnframes()
     return {"sampleRate": rate, "samples": samples, "phonemes": phonemes}
+
+
+def _transcription(library: ctypes.CDLL, text: str) -> str:
+    """IPA of a text, clause by clause, as the library takes it."""
+    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+    raw = ctypes.create_string_buffer(text.replace("\0", " ").encode())
+    rest = ctypes.c_void_p(ctypes.addressof(raw))
+    mode = PHONEMES_IPA | PHONEMES_TIE | ord(TIE) << 8
+    clauses: list[str] = []
+    while rest.value:
+        clauses.append(library.espeak_TextToPhonemes(ctypes.byref(rest), CHARS_UTF8, mode).decode("utf-8", "ignore"))
+    return " ".join(clauses).strip()
 
 
 def _receiver(sound: wave.Wave_write, phonemes: list[tuple[int, str]]) -> Callable[[Any, int, Any], int]:

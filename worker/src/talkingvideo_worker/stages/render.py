@@ -8,19 +8,21 @@ last.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import Plan, PlannedChunk
 from talkingvideo_api.reports import RenderReport
 from talkingvideo_worker.delivery import Delivery
-from talkingvideo_worker.engines.base import Engine, Facts, Window
+from talkingvideo_worker.engines.base import Engine, Facts, Note, Window
 from talkingvideo_worker.engines.registry import make_engine
 from talkingvideo_worker.media.encoder import SegmentEncoder
 from talkingvideo_worker.progress import Reporter
+from talkingvideo_worker.stages.chain import Chain
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.scene import ENGINE_FOLDER, chunk_frames, files_to_render, scene_of
-from talkingvideo_worker.stages.segments import Segments
+from talkingvideo_worker.stages.segments import Segments, State
 
 
 def render(context: StageContext, index: int) -> RenderReport:
@@ -36,22 +38,34 @@ def render(context: StageContext, index: int) -> RenderReport:
     plan = context.require_plan()
     if not 0 <= index < len(plan.chunks):
         raise StageError(ErrorCode.INTERNAL, f"The plan has no chunk {index}: it has {len(plan.chunks)}.")
-    chunk = plan.chunks[index]
-    segments = Segments(context.chunks, chunk, context.scratch)
+    chunk, chain = plan.chunks[index], Chain(context, plan)
+    segments = chain.segments(chunk)
     report = RenderReport(chunk=index, key=chunk.key, frames=chunk.frames)
     if segments.finished:
         return report.model_copy(update={"resumed_windows": len(chunk.windows)})
     context.scratch.mkdir(parents=True, exist_ok=True)
     found, started = segments.made(), time.monotonic()
     engine = make_engine(context.order.effective.engine)
-    bar = _Bar(context.reporter, index)
+    work, bar = _Work(context, plan, chain, engine), _Bar(context.reporter, index)
     if found < len(chunk.windows):
         _load(context, plan, engine, bar)
     loaded = time.monotonic()
-    _render_missing(context, plan, chunk, segments, engine, bar)
+    mended = _mend_chain(work, chunk, bar.waiting)
+    _render_missing(work, chunk, bar.rendering)
     report = _accounted(report, engine.facts(), found, loaded - started, time.monotonic() - loaded)
+    report = report.model_copy(update={"warnings": (*mended, *report.warnings)})
     segments.finish(engine.name, report)
     return report
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What stays the same from window to window."""
+
+    context: StageContext
+    plan: Plan
+    chain: Chain
+    engine: Engine
 
 
 class _Bar:
@@ -67,8 +81,8 @@ class _Bar:
         self._chunk = chunk
         self._reached = 0.0
 
-    def loading(self, _fraction: float, message: str) -> None:
-        """A part of the engine is being loaded: nothing of the chunk is done yet."""
+    def waiting(self, _fraction: float, message: str) -> None:
+        """Something that the chunk needs is being loaded or made: nothing of the chunk itself is done by that."""
         self._reporter.report(Stage.RENDER, self._reached, message, self._chunk)
 
     def rendering(self, fraction: float, message: str) -> None:
@@ -95,31 +109,57 @@ def _accounted(report: RenderReport, facts: Facts, resumed: int, loading: float,
 
 
 def _load(context: StageContext, plan: Plan, engine: Engine, bar: _Bar) -> None:
-    bar.loading(0, "Fetching the plan's files")
+    bar.waiting(0, "Fetching the plan's files")
     folder = context.scratch / "inputs"
     for name in files_to_render(plan):
         if not (folder / name).exists():
             context.workspace.get(name, folder / name)
-    bar.loading(0, "Loading the engine")
-    engine.load(scene_of(plan, context.order, folder), folder / ENGINE_FOLDER, bar.loading)
+    bar.waiting(0, "Loading the engine")
+    engine.load(scene_of(plan, context.order, folder), folder / ENGINE_FOLDER, bar.waiting)
 
 
-def _render_missing(
-    context: StageContext, plan: Plan, chunk: PlannedChunk, segments: Segments, engine: Engine, bar: _Bar
-) -> None:
-    """Make windows until all are there; where another pod was first, go on from what it made."""
-    first, state = segments.resume_point(stateful=engine.stateful)
+def _mend_chain(work: _Work, chunk: PlannedChunk, note: Note) -> list[str]:
+    """Make again what the beginning of a chunk goes on from and is lost.
+
+    Returns:
+        What was done, for the user.
+    """
+    if not chunk.lead or work.chain.segments(chunk).resume_point(stateful=True)[0]:
+        return []
+    return [_make_end_again(work, earlier, note) for earlier in work.chain.lost(chunk)]
+
+
+def _make_end_again(work: _Work, chunk: PlannedChunk, note: Note) -> str:
+    segments = work.chain.segments(chunk)
+    first, state = segments.end()
+    count = len(chunk.windows) - first
     while first < len(chunk.windows):
-        windows = engine.render(chunk_frames(chunk), first, state, bar.rendering)
-        if all(_render_window(context, plan, chunk, segments, window, bar) for window in windows):
-            _expect_all(chunk, segments)
-        first, state = segments.resume_point(stateful=engine.stateful)
+        _go_on(work, chunk, first, state, note)
+        first, state = segments.end()
+    return f"The store had lost how chunk {chunk.index} ended: the last {count} of its windows were rendered again."
 
 
-def _render_window(
-    context: StageContext, plan: Plan, chunk: PlannedChunk, segments: Segments, window: Window, bar: _Bar
-) -> bool:
+def _render_missing(work: _Work, chunk: PlannedChunk, note: Note) -> None:
+    """Make windows until all are there; where another pod was first, go on from what it made."""
+    segments = work.chain.segments(chunk)
+    first, state = segments.resume_point(stateful=work.engine.stateful)
+    while first < len(chunk.windows):
+        _go_on(work, chunk, first, state, note)
+        first, state = segments.resume_point(stateful=work.engine.stateful)
+
+
+def _go_on(work: _Work, chunk: PlannedChunk, first: int, state: State | None, note: Note) -> None:
+    """Make windows from one on, until all are there or another pod turns out to have been first."""
+    if not first:
+        state = work.chain.start(chunk)
+    windows = work.engine.render(chunk_frames(chunk), first, state, note)
+    if all(_render_window(work, chunk, window, note) for window in windows):
+        _expect_all(chunk, work.chain.segments(chunk))
+
+
+def _render_window(work: _Work, chunk: PlannedChunk, window: Window, note: Note) -> bool:
     """Encode a window's frames as they come, and commit it; False when another pod had done so before."""
+    context, plan = work.context, work.plan
     path = context.scratch / f"chunk-{chunk.index}-segment-{window.index}.mp4"
     before, count = sum(chunk.windows[: window.index]), len(chunk.windows)
     deliver = Delivery(
@@ -129,11 +169,14 @@ def _render_window(
         for frame in window.frames:
             encoder.write(deliver(frame))
             fraction = (before + encoder.frames) / chunk.frames
-            bar.rendering(fraction, f"Window {window.index + 1} of {count}")
+            note(fraction, f"Window {window.index + 1} of {count}")
         if encoder.frames != chunk.windows[window.index]:
             message = f"Window {window.index} has {encoder.frames} frames instead of {chunk.windows[window.index]}."
             raise StageError(ErrorCode.GENERATION_RUNTIME, message)
-    first = segments.commit(window.index, path, window.state)
+    state = window.state
+    if work.engine.stateful and state is None:
+        raise StageError(ErrorCode.GENERATION_RUNTIME, f"Window {window.index} left no state for the next one.")
+    first = work.chain.segments(chunk).commit(window.index, path, state)
     path.unlink()
     return first
 

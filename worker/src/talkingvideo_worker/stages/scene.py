@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from talkingvideo_api.order import Order
-from talkingvideo_api.plan import Plan, PlannedChunk
+from talkingvideo_api.plan import Plan, PlannedChunk, PlannedTrack
 from talkingvideo_worker.delivery import cut_by_delivery
 from talkingvideo_worker.engines.base import ChunkFrames, Portrait, Scene, Track
+from talkingvideo_worker.stages.loras import lora_files, lora_name
 
 ENGINE_FOLDER = "engine"
 
@@ -18,19 +19,28 @@ def scene_of(plan: Plan, order: Order, folder: Path) -> Scene:
     cut = cut_by_delivery(rendered, delivered, order.effective.fit)
     return Scene(
         portrait=Portrait(folder / plan.picture, plan.picture.endswith(".mp4"), plan.width, plan.height, cut),
-        tracks=tuple(Track(folder / track.file, track.phonemes, track.region) for track in plan.tracks),
+        tracks=tuple(_track(track, folder) for track in plan.tracks),
         frames=plan.frames,
         seed=order.effective.seed,
         parameters=order.effective.render_parameters(),
+        loras=lora_files(order, folder, {lora.index: lora.digest for lora in plan.loras}),
+        gpus=order.effective.gpus_per_chunk,
     )
+
+
+def _track(track: PlannedTrack, folder: Path) -> Track:
+    mask = None if track.mask is None else folder / track.mask
+    return Track(folder / track.file, track.phonemes, track.region, mask)
 
 
 def chunk_frames(chunk: PlannedChunk) -> ChunkFrames:
     """A planned chunk as engines see it."""
-    return ChunkFrames(chunk.start_frame, chunk.windows, chunk.first_window)
+    return ChunkFrames(chunk.start_frame, chunk.windows, chunk.first_window, chunk.lead)
 
 
 def files_to_render(plan: Plan) -> list[str]:
     """Names in the workspace that a render pod needs."""
     engine = [f"{ENGINE_FOLDER}/{name}" for name in plan.engine_files]
-    return [plan.picture, *(track.file for track in plan.tracks), *engine]
+    masks = [track.mask for track in plan.tracks if track.mask is not None]
+    loras = [lora_name(lora.index) for lora in plan.loras]
+    return [plan.picture, *(track.file for track in plan.tracks), *masks, *loras, *engine]

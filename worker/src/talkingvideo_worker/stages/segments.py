@@ -62,10 +62,15 @@ class Segments:
         first = self.made()
         if not stateful or first == len(self._chunk.windows):
             return first, None
-        for window in range(first - 1, -1, -1):
-            if (state := self._state(window)) is not None:
-                return window + 1, state
-        return 0, None
+        return self._behind_the_last_state(first)
+
+    def end(self) -> tuple[int, State | None]:
+        """Where to go on so that the last window leaves its state, which a chunk behind this one goes on from.
+
+        Returns:
+            As `resume_point`; behind the last window, and its state, when there is nothing to do.
+        """
+        return self._behind_the_last_state(self.made())
 
     def commit(self, window: int, segment: Path, state: State | None) -> bool:
         """Keep a window that was made.
@@ -101,6 +106,12 @@ class Segments:
         path.write_text(json.dumps(document))
         self._store.put_new(done_name(chunk.key), path)
         path.unlink()
+
+    def _behind_the_last_state(self, made: int) -> tuple[int, State | None]:
+        for window in range(made - 1, -1, -1):
+            if (state := self._state(window)) is not None:
+                return window + 1, state
+        return 0, None
 
     def _segment(self, window: int) -> str:
         return segment_name(self._chunk.key, window)

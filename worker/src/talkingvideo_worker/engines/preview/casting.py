@@ -28,7 +28,7 @@ class Rectangle:
     def holds(self, face: Face, picture: Picture) -> bool:
         """Whether a face's middle is within."""
         x, y = face.box.centre[0] / picture.shape[1], face.box.centre[1] / picture.shape[0]
-        return self.x <= x <= self.x + self.width and self.y <= y <= self.y + self.height
+        return bool(self.x <= x <= self.x + self.width and self.y <= y <= self.y + self.height)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Painted:
 
     mask: NDArray[np.bool_]
 
-    def holds(self, face: Face, picture: Picture) -> bool:
+    def holds(self, face: Face, picture: Picture) -> bool:  # noqa: ARG002 - the mask has the picture's size
         """Whether a face's middle is painted, or the middle of what is painted lies in the face."""
         rows, columns = self.mask.shape
         x, y = (min(int(edge), most - 1) for edge, most in zip(face.box.centre, (columns, rows), strict=True))
@@ -65,7 +65,9 @@ class Role:
 def roles(tracks: Sequence[Track]) -> list[Role]:
     """Where each track's speaker is: as asked for, else a part of the picture each, from left to right."""
     share = 1 / max(len(tracks), 1)
-    return [Role(number, _place(track, Rectangle(number * share, 0.0, share, 1.0))) for number, track in enumerate(tracks)]
+    return [
+        Role(number, _place(track, Rectangle(number * share, 0.0, share, 1.0))) for number, track in enumerate(tracks)
+    ]
 
 
 def _place(track: Track, usual: Place) -> Place:

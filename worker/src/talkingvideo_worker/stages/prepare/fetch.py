@@ -15,10 +15,14 @@ from talkingvideo_worker.inputs.fetch import Fetcher
 from talkingvideo_worker.inputs.policy import FetchPolicy
 from talkingvideo_worker.inputs.policy import Mounts as InputMounts
 from talkingvideo_worker.stages.context import StageContext
+from talkingvideo_worker.stages.loras import fetched_loras
 from talkingvideo_worker.stages.prepare.folders import (
     SOURCE,
     audio_field,
     inputs_folder,
+    lora_input,
+    mask_field,
+    mask_input,
     prepared_marker,
     source_field,
     speaker_input,
@@ -45,6 +49,14 @@ def fetch(context: StageContext) -> None:
         if speaker.audio is not None:
             destination = speaker_input(context.scratch, index)
             _fetch_one(context, speaker.audio, destination, order.limits.audio_bytes, audio_field(index), 0.1)
+        if speaker.mask is not None:
+            destination = mask_input(context.scratch, index)
+            _fetch_one(context, speaker.mask, destination, order.limits.image_bytes, mask_field(index), 0.1)
+
+    for lora, uri in fetched_loras(order):
+        destination = lora_input(context.scratch, lora.index)
+        reference = MediaReference(uri=uri)
+        _fetch_one(context, reference, destination, order.limits.lora_bytes, lora.field or "spec.render.preset", 0.15)
 
 
 def _fetch_one(
@@ -83,7 +95,8 @@ def _refuse_foreign_bucket(context: StageContext, uri: str, field: str) -> None:
 
 def _refuse_too_much_inline_data(context: StageContext) -> None:
     spec = context.order.spec
-    references = [spec.source.image, spec.source.video, *(speaker.audio for speaker in spec.speech.speakers)]
+    spoken = [it for speaker in spec.speech.speakers for it in (speaker.audio, speaker.mask)]
+    references = [spec.source.image, spec.source.video, *spoken]
     inline = sum(len(it.uri) for it in references if it is not None and scheme_of(it.uri) == "data")
     if inline > MAX_DATA_URI:
         message = f"The data: addresses are {inline:,} characters together; {MAX_DATA_URI:,} are allowed."

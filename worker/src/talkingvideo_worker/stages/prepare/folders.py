@@ -29,6 +29,16 @@ def speaker_input(scratch: Path, index: int) -> Path:
     return inputs_folder(scratch) / f"speaker-{index}"
 
 
+def mask_input(scratch: Path, index: int) -> Path:
+    """The picture of where a speaker is, as it was fetched."""
+    return inputs_folder(scratch) / f"mask-{index}"
+
+
+def lora_input(scratch: Path, index: int) -> Path:
+    """A LoRA as it was fetched."""
+    return inputs_folder(scratch) / f"lora-{index}"
+
+
 def source_field(order: Order) -> str:
     """Path of the source's field in the spec."""
     return f"spec.source.{'video' if order.spec.source.video else 'image'}.uri"
@@ -37,3 +47,8 @@ def source_field(order: Order) -> str:
 def audio_field(index: int) -> str:
     """Path of a speaker's recording in the spec."""
     return f"spec.speech.speakers[{index}].audio.uri"
+
+
+def mask_field(index: int) -> str:
+    """Path of a speaker's mask in the spec."""
+    return f"spec.speech.speakers[{index}].mask.uri"

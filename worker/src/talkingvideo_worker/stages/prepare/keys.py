@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from talkingvideo_worker.digest import file_digest
 from talkingvideo_worker.engines.base import FRAME_RATE, SAMPLES_PER_FRAME, ChunkFrames, Scene
 from talkingvideo_worker.media.wav import read_samples
 
@@ -31,6 +32,7 @@ def chunk_key(
     loudness: Sequence[float | None],
     engine_digest: str,
     prepared_digest: str,
+    predecessor: str | None,
     encoding: Mapping[str, Any],
 ) -> str:
     """Digest of what determines a chunk's pixels.
@@ -42,6 +44,7 @@ def chunk_key(
         loudness: Of each whole track in LUFS.
         engine_digest: Identifies the engine's code and weights.
         prepared_digest: Identifies what the engine prepared for this chunk.
+        predecessor: Key of the chunk that this one goes on from, if it does.
         encoding: Size and encoder settings of the segments.
 
     Returns:
@@ -58,6 +61,8 @@ def chunk_key(
         "portrait": portrait_digest,
         "heard": heard.hexdigest(),
         "regions": [track.region for track in scene.tracks],
+        "masks": [None if track.mask is None else file_digest(track.mask) for track in scene.tracks],
+        "loras": [lora.digest for lora in scene.loras],
         "start": chunk.start,
         "windows": chunk.windows,
         "firstWindow": chunk.first_window,
@@ -66,6 +71,7 @@ def chunk_key(
         "parameters": dict(scene.parameters),
         "engine": engine_digest,
         "prepared": prepared_digest,
+        "predecessor": predecessor,
         "encoding": dict(encoding),
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

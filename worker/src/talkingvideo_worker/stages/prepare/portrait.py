@@ -44,6 +44,13 @@ class Prepared:
     found: dict[str, Any]
     warnings: tuple[str, ...]
 
+    @property
+    def shown_part(self) -> tuple[float, float, float, float]:
+        """What of the input is shown: left, top, right and bottom edge as fractions of it."""
+        right, bottom = self.crop.x + self.crop.width, self.crop.y + self.crop.height
+        width, height = self.source.width, self.source.height
+        return self.crop.x / width, self.crop.y / height, right / width, bottom / height
+
     def region_in_picture(self, region: Region) -> Region:
         """A region of the input as fractions of what is shown of it, clipped to it."""
         left, top = region[0] * self.source.width - self.crop.x, region[1] * self.source.height - self.crop.y

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from talkingvideo_api.effective import Effective
 from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import PLAN_NAME, Plan, PlannedChunk, PlannedTrack
-from talkingvideo_api.spec import Mode
+from talkingvideo_api.spec import Continuity, Mode
+from talkingvideo_worker.chunking.chained import chained_chunks
 from talkingvideo_worker.chunking.plan import PlanSettings, plan_chunks
 from talkingvideo_worker.chunking.silence import SoundProfile, sound_profile
 from talkingvideo_worker.chunking.windows import window_lengths
@@ -21,8 +23,11 @@ from talkingvideo_worker.engines.registry import make_engine
 from talkingvideo_worker.media.delivered import encode_delivered
 from talkingvideo_worker.media.encoder import EncoderSettings
 from talkingvideo_worker.stages.context import StageContext
+from talkingvideo_worker.stages.loras import lora_files, planned_loras
 from talkingvideo_worker.stages.prepare.folders import prepared_folder, prepared_marker
 from talkingvideo_worker.stages.prepare.keys import chunk_key
+from talkingvideo_worker.stages.prepare.loras import take_loras
+from talkingvideo_worker.stages.prepare.masks import write_masks
 from talkingvideo_worker.stages.prepare.portrait import Prepared, prepare_portrait
 from talkingvideo_worker.stages.prepare.speech import Timeline, hear, write_tracks
 from talkingvideo_worker.stages.scene import ENGINE_FOLDER
@@ -47,12 +52,14 @@ def process(context: StageContext) -> None:
     portrait = prepare_portrait(context, folder)
     _say(context, 0.3, "Listening to the speech")
     timeline = hear(context, working)
-    scene = _scene(context, portrait, timeline, write_tracks(timeline, folder))
+    masks = write_masks(context, portrait, folder)
+    scene = _scene(context, portrait, timeline, write_tracks(timeline, folder), masks)
+    scene = replace(scene, loras=lora_files(context.order, folder, take_loras(context, folder)))
     _say(context, 0.4, "Preparing the engine")
     engine = make_engine(context.order.effective.engine)
     found = engine.prepare(scene, folder / ENGINE_FOLDER)
     _say(context, 0.5, "Planning the chunks")
-    chunks = _chunks(context, scene)
+    chunks = _chunks(context, engine, scene)
     _say(context, 0.6, "Encoding the sound")
     encode_delivered(
         [voice.recording for voice in timeline.voices],
@@ -63,7 +70,7 @@ def process(context: StageContext) -> None:
     )
     plan = Plan(
         picture=portrait.portrait.path.name,
-        tracks=tuple(PlannedTrack(file=it.path.name, phonemes=it.phonemes, region=it.region) for it in scene.tracks),
+        tracks=tuple(_planned(track) for track in scene.tracks),
         frames=scene.frames,
         width=portrait.sizes.rendered.width,
         height=portrait.sizes.rendered.height,
@@ -72,6 +79,7 @@ def process(context: StageContext) -> None:
         sound_seconds=float(timeline.seconds),
         sound_digest=file_digest(folder / SOUND_NAME),
         chunks=_keyed(context, engine, scene, chunks, portrait, timeline),
+        loras=planned_loras(scene.loras),
         engine_files=_files_below(folder / ENGINE_FOLDER),
         found={"input": portrait.found, "engine": found},
         warnings=_warnings(context, portrait, timeline, found),
@@ -83,12 +91,20 @@ def _say(context: StageContext, fraction: float, message: str) -> None:
     context.reporter.report(Stage.PREPARE, fraction, message)
 
 
-def _scene(context: StageContext, portrait: Prepared, timeline: Timeline, tracks: Sequence[Track]) -> Scene:
+def _scene(
+    context: StageContext,
+    portrait: Prepared,
+    timeline: Timeline,
+    tracks: Sequence[Track],
+    masks: Sequence[Path | None],
+) -> Scene:
     speakers = context.order.spec.speech.speakers
     placed = []
-    for index, (speaker, track) in enumerate(zip(speakers, tracks, strict=True)):
+    for index, (speaker, track, mask) in enumerate(zip(speakers, tracks, masks, strict=True)):
         region = speaker.region
-        if region is not None:
+        if mask is not None:
+            track = replace(track, mask=mask)
+        elif region is not None:
             asked = (region.left, region.top, region.width, region.height)
             track = replace(track, region=portrait.region_in_picture(asked))
         elif len(speakers) > 1:
@@ -98,19 +114,30 @@ def _scene(context: StageContext, portrait: Prepared, timeline: Timeline, tracks
     return Scene(portrait.portrait, tuple(placed), timeline.frames, effective.seed, effective.render_parameters())
 
 
-def _chunks(context: StageContext, scene: Scene) -> list[ChunkFrames]:
-    """Cut where nobody speaks, on whole frames, and divide the chunks into windows."""
+def _planned(track: Track) -> PlannedTrack:
+    mask = None if track.mask is None else track.mask.name
+    return PlannedTrack(file=track.path.name, phonemes=track.phonemes, region=track.region, mask=mask)
+
+
+def _chunks(context: StageContext, engine: Engine, scene: Scene) -> Sequence[ChunkFrames]:
+    """Divide the video; what windows leave to the next can only be handed on by an engine that leaves something."""
     effective = context.order.effective
+    settings = PlanSettings(effective.target_seconds, effective.window_frames, effective.motion_frames)
+    if engine.stateful and effective.continuity is Continuity.CHAINED:
+        return chained_chunks(scene.frames, settings)
+    return _independent_chunks(effective, scene, settings)
+
+
+def _independent_chunks(effective: Effective, scene: Scene, settings: PlanSettings) -> list[ChunkFrames]:
+    """Cut where nobody speaks, on whole frames, and divide the chunks into windows."""
     profiles = [
         sound_profile(track.path, effective.silence_threshold_db, effective.min_silence_seconds)
         for track in scene.tracks
     ]
     together = _together(profiles)
-    window, motion = effective.window_frames, effective.motion_frames
-    settings = PlanSettings(effective.target_seconds, window, motion)
     chunks, windows_before = [], 0
     for planned in plan_chunks(scene.frames, together.silences, together.energy, settings):
-        windows = window_lengths(planned.frames, window, motion)
+        windows = window_lengths(planned.frames, settings.window, settings.motion)
         chunks.append(ChunkFrames(planned.start, windows, windows_before))
         windows_before += len(windows)
     return chunks
@@ -142,23 +169,29 @@ def _keyed(
         "settings": EncoderSettings().digest,
     }
     portrait_digest, engine_digest = file_digest(portrait.portrait.path), engine.digest(scene.parameters)
+    keys: list[str] = []
+    for chunk in chunks:
+        key = chunk_key(
+            scene,
+            chunk,
+            portrait_digest=portrait_digest,
+            loudness=[voice.loudness for voice in timeline.voices],
+            engine_digest=engine_digest,
+            prepared_digest=engine.chunk_digest(scene, folder, chunk),
+            predecessor=keys[-1] if chunk.lead else None,
+            encoding=encoding,
+        )
+        keys.append(key)
     return tuple(
         PlannedChunk(
             index=index,
             start_frame=chunk.start,
             windows=chunk.windows,
             first_window=chunk.first_window,
-            key=chunk_key(
-                scene,
-                chunk,
-                portrait_digest=portrait_digest,
-                loudness=[voice.loudness for voice in timeline.voices],
-                engine_digest=engine_digest,
-                prepared_digest=engine.chunk_digest(scene, folder, chunk),
-                encoding=encoding,
-            ),
+            lead=chunk.lead,
+            key=key,
         )
-        for index, chunk in enumerate(chunks)
+        for index, (chunk, key) in enumerate(zip(chunks, keys, strict=True))
     )
 
 

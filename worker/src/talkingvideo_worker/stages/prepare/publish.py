@@ -47,6 +47,7 @@ def _report(plan: Plan, missing: list[PlannedChunk]) -> PrepareReport:
         delivered_width=plan.delivered_width,
         delivered_height=plan.delivered_height,
         estimate=Estimate(windows=sum(len(chunk.windows) for chunk in missing)),
+        chained=any(chunk.lead for chunk in plan.chunks),
         warnings=plan.warnings,
     )
 

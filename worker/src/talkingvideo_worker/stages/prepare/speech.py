@@ -9,15 +9,19 @@ from pathlib import Path
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.spec import Mode, Speaker
 from talkingvideo_worker.engines.base import FRAME_RATE, Track
+from talkingvideo_worker.engines.infinitetalk.weights.layout import weights_location
 from talkingvideo_worker.media.arrangement import place, starts, whole_duration
 from talkingvideo_worker.media.delivered import Placed
+from talkingvideo_worker.media.gating import gate
 from talkingvideo_worker.media.loudness import normalise_loudness
 from talkingvideo_worker.media.sound import frames_of, normalise
-from talkingvideo_worker.speech import UnknownVoiceError, speak
+from talkingvideo_worker.speech import Speech, UnknownVoiceError, speak
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.folders import audio_field, speaker_input
+from talkingvideo_worker.stages.prepare.turns import Spans, spans_of, spoken_within
 
-DEFAULT_VOICE = "en-us"
+KOKORO = "Kokoro-82M"
+"""Name of Kokoro's folder among the weights."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class Timeline:
     """All voices in time.
 
     Attributes:
-        voices: In the speakers' order.
+        voices: In the speakers' order; with turns only one.
+        spans: With turns: when each speaker talks.
         seconds: Length of the delivered sound, exact.
         whole: Length of all that was given; more where the video is cut on purpose.
         frames: Frames of the video.
@@ -54,6 +59,7 @@ class Timeline:
     seconds: Fraction
     whole: Fraction
     frames: int
+    spans: tuple[Spans, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,45 +85,70 @@ def hear(context: StageContext, folder: Path) -> Timeline:
     Raises:
         StageError: E_INPUT_VALIDATION, naming the speaker's field.
     """
-    heard = [_hear(context, folder, index, it) for index, it in enumerate(context.order.spec.speech.speakers)]
+    speech = context.order.spec.speech
+    speaking = speech.speakers if speech.turns is None else speech.speakers[:1]
+    heard = [_hear(context, folder, index, it) for index, it in enumerate(speaking)]
     arrangement, durations = context.order.effective.arrangement, [it.duration for it in heard]
     whole = whole_duration(arrangement, durations)
     if whole > context.order.limits.seconds:
         message = f"The speech lasts {float(whole):.0f} s; the profile allows {context.order.limits.seconds:.0f} s."
         raise StageError(ErrorCode.INPUT_VALIDATION, message, field="spec.speech.speakers")
+    spans = None if speech.turns is None else spans_of(speech.turns, len(speech.speakers), whole)
     voices = tuple(_placed(it, start) for it, start in zip(heard, starts(arrangement, durations), strict=True))
     frames = frames_of(whole)
     kept = _kept_frames(context, frames)
-    return Timeline(voices, whole if kept == frames else Fraction(kept, FRAME_RATE), whole, kept)
+    return Timeline(voices, whole if kept == frames else Fraction(kept, FRAME_RATE), whole, kept, spans)
 
 
 def write_tracks(timeline: Timeline, folder: Path) -> tuple[Track, ...]:
     """Write what engines hear: one WAV per speaker, each over the whole video."""
+    tracks = _placed_tracks(timeline, folder) if timeline.spans is None else _turned_tracks(timeline, folder)
+    for voice in timeline.voices:
+        voice.model.unlink()
+    return tracks
+
+
+def _placed_tracks(timeline: Timeline, folder: Path) -> tuple[Track, ...]:
+    """Each speaker's recording at its place."""
     tracks = []
     for index, voice in enumerate(timeline.voices):
-        path = folder / f"sound-{index}.wav"
+        path = _track_file(folder, index)
         place(voice.model, path, voice.recording.start, timeline.whole)
-        voice.model.unlink()
         tracks.append(Track(path, voice.phonemes))
     return tuple(tracks)
 
 
+def _turned_tracks(timeline: Timeline, folder: Path) -> tuple[Track, ...]:
+    """Of the one recording what each speaker says."""
+    (voice,), tracks = timeline.voices, []
+    for index, spans in enumerate(timeline.spans or ()):
+        path = _track_file(folder, index)
+        gate(voice.model, path, spans)
+        tracks.append(Track(path, spoken_within(voice.phonemes, spans)))
+    return tuple(tracks)
+
+
+def _track_file(folder: Path, index: int) -> Path:
+    return folder / f"sound-{index}.wav"
+
+
 def _hear(context: StageContext, folder: Path, index: int, speaker: Speaker) -> _Heard:
     field, recording = audio_field(index), speaker_input(context.scratch, index)
-    phonemes: tuple[tuple[float, str], ...] = ()
+    spoken = None
     if speaker.text is not None:
         field, recording = f"spec.speech.speakers[{index}].text", folder / f"spoken-{index}.wav"
-        phonemes = _spoken(speaker.text, speaker.voice, recording, f"spec.speech.speakers[{index}]")
+        spoken = _spoken(speaker.text, speaker.voice, recording, f"spec.speech.speakers[{index}]")
     plain, model = folder / f"plain-{index}.wav", folder / f"model-{index}.wav"
     sound = normalise(recording, plain, context.order.limits, field)
     level = normalise_loudness(plain, model).integrated
     plain.unlink()
-    return _Heard(recording, field, model, sound.duration, level, phonemes, sound.notes)
+    phonemes, notes = (spoken.phonemes, spoken.notes) if spoken else ((), ())
+    return _Heard(recording, field, model, sound.duration, level, phonemes, (*notes, *sound.notes))
 
 
-def _spoken(text: str, voice: str | None, recording: Path, speaker: str) -> tuple[tuple[float, str], ...]:
+def _spoken(text: str, voice: str | None, recording: Path, speaker: str) -> Speech:
     try:
-        return speak(text, voice or DEFAULT_VOICE, recording).phonemes
+        return speak(text, voice, recording, weights_location() / KOKORO)
     except UnknownVoiceError as error:
         raise StageError(error.code, error.message, field=f"{speaker}.voice") from error
     except StageError as error:

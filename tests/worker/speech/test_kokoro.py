@@ -1,0 +1,153 @@
+"""Kokoro's own network, small and with random numbers: what it says is noise, how it is spoken is not."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tracemalloc
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_worker.speech import speak
+from talkingvideo_worker.speech.children import run_child
+from talkingvideo_worker.speech.kokoro import CONFIG, MODEL, SAMPLE_RATE, load, load_voice
+from talkingvideo_worker.speech.kokoro import speak as speak_pieces
+from talkingvideo_worker.speech.pronunciation import PARAGRAPH_PAUSE, SENTENCE_PAUSE
+
+pytestmark = [
+    pytest.mark.media,
+    pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:dropout option:UserWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def model(kokoro_weights: Path) -> Any:
+    torch.set_num_threads(1)
+    return load(kokoro_weights)
+
+
+@pytest.fixture(scope="module")
+def styles(kokoro_weights: Path) -> Any:
+    return load_voice(kokoro_weights, "af_heart")
+
+
+def samples(path: Path) -> np.ndarray:
+    with wave.open(str(path)) as sound:
+        assert (sound.getnchannels(), sound.getsampwidth(), sound.getframerate()) == (1, 2, SAMPLE_RATE)
+        return np.frombuffer(sound.readframes(sound.getnframes()), np.int16)
+
+
+def test_kokoro_speaks_the_text_with_sounds_at_their_times_and_pauses_between(
+    kokoro_weights: Path, tmp_path: Path
+) -> None:
+    speech = speak("Mama, beef.\n\nShoe.", None, tmp_path / "a.wav", kokoro_weights)
+    heard = samples(tmp_path / "a.wav")
+    assert (speech.notes, speech.sample_rate) == ((), SAMPLE_RATE)
+    assert len(heard) / SAMPLE_RATE == pytest.approx(speech.duration)
+    starts, sounds = zip(*speech.phonemes, strict=True)
+    assert sounds == ("m", "A", "m", "@", "_:", "b", "i", "f", "_:", "S", "u", "_:")
+    assert list(starts) == sorted(starts)
+    assert starts[0] > 0
+    assert starts[-1] < speech.duration
+    silent = round(PARAGRAPH_PAUSE * SAMPLE_RATE)
+    assert not heard[-silent:].any()
+    assert heard[: -silent - 1].any()
+    begin = round(starts[8] * SAMPLE_RATE)
+    between = heard[begin : round(starts[9] * SAMPLE_RATE)]
+    assert longest_silence(between) >= silent
+
+
+def longest_silence(heard: np.ndarray) -> int:
+    """Samples of the longest stretch of zeros."""
+    edges = np.flatnonzero(np.concatenate(([True], heard != 0, [True])))
+    return int(np.diff(edges).max()) - 1
+
+
+def test_a_sentence_sounds_the_same_again_and_whatever_is_around_it(model: Any, styles: Any, tmp_path: Path) -> None:
+    one, two = ("həlˈO wˈɜɹld.", SENTENCE_PAUSE), ("ɡˈʊd bˈI.", 0.0)
+    alone = speak_pieces(model, styles, [two], tmp_path / "alone.wav")
+    for name in ("a.wav", "b.wav"):
+        speak_pieces(model, styles, [one, two], tmp_path / name)
+    assert np.array_equal(samples(tmp_path / "a.wav"), samples(tmp_path / "b.wav"))
+    assert np.array_equal(samples(tmp_path / "a.wav")[-alone["samples"] :], samples(tmp_path / "alone.wav"))
+    assert np.std(samples(tmp_path / "alone.wav")) > 10
+
+
+def test_a_voice_and_its_length_decide_the_sound(model: Any, styles: Any, kokoro_weights: Path, tmp_path: Path) -> None:
+    said = [("ɡˈʊd bˈI.", 0.0)]
+    speak_pieces(model, styles, said, tmp_path / "a.wav")
+    speak_pieces(model, load_voice(kokoro_weights, "bm_george"), said, tmp_path / "b.wav")
+    changed = styles.clone()
+    changed[len(said[0][0]) - 1] += 1
+    speak_pieces(model, changed, said, tmp_path / "c.wav")
+    first, other, style = (samples(tmp_path / f"{name}.wav") for name in "abc")
+    assert not np.array_equal(first, other)
+    assert not np.array_equal(first, style)
+
+
+def test_symbols_that_it_never_learnt_are_passed_over(model: Any, styles: Any, tmp_path: Path) -> None:
+    answer = speak_pieces(model, styles, [("ɡˈ§ʊd", 0.0), ("§", 0.5)], tmp_path / "a.wav")
+    assert [symbol for _, symbol in answer["phonemes"]] == list("ɡˈʊd")
+    assert answer["samples"] == len(samples(tmp_path / "a.wav"))
+
+
+def test_memory_does_not_grow_with_the_length_of_a_text(model: Any, styles: Any, tmp_path: Path) -> None:
+    tracemalloc.start()
+    try:
+        answer = speak_pieces(model, styles, [("ɡˈʊd.", 60.0)] * 12, tmp_path / "a.wav")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 2 * answer["samples"] > 30_000_000
+    assert most < 10_000_000
+
+
+def test_weights_that_lack_a_tensor_are_refused(kokoro_weights: Path, tmp_path: Path) -> None:
+    """The package itself would go on with random numbers."""
+    held = torch.load(kokoro_weights / MODEL, weights_only=True, mmap=True)
+    del held["predictor"]["module.F0_proj.weight"]
+    torch.save(held, tmp_path / MODEL)
+    shutil.copy(kokoro_weights / CONFIG, tmp_path)
+    with pytest.raises(RuntimeError, match=r"lacks 1 tensors of predictor, such as F0_proj\.weight"):
+        load(tmp_path)
+
+
+def test_where_torch_is_there_is_neither_espeak_nor_what_would_load_it(model: Any) -> None:
+    assert {"misaki", "spacy", "phonemizer"}.isdisjoint(sys.modules)
+    assert "espeak" not in Path("/proc/self/maps").read_text()
+
+
+def test_who_asks_for_speech_loads_no_torch() -> None:
+    program = (
+        "import sys; from talkingvideo_worker.speech import speak, kokoro;"
+        "assert not {'torch', 'transformers', 'kokoro'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_a_process_that_fails_says_why_with_the_code_of_its_kind() -> None:
+    with pytest.raises(StageError, match="KeyError: 'weights'") as failed:
+        run_child("kokoro", {}, 60, ErrorCode.PIPELINE_LOAD)
+    assert failed.value.code is ErrorCode.PIPELINE_LOAD
+
+
+def test_without_its_weights_espeak_speaks_and_says_so(tmp_path: Path) -> None:
+    speech = speak("Hello.", "bm_george", tmp_path / "a.wav", tmp_path / "nowhere")
+    assert speech.notes == (
+        "espeak-ng (en-gb) spoke the text: bm_george is a voice of Kokoro, whose weights are not there.",
+    )
+    assert speech.phonemes == speak("Hello.", "en-gb", tmp_path / "b.wav").phonemes
+
+
+def test_an_unknown_voice_is_refused_with_kokoros_among_those_there_are(kokoro_weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=r"no voice 'af_hart'.*af_heart.*en-us") as refused:
+        speak("Hello.", "af_hart", tmp_path / "a.wav", kokoro_weights)
+    assert refused.value.code is ErrorCode.INPUT_VALIDATION

@@ -1,0 +1,92 @@
+"""espeak-ng's transcription becomes what Kokoro learnt to read."""
+
+from __future__ import annotations
+
+import pytest
+from tests.worker.speech.tiny_kokoro import VOCABULARY
+
+from talkingvideo_api.errors import ErrorCode
+from talkingvideo_worker.engines.preview import shapes
+from talkingvideo_worker.engines.preview.visemes import shape_of
+from talkingvideo_worker.speech.children import run_child
+from talkingvideo_worker.speech.pronunciation import (
+    MNEMONICS,
+    PARAGRAPH_PAUSE,
+    SENTENCE_PAUSE,
+    Piece,
+    kokoro_symbols,
+    pieces,
+)
+from talkingvideo_worker.speech.sentences import sentences
+
+SAID = {
+    "en-us": "The merchant's water bottle, near a fair boy: I go out, eat a bird and judge nature's measure; button, rhythm.",
+    "en-gb": "The merchant's water bottle, near a fair boy: I go out, eat a bird and judge nature's measure; button, rhythm.",
+    "es": "¿Qué tal, señor Pérez? El perro corre por la calle, muy bien. Hoy llueve en Xochimilco.",
+    "fr-fr": "Bonjour, un bon vin blanc, une grenouille et le weekend. Il y a huit yeux bleus, peut-être.",
+    "hi": "नमस्ते दुनिया, आप कैसे हैं? यह बहुत अच्छा है।",
+    "it": "Buongiorno, la pizza e gli gnocchi sono buoni. Che cosa c'è, zio? Azzurro.",
+    "pt-br": "Bom dia, não tchau, a mãe e o coração brasileiro. Onde está o meu cachorro?",
+}
+
+
+def transcribed(language: str, text: str) -> str:
+    answer = run_child("espeak", {"transcribe": [text], "voice": language}, 30, ErrorCode.INTERNAL)
+    return kokoro_symbols(answer["ipa"][0], language)
+
+
+@pytest.mark.parametrize("language", SAID)
+def test_every_sound_of_a_language_is_one_that_kokoro_knows(language: str) -> None:
+    symbols = transcribed(language, SAID[language])
+    assert len(symbols) > 40
+    assert {symbol for symbol in symbols if symbol not in VOCABULARY} == set()
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "symbols"),
+    [
+        ("en-us", "merchantship", "mˈɜɹʧəntʃˌɪp"),
+        ("en-us", "my boat goes out", "mI bˈOt ɡOz ˈWt"),
+        ("en-us", "they joy", "ðA ʤˈY"),
+        ("en-us", "bottle", "bˈɑTᵊl"),
+        ("en-gb", "my boat", "mI bˈQt"),
+        ("en-gb", "bird", "bˈɜːd"),
+    ],
+)
+def test_english_is_written_as_misaki_writes_it(language: str, text: str, symbols: str) -> None:
+    """The words are those of misaki's documentation (EN_PHONES.md), or of its diphthongs."""
+    assert transcribed(language, text) == symbols
+
+
+def test_a_foreign_word_leaves_no_name_of_its_language() -> None:
+    assert "(" not in transcribed("fr-fr", "le weekend, le meeting, le download")
+
+
+def test_every_symbol_of_a_voice_moves_the_mouth_as_its_letter_would() -> None:
+    silent = set(' "()“”\u0303ᵝꭧˈˌːʰʲ↓→↗↘')
+    assert set(VOCABULARY) - set(MNEMONICS) == silent
+    assert {symbol for symbol in MNEMONICS if shape_of(MNEMONICS[symbol]) is shapes.REST} == set(".,;:!?—…")
+    assert shape_of(MNEMONICS["m"]) is shapes.CLOSED
+    assert shape_of(MNEMONICS["ʧ"]) is shapes.HUSH
+
+
+def test_a_sentence_is_a_piece_with_a_pause_behind_it() -> None:
+    said = list(sentences("One, two. Three!\n\nFour?"))
+    made = list(pieces(said, ["wˈʌn", "tˈu", "θɹˈi", "fˈɔɹ"]))
+    assert made == [
+        Piece("wˈʌn, tˈu.", SENTENCE_PAUSE),
+        Piece("θɹˈi!", PARAGRAPH_PAUSE),
+        Piece("fˈɔɹ?", PARAGRAPH_PAUSE),
+    ]
+
+
+def test_a_long_sentence_is_broken_at_clauses_then_words_and_pauses_once() -> None:
+    said = list(sentences("A, b, c."))
+    made = list(pieces(said, ["x" * 6, "y" * 6, "zz " * 4 + "w" * 25], most=14))
+    assert [piece.symbols for piece in made] == ["xxxxxx,", "yyyyyy, zz zz", "zz zz", "w" * 14, "w" * 11 + "."]
+    assert [piece.pause for piece in made] == [0, 0, 0, 0, PARAGRAPH_PAUSE]
+
+
+def test_a_clause_that_sounds_like_nothing_is_left_out() -> None:
+    said = list(sentences("One, 2. Three."))
+    assert [piece.symbols for piece in pieces(said, ["a", "", "b"])] == ["a,", "b."]

@@ -1,0 +1,239 @@
+"""Chained chunks: rendered one after the other they are one streaming run, also after losses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.worker.stages.conftest import Rendered
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.plan import Plan
+from talkingvideo_api.reports import PrepareReport, RenderReport
+from talkingvideo_api.spec import Continuity
+from talkingvideo_worker.engines.base import ChunkFrames, Facts, Note, Scene, Window, unheard
+from talkingvideo_worker.stages.context import StageContext
+from talkingvideo_worker.stages.prepare.fetch import fetch
+from talkingvideo_worker.stages.prepare.process import process
+from talkingvideo_worker.stages.prepare.publish import publish
+from talkingvideo_worker.stages.render import render
+
+pytestmark = pytest.mark.media
+
+FRAMES = 33
+WINDOWS = {"window_frames": 9, "motion_frames": 5, "max_frames": FRAMES}
+
+
+class RememberingEngine:
+    """Every frame has the grey of a sum over all windows before it, which it knows by its state alone.
+
+    Args:
+        stateful: Whether it says so.
+        windows: After how many it breaks.
+        beginning: What it found in the first chunk.
+    """
+
+    name = "remembering"
+
+    def __init__(self, *, stateful: bool = True, windows: int = 99, beginning: str = "") -> None:
+        self.stateful = stateful
+        self.rendered: list[int] = []
+        self._left, self._beginning = windows, beginning
+
+    def digest(self, parameters: Mapping[str, Any]) -> str:
+        return "remembering"
+
+    def prepare(self, scene: Scene, folder: Path) -> dict[str, Any]:
+        return {}
+
+    def chunk_digest(self, scene: Scene, folder: Path, chunk: ChunkFrames) -> str:
+        return "" if chunk.start else self._beginning
+
+    def load(self, scene: Scene, folder: Path, note: Note = unheard) -> None:
+        pass
+
+    def facts(self) -> Facts:
+        return Facts()
+
+    def render(
+        self,
+        chunk: ChunkFrames,
+        first: int = 0,
+        state: Mapping[str, NDArray[Any]] | None = None,
+        note: Note = unheard,
+    ) -> Iterator[Window]:
+        assert (state is None) == (chunk.lead == 0 and first == 0), "every window but the first goes on from a state"
+        history = 0 if state is None else int(state["history"])
+        for index in range(first, len(chunk.windows)):
+            if not self._left:
+                raise StageError(ErrorCode.OOM, "no memory")
+            self._left -= 1
+            number = chunk.first_window + index
+            self.rendered.append(number)
+            history = (3 * history + 17 * (number + 1)) % 251
+            frames = (np.full((640, 640, 3), history, np.uint8) for _ in range(chunk.windows[index]))
+            yield Window(index, frames, {"history": np.array(history)} if self.stateful else None)
+
+
+class Videos:
+    """Videos of one folder, by an engine that a test may replace."""
+
+    def __init__(self, rendered: Rendered, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._rendered, self._folder = rendered, folder
+        self.engine = RememberingEngine()
+        for stage in ("render", "prepare.process"):
+            monkeypatch.setattr(f"talkingvideo_worker.stages.{stage}.make_engine", lambda name: self.engine)
+
+    def plan(self, name: str, seconds: float, continuity: Continuity = Continuity.CHAINED, **changes: Any) -> Video:
+        effective = {**WINDOWS, "target_seconds": seconds, "continuity": continuity, **changes}
+        context = self._rendered.context(self._folder, name, **effective)
+        fetch(context)
+        process(context)
+        return Video(context, publish(context))
+
+
+class Video:
+    """A planned video."""
+
+    def __init__(self, context: StageContext, report: PrepareReport) -> None:
+        self.context, self.report = context, report
+
+    @property
+    def plan(self) -> Plan:
+        return self.context.require_plan()
+
+    def render(self) -> list[RenderReport]:
+        return [render(self.context, chunk.index) for chunk in self.plan.chunks]
+
+    def segments(self) -> list[bytes]:
+        return [
+            self.context.chunks.read(f"{chunk.key}/segment-{window:04d}.mp4")
+            for chunk in self.plan.chunks
+            for window in range(len(chunk.windows))
+        ]
+
+    def lose(self, chunk: int, pattern: str) -> int:
+        """Lose files of a chunk; returns how many there were."""
+        folder = Path(self.context.chunks.uri(self.plan.chunks[chunk].key).removeprefix("file://"))
+        found = list(folder.glob(pattern))
+        for path in found:
+            path.unlink()
+        return len(found)
+
+
+@pytest.fixture
+def videos(rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Videos:
+    return Videos(rendered, tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def one_run(rendered: Rendered, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """The segments of one chunk as long as the video."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        whole = Videos(rendered, tmp_path_factory.mktemp("whole"), monkeypatch).plan("whole", 100)
+        assert len(whole.plan.chunks) == 1
+        whole.render()
+        return whole.segments()
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.5])
+def test_chained_chunks_equal_one_streaming_run(videos: Videos, one_run: list[bytes], seconds: float) -> None:
+    chained = videos.plan("chained", seconds)
+    assert chained.report.chained
+    assert len(chained.plan.chunks) == round(FRAMES / 25 / seconds)
+    chained.render()
+    assert chained.segments() == one_run
+
+
+def test_independent_chunks_do_not(videos: Videos, one_run: list[bytes]) -> None:
+    independent = videos.plan("independent", 0.7, Continuity.INDEPENDENT)
+    assert not independent.report.chained
+    independent.render()
+    assert independent.segments() != one_run
+
+
+@pytest.mark.parametrize("windows", [1, 2, 6])
+def test_a_pod_killed_at_any_window_changes_nothing(videos: Videos, one_run: list[bytes], windows: int) -> None:
+    chained = videos.plan("chained", 0.4)
+    videos.engine = RememberingEngine(windows=windows)
+    with pytest.raises(StageError):
+        chained.render()
+    videos.engine = RememberingEngine()
+    chained.render()
+    assert chained.segments() == one_run
+    assert videos.engine.rendered == list(range(windows, 7))
+
+
+@pytest.mark.parametrize(
+    ("lost", "made_again"),
+    [
+        ([(1, "state-0001*")], [3, 4, 5, 6]),
+        ([(1, "state-*")], [2, 3, 4, 5, 6]),
+        ([(1, "state-*"), (0, "state-*")], [0, 1, 2, 3, 4, 5, 6]),
+        ([(1, "state-*"), (0, "state-0001*")], [1, 2, 3, 4, 5, 6]),
+        ([(0, "state-*")], [4, 5, 6]),
+    ],
+)
+def test_what_a_chunk_goes_on_from_is_made_again_when_the_store_has_lost_it(
+    videos: Videos, one_run: list[bytes], lost: list[tuple[int, str]], made_again: list[int]
+) -> None:
+    chained = videos.plan("chained", 0.5)
+    assert [len(chunk.windows) for chunk in chained.plan.chunks] == [2, 2, 3]
+    chained.render()
+    chained.lose(2, "*")
+    for chunk, pattern in lost:
+        assert chained.lose(chunk, pattern)
+    videos.engine = RememberingEngine()
+    report = render(chained.context, 2)
+    assert videos.engine.rendered == made_again
+    assert chained.segments() == one_run
+    assert report.resumed_windows == 0
+    mended = {chunk for chunk, _ in lost} if made_again[0] < 4 else set()
+    assert len(report.warnings) == len(mended)
+    assert all(f"chunk {chunk} ended" in " ".join(report.warnings) for chunk in mended)
+
+
+def test_an_engine_that_leaves_nothing_has_nothing_to_chain_and_renders_side_by_side(videos: Videos) -> None:
+    videos.engine = RememberingEngine(stateful=False)
+    asked, usual = (videos.plan(it.value.lower(), 0.7, it) for it in (Continuity.CHAINED, Continuity.INDEPENDENT))
+    assert len(usual.plan.chunks) == 2
+    assert asked.plan.chunks == usual.plan.chunks
+    assert not asked.report.chained
+    assert asked.report.warnings == usual.report.warnings
+
+
+@pytest.mark.parametrize(("continuity", "changed"), [(Continuity.CHAINED, 3), (Continuity.INDEPENDENT, 1)])
+def test_a_chained_chunk_is_known_by_all_that_were_before_it(
+    videos: Videos, continuity: Continuity, changed: int
+) -> None:
+    keys = []
+    for name, beginning in (("a", "quiet"), ("b", "loud"), ("c", "quiet")):
+        videos.engine = RememberingEngine(beginning=beginning)
+        keys.append([chunk.key for chunk in videos.plan(name, 0.5, continuity).plan.chunks])
+    first, other, again = keys
+    assert first == again
+    assert [a != b for a, b in zip(first, other, strict=True)] == [True] * changed + [False] * (len(first) - changed)
+    assert len(set(first)) == len(first) == 3
+
+
+def test_a_stateful_engine_that_leaves_nothing_is_told_so(videos: Videos) -> None:
+    chained = videos.plan("chained", 0.5)
+    forgetful = RememberingEngine(stateful=False)
+    forgetful.stateful = True
+    forgetful.render = _without_states(forgetful.render)  # type: ignore[method-assign]
+    videos.engine = forgetful
+    with pytest.raises(StageError, match="left no state") as failure:
+        render(chained.context, 0)
+    assert failure.value.code is ErrorCode.GENERATION_RUNTIME
+
+
+def _without_states(draw: Any) -> Any:
+    def render(*args: Any) -> Iterator[Window]:
+        for window in draw(*args):
+            yield Window(window.index, window.frames)
+
+    return render

@@ -1,0 +1,190 @@
+"""LoRAs from their address to the engine, through the real prepare stage with tiny weights."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tests.worker.infinitetalk.tiny_weights import tiny_lora, write_tiny_weights
+from tests.worker.stages.conftest import write_voice
+
+from talkingvideo_api.effective import PRESET_LORAS
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.order import Order
+from talkingvideo_api.plan import Plan
+from talkingvideo_api.profile import InputLimits
+from talkingvideo_api.resource import parse
+from talkingvideo_api.spec import Preset
+from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
+from talkingvideo_worker.local.orders import make_order
+from talkingvideo_worker.local.places import LocalPlaces
+from talkingvideo_worker.progress import LogReporter
+from talkingvideo_worker.stages.context import Mounts, StageContext
+from talkingvideo_worker.stages.prepare.fetch import fetch
+from talkingvideo_worker.stages.prepare.folders import inputs_folder, prepared_folder
+from talkingvideo_worker.stages.prepare.process import process
+from talkingvideo_worker.stages.prepare.publish import publish
+from talkingvideo_worker.stages.scene import files_to_render, scene_of
+
+pytestmark = pytest.mark.media
+
+QUERY = "blocks.0.attn1.to_q.weight"
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("weights")
+    write_tiny_weights(folder)
+    return folder
+
+
+@pytest.fixture
+def weights(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of tiny weights whose LoRAs are the test's own."""
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    for part in published.iterdir():
+        (folder / part.name).symlink_to(part)
+    (folder / "loras").unlink()
+    shutil.copytree(published / "loras", folder / "loras")
+    monkeypatch.setenv("TALKINGVIDEO_WEIGHTS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def asked(tmp_path: Path, portrait: Path) -> Callable[..., StageContext]:
+    """Surroundings of a video of ten frames with these LoRAs."""
+    voice = write_voice(tmp_path / "voice.wav", seconds=0.4)
+
+    def context(
+        *loras: dict[str, Any], name: str = "hello", engine: str = "infinitetalk", preset: str = "quality", **order: Any
+    ) -> StageContext:
+        spec = {
+            "source": {"image": {"uri": portrait.as_uri()}},
+            "speech": {"speakers": [{"audio": {"uri": voice.as_uri()}}]},
+            "render": {"preset": preset, "windowFrames": 5, "motionFrames": 1, "loras": list(loras)},
+        }
+        places = LocalPlaces(tmp_path / name / "out", tmp_path / name / "work")
+        made = make_order(parse({"metadata": {"name": name}, "spec": spec}), engine, places)
+        return StageContext(
+            made.model_copy(update=order),
+            Mounts(tmp_path / "claims", tmp_path / "configmaps", tmp_path / "headers"),
+            tmp_path / name / "scratch",
+            LogReporter(),
+        )
+
+    return context
+
+
+def lora(path: Path, seed: int = 1) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tiny_lora(torch.Generator().manual_seed(seed)), path)
+    return path
+
+
+def prepared(context: StageContext) -> Plan:
+    fetch(context)
+    process(context)
+    return Plan.model_validate_json((prepared_folder(context.scratch) / "plan.json").read_text())
+
+
+def keys(context: StageContext) -> list[str]:
+    return [chunk.key for chunk in prepared(context).chunks]
+
+
+@pytest.mark.usefixtures("weights")
+def test_a_chunk_is_known_by_a_loras_content_and_scale_and_not_by_its_address(asked: Any, tmp_path: Path) -> None:
+    here = lora(tmp_path / "a.safetensors")
+    lora(tmp_path / "configmaps" / "mine" / "b.safetensors")
+    known = keys(asked({"uri": here.as_uri()}, name="here"))
+    assert keys(asked({"uri": "configmap://mine/b.safetensors"}, name="there")) == known
+    others = [
+        keys(asked({"uri": lora(tmp_path / "c.safetensors", seed=2).as_uri()}, name="content")),
+        keys(asked({"uri": here.as_uri(), "scale": 0.5}, name="scale")),
+    ]
+    assert len({key for found in (known, *others) for key in found}) == 3 * len(known)
+
+
+def test_a_chunk_is_known_by_the_content_of_the_presets_lora(asked: Any, weights: Path) -> None:
+    (fusion,) = PRESET_LORAS[Preset.FAST]
+    before = keys(asked(preset="fast", name="before"))
+    lora(weights / "loras" / f"{fusion.name}.safetensors", seed=3)
+    assert keys(asked(preset="fast", name="after")) != before
+
+
+def test_render_pods_get_fetched_loras_and_merge_them_after_the_presets(
+    asked: Any, weights: Path, tmp_path: Path
+) -> None:
+    lora(weights / "loras" / "named.safetensors", seed=5)
+    mine = lora(tmp_path / "mine.safetensors", seed=4)
+    context = asked({"name": "named", "scale": -1}, {"uri": mine.as_uri(), "scale": 0.5}, preset="turbo")
+    plan = prepared(context)
+    publish(context)
+    elsewhere = tmp_path / "elsewhere"
+    for name in files_to_render(plan):
+        context.workspace.get(name, elsewhere / name)
+    scene = scene_of(plan, context.order, elsewhere)
+    (turbo,) = PRESET_LORAS[Preset.TURBO]
+    assert [(it.label, it.scale) for it in scene.loras] == [(turbo.name, 1.0), ("named", -1.0), (mine.as_uri(), 0.5)]
+    fetched = scene.loras[2].fetched
+    assert fetched is not None
+    assert fetched.is_relative_to(elsewhere)
+    assert fetched.read_bytes() == mine.read_bytes()
+    folder = WeightsFolder(weights)
+    plain = folder.networks(scene_of(plan, without_loras(context.order), elsewhere), lambda _f, _m: None)
+    merged = folder.networks(scene, lambda _f, _m: None)
+    change = torch.zeros(48, 48)
+    for path, scale in zip(
+        (weights / f"loras/{turbo.name}.safetensors", weights / "loras/named.safetensors", mine),
+        (1.0, -1.0, 0.5),
+        strict=True,
+    ):
+        change += scale * product(path)
+    difference = merged.transformer.state_dict()[QUERY] - plain.transformer.state_dict()[QUERY]
+    torch.testing.assert_close(difference.float().cpu(), change, atol=1e-5, rtol=1e-4)
+
+
+def without_loras(order: Order) -> Order:
+    assert order.effective.sampling is not None
+    sampling = order.effective.sampling.model_copy(update={"loras": ()})
+    spec = order.spec.model_copy(update={"render": None})
+    return order.model_copy(
+        update={"effective": order.effective.model_copy(update={"sampling": sampling}), "spec": spec}
+    )
+
+
+def product(path: Path) -> torch.Tensor:
+    tensors, layer = load_file(path), "diffusion_model.blocks.0.self_attn.q"
+    return tensors[f"{layer}.lora_up.weight"] @ tensors[f"{layer}.lora_down.weight"]
+
+
+@pytest.mark.usefixtures("weights")
+def test_a_lora_that_does_not_fit_is_refused_before_anything_is_rendered(asked: Any, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.safetensors"
+    save_file({"diffusion_model.blocks.0.self_attn.q.diff": torch.zeros(5, 5)}, wrong)
+    with pytest.raises(StageError, match="does not fit this model") as refusal:
+        prepared(asked({"name": next(iter(PRESET_LORAS[Preset.FAST])).name}, {"uri": wrong.as_uri()}))
+    assert refusal.value.code is ErrorCode.PIPELINE_LOAD
+    assert refusal.value.field == "spec.render.loras[1].uri"
+
+
+def test_loras_keep_to_the_rules_of_inputs(asked: Any, tmp_path: Path) -> None:
+    large = lora(tmp_path / "large.safetensors")
+    with pytest.raises(StageError, match="larger than the limit of 100 bytes") as refusal:
+        fetch(asked({"uri": large.as_uri()}, preset="turbo", name="large", limits=InputLimits(lora_bytes=100)))
+    assert refusal.value.field == "spec.render.loras[0].uri"
+    with pytest.raises(StageError, match="may not come from bucket 'other'") as refusal:
+        fetch(asked({"uri": "s3://other/a.safetensors"}, name="bucket", input_buckets=("media",)))
+    assert refusal.value.field == "spec.render.loras[0].uri"
+
+
+def test_the_preview_engine_fetches_none(asked: Any, tmp_path: Path) -> None:
+    context = asked({"uri": (tmp_path / "nothing.safetensors").as_uri()}, engine="preview")
+    plan = prepared(context)
+    assert plan.loras == ()
+    assert not list(inputs_folder(context.scratch).glob("lora-*"))

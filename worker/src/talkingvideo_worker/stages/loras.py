@@ -1,0 +1,79 @@
+"""LoRAs of an order: which files they are, and how the stages hand them on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from talkingvideo_api.order import Order
+from talkingvideo_api.plan import PlannedLora
+from talkingvideo_api.uris import safe_uri
+from talkingvideo_worker.engines.base import LoraFile
+
+
+@dataclass(frozen=True)
+class OrderedLora:
+    """A LoRA in force.
+
+    Attributes:
+        index: Its place in the order in which they are applied.
+        scale: How much of it is applied.
+        field: Path of its field in the spec; None for a preset's.
+        name: On the weights volume; None for one with an address.
+        uri: Where it is fetched from; None for one on the weights volume.
+    """
+
+    index: int
+    scale: float
+    field: str | None
+    name: str | None
+    uri: str | None
+
+
+def loras_of(order: Order) -> Iterator[OrderedLora]:
+    """The LoRAs in force, the preset's first; none for engines that have no use for them."""
+    sampling, render = order.effective.sampling, order.spec.render
+    in_force = sampling.loras if sampling else ()
+    of_preset = len(in_force) - len((render.loras if render else None) or ())
+    for index, lora in enumerate(in_force):
+        given = index - of_preset
+        field = None if given < 0 else f"spec.render.loras[{given}].{'uri' if lora.uri else 'name'}"
+        yield OrderedLora(index, 1.0 if lora.scale is None else lora.scale, field, lora.name, lora.uri)
+
+
+def fetched_loras(order: Order) -> Iterator[tuple[OrderedLora, str]]:
+    """Those with an address, and it."""
+    for lora in loras_of(order):
+        if lora.uri is not None:
+            yield lora, lora.uri
+
+
+def lora_name(index: int) -> str:
+    """A fetched one's name in the workspace."""
+    return f"loras/{index}.safetensors"
+
+
+def lora_files(order: Order, folder: Path, digests: Mapping[int, str]) -> tuple[LoraFile, ...]:
+    """The LoRAs in force as engines see them.
+
+    Args:
+        order: What to make.
+        folder: Where the workspace's files are.
+        digests: Of the fetched ones, by their place.
+    """
+    return tuple(
+        LoraFile(lora.name, lora.scale, field=lora.field)
+        if lora.name is not None
+        else LoraFile(
+            safe_uri(lora.uri or ""), lora.scale, folder / lora_name(lora.index), digests.get(lora.index), lora.field
+        )
+        for lora in loras_of(order)
+    )
+
+
+def planned_loras(loras: Sequence[LoraFile]) -> tuple[PlannedLora, ...]:
+    """What the plan says of LoRAs: which ones render pods find in the workspace."""
+    return tuple(
+        PlannedLora(index=index, digest=lora.digest) for index, lora in enumerate(loras) if lora.digest is not None
+    )

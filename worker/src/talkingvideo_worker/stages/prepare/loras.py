@@ -1,0 +1,30 @@
+"""LoRAs with an address: from what was fetched to the workspace's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from talkingvideo_worker.digest import file_digest
+from talkingvideo_worker.stages.context import StageContext
+from talkingvideo_worker.stages.loras import fetched_loras, lora_name
+from talkingvideo_worker.stages.prepare.folders import lora_input
+
+
+def take_loras(context: StageContext, folder: Path) -> dict[int, str]:
+    """Put the fetched LoRAs among the workspace's files. They are linked: copies of gigabytes would fill the scratch.
+
+    Args:
+        context: The stage's surroundings.
+        folder: Of the workspace's files.
+
+    Returns:
+        sha256 of each, by its place in the order in which they are applied.
+    """
+    digests = {}
+    for lora, _ in fetched_loras(context.order):
+        path = folder / lora_name(lora.index)
+        path.parent.mkdir(exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.hardlink_to(lora_input(context.scratch, lora.index))
+        digests[lora.index] = file_digest(path)
+    return digests
