@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,20 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from talkingvideo_api.effective import Sampling
 from talkingvideo_api.spec import Preset
+from talkingvideo_worker.chunking.chained import chained_chunks
+from talkingvideo_worker.chunking.plan import PlanSettings
 from talkingvideo_worker.chunking.windows import window_lengths
-from talkingvideo_worker.engines.base import SAMPLES_PER_FRAME, ChunkFrames, Engine, Frame, Note, Portrait, Scene, Track
+from talkingvideo_worker.engines.base import (
+    SAMPLES_PER_FRAME,
+    ChunkFrames,
+    Engine,
+    Frame,
+    LoraFile,
+    Note,
+    Portrait,
+    Scene,
+    Track,
+)
 from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine, Networks
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
 from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Projection
@@ -58,6 +71,9 @@ class TinyWeights:
 
     def require(self) -> None:
         pass
+
+    def check_loras(self, loras: Sequence[LoraFile]) -> list[str]:
+        return [lora.label for lora in loras]
 
     def networks(self, scene: Scene, note: Note) -> Networks:
         return Networks(self._transformer, TinyStage(scene.frames).encoders)
@@ -130,6 +146,37 @@ def test_a_killed_chunk_goes_on_at_any_window(
         assert same(drawn(engine, chunk, first, windows[first - 1][1]), uninterrupted[first:])
 
 
+@pytest.mark.parametrize("seconds", [0.2, 0.4, 0.6])
+def test_chained_chunks_equal_one_run(
+    engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path, seconds: float
+) -> None:
+    scene = make_scene(30)
+    engine.prepare(scene, tmp_path / "engine")
+    engine.load(scene, tmp_path / "engine")
+    chunks = chained_chunks(30, PlanSettings(seconds, 9, 5))
+    assert len(chunks) == round(30 / 25 / seconds)
+    state, frames = None, []
+    for chunk in chunks:
+        for window in engine.render(chunk, 0, state):
+            frames.append(list(window.frames))
+            state = window.state
+    assert same(frames, drawn(engine, whole(30)))
+
+
+def test_a_chained_chunk_hears_from_where_its_first_window_begins(
+    engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
+) -> None:
+    scene, folder = make_scene(25), tmp_path / "engine"
+    engine.prepare(scene, folder)
+    chained, alone = ChunkFrames(13, (4,), 2, lead=5), ChunkFrames(13, (4,), 2)
+    before, without = engine.chunk_digest(scene, folder, chained), engine.chunk_digest(scene, folder, alone)
+    features = np.load(folder / "features-0.npy")
+    features[13 - 5 - 2] += 1
+    np.save(folder / "features-0.npy", features)
+    assert engine.chunk_digest(scene, folder, chained) != before
+    assert engine.chunk_digest(scene, folder, alone) == without
+
+
 def test_a_chunk_is_known_by_what_it_hears(engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path) -> None:
     scene, chunk = make_scene(25), ChunkFrames(0, (9,))
     folder = tmp_path / "engine"
@@ -181,3 +228,23 @@ def test_values_that_are_not_given_are_the_published_ones() -> None:
     assert settings.negative_prompt == NEGATIVE_PROMPT == usual
     assert settings.step_cache is None
     assert settings.guidance.projection is None
+
+
+def test_a_painted_speaker_is_drawn_where_it_is_painted(
+    engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
+) -> None:
+    """A mask over the left half is the region of the left half; another mask is another video."""
+    scene, left = make_scene(9, 2), np.zeros((32, 48), np.uint8)
+    left[:, :24] = 255
+    Image.fromarray(left).save(tmp_path / "left.png")
+    Image.fromarray(left[:, ::-1]).save(tmp_path / "right.png")
+    second = replace(scene.tracks[1], region=(0.5, 0.0, 0.5, 1.0))
+    places = ({"region": (0.0, 0.0, 0.5, 1.0)}, {"mask": tmp_path / "left.png"}, {"mask": tmp_path / "right.png"})
+    videos = []
+    for place in places:
+        placed = replace(scene, tracks=(replace(scene.tracks[0], **place), second))
+        engine.prepare(placed, tmp_path)
+        engine.load(placed, tmp_path)
+        videos.append(drawn(engine, whole(9)))
+    assert same(videos[0], videos[1])
+    assert not same(videos[1], videos[2])

@@ -128,7 +128,7 @@ def test_no_hub_is_explained(tmp_path: Path) -> None:
 def test_a_disk_that_is_too_small_is_refused_before_anything_is_fetched(
     hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda _path: type("Usage", (), {"free": 10}))
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: type("Usage", (), {"free": 10}))
     with pytest.raises(StageError, match="free") as failure:
         fetch(hub, tmp_path)
     assert failure.value.code is ErrorCode.WORKSPACE

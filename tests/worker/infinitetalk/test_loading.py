@@ -16,15 +16,19 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.infinitetalk import build_transformer
 from talkingvideo_worker.engines.infinitetalk.conditioning.encoders import ClipImageEncoder, WanVideoCodec
+from talkingvideo_worker.engines.infinitetalk.memory.loading import load_transformer
+from talkingvideo_worker.engines.infinitetalk.memory.modes import MemoryMode
+from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
 from talkingvideo_worker.engines.infinitetalk.weights.loading import (
     load_image_encoder,
     load_speech_model,
     load_text_encoder,
-    load_transformer,
     load_video_codec,
 )
+from talkingvideo_worker.engines.infinitetalk.weights.reading import published_transformer
 from talkingvideo_worker.engines.infinitetalk.weights.shapes import adapter_shapes, base_shapes
 
+LAYERS = 2
 SAID = {
     "in_dim": 36,
     "dim": 24,
@@ -32,7 +36,7 @@ SAID = {
     "freq_dim": 16,
     "out_dim": 16,
     "num_heads": 1,
-    "num_layers": 2,
+    "num_layers": LAYERS,
     "eps": 1e-6,
 }
 UNSAID = {"text_dim": 8, "image_dim": 64, "intermediate_dim": 2, "context_tokens": 2, "output_dim": 8}
@@ -55,8 +59,15 @@ def published(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def loaded(published: Path, dtype: torch.dtype) -> AudioWanTransformer3DModel:
+    stored = published_transformer(published, published / "adapter.safetensors")
+    mode = MemoryMode(resident=LAYERS, blocks=LAYERS)
+    model, _ = load_transformer(stored, mode, dtype, torch.device("cpu"))
+    return model
+
+
 def test_the_transformer_is_read_from_shards_and_adapter(published: Path) -> None:
-    found = load_transformer(published, published / "adapter.safetensors", torch.float32).state_dict()
+    found = loaded(published, torch.float32).state_dict()
     weights = random(base_shapes(SAID | UNSAID)) | random(adapter_shapes(SAID | UNSAID))
     expected = build_transformer(SAID | UNSAID, weights).state_dict()
     assert found.keys() == expected.keys()
@@ -64,7 +75,7 @@ def test_the_transformer_is_read_from_shards_and_adapter(published: Path) -> Non
 
 
 def test_norms_modulation_and_the_last_layer_stay_in_float32(published: Path) -> None:
-    weights = load_transformer(published, published / "adapter.safetensors", torch.bfloat16).state_dict()
+    weights = loaded(published, torch.bfloat16).state_dict()
     kept = {name for name, value in weights.items() if value.dtype is torch.float32}
     assert {"scale_shift_table", "proj_out.weight", "blocks.0.norm2.weight"} <= kept
     assert weights["blocks.0.attn1.to_q.weight"].dtype is torch.bfloat16
@@ -75,8 +86,22 @@ def test_a_base_that_is_not_whole_is_refused(published: Path) -> None:
     path = published / "diffusion_pytorch_model-00002-of-00002.safetensors"
     save_file({"head.head.bias": torch.zeros(64)}, path)
     with pytest.raises(StageError, match="lacks") as refused:
-        load_transformer(published, published / "adapter.safetensors", torch.float32)
+        loaded(published, torch.float32)
     assert refused.value.code is ErrorCode.PIPELINE_LOAD
+
+
+def test_a_weight_of_the_base_that_nobody_knows_is_refused(published: Path) -> None:
+    save_file(
+        {"blocks.0.extra.weight": torch.zeros(2)}, published / "diffusion_pytorch_model-00003-of-00003.safetensors"
+    )
+    with pytest.raises(StageError, match=r"00003.*blocks\.0\.extra\.weight.*does not know"):
+        loaded(published, torch.float32)
+
+
+def test_a_weight_of_the_base_in_the_adapter_wins(published: Path) -> None:
+    adapter = random(adapter_shapes(SAID | UNSAID)) | {"head.head.bias": torch.full((64,), 7.0)}
+    save_file(adapter, published / "adapter.safetensors")
+    assert loaded(published, torch.float32).proj_out.bias.tolist() == [7.0] * 64
 
 
 def test_the_video_codec_is_read(tmp_path: Path) -> None:

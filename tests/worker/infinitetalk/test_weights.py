@@ -121,7 +121,16 @@ def test_a_file_is_cut_short(folder: Path, path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"version https://git-lfs", b"\x05\0\0\0\0\0\0\0[1,2]", b"\x02\0\0\0\0\0\0\0{x"]
+    "content",
+    [
+        b"",
+        b"version https://git-lfs",
+        b"\x05\0\0\0\0\0\0\0[1,2]",
+        b"\x02\0\0\0\0\0\0\0{x",
+        b'\x2c\0\0\0\0\0\0\0{"a":{"shape":["x"],"data_offsets":[0,0]}}  ',
+        b'\x2c\0\0\0\0\0\0\0{"a":{"shape":[1],"data_offsets":[0,"x"]}}  ',
+        b"\xa0\x86\x01\0\0\0\0\0" + 100_000 * b"[",
+    ],
 )
 def test_a_file_is_something_else(folder: Path, content: bytes) -> None:
     (folder / SINGLE).write_bytes(content)

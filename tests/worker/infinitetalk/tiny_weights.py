@@ -88,7 +88,7 @@ def write_tiny_weights(folder: Path, seed: int = 0) -> None:
 
 def tiny_lora(generator: torch.Generator, rank: int = 2) -> dict[str, Tensor]:
     """A LoRA of the first block's self-attention, with the published keys."""
-    shapes = {}
+    shapes = dict[str, tuple[Any, Any]]()
     for layer in ("q", "k", "v", "o"):
         key = f"diffusion_model.blocks.0.self_attn.{layer}"
         shapes |= {f"{key}.lora_down.weight": (rank, MODEL["dim"]), f"{key}.lora_up.weight": (MODEL["dim"], rank)}

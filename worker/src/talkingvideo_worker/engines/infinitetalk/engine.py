@@ -6,7 +6,7 @@ Where networks come from is given to it, so that the same engine runs the publis
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from talkingvideo_worker.engines.base import (
     ChunkFrames,
     Facts,
     Frame,
+    LoraFile,
     Note,
     Portrait,
     Scene,
@@ -41,8 +42,9 @@ from talkingvideo_worker.engines.infinitetalk.conditioning.pictures import (
     with_background,
 )
 from talkingvideo_worker.engines.infinitetalk.conditioning.speech_features import feature_spans
-from talkingvideo_worker.engines.infinitetalk.loop import Encoders, Material, render_windows
+from talkingvideo_worker.engines.infinitetalk.loop import Denoiser, Encoders, Material, render_windows
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.sampling.denoising import denoise
 from talkingvideo_worker.engines.infinitetalk.sampling.noise import WindowNoise
 from talkingvideo_worker.engines.infinitetalk.settings import settings_of
 from talkingvideo_worker.engines.infinitetalk.spans import WindowSpan, window_spans
@@ -58,10 +60,19 @@ MOTION = "motion"
 
 @dataclass(frozen=True)
 class Networks:
-    """What renders."""
+    """What renders.
+
+    Attributes:
+        transformer: The model.
+        encoders: The networks around it.
+        denoiser: What the transformer makes latents with: alone, or with other GPUs.
+        warnings: What the user should know of them.
+    """
 
     transformer: AudioWanTransformer3DModel
     encoders: Encoders
+    denoiser: Denoiser = denoise
+    warnings: tuple[str, ...] = ()
 
 
 class Weights(Protocol):
@@ -80,6 +91,17 @@ class Weights(Protocol):
 
         Raises:
             StageError: E_PIPELINE_LOAD with the list of what is not.
+        """
+        ...
+
+    def check_loras(self, loras: Sequence[LoraFile]) -> list[str]:
+        """Look whether LoRAs fit the model, by headers.
+
+        Returns:
+            Sentences about what of them is left out.
+
+        Raises:
+            StageError: E_PIPELINE_LOAD for one that does not fit; E_INPUT_VALIDATION for a name that leads to none.
         """
         ...
 
@@ -115,6 +137,7 @@ class InfiniteTalkEngine:
             ``features``: how many each track has.
         """
         self._weights.require()
+        left_out = self._weights.check_loras(scene.loras)
         folder.mkdir(parents=True, exist_ok=True)
         model = self._weights.speech_model()
         frames = scene.frames + scene.parameters["windowFrames"] + REACH
@@ -123,15 +146,15 @@ class InfiniteTalkEngine:
             heard = np.zeros(frames * SAMPLES_PER_FRAME, np.int16)
             heard[: len(samples)] = samples[: len(heard)]
             _write_features(folder / _features_file(index), feature_spans(model, heard, frames), frames)
-        return {"features": frames}
+        return {"features": frames} | ({"warnings": left_out} if left_out else {})
 
     def chunk_digest(self, scene: Scene, folder: Path, chunk: ChunkFrames) -> str:
         """Identify the features that the chunk's windows hear; the rest is in every key anyway."""
         digest = hashlib.sha256()
-        last = _spans(scene, chunk)[-1]
-        end = last.start + scene.parameters["windowFrames"] + REACH
+        spans = _spans(scene, chunk)
+        first, end = spans[0].start - REACH, spans[-1].start + scene.parameters["windowFrames"] + REACH
         for track in _read_features(scene, folder):
-            digest.update(np.ascontiguousarray(track[max(0, chunk.start - REACH) : end]).tobytes())
+            digest.update(np.ascontiguousarray(track[max(0, first) : end]).tobytes())
         return digest.hexdigest()
 
     def load(self, scene: Scene, folder: Path, note: Note = unheard) -> None:
@@ -142,7 +165,10 @@ class InfiniteTalkEngine:
 
     def facts(self) -> Facts:
         """How it has rendered so far."""
-        return Facts()
+        if self._scene is None or self._networks is None:
+            return Facts()
+        on_gpus = self._networks.transformer.scale_shift_table.is_cuda
+        return Facts(gpus=self._scene.gpus if on_gpus else 0, warnings=self._networks.warnings)
 
     def render(
         self,
@@ -165,13 +191,15 @@ class InfiniteTalkEngine:
             _spans(scene, chunk)[first:],
             motion,
             _steps_of(chunk, len(settings.timesteps) - 1, note),
+            self._networks.denoiser,
         )
         for index, window in enumerate(rendered, first):
             yield Window(index, _pictures(window.frames), {MOTION: window.motion.cpu().numpy()})
 
 
 def _spans(scene: Scene, chunk: ChunkFrames) -> tuple[WindowSpan, ...]:
-    return window_spans(chunk.start, chunk.windows, chunk.first_window, scene.parameters["motionFrames"])
+    motion = scene.parameters["motionFrames"]
+    return window_spans(chunk.start, chunk.windows, chunk.first_window, motion, chunk.lead)
 
 
 def _steps_of(chunk: ChunkFrames, steps: int, note: Note) -> Callable[[int, int], None]:
@@ -204,8 +232,7 @@ def _regions(scene: Scene) -> Tensor | None:
         return None
     height, width = scene.portrait.height, scene.portrait.width
     first, second = (
-        _place(track, usual, height, width)
-        for track, usual in zip(scene.tracks, halves(height, width), strict=True)
+        _place(track, usual, height, width) for track, usual in zip(scene.tracks, halves(height, width), strict=True)
     )
     return latent_masks(with_background(first, second))
 

@@ -26,6 +26,11 @@ from talkingvideo_worker.engines.infinitetalk.spans import WindowSpan
 
 LATENT_CHANNELS = 16
 
+Denoiser = Callable[
+    [AudioWanTransformer3DModel, Tensor, Tensor, Mapping[Branch, Condition], Schedule, Callable[[int], None]], Tensor
+]
+"""``denoise``, or what does the same with the help of other GPUs."""
+
 
 class VideoCodec(Protocol):
     """The VAE. Latents are normalised: the transformer takes them as they are."""
@@ -129,6 +134,7 @@ def render_windows(
     spans: Sequence[WindowSpan],
     motion: Tensor | None = None,
     on_step: Callable[[int, int], None] = _ignore,
+    denoiser: Denoiser = denoise,
 ) -> Iterator[RenderedWindow]:
     """Render windows in order.
 
@@ -140,6 +146,7 @@ def render_windows(
         spans: The windows; see ``window_spans``. A part of them goes on where another call stopped.
         motion: What the window before the first of ``spans`` left, when that has a lead.
         on_step: Called after each step with the window's number and the step's, from 1.
+        denoiser: Makes a window's latents.
 
     Yields:
         Each window when it is done.
@@ -147,7 +154,7 @@ def render_windows(
     Raises:
         ValueError: When a window has a lead and there is no ``motion``.
     """
-    renderer = _Renderer(transformer, encoders, settings, material)
+    renderer = _Renderer(transformer, encoders, settings, material, denoiser)
     for span in spans:
         if span.lead and motion is None:
             raise ValueError(f"window {span.index} goes on from the one before, which left nothing")
@@ -173,6 +180,7 @@ class _Renderer:
     encoders: Encoders
     settings: Settings
     material: Material
+    denoiser: Denoiser
     _reference: _Reference | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -197,7 +205,7 @@ class _Renderer:
             motion = self._encode(reference.picture[:, None])
         noise = self._tensor(self.material.noise(span.index, (LATENT_CHANNELS, *reference.latents.shape[1:])))
         conditions = self._conditions(span, reference)
-        latents = denoise(self.transformer, noise, self._tensor(motion), conditions, self._schedule, on_step)
+        latents = self.denoiser(self.transformer, noise, self._tensor(motion), conditions, self._schedule, on_step)
         video = self._tensor(self.encoders.video.decode(latents))
         video = match_colours(video, self._palette, self.settings.colour_correction)
         following = self._encode(video[:, -self.settings.motion :])

@@ -23,7 +23,7 @@ class WanVideoCodec:
     """Wan 2.1's VAE, with normalised latents.
 
     Args:
-        vae: In evaluation mode.
+        vae: In evaluation mode; its encoder and its decoder may be in different formats.
     """
 
     def __init__(self, vae: AutoencoderKLWan) -> None:
@@ -34,7 +34,7 @@ class WanVideoCodec:
     @torch.no_grad()
     def encode(self, video: Tensor) -> Tensor:
         """(3, 1 + 4n, height, width) in -1..1 to (16, 1 + n, height / 8, width / 8): the posterior's mean, normalised."""
-        latents = self._vae.encode(video[None].to(self._vae.dtype)).latent_dist.mode()[0].float()
+        latents = self._vae.encode(video[None].to(self._vae.quant_conv.weight.dtype)).latent_dist.mode()[0].float()
         normalised: Tensor = (latents - self._mean.to(latents.device)) / self._deviation.to(latents.device)
         return normalised
 
@@ -42,7 +42,7 @@ class WanVideoCodec:
     def decode(self, latents: Tensor) -> Tensor:
         """(16, 1 + n, h, w) to (3, 1 + 4n, 8h, 8w), clamped to -1..1."""
         scaled = latents * self._deviation.to(latents.device) + self._mean.to(latents.device)
-        video: Tensor = self._vae.decode(scaled[None].to(self._vae.dtype)).sample[0].float()
+        video: Tensor = self._vae.decode(scaled[None].to(self._vae.post_quant_conv.weight.dtype)).sample[0].float()
         return video
 
 

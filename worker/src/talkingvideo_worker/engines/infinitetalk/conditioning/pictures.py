@@ -70,22 +70,29 @@ def halves(height: int, width: int) -> tuple[Box, Box]:
     return (rows[0], columns[0], rows[1], columns[1]), (rows[0], columns[0] + half, rows[1], columns[1] + half)
 
 
+def box_mask(box: Box, height: int, width: int) -> Mask:
+    """A box of a picture as a mask: (height, width)."""
+    top, left, bottom, right = box
+    mask = np.zeros((height, width), np.bool_)
+    mask[top:bottom, left:right] = True
+    return mask
+
+
+def with_background(first: Mask, second: Mask) -> Mask:
+    """Masks of two speakers, (height, width) each, and of what no speaker has: (3, height, width)."""
+    return np.stack((first, second, ~(first | second)))
+
+
 def speaker_masks(boxes: tuple[Box, Box], height: int, width: int) -> Mask:
-    """Masks of two speakers and of the background.
+    """Masks of two speakers and of the background: (3, height, width).
 
     Args:
         boxes: Of the speakers.
         height: Of the picture that the boxes are measured in.
         width: Likewise.
-
-    Returns:
-        (3, height, width); the last is what no speaker has.
     """
-    masks = np.zeros((3, height, width), np.bool_)
-    for mask, (top, left, bottom, right) in zip(masks, boxes, strict=False):
-        mask[top:bottom, left:right] = True
-    masks[2] = ~(masks[0] | masks[1])
-    return masks
+    first, second = (box_mask(box, height, width) for box in boxes)
+    return with_background(first, second)
 
 
 def latent_masks(masks: Mask) -> Tensor:

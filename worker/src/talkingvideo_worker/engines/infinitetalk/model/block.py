@@ -15,7 +15,7 @@ from talkingvideo_worker.engines.infinitetalk.model.routing import attention_to_
 
 
 class RegionAttnProcessor(WanAttnProcessor):
-    """Self-attention that on demand also tells how much each token attends to some regions of the first frame."""
+    """Self-attention that on demand also tells which region of the first frame each token belongs to."""
 
     def __call__(
         self,
@@ -37,19 +37,25 @@ class RegionAttnProcessor(WanAttnProcessor):
             regions: (classes, S), 0 or 1, or None.
 
         Returns:
-            Like ``hidden_states``; with regions a pair of it and ``attention_to_regions``.
+            Like ``hidden_states``; with regions a pair of it and the tokens' rotary positions for the sound: see
+            ``token_positions``.
         """
         if regions is None or rotary_emb is None:
             return super().__call__(attn, hidden_states, encoder_hidden_states, attention_mask, rotary_emb)
+        query, key, value = self.projected(attn, hidden_states, rotary_emb)
+        out = dispatch_attention_fn(query, key, value, backend=self._attention_backend)
+        out = attn.to_out[0](out.flatten(2, 3).type_as(query))
+        return out, token_positions(attention_to_regions(query, key, regions))
+
+    @staticmethod
+    def projected(
+        attn: WanAttention, hidden_states: Tensor, rotary_emb: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys (both turned by the rotary) and values: (batch, tokens, heads, channels)."""
         heads = (attn.heads, -1)
         query = rotate(attn.norm_q(attn.to_q(hidden_states)).unflatten(-1, heads), *rotary_emb)
         key = rotate(attn.norm_k(attn.to_k(hidden_states)).unflatten(-1, heads), *rotary_emb)
-        value = attn.to_v(hidden_states).unflatten(-1, heads)
-        out = dispatch_attention_fn(
-            query, key, value, backend=self._attention_backend, parallel_config=self._parallel_config
-        )
-        out = attn.to_out[0](out.flatten(2, 3).type_as(query))
-        return out, attention_to_regions(query, key, regions)
+        return query, key, attn.to_v(hidden_states).unflatten(-1, heads)
 
 
 class AudioWanTransformerBlock(WanTransformerBlock):
@@ -100,8 +106,7 @@ class AudioWanTransformerBlock(WanTransformerBlock):
         if audio.regions is None:
             attended = self.attn1(normed, None, None, rotary_emb)
         else:
-            attended, to_regions = self.attn1(normed, None, None, rotary_emb, regions=audio.regions)
-            positions = token_positions(to_regions)
+            attended, positions = self.attn1(normed, None, None, rotary_emb, regions=audio.regions)
         hidden_states = (hidden_states.float() + attended * gate).type_as(hidden_states)
 
         # 2. Cross-attention

@@ -17,6 +17,9 @@ SPEAKER_RANGES = ((0.0, 4.0), (20.0, 24.0))
 BACKGROUND = 12.0
 """Rotary position of a token that is nobody's."""
 
+KERNEL_CHANNELS = 8
+"""GPU kernels take values whose channels are a multiple of this; others fall back to one that writes all weights."""
+
 
 def token_masks(masks: Tensor, height: int, width: int) -> Tensor:
     """Bring masks from the latents' grid to that of the tokens.
@@ -37,7 +40,7 @@ def attention_to_regions(query: Tensor, key: Tensor, masks: Tensor) -> Tensor:
     """How much of its attention a token gives to the mean token of each region.
 
     The softmax runs over the tokens of latent frame 0 only. One attention call with the regions as values, so the
-    matrix of weights need not exist.
+    matrix of weights need not exist; they are 0 and 1, which every format holds, and divided by their sizes afterwards.
 
     Args:
         query: (batch, tokens, heads, channels), after normalisation and rotary.
@@ -48,11 +51,12 @@ def attention_to_regions(query: Tensor, key: Tensor, masks: Tensor) -> Tensor:
         (batch, classes, tokens), float32: mean over the heads. A region without tokens gets 0.
     """
     batch, _, heads, _ = query.shape
-    shares = masks / masks.sum(1, keepdim=True).clamp(min=1)
-    values = shares.T.to(query.dtype).expand(batch, heads, -1, -1)
+    classes, sizes = len(masks), masks.sum(1).clamp(min=1)
+    padded = F.pad(masks, (0, 0, 0, -classes % KERNEL_CHANNELS))
+    values = padded.T.to(query.dtype).expand(batch, heads, -1, -1)
     first_frame = key[:, : masks.shape[1]]
     seen = F.scaled_dot_product_attention(query.transpose(1, 2), first_frame.transpose(1, 2), values)
-    return seen.float().mean(1).transpose(1, 2)
+    return (seen[..., :classes].float().mean(1) / sizes).transpose(1, 2)
 
 
 def rescaled(values: Tensor, low: float, high: float) -> Tensor:

@@ -22,6 +22,7 @@ from talkingvideo_worker.engines.infinitetalk.model.audio_attention import Audio
 from talkingvideo_worker.engines.infinitetalk.model.audio_projection import AudioProjection
 from talkingvideo_worker.engines.infinitetalk.model.block import AudioWanTransformerBlock
 from talkingvideo_worker.engines.infinitetalk.model.routing import token_masks
+from talkingvideo_worker.engines.infinitetalk.model.token_share import AllTokens, TokenShare
 
 Blocks = Callable[[Tensor], Tensor]
 """All blocks in turn: tokens (batch, n, channels) in, the same shape out."""
@@ -105,6 +106,7 @@ class AudioWanTransformer3DModel(WanTransformer3DModel):
             )
             for _ in range(num_layers)
         )
+        self.token_share: TokenShare = AllTokens()
         self.audio_proj = AudioProjection(
             audio_window, audio_layers, audio_channels, audio_hidden_dim, audio_tokens, audio_token_dim, vae_scale
         )
@@ -170,7 +172,8 @@ class AudioWanTransformer3DModel(WanTransformer3DModel):
             return_dict: Whether to wrap the result.
             attention_kwargs: LoRA's ``scale``.
             audio: What is heard; see ``hear``.
-            around_blocks: Called with the tokens and the blocks instead of the blocks alone, which a step cache may skip.
+            around_blocks: Called with the tokens of this process and the blocks instead of the blocks alone, which a
+                step cache may skip.
 
         Returns:
             (batch, 16, frames, height, width).
@@ -178,8 +181,11 @@ class AudioWanTransformer3DModel(WanTransformer3DModel):
         batch, _, *size = hidden_states.shape
         patch = self.config.patch_size
         grid = [length // step for length, step in zip(size, patch, strict=True)]
-        rotary = self.rope(hidden_states)
+        share, frames = self.token_share, grid[0]
+        cosines, sines = self.rope(hidden_states)
+        rotary = (share.own(cosines, frames), share.own(sines, frames))
         tokens = self.patch_embedding(hidden_states).flatten(2).transpose(1, 2).contiguous()
+        tokens = share.own(tokens, frames)
         temb, modulation, text, image = self.condition_embedder(
             timestep, encoder_hidden_states, encoder_hidden_states_image
         )
@@ -194,7 +200,7 @@ class AudioWanTransformer3DModel(WanTransformer3DModel):
         tokens = blocks(tokens) if around_blocks is None else around_blocks(tokens, blocks)
         shift, scale = (self.scale_shift_table + temb[:, None]).chunk(2, 1)
         tokens = self.norm_out(tokens.float()) * (1 + scale) + shift
-        patches = self.proj_out(tokens.to(self.proj_out.weight.dtype))
+        patches = share.all(self.proj_out(tokens.to(self.proj_out.weight.dtype)), frames)
         patches = patches.reshape(batch, *grid, *patch, patches.shape[-1] // math.prod(patch))
         output = patches.permute(0, 7, 1, 4, 2, 5, 3, 6).flatten(6, 7).flatten(4, 5).flatten(2, 3)
         return Transformer2DModelOutput(sample=output) if return_dict else (output,)

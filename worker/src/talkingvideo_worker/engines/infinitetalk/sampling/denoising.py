@@ -11,6 +11,7 @@ from torch import Tensor
 
 from talkingvideo_worker.engines.infinitetalk.model.audio_attention import AudioContext
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel, Blocks
+from talkingvideo_worker.engines.infinitetalk.sampling.branch_share import ALL_BRANCHES, BranchShare
 from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Branch, Guidance
 from talkingvideo_worker.engines.infinitetalk.sampling.schedule import TRAINED_STEPS, Timesteps
 from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import BlockResidual
@@ -94,6 +95,7 @@ def denoise(
     conditions: Mapping[Branch, Condition],
     schedule: Schedule,
     on_step: Callable[[int], None],
+    share: BranchShare = ALL_BRANCHES,
 ) -> Tensor:
     """Integrate from noise to data with Euler's method, in float32.
 
@@ -107,14 +109,16 @@ def denoise(
         conditions: Of every branch that guidance asks for.
         schedule: The steps.
         on_step: Called after each step with its number from 1.
+        share: Which branches this process predicts.
 
     Returns:
         (16, frames, h, w), float32.
     """
+    branches = schedule.guidance.branches
     latents, held = noise.clone(), motion.shape[1]
     latents[:, :held] = motion
     combine = schedule.guidance.combiner()
-    residuals = {branch: BlockResidual() for branch in schedule.guidance.branches}
+    residuals = {branch: BlockResidual() for branch in share.own(branches)}
     caches = not all(schedule.computed)
     steps = zip(schedule.timesteps, schedule.timesteps[1:], schedule.computed, strict=False)
     for number, (timestep, following, computed) in enumerate(steps, 1):
@@ -122,7 +126,8 @@ def denoise(
         for branch, residual in residuals.items():
             around = (residual.computing if computed else residual.skipping) if caches else None
             predictions[branch] = predict_velocity(transformer, latents, timestep, conditions[branch], around)
-        latents = latents - combine(predictions) * ((timestep - following) / TRAINED_STEPS)
+        velocity = combine(share.all(predictions, branches, latents))
+        latents = latents - velocity * ((timestep - following) / TRAINED_STEPS)
         latents[:, :held] = motion
         on_step(number)
     return latents

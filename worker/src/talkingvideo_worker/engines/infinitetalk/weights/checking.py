@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -62,9 +63,9 @@ def read_shapes(path: Path) -> dict[str, Shape]:
         try:
             header: dict[str, Any] = json.loads(file.read(length))
             header.pop("__metadata__", None)
-            end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
-            shapes = {name: tuple(tensor["shape"]) for name, tensor in header.items()}
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            end = max((operator.index(tensor["data_offsets"][1]) for tensor in header.values()), default=0)
+            shapes = {name: tuple(map(operator.index, tensor["shape"])) for name, tensor in header.items()}
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise BadHeaderError("has a broken header") from error
     size = path.stat().st_size
     if size != 8 + length + end:

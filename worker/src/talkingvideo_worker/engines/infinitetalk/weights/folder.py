@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from transformers import AutoTokenizer, Wav2Vec2Model
+from transformers import Wav2Vec2Model
 
-from talkingvideo_worker.engines.base import Note, Scene
-from talkingvideo_worker.engines.infinitetalk.conditioning.encoders import (
-    ClipImageEncoder,
-    UmT5TextEncoder,
-    WanVideoCodec,
-)
+from talkingvideo_worker.digest import sampled_digest
+from talkingvideo_worker.engines.base import LoraFile, Note, Scene
 from talkingvideo_worker.engines.infinitetalk.engine import Networks
-from talkingvideo_worker.engines.infinitetalk.loop import Encoders
+from talkingvideo_worker.engines.infinitetalk.memory.loading import LoraSet
+from talkingvideo_worker.engines.infinitetalk.memory.machine import free_gpu_bytes, measure, rendering_device
+from talkingvideo_worker.engines.infinitetalk.memory.modes import Job, MemoryMode, asked_for, choose_mode, leaner
+from talkingvideo_worker.engines.infinitetalk.memory.networks import build_networks, formats_of
+from talkingvideo_worker.engines.infinitetalk.memory.retry import LeanerOnce
+from talkingvideo_worker.engines.infinitetalk.parallel.layout import PIXELS_PER_TOKEN, idle_gpus, plan_parallel
+from talkingvideo_worker.engines.infinitetalk.parallel.recruiting import host_share, recruit, rendering_devices
+from talkingvideo_worker.engines.infinitetalk.settings import settings_of
 from talkingvideo_worker.engines.infinitetalk.weights.checking import require_weights
-from talkingvideo_worker.engines.infinitetalk.weights.layout import (
-    BASE,
-    IMAGE_ENCODER,
-    SPEECH,
-    TEXT_ENCODER,
-    TOKENIZER,
-    VIDEO_CODEC,
-    adapter_of,
-    rendering_files,
-)
-from talkingvideo_worker.engines.infinitetalk.weights.loading import (
-    load_image_encoder,
-    load_speech_model,
-    load_text_encoder,
-    load_transformer,
-    load_video_codec,
-)
-
-SAMPLED_BYTES = 1 << 16
-SAMPLES = 64
-"""A file of weights is known by its size and some places in it: reading 80 GB would take minutes."""
+from talkingvideo_worker.engines.infinitetalk.weights.converting import sources_of
+from talkingvideo_worker.engines.infinitetalk.weights.layout import SPEECH, rendering_files
+from talkingvideo_worker.engines.infinitetalk.weights.loading import load_speech_model
+from talkingvideo_worker.engines.infinitetalk.weights.lora_files import check_loras, loras_digest
 
 
 class WeightsFolder:
@@ -52,11 +37,12 @@ class WeightsFolder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def digest(self, parameters: Mapping[str, Any]) -> str:  # noqa: ARG002
-        """Identify the weights by their files' sizes and samples of their contents."""
+    def digest(self, parameters: Mapping[str, Any]) -> str:
+        """Identify the weights by their files' sizes and samples of their contents, and so the LoRAs that are named."""
         digest = hashlib.sha256()
         for path in rendering_files(self._folder):
-            digest.update(f"{path.relative_to(self._folder)} {file_sample(path)}\n".encode())
+            digest.update(f"{path.relative_to(self._folder)} {sampled_digest(path)}\n".encode())
+        digest.update(loras_digest(self._folder, parameters).encode())
         return digest.hexdigest()
 
     def require(self) -> None:
@@ -67,45 +53,46 @@ class WeightsFolder:
         """
         require_weights(self._folder)
 
+    def check_loras(self, loras: Sequence[LoraFile]) -> list[str]:
+        """Look whether LoRAs fit, by headers; see ``lora_files.check_loras``."""
+        return check_loras(self._folder, loras)
+
     def speech_model(self) -> Wav2Vec2Model:
         """The model that hears, in evaluation mode, on the CPU."""
         return load_speech_model(self._folder / SPEECH)
 
     def networks(self, scene: Scene, note: Note) -> Networks:
-        """The networks that render a scene."""
-        device, dtype = _device()
-        note(0.0, "Loading the text encoder")
-        tokenizer = AutoTokenizer.from_pretrained(self._folder / TOKENIZER, local_files_only=True)
-        text = UmT5TextEncoder(load_text_encoder(self._folder / TEXT_ENCODER, dtype, device), tokenizer)
-        note(0.2, "Loading the image encoder")
-        image = ClipImageEncoder(load_image_encoder(self._folder / IMAGE_ENCODER, dtype, device))
-        note(0.25, "Loading the video codec")
-        video = WanVideoCodec(load_video_codec(self._folder / VIDEO_CODEC, torch.float32, device))
-        note(0.3, "Loading the transformer")
-        adapter = self._folder / adapter_of(len(scene.tracks))
-        transformer = load_transformer(self._folder / BASE, adapter, dtype, device)
-        note(1.0, "Loaded")
-        return Networks(transformer, Encoders(video, image, text))
+        """The networks that render a scene, in the memory mode that fits."""
+        return self.networks_in_modes(scene, note).load()
 
+    def networks_in_modes(self, scene: Scene, note: Note) -> LeanerOnce[Networks]:
+        """The networks that render a scene: not loaded yet, and in a leaner memory mode once memory has run out."""
+        device, devices = rendering_device(), rendering_devices(scene.gpus)
+        pixels = scene.portrait.width * scene.portrait.height
+        settings = settings_of(scene.parameters, pixels)
+        sources = sources_of(self._folder, len(scene.tracks), formats_of(device).dtype)
+        job = Job(pixels, settings.window)
+        asked = asked_for(scene.parameters)
+        heads, branches = sources.transformer.config["num_heads"], len(settings.guidance.branches)
+        layout = plan_parallel(scene.gpus, branches, heads, pixels // PIXELS_PER_TOKEN)
 
-def file_sample(path: Path) -> str:
-    """Digest of a file's size and of evenly spaced samples of it, its ends among them."""
-    size = path.stat().st_size
-    digest = hashlib.sha256(f"{size}".encode())
-    with path.open("rb") as file:
-        for offset in _sampled(size):
-            file.seek(offset)
-            digest.update(file.read(SAMPLED_BYTES))
-    return digest.hexdigest()
+        def build(mode: MemoryMode) -> Networks:
+            others = recruit(sources.transformer, mode, LoraSet(scene.loras, self._folder), layout, devices)
+            built = build_networks(
+                sources,
+                (settings.prompt, settings.negative_prompt),
+                mode,
+                device,
+                LoraSet(scene.loras, self._folder),
+                note,
+            )
+            denoiser = others.join(built.transformer)
+            return Networks(built.transformer, built.encoders, denoiser, idle_gpus(scene.gpus, layout))
 
-
-def _sampled(size: int) -> Iterable[int]:
-    last = max(0, size - SAMPLED_BYTES)
-    return sorted({last * number // (SAMPLES - 1) for number in range(SAMPLES)})
-
-
-def _device() -> tuple[torch.device, torch.dtype]:
-    """The GPU and its usual format; without one the CPU, which is quicker and exact in float32."""
-    if torch.cuda.is_available():
-        return torch.device("cuda", torch.cuda.current_device()), torch.bfloat16
-    return torch.device("cpu"), torch.float32
+        blocks = sources.transformer.config["num_layers"]
+        return LeanerOnce(
+            build,
+            choose_mode(host_share(measure(device), layout), job, asked, blocks),
+            lambda mode: leaner(mode, host_share(measure(device), layout), job, asked),
+            lambda: free_gpu_bytes(device),
+        )

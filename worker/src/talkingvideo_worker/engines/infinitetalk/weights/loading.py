@@ -1,12 +1,14 @@
-"""Reading the published weights: straight to where they belong, in the dtype they are used in.
+"""Reading the networks around the transformer: straight to where they belong, in the dtype they are used in.
 
-What the configuration does not say is read from the weights' shapes. Nothing is unpickled that could run code.
+From the published files, which ``torch`` maps into memory, or from converted ones. What no configuration says is read
+from the weights' shapes. Nothing is unpickled that could run code.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,116 +19,114 @@ from safetensors import safe_open
 from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModel, UMT5Config, UMT5EncoderModel, Wav2Vec2Model
 
-from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.infinitetalk.conditioning.encoders import (
     image_encoder_weights,
     text_encoder_weights,
     video_codec_weights,
 )
-from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
-from talkingvideo_worker.engines.infinitetalk.weights.building import dtype_of, empty_transformer, load_adapter
-from talkingvideo_worker.engines.infinitetalk.weights.checking import read_shapes
-from talkingvideo_worker.engines.infinitetalk.weights.keys import BASE, renamed
-from talkingvideo_worker.engines.infinitetalk.weights.layout import SHARDS
 
 IMAGE_HEADS = 16
 IMAGE_PATCH = 14
 VISUAL = "visual."
 """Prefix of the picture tower in the published CLIP."""
 
+CONFIG = "config"
+"""In a converted file's metadata: what the model's class takes, as JSON."""
 
-def load_transformer(
-    base: Path, adapter: Path, dtype: torch.dtype, device: torch.device | str = "cpu"
-) -> AudioWanTransformer3DModel:
-    """Read base and adapter; each weight is in memory once.
+Device = torch.device | str
 
-    Args:
-        base: Folder with ``config.json`` and the shards.
-        adapter: File of the adapter.
-        dtype: Of the weights; see ``dtype_of``.
-        device: Where they go.
 
-    Raises:
-        StageError: E_PIPELINE_LOAD when weights are missing, unknown or of the wrong shape.
+@dataclass(frozen=True)
+class StoredNetwork:
+    """A network on the disk.
+
+    Attributes:
+        config: What its class takes.
+        weights: By the names of its class, mapped from the file.
     """
-    shards = sorted(base.glob(SHARDS))
-    shapes = {name: shape for path in (*shards, adapter) for name, shape in read_shapes(path).items()}
-    model = empty_transformer(json.loads((base / "config.json").read_text()) | _unsaid(shapes))
-    for shard in shards:
-        with safe_open(shard, framework="pt", device=str(device)) as file:
-            names = renamed(file.keys(), BASE)
-            weights = {ours: file.get_tensor(name).to(dtype_of(ours, dtype)) for name, ours in names.items()}
-        model.load_state_dict(weights, strict=False, assign=True)
-    load_adapter(model, adapter, dtype, device)
-    if missing := [name for name, value in model.state_dict().items() if value.is_meta]:
-        message = f"The base in {base.name} lacks {len(missing)} weights, such as {missing[0]}."
-        raise StageError(ErrorCode.PIPELINE_LOAD, message, retryable=False)
-    model.rope.to(device)
-    model.eval()
-    return model
+
+    config: Mapping[str, Any]
+    weights: Mapping[str, Tensor]
 
 
-def load_video_codec(path: Path, dtype: torch.dtype, device: torch.device | str = "cpu") -> AutoencoderKLWan:
-    """Read the published VAE (``Wan2.1_VAE.pth``)."""
-    weights = _unpickled(path)
+def load_video_codec(path: Path, dtype: torch.dtype, device: Device = "cpu") -> AutoencoderKLWan:
+    """Read the VAE, from ``Wan2.1_VAE.pth`` or converted."""
+    stored = _converted(path) or published_video_codec(path)
     with init_empty_weights():
-        model = AutoencoderKLWan(base_dim=weights["encoder.conv1.weight"].shape[0])
-    return _filled(model, video_codec_weights(weights), dtype, device)
+        model = AutoencoderKLWan(**stored.config)
+    return _filled(model, stored.weights, dtype, device)
 
 
-def load_image_encoder(path: Path, dtype: torch.dtype, device: torch.device | str = "cpu") -> CLIPVisionModel:
-    """Read the picture tower of the published CLIP."""
-    weights = {name.removeprefix(VISUAL): value for name, value in _unpickled(path).items() if name.startswith(VISUAL)}
-    hidden = weights["cls_embedding"].shape[-1]
-    config = CLIPVisionConfig(
-        hidden_size=hidden,
-        intermediate_size=weights["transformer.0.mlp.0.weight"].shape[0],
-        num_hidden_layers=_layers(weights, "transformer"),
-        num_attention_heads=IMAGE_HEADS,
-        patch_size=IMAGE_PATCH,
-        hidden_act="gelu",
-    )
+def load_image_encoder(path: Path, dtype: torch.dtype, device: Device = "cpu") -> CLIPVisionModel:
+    """Read the picture tower, from the published CLIP or converted."""
+    stored = _converted(path) or published_image_encoder(path)
     with init_empty_weights():
-        model = CLIPVisionModel(config)
-    return _filled(model, image_encoder_weights(weights), dtype, device)
+        model = CLIPVisionModel(CLIPVisionConfig(**stored.config))
+    return _filled(model, stored.weights, dtype, device)
 
 
-def load_text_encoder(path: Path, dtype: torch.dtype, device: torch.device | str = "cpu") -> UMT5EncoderModel:
-    """Read the published umT5."""
-    weights = _unpickled(path)
-    buckets, heads = weights["blocks.0.pos_embedding.embedding.weight"].shape
-    vocabulary, width = weights["token_embedding.weight"].shape
-    config = UMT5Config(
-        vocab_size=vocabulary,
-        d_model=width,
-        d_kv=weights["blocks.0.attn.q.weight"].shape[0] // heads,
-        d_ff=weights["blocks.0.ffn.fc1.weight"].shape[0],
-        num_layers=_layers(weights, "blocks"),
-        num_heads=heads,
-        relative_attention_num_buckets=buckets,
-        feed_forward_proj="gated-gelu",
-    )
+def load_text_encoder(path: Path, dtype: torch.dtype, device: Device = "cpu") -> UMT5EncoderModel:
+    """Read umT5, as published or converted."""
+    stored = _converted(path) or published_text_encoder(path)
     with init_empty_weights():
-        model = UMT5EncoderModel(config)
-    return _filled(model, text_encoder_weights(weights), dtype, device)
+        model = UMT5EncoderModel(UMT5Config(**stored.config))
+    twice = {"encoder.embed_tokens.weight": stored.weights["shared.weight"]}
+    return _filled(model, {**stored.weights, **twice}, dtype, device)
 
 
-def load_speech_model(folder: Path, device: torch.device | str = "cpu") -> Wav2Vec2Model:
+def load_speech_model(folder: Path, device: Device = "cpu") -> Wav2Vec2Model:
     """Read the model that hears, in float32."""
     model = Wav2Vec2Model.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
     return model.requires_grad_(False).to(device).eval()
 
 
-def _unsaid(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-    """What the base's configuration does not say about the model."""
-    channels = shapes["audio_proj.norm.weight"][0]
-    return {
-        "text_dim": shapes["text_embedding.0.weight"][1],
-        "image_dim": shapes["img_emb.proj.0.weight"][0],
-        "intermediate_dim": shapes["audio_proj.proj2.weight"][0],
-        "output_dim": channels,
-        "context_tokens": shapes["audio_proj.proj3.weight"][0] // channels,
+def published_video_codec(path: Path) -> StoredNetwork:
+    """The published VAE."""
+    weights = _unpickled(path)
+    return StoredNetwork({"base_dim": weights["encoder.conv1.weight"].shape[0]}, video_codec_weights(weights))
+
+
+def published_image_encoder(path: Path) -> StoredNetwork:
+    """The picture tower of the published CLIP."""
+    weights = {name.removeprefix(VISUAL): value for name, value in _unpickled(path).items() if name.startswith(VISUAL)}
+    config = {
+        "hidden_size": weights["cls_embedding"].shape[-1],
+        "intermediate_size": weights["transformer.0.mlp.0.weight"].shape[0],
+        "num_hidden_layers": _layers(weights, "transformer"),
+        "num_attention_heads": IMAGE_HEADS,
+        "patch_size": IMAGE_PATCH,
+        "hidden_act": "gelu",
     }
+    return StoredNetwork(config, image_encoder_weights(weights))
+
+
+def published_text_encoder(path: Path) -> StoredNetwork:
+    """The published umT5."""
+    weights = _unpickled(path)
+    buckets, heads = weights["blocks.0.pos_embedding.embedding.weight"].shape
+    vocabulary, width = weights["token_embedding.weight"].shape
+    config = {
+        "vocab_size": vocabulary,
+        "d_model": width,
+        "d_kv": weights["blocks.0.attn.q.weight"].shape[0] // heads,
+        "d_ff": weights["blocks.0.ffn.fc1.weight"].shape[0],
+        "num_layers": _layers(weights, "blocks"),
+        "num_heads": heads,
+        "relative_attention_num_buckets": buckets,
+        "feed_forward_proj": "gated-gelu",
+    }
+    renamed = dict(text_encoder_weights(weights))
+    del renamed["encoder.embed_tokens.weight"]
+    return StoredNetwork(config, renamed)
+
+
+def _converted(path: Path) -> StoredNetwork | None:
+    """A converted network; None for a published file."""
+    if path.suffix != ".safetensors":
+        return None
+    with safe_open(path, framework="pt", device="cpu") as file:
+        config = json.loads(file.metadata()[CONFIG])
+        return StoredNetwork(config, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - not a dict
 
 
 def _unpickled(path: Path) -> dict[str, Tensor]:
@@ -140,8 +140,16 @@ def _layers(weights: Mapping[str, Tensor], prefix: str) -> int:
     return max(numbers) + 1
 
 
-def _filled(model: Any, weights: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device | str) -> Any:
-    """A model with these weights, in evaluation mode; what it calculated of itself goes along."""
-    moved = {name: value.to(device, dtype) for name, value in weights.items()}
-    model.load_state_dict(moved, strict=True, assign=True)
+def _filled(model: Any, weights: Mapping[str, Tensor], dtype: torch.dtype, device: Device) -> Any:
+    """A model with these weights, in evaluation mode; what it calculated of itself goes along.
+
+    Tensor by tensor to the device and there to the dtype; one that stands under two names goes once.
+    """
+    moved: dict[int, Tensor] = {}
+    placed = {}
+    for name, value in weights.items():
+        if id(value) not in moved:
+            moved[id(value)] = value.to(device).to(dtype)
+        placed[name] = moved[id(value)]
+    model.load_state_dict(placed, strict=True, assign=True)
     return model.requires_grad_(False).to(device).eval()

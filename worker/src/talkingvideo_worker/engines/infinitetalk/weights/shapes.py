@@ -72,6 +72,16 @@ def adapter_shapes(config: Mapping[str, Any]) -> dict[str, Shape]:
     return shapes
 
 
+def weight_names(layers: int) -> list[str]:
+    """Names of a whole transformer's weights, adapter included, of whatever width.
+
+    Args:
+        layers: How many blocks it has.
+    """
+    narrowest = dict.fromkeys(("dim", "ffn_dim", "freq_dim", "in_dim", "out_dim"), 1) | {"num_layers": layers}
+    return [*base_shapes(narrowest), *adapter_shapes(narrowest)]
+
+
 def _linear(name: str, out: int, into: int) -> dict[str, Shape]:
     return {f"{name}.weight": (out, into), f"{name}.bias": (out,)}
 

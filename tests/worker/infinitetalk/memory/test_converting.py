@@ -1,0 +1,111 @@
+"""Converted copies: equal to what they were made from, made once, and not used when they are stale."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tests.worker.infinitetalk.tiny_weights import write_tiny_weights
+from torch import nn
+
+from talkingvideo_worker.engines.infinitetalk.memory.loading import load_transformer
+from talkingvideo_worker.engines.infinitetalk.memory.modes import MemoryMode
+from talkingvideo_worker.engines.infinitetalk.weights import converting
+from talkingvideo_worker.engines.infinitetalk.weights.converting import CONVERTED, convert_weights, sources_of
+from talkingvideo_worker.engines.infinitetalk.weights.layout import BASE, SHARDS, adapter_of
+from talkingvideo_worker.engines.infinitetalk.weights.loading import (
+    load_image_encoder,
+    load_text_encoder,
+    load_video_codec,
+)
+from talkingvideo_worker.engines.infinitetalk.weights.reading import Sources
+
+BF16, CPU = torch.bfloat16, torch.device("cpu")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    write_tiny_weights(tmp_path)
+    monkeypatch.setattr(converting, "SHARD_BYTES", 100_000)
+    return tmp_path
+
+
+def networks(sources: Sources) -> list[nn.Module]:
+    mode = MemoryMode(resident=2, blocks=2)
+    return [
+        load_transformer(sources.transformer, mode, BF16, CPU)[0],
+        load_text_encoder(sources.text_encoder, BF16),
+        load_image_encoder(sources.image_encoder, BF16),
+        load_video_codec(sources.video_codec, torch.float32),
+    ]
+
+
+def same(first: nn.Module, second: nn.Module) -> bool:
+    ours, theirs = first.state_dict(), second.state_dict()
+    return ours.keys() == theirs.keys() and all(
+        torch.equal(value, theirs[name]) and value.dtype is theirs[name].dtype for name, value in ours.items()
+    )
+
+
+@pytest.mark.parametrize("speakers", [1, 2])
+def test_converted_weights_are_the_published_ones(folder: Path, speakers: int) -> None:
+    published = networks(sources_of(folder, speakers, BF16))
+    made = convert_weights(folder)
+    sources = sources_of(folder, speakers, BF16)
+    files = [file.path for file in sources.transformer.files]
+    files += [sources.text_encoder, sources.image_encoder, sources.video_codec]
+    assert {path.parent.name for path in files} == {str(CONVERTED)}
+    assert len(made) == len(set(made)) > 6
+    for ours, theirs in zip(networks(sources), published, strict=True):
+        assert same(ours, theirs)
+
+
+def test_a_finished_file_is_not_made_again(folder: Path) -> None:
+    told: list[float] = []
+    made = convert_weights(folder, lambda fraction, _message: told.append(fraction))
+    assert told == sorted(told)
+    assert convert_weights(folder) == []
+    made[1].unlink()
+    assert convert_weights(folder) == [made[1]]
+
+
+def test_a_conversion_that_was_stopped_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Path] = []
+    write = converting.Conversion.write
+
+    def stopping(conversion: converting.Conversion) -> None:
+        if len(written) == 2:
+            conversion.target.with_suffix(".partial").write_bytes(b"half")
+            raise KeyboardInterrupt
+        write(conversion)
+        written.append(conversion.target)
+
+    monkeypatch.setattr(converting.Conversion, "write", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        convert_weights(folder)
+    assert BASE.name in str(sources_of(folder, 1, BF16).transformer.files[0].path)
+    monkeypatch.setattr(converting.Conversion, "write", write)
+    assert not set(convert_weights(folder)) & set(written)
+    assert not list((folder / CONVERTED).glob("*.partial"))
+
+
+def test_copies_of_other_weights_are_not_used_and_made_again(folder: Path) -> None:
+    convert_weights(folder)
+    shard = sorted((folder / BASE).glob(SHARDS))[0]
+    weights = load_file(shard)
+    changed = {name: value + 1 for name, value in weights.items()}
+    save_file(changed, shard)
+    assert sources_of(folder, 1, BF16).transformer.files[0].path == shard
+    made = convert_weights(folder)
+    assert {path.name.split("-")[0] for path in made} == {"base"}
+    assert sources_of(folder, 1, BF16).transformer.files[0].path in made
+    save_file(load_file(folder / adapter_of(1)) | {"audio_proj.norm.bias": torch.zeros(16)}, folder / adapter_of(1))
+    assert convert_weights(folder) == [folder / CONVERTED / "adapter-single.safetensors"]
+
+
+def test_who_calculates_in_float32_reads_the_published_files(folder: Path) -> None:
+    convert_weights(folder)
+    sources = sources_of(folder, 1, torch.float32)
+    assert CONVERTED not in [file.path.parent.relative_to(folder) for file in sources.transformer.files]

@@ -1,0 +1,151 @@
+"""Which memory mode is chosen, over GPUs from 12 to 141 GB, and what comes below it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from talkingvideo_api.spec import Quantization
+from talkingvideo_worker.engines.infinitetalk.memory.machine import free_host_bytes
+from talkingvideo_worker.engines.infinitetalk.memory.modes import (
+    BLOCK_PARAMETERS,
+    GB,
+    OTHER_PARAMETERS,
+    USABLE,
+    Asked,
+    Job,
+    Machine,
+    MemoryMode,
+    Surroundings,
+    asked_for,
+    choose_mode,
+    gpu_bytes,
+    host_bytes,
+    ladder,
+    leaner,
+    waiting_blocks,
+)
+from talkingvideo_worker.engines.infinitetalk.weights.building import empty_transformer
+
+P480, P720 = Job(448_000), Job(921_600)
+PLENTY = 256 * GB
+
+
+def card(gigabytes: int, host: int = PLENTY) -> Machine:
+    return Machine(int(gigabytes * 2**30 * 0.98), host)
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "job", "expected"),
+    [
+        (12, P480, "BF16, 0 of 40 blocks resident, tiled"),
+        (16, P480, "BF16, 4 of 40 blocks resident"),
+        (24, P480, "BF16, 12 of 40 blocks resident"),
+        (32, P480, "BF16, 20 of 40 blocks resident"),
+        (48, P480, "BF16, resident"),
+        (80, P480, "BF16, resident"),
+        (141, P480, "BF16, resident"),
+        (16, P720, "BF16, 0 of 40 blocks resident, tiled"),
+        (24, P720, "BF16, 4 of 40 blocks resident"),
+        (32, P720, "BF16, 12 of 40 blocks resident"),
+        (48, P720, "BF16, 28 of 40 blocks resident"),
+        (80, P720, "BF16, resident"),
+        (141, P720, "BF16, resident"),
+    ],
+)
+def test_the_fastest_mode_that_fits_is_chosen(gigabytes: int, job: Job, expected: str) -> None:
+    mode = choose_mode(card(gigabytes), job)
+    assert str(mode) == expected
+    assert gpu_bytes(mode, job) <= USABLE * (card(gigabytes).gpu_bytes or 0)
+
+
+def test_where_nothing_fits_the_leanest_is_tried() -> None:
+    assert str(choose_mode(card(12), P720)) == "FP8, 0 of 40 blocks resident, tiled"
+
+
+def test_blocks_that_the_host_cannot_hold_are_quantised() -> None:
+    mode = choose_mode(card(24, 16 * GB), P480)
+    assert mode.precision is Quantization.FP8
+    assert host_bytes(mode) <= 16 * GB
+
+
+def test_a_host_with_little_memory_gets_what_asks_least_of_it() -> None:
+    assert host_bytes(choose_mode(card(12, 2 * GB), P480)) == min(host_bytes(mode) for mode in ladder(Asked()))
+
+
+def test_the_leanest_mode_takes_at_most_16_gb_at_480p() -> None:
+    assert gpu_bytes(ladder(Asked())[-1], P480) < 16 * GB
+
+
+def test_what_is_asked_for_is_kept_to() -> None:
+    for quantization in Quantization:
+        asked = asked_for({"quantization": quantization})
+        assert {mode.precision for mode in ladder(asked)} == {quantization}
+    some = asked_for({"quantization": None, "residentParameters": OTHER_PARAMETERS + 7 * BLOCK_PARAMETERS + 5})
+    assert choose_mode(card(141), P480, some).resident == 7
+    assert max(mode.resident for mode in ladder(some)) == 7
+    assert choose_mode(card(141), P480, asked_for({"residentParameters": 0})).resident == 0
+    assert choose_mode(card(141), P480, asked_for({"residentParameters": 10**11})).resident == 40
+
+
+def test_without_a_gpu_nothing_waits() -> None:
+    assert choose_mode(Machine(None, 1), P720, blocks=2) == MemoryMode(resident=2, blocks=2)
+
+
+def test_each_step_down_takes_at_least_a_tenth_less_until_there_is_none() -> None:
+    mode: MemoryMode | None = ladder(Asked())[0]
+    steps = []
+    while mode is not None:
+        steps.append(gpu_bytes(mode, P480))
+        mode = leaner(mode, card(24), P480)
+    assert len(steps) > 4
+    assert all(after <= 0.9 * before for before, after in pairwise(steps))
+
+
+def test_a_step_down_stays_within_the_host() -> None:
+    below = leaner(MemoryMode(), card(48, 20 * GB), P480)
+    assert below is not None
+    assert host_bytes(below) <= 20 * GB
+
+
+def test_a_step_down_keeps_what_was_asked_for() -> None:
+    asked = Asked(Quantization.NONE)
+    leanest = ladder(asked)[-1]
+    assert leanest == MemoryMode(resident=0, surroundings=Surroundings.FRUGAL)
+    assert leaner(leanest, card(12), P480, asked) is None
+
+
+def test_gpus_that_share_the_tokens_need_less() -> None:
+    tiled = MemoryMode(surroundings=Surroundings.FRUGAL)
+    assert gpu_bytes(tiled, Job(921_600, token_shares=4)) < gpu_bytes(tiled, P720)
+
+
+@pytest.mark.parametrize(("blocks", "resident"), [(40, 39), (40, 12), (40, 0), (2, 1), (3, 3), (7, 2)])
+def test_blocks_that_wait_are_spread(blocks: int, resident: int) -> None:
+    waiting = waiting_blocks(blocks, resident)
+    assert len(set(waiting)) == blocks - resident
+    assert all(0 <= number < blocks for number in waiting)
+    gaps = [after - before for before, after in pairwise(waiting)]
+    assert not gaps or max(gaps) - min(gaps) <= 1
+
+
+def test_the_estimates_are_of_the_published_model() -> None:
+    published = {"text_dim": 4096, "in_dim": 36, "dim": 5120, "ffn_dim": 13824, "freq_dim": 256, "out_dim": 16}
+    model = empty_transformer(published | {"num_heads": 40, "num_layers": 2, "eps": 1e-6})
+    block = sum(value.numel() for value in model.blocks[0].parameters())
+    assert block == BLOCK_PARAMETERS
+    assert sum(value.numel() for value in model.parameters()) - 2 * block == OTHER_PARAMETERS
+
+
+def test_the_containers_limit_counts_and_file_caches_are_free(tmp_path: Path) -> None:
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal: 100 kB\nMemAvailable: 64 kB\n")
+    assert free_host_bytes(tmp_path, meminfo) == 64 * 1024
+    (tmp_path / "memory.max").write_text("max\n")
+    assert free_host_bytes(tmp_path, meminfo) == 64 * 1024
+    (tmp_path / "memory.max").write_text("40000\n")
+    (tmp_path / "memory.current").write_text("30000\n")
+    (tmp_path / "memory.stat").write_text("anon 10000\nfile_mapped 5\nfile 20000\n")
+    assert free_host_bytes(tmp_path, meminfo) == 30_000

@@ -1,0 +1,131 @@
+"""Out of memory, at chosen places."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_worker.engines.infinitetalk.memory.modes import MemoryMode
+from talkingvideo_worker.engines.infinitetalk.memory.retry import LeanerOnce
+
+FIRST, SECOND, THIRD = MemoryMode(), MemoryMode(resident=20), MemoryMode(resident=0)
+BELOW = {FIRST: SECOND, SECOND: THIRD, THIRD: None}
+
+
+class Networks:
+    """Stand-ins that run out of memory where they are told to."""
+
+    def __init__(self, mode: MemoryMode) -> None:
+        self.mode = mode
+
+    def __repr__(self) -> str:
+        return str(self.mode)
+
+
+class Stage:
+    """Builds networks, and renders windows that count on from their state."""
+
+    def __init__(self, full: set[tuple[MemoryMode, int | None]]) -> None:
+        self.full, self.alive = full, weakref.WeakSet[Networks]()
+        self.started: list[tuple[MemoryMode, int, int | None]] = []
+
+    def build(self, mode: MemoryMode) -> Networks:
+        networks = Networks(mode)
+        self.alive.add(networks)
+        if (mode, None) in self.full:
+            raise torch.OutOfMemoryError(f"CUDA out of memory in {networks}\nmore")
+        return networks
+
+    def windows(self, networks: Networks, first: int, state: int | None) -> Iterator[int]:
+        self.started.append((networks.mode, first, state))
+        for index in range(first, 4):
+            if (networks.mode, index) in self.full:
+                raise torch.OutOfMemoryError(f"CUDA out of memory in {networks}")
+            state = (state or 0) + 10
+            yield state
+
+
+def leaner_once(stage: Stage, start: MemoryMode = FIRST) -> LeanerOnce[Networks]:
+    return LeanerOnce(stage.build, start, BELOW.__getitem__, lambda: 3_000_000_000)
+
+
+def rendered(once: LeanerOnce[Networks], stage: Stage, first: int = 0, state: int | None = None) -> list[int]:
+    return list(once.render(stage.windows, lambda window: window, first, state))
+
+
+def test_a_load_that_does_not_fit_is_done_leaner() -> None:
+    stage = Stage({(FIRST, None)})
+    once = leaner_once(stage)
+    assert rendered(once, stage) == [10, 20, 30, 40]
+    assert once.mode == SECOND
+    assert str(FIRST) in once.warnings[0]
+    assert str(SECOND) in once.warnings[0]
+
+
+def test_without_trouble_there_is_nothing_to_tell() -> None:
+    stage = Stage(set())
+    once = leaner_once(stage)
+    assert rendered(once, stage) == [10, 20, 30, 40]
+    assert (once.mode, once.warnings) == (FIRST, ())
+
+
+@pytest.mark.parametrize("window", range(4))
+def test_a_window_that_does_not_fit_is_rendered_again_from_the_same_state(window: int) -> None:
+    stage = Stage({(FIRST, window)})
+    once = leaner_once(stage)
+    assert rendered(once, stage) == [10, 20, 30, 40]
+    assert stage.started == [(FIRST, 0, None), (SECOND, window, 10 * window or None)]
+
+
+def test_a_run_that_goes_on_keeps_the_state_it_was_given() -> None:
+    stage = Stage({(FIRST, 2)})
+    assert rendered(leaner_once(stage), stage, 2, 70) == [80, 90]
+    assert stage.started == [(FIRST, 2, 70), (SECOND, 2, 70)]
+
+
+def test_the_old_networks_are_gone_before_the_new_ones_come() -> None:
+    stage = Stage({(FIRST, 1)})
+    counts = []
+    build = stage.build
+
+    def counting(mode: MemoryMode) -> Networks:
+        gc.collect()
+        counts.append(len(stage.alive))
+        return build(mode)
+
+    once = LeanerOnce(counting, FIRST, BELOW.__getitem__, lambda: None)
+    list(once.render(stage.windows, lambda window: window, 0, None))
+    assert counts == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "full", [{(FIRST, None), (SECOND, None)}, {(FIRST, 1), (SECOND, 1)}, {(FIRST, 0), (SECOND, 3)}]
+)
+def test_the_second_time_ends_with_what_to_do(full: set[tuple[MemoryMode, int | None]]) -> None:
+    stage = Stage(full)
+    with pytest.raises(StageError, match=r"20 of 40 blocks.*3\.0 GB are free.*480p") as failed:
+        rendered(leaner_once(stage), stage)
+    assert failed.value.code is ErrorCode.OOM
+
+
+def test_below_the_leanest_there_is_no_second_time() -> None:
+    stage = Stage({(THIRD, 0)})
+    with pytest.raises(StageError, match="leanest") as failed:
+        rendered(leaner_once(stage, THIRD), stage)
+    assert failed.value.code is ErrorCode.OOM
+    assert len(stage.started) == 1
+
+
+def test_a_full_host_is_said_to_be_one() -> None:
+    def build(mode: MemoryMode) -> Networks:
+        raise MemoryError("no pinned host memory")
+
+    once = LeanerOnce(build, FIRST, BELOW.__getitem__, lambda: 0)
+    with pytest.raises(StageError, match=r"host's memory.*memory limit") as failed:
+        once.load()
+    assert failed.value.code is ErrorCode.OOM

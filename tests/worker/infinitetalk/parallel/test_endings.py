@@ -1,0 +1,108 @@
+"""Processes that render together end together."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from multiprocessing.context import ForkProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.worker.infinitetalk.parallel import small_model
+from tests.worker.infinitetalk.parallel.stage import CPUS, FORKED, PLAIN, assembled, rendered
+from torch import Tensor
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_worker.engines.infinitetalk.parallel.crew import Crew
+from talkingvideo_worker.engines.infinitetalk.parallel.layout import Layout
+from talkingvideo_worker.engines.infinitetalk.parallel.member import Load
+
+
+@pytest.fixture(autouse=True)
+def no_garbage() -> None:
+    """Torch's objects with threads must not be collected in a forked process, where those don't run."""
+    gc.collect()
+
+
+SOON = 8.0
+"""Seconds; a loaded machine is slow, and a process that hangs would take minutes."""
+
+
+def test_a_process_killed_in_a_step_ends_all_and_is_named() -> None:
+    together = assembled(Layout(1, 4))
+    killed, *others = together.crew.processes
+    started = time.monotonic()
+
+    def kill(_step: int) -> None:
+        os.kill(killed.pid or 0, signal.SIGKILL)
+
+    def denoise(*given: Any) -> Tensor:
+        transformer, noise, motion, conditions, schedule, _on_step = given
+        return together.crew.denoise(transformer, noise, motion, conditions, schedule, kill)
+
+    with pytest.raises(StageError, match="GPU 1 was ended by SIGKILL") as failed:
+        rendered(together.shared, PLAIN, denoiser=denoise)
+    assert failed.value.code is ErrorCode.OOM
+    assert time.monotonic() - started < SOON
+    assert [process.is_alive() for process in (killed, *others)] == [False] * 3
+
+
+@pytest.mark.parametrize(
+    ("load", "code", "message", "field"),
+    [
+        (small_model.load_what_does_not_fit, ErrorCode.PIPELINE_LOAD, "The file is torn", "spec.render.loras[0]"),
+        (small_model.be_killed, ErrorCode.OOM, "GPU 1 was ended by SIGKILL", None),
+    ],
+)
+def test_a_model_that_another_process_cannot_load_is_told(
+    load: Load, code: ErrorCode, message: str, field: str | None
+) -> None:
+    crew = Crew(load, Layout(1, 2), CPUS, FORKED)
+    with pytest.raises(StageError, match=message) as failed:
+        crew.join(small_model.load())
+    assert (failed.value.code, failed.value.field) == (code, field)
+    assert not crew.processes[0].is_alive()
+
+
+def test_a_full_gpu_elsewhere_is_like_a_full_gpu_here() -> None:
+    """So that a leaner memory mode is tried."""
+    crew = Crew(small_model.find_the_gpu_full, Layout(1, 2), CPUS, FORKED)
+    with pytest.raises(torch.OutOfMemoryError, match="ran out in the process of GPU 1: CUDA out of memory"):
+        crew.join(small_model.load())
+
+
+def test_processes_end_with_the_object_that_leads_them(tmp_path: Path) -> None:
+    crew = Crew(partial(small_model.never, tmp_path), Layout(2, 1), CPUS, FORKED)
+    (process,) = crew.processes
+    del crew
+    assert not process.is_alive()
+
+
+def _lead(folder: Path) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    crew = Crew(partial(small_model.never, folder), Layout(3, 1), CPUS, FORKED)
+    crew.join(small_model.load())
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_when_the_leader_ends_the_others_do(tmp_path: Path, how: signal.Signals) -> None:
+    leader = ForkProcess(target=_lead, args=(tmp_path,))
+    leader.start()
+    _until(lambda: len(list(tmp_path.iterdir())) == 2)
+    os.kill(leader.pid or 0, how)
+    leader.join(SOON)
+    _until(lambda: not any(Path("/proc", pid.name).exists() for pid in tmp_path.iterdir()))
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SOON
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -1,0 +1,101 @@
+"""From the number of GPUs that is asked for to a render with them."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from talkingvideo_api.effective import Sampling
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.spec import Preset
+from talkingvideo_worker.engines.base import SAMPLES_PER_FRAME, ChunkFrames, Portrait, Scene, Track, Window
+from talkingvideo_worker.engines.infinitetalk.engine import MOTION, InfiniteTalkEngine
+from talkingvideo_worker.engines.infinitetalk.memory.loading import LoraSet
+from talkingvideo_worker.engines.infinitetalk.memory.modes import Machine, MemoryMode
+from talkingvideo_worker.engines.infinitetalk.parallel.layout import Layout, idle_gpus
+from talkingvideo_worker.engines.infinitetalk.parallel.recruiting import host_share, recruit, rendering_devices
+from talkingvideo_worker.engines.infinitetalk.sampling.denoising import denoise
+from talkingvideo_worker.engines.infinitetalk.weights import folder as folder_module
+from talkingvideo_worker.engines.infinitetalk.weights.converting import sources_of
+from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
+from talkingvideo_worker.media.wav import WavWriter
+
+SAMPLING = Sampling(
+    preset=Preset.QUALITY, steps=2, text_guidance=1.0, audio_guidance=2.0, shift=3.0, color_correction=1.0
+)
+CHUNK = ChunkFrames(0, (5, 4))
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    rng = np.random.default_rng(1)
+    Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8)).save(tmp_path / "picture.png")
+    with WavWriter(tmp_path / "sound.wav", 16_000) as wav:
+        wav.write(rng.integers(-9000, 9000, 9 * SAMPLES_PER_FRAME).astype(np.int16))
+    parameters = {"prompt": "speaks", "negativePrompt": None, "windowFrames": 5, "motionFrames": 1}
+    portrait = Portrait(tmp_path / "picture.png", False, 64, 64)
+    return Scene(portrait, (Track(tmp_path / "sound.wav"),), 9, 42, parameters | SAMPLING.to_dict())
+
+
+def rendered(weights: Path, scene: Scene, folder: Path) -> list[tuple[Window, list[np.ndarray]]]:
+    engine = InfiniteTalkEngine(WeightsFolder(weights))
+    engine.prepare(scene, folder)
+    engine.load(scene, folder)
+    return [(window, list(window.frames)) for window in engine.render(CHUNK)]
+
+
+@pytest.mark.media
+def test_two_processes_started_anew_make_the_chunk_of_one(
+    scene: Scene, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on GPUs: the other process imports and loads everything itself."""
+    alone = rendered(tiny_weights, scene, tmp_path / "engine")
+    monkeypatch.setattr(folder_module, "rendering_devices", lambda asked: ("cpu",) * asked)
+    together = rendered(tiny_weights, replace(scene, gpus=2), tmp_path / "engine")
+    for (window, frames), (expected, expected_frames) in zip(together, alone, strict=True):
+        assert window.state is not None
+        assert expected.state is not None
+        assert np.allclose(window.state[MOTION], expected.state[MOTION], atol=1e-3)
+        assert max(np.abs(a.astype(int) - b).max() for a, b in zip(frames, expected_frames, strict=True)) <= 1
+
+
+def test_more_gpus_than_there_are_is_refused_by_its_field(
+    scene: Scene, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(StageError, match="2 GPUs are asked for, and 1 can be seen here") as refused:
+        WeightsFolder(tiny_weights).networks(replace(scene, gpus=2), lambda _fraction, _message: None)
+    assert (refused.value.code, refused.value.field) == (ErrorCode.PIPELINE_LOAD, "spec.render.gpusPerChunk")
+    assert not refused.value.retryable
+
+
+def test_the_first_gpus_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert rendering_devices(3) == ("cuda:0", "cuda:1", "cuda:2")
+
+
+def test_gpus_without_a_part_are_told() -> None:
+    assert idle_gpus(4, Layout(2, 2)) == ()
+    (warning,) = idle_gpus(3, Layout(1, 2))
+    assert warning.startswith("spec.render.gpusPerChunk: 1 of 3 GPUs had nothing to do")
+
+
+def test_processes_share_the_host_and_no_gpu() -> None:
+    assert host_share(Machine(80, 100), Layout(2, 2)) == Machine(80, 25)
+
+
+def test_one_gpu_needs_no_processes_and_nothing_that_makes_them(
+    tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        sys.modules, "talkingvideo_worker.engines.infinitetalk.parallel.crew", None
+    )  # an import of it would fail
+    transformer = sources_of(tiny_weights, 1, torch.float32).transformer
+    alone = recruit(transformer, MemoryMode(), LoraSet(), Layout(1, 1), ("cpu",))
+    assert alone.join(transformer.empty(torch.float32)) is denoise

@@ -1,0 +1,167 @@
+"""Which kernels and whether to compile; blocks are one graph each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from talkingvideo_api.errors import StageError
+from talkingvideo_worker.engines.infinitetalk.memory.quantised import Fp8MatmulLinear, Quantisation
+from talkingvideo_worker.engines.infinitetalk.model.audio_attention import AudioContext
+from talkingvideo_worker.engines.infinitetalk.model.block import AudioWanTransformerBlock
+from talkingvideo_worker.engines.infinitetalk.model.routing import attention_to_regions
+from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.speed.attention import VARIABLE, Kernels, choose_backend, set_attention
+from talkingvideo_worker.engines.infinitetalk.speed.compiling import (
+    Work,
+    compile_blocks,
+    has_cache,
+    is_worth_compiling,
+    reason_against,
+)
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("kernels", "expected"),
+    [
+        (Kernels(None), "native"),
+        (Kernels((8, 6), flash_3=True), "native"),
+        (Kernels((9, 0), flash_3=True), "_flash_3"),
+        (Kernels((9, 0)), "native"),
+        (Kernels((10, 0), flash_3=True), "native"),
+    ],
+)
+def test_the_fastest_exact_kernels_are_chosen(kernels: Kernels, expected: str) -> None:
+    assert choose_backend(kernels) == expected
+
+
+@pytest.fixture
+def block() -> AudioWanTransformerBlock:
+    torch.manual_seed(0)
+    made: AudioWanTransformerBlock = AudioWanTransformerBlock(
+        audio_channels=16, dim=32, num_heads=2, eps=1e-6, ffn_dim=64, qk_norm="rms_norm_across_heads",
+        cross_attn_norm=True, added_kv_proj_dim=32,
+    )  # fmt: skip
+    made.requires_grad_(False)
+    made.eval()
+    return made
+
+
+@pytest.fixture
+def model(tiny_transformer: AudioWanTransformer3DModel) -> AudioWanTransformer3DModel:
+    tiny_transformer.reset_attention_backend()
+    return tiny_transformer
+
+
+def test_a_back_end_can_be_asked_for(model: AudioWanTransformer3DModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set_attention(model, CPU) == "native"
+    monkeypatch.setenv(VARIABLE, "_native_math")
+    assert set_attention(model, CPU) == "_native_math"
+    backends = {processor._attention_backend.value for processor in model.attn_processors.values()}
+    assert backends == {"_native_math"}
+    model.reset_attention_backend()
+
+
+@pytest.mark.parametrize("asked", ["flash", "fastest"])
+def test_a_back_end_that_is_not_there_is_refused(
+    model: AudioWanTransformer3DModel, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    monkeypatch.setenv(VARIABLE, asked)
+    with pytest.raises(StageError, match=f"{VARIABLE} is '{asked}'"):
+        set_attention(model, CPU)
+
+
+def block_inputs(speakers: int) -> tuple[Any, ...]:
+    tokens, channels = 3 * 16, 32
+    audio = None
+    if speakers:
+        regions = None
+        if speakers == 2:
+            regions = torch.zeros(3, 16)
+            regions[0, :6], regions[1, 10:], regions[2, 6:10] = 1, 1, 1
+        audio = AudioContext(torch.randn(1, 3, 4 * speakers, 16), speakers, regions)
+    rotary = (torch.randn(1, tokens, 1, 16), torch.randn(1, tokens, 1, 16))
+    return (
+        torch.randn(1, tokens, channels),
+        torch.randn(1, 257 + 512, channels),
+        torch.randn(1, 6, channels),
+        rotary,
+        audio,
+    )
+
+
+@pytest.mark.parametrize("speakers", [0, 1, 2])
+def test_a_block_is_one_graph(block: AudioWanTransformerBlock, speakers: int) -> None:
+    torch.compiler.reset()
+    inputs = block_inputs(speakers)
+    compiled = torch.compile(block, fullgraph=True, dynamic=False, backend="aot_eager")
+    assert torch.allclose(compiled(*inputs), block(*inputs), atol=1e-5)
+
+
+def test_a_quantised_block_is_one_graph(block: AudioWanTransformerBlock) -> None:
+    torch.compiler.reset()
+    holder = torch.nn.Module()
+    holder.blocks = torch.nn.ModuleList([block.to(torch.bfloat16)])
+    weights = dict(block.state_dict())
+    quantisation = Quantisation(torch.float8_e4m3fn, Fp8MatmulLinear)
+    quantisation.prepare(holder)
+    for name, value in weights.items():
+        for part, code in quantisation.codes(f"blocks.0.{name}", value, holder).items():
+            owner, _, leaf = part.rpartition(".")
+            holder.get_submodule(owner)._parameters[leaf] = torch.nn.Parameter(code, requires_grad=False)
+    inputs = [value.to(torch.bfloat16) if isinstance(value, Tensor) else value for value in block_inputs(0)]
+    compiled = torch.compile(block, fullgraph=True, dynamic=False, backend="aot_eager")
+    assert torch.allclose(compiled(*inputs).float(), block(*inputs).float(), atol=0.1)
+
+
+def test_blocks_share_their_compiled_code(model: AudioWanTransformer3DModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **options: given.append((type(self), options)))
+    compile_blocks(model)
+    assert given == [(AudioWanTransformerBlock, {"fullgraph": True, "dynamic": False})] * len(model.blocks)
+
+
+def test_short_work_is_not_compiled() -> None:
+    turbo_window, quality_window = Work(33_600, 4), Work(33_600, 120)
+    assert not is_worth_compiling(turbo_window, cached=False)
+    assert not is_worth_compiling(turbo_window, cached=True)
+    assert is_worth_compiling(quality_window, cached=True)
+    assert is_worth_compiling(Work(33_600, 480), cached=False)
+
+
+def test_the_work_is_that_of_the_published_model() -> None:
+    petaflops = Work(33_600, 1).seconds * 400e12 / 1e15
+    assert petaflops == pytest.approx(1.90 + 2 * 33_600 * (18.9e9 - 14.05e9) / 1e15, rel=0.05)
+
+
+def test_without_a_compiler_blocks_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CC", raising=False)
+    assert "C compiler" in (reason_against(CUDA, lambda _name: None) or "")
+    assert reason_against(CUDA, lambda name: f"/usr/bin/{name}") is None
+    assert reason_against(CPU) is not None
+    monkeypatch.setenv("CC", "cc")
+    assert reason_against(CUDA, lambda _name: None) is None
+
+
+def test_compiled_code_of_earlier_processes_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    assert not has_cache()
+    (tmp_path / "fxgraph").mkdir()
+    assert has_cache()
+
+
+def test_regions_padded_for_the_kernels_are_as_exact_as_before() -> None:
+    torch.manual_seed(2)
+    query, key = torch.randn(1, 900, 4, 64), torch.randn(1, 900, 4, 64)
+    masks = torch.zeros(3, 300)
+    masks[0, :77], masks[1, 77:199], masks[2, 199:] = 1, 1, 1
+    exact = attention_to_regions(query.double(), key.double(), masks.double())
+    found = attention_to_regions(query, key, masks)
+    assert found.shape == (1, 3, 900)
+    assert torch.allclose(found, exact.float(), atol=1e-7)

@@ -1,0 +1,1 @@
+"""Kernels: which attention, and whether the blocks are compiled."""
