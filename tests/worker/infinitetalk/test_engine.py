@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from tests.worker.infinitetalk.conftest import TinyStage
+from torch import Tensor
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from talkingvideo_api.effective import Sampling
@@ -31,7 +32,11 @@ from talkingvideo_worker.engines.base import (
     Track,
 )
 from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine, Networks
+from talkingvideo_worker.engines.infinitetalk.loop import Denoiser
+from talkingvideo_worker.engines.infinitetalk.memory.modes import MemoryMode
+from talkingvideo_worker.engines.infinitetalk.memory.retry import LeanerOnce
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.sampling.denoising import denoise
 from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Projection
 from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import PROJECTION_480, PROJECTION_720, StepCache
 from talkingvideo_worker.engines.infinitetalk.settings import NEGATIVE_PROMPT, settings_of
@@ -75,11 +80,15 @@ class TinyWeights:
     def check_loras(self, loras: Sequence[LoraFile]) -> list[str]:
         return [lora.label for lora in loras]
 
-    def networks(self, scene: Scene, note: Note) -> Networks:
+    def networks(self, scene: Scene, frames: int, note: Note) -> LeanerOnce[Networks]:
+        return LeanerOnce(lambda _mode: self._networks(scene), MemoryMode(), lambda _mode: None, lambda: None)
+
+    def _networks(self, scene: Scene) -> Networks:
         return Networks(self._transformer, TinyStage(scene.frames).encoders)
 
 
 MakeScene = Callable[..., Scene]
+RICH, LEAN = MemoryMode(), MemoryMode(resident=0)
 
 
 @pytest.fixture
@@ -124,7 +133,7 @@ def test_a_scene_becomes_its_frames(
 ) -> None:
     scene = make_scene(frames, speakers)
     engine.prepare(scene, tmp_path / "engine")
-    engine.load(scene, tmp_path / "engine")
+    engine.load(scene, tmp_path / "engine", scene.frames)
     chunk = whole(frames)
     windows = [(window.index, list(window.frames)) for window in engine.render(chunk)]
     assert [index for index, _ in windows] == list(range(len(chunk.windows)))
@@ -139,7 +148,7 @@ def test_a_killed_chunk_goes_on_at_any_window(
 ) -> None:
     scene, chunk = make_scene(25), whole(25)
     engine.prepare(scene, tmp_path / "engine")
-    engine.load(scene, tmp_path / "engine")
+    engine.load(scene, tmp_path / "engine", scene.frames)
     windows = [(list(window.frames), window.state) for window in engine.render(chunk)]
     uninterrupted = [frames for frames, _ in windows]
     for first in range(1, len(windows)):
@@ -152,7 +161,7 @@ def test_chained_chunks_equal_one_run(
 ) -> None:
     scene = make_scene(30)
     engine.prepare(scene, tmp_path / "engine")
-    engine.load(scene, tmp_path / "engine")
+    engine.load(scene, tmp_path / "engine", scene.frames)
     chunks = chained_chunks(30, PlanSettings(seconds, 9, 5))
     assert len(chunks) == round(30 / 25 / seconds)
     state, frames = None, []
@@ -193,6 +202,61 @@ def test_the_features_reach_as_far_as_the_last_window(
 ) -> None:
     assert engine.prepare(make_scene(25), tmp_path / "engine") == {"features": 25 + 9 + 2}
     assert np.load(tmp_path / "engine" / "features-0.npy").shape == (36, 1, 4)
+
+
+class FullOnce(TinyWeights):
+    """Weights on a GPU whose memory runs out in the second window of the first mode."""
+
+    def __init__(self, transformer: AudioWanTransformer3DModel) -> None:
+        super().__init__(transformer)
+        self.modes: list[MemoryMode] = []
+
+    def networks(self, scene: Scene, frames: int, note: Note) -> LeanerOnce[Networks]:
+        return LeanerOnce(lambda mode: self._in(mode, scene), RICH, lambda mode: LEAN, lambda: None)
+
+    def _in(self, mode: MemoryMode, scene: Scene) -> Networks:
+        self.modes.append(mode)
+        networks = self._networks(scene)
+        return replace(networks, denoiser=_full_at_the_second(denoise)) if mode == RICH else networks
+
+
+def _full_at_the_second(denoiser: Denoiser) -> Denoiser:
+    calls = iter(range(9))
+
+    def denoise_once(*arguments: Any) -> Tensor:
+        if next(calls):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return denoiser(*arguments)
+
+    return denoise_once
+
+
+def test_a_window_that_did_not_fit_is_rendered_in_a_leaner_mode_and_said_so(
+    tiny_transformer: AudioWanTransformer3DModel, make_scene: MakeScene, tmp_path: Path
+) -> None:
+    scene, chunk = make_scene(25), whole(25)
+    weights = FullOnce(tiny_transformer)
+    engine, plenty = InfiniteTalkEngine(weights), InfiniteTalkEngine(TinyWeights(tiny_transformer))
+    for one in (engine, plenty):
+        one.prepare(scene, tmp_path / "engine")
+        one.load(scene, tmp_path / "engine", scene.frames)
+    assert same(drawn(engine, chunk), drawn(plenty, chunk))
+    assert weights.modes == [RICH, LEAN]
+    facts = engine.facts()
+    assert facts.memory_mode == str(LEAN)
+    assert "memory did not suffice" in facts.warnings[0]
+    assert set(facts.seconds) == {"encode", "denoise", "decode"}
+
+
+def test_a_second_chunk_of_a_scene_is_rendered_without_loading_again(
+    tiny_transformer: AudioWanTransformer3DModel, make_scene: MakeScene, tmp_path: Path
+) -> None:
+    scene, weights = make_scene(25), FullOnce(tiny_transformer)
+    engine = InfiniteTalkEngine(weights)
+    engine.prepare(scene, tmp_path / "engine")
+    for _ in range(2):
+        engine.load(scene, tmp_path / "engine", scene.frames)
+    assert weights.modes == [RICH]
 
 
 def test_rendering_needs_loading(engine: InfiniteTalkEngine) -> None:
@@ -244,7 +308,7 @@ def test_a_painted_speaker_is_drawn_where_it_is_painted(
     for place in places:
         placed = replace(scene, tracks=(replace(scene.tracks[0], **place), second))
         engine.prepare(placed, tmp_path)
-        engine.load(placed, tmp_path)
+        engine.load(placed, tmp_path, placed.frames)
         videos.append(drawn(engine, whole(9)))
     assert same(videos[0], videos[1])
     assert not same(videos[1], videos[2])

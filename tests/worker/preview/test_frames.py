@@ -20,7 +20,7 @@ from talkingvideo_worker.faces import Picture
 def prepared(scene: Scene, folder: Path) -> tuple[PreviewEngine, dict[str, Any]]:
     report = PreviewEngine().prepare(scene, folder)
     engine = PreviewEngine()
-    engine.load(scene, folder)
+    engine.load(scene, folder, scene.frames)
     return engine, report
 
 
@@ -53,7 +53,7 @@ def test_frames_do_not_depend_on_chunks(portrait: Picture, make_scene: MakeScene
     assert scene.frames == 80
     assert same(whole, drawn(engine, 0, 17) + drawn(engine, 17, 30, 3) + drawn(engine, 50, 29, 1))
     fresh = PreviewEngine()
-    fresh.load(scene, tmp_path / "engine")
+    fresh.load(scene, tmp_path / "engine", scene.frames)
     assert same(whole[40:60], drawn(fresh, 40, 20))
 
 

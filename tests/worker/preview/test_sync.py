@@ -46,7 +46,7 @@ def noisy(samples: NDArray[np.float64]) -> NDArray[np.float64]:
 def filmed(scene: Scene, folder: Path) -> Path:
     engine = PreviewEngine()
     engine.prepare(scene, folder)
-    engine.load(scene, folder)
+    engine.load(scene, folder, scene.frames)
     path = folder / "film.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"preset": "veryfast"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class RememberingEngine:
     def chunk_digest(self, scene: Scene, folder: Path, chunk: ChunkFrames) -> str:
         return "" if chunk.start else self._beginning
 
-    def load(self, scene: Scene, folder: Path, note: Note = unheard) -> None:
+    def load(self, scene: Scene, folder: Path, frames: int, note: Note = unheard) -> None:
         pass
 
     def facts(self) -> Facts:
@@ -85,8 +86,7 @@ class Videos:
     def __init__(self, rendered: Rendered, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._rendered, self._folder = rendered, folder
         self.engine = RememberingEngine()
-        for stage in ("render", "prepare.process"):
-            monkeypatch.setattr(f"talkingvideo_worker.stages.{stage}.make_engine", lambda name: self.engine)
+        monkeypatch.setattr("talkingvideo_worker.stages.context.make_engine", lambda name: self.engine)
 
     def plan(self, name: str, seconds: float, continuity: Continuity = Continuity.CHAINED, **changes: Any) -> Video:
         effective = {**WINDOWS, "target_seconds": seconds, "continuity": continuity, **changes}
@@ -100,7 +100,12 @@ class Video:
     """A planned video."""
 
     def __init__(self, context: StageContext, report: PrepareReport) -> None:
-        self.context, self.report = context, report
+        self._context, self.report = context, report
+
+    @property
+    def context(self) -> StageContext:
+        """Another one each time, as pods have."""
+        return replace(self._context)
 
     @property
     def plan(self) -> Plan:

@@ -136,8 +136,8 @@ def test_render_pods_get_fetched_loras_and_merge_them_after_the_presets(
     assert fetched.is_relative_to(elsewhere)
     assert fetched.read_bytes() == mine.read_bytes()
     folder = WeightsFolder(weights)
-    plain = folder.networks(scene_of(plan, without_loras(context.order), elsewhere), lambda _f, _m: None)
-    merged = folder.networks(scene, lambda _f, _m: None)
+    plain = folder.networks(scene_of(plan, without_loras(context.order), elsewhere), 9, lambda _f, _m: None).load()
+    merged = folder.networks(scene, 9, lambda _f, _m: None).load()
     change = torch.zeros(48, 48)
     for path, scale in zip(
         (weights / f"loras/{turbo.name}.safetensors", weights / "loras/named.safetensors", mine),

@@ -43,7 +43,7 @@ class GreyEngine:
     def chunk_digest(self, scene: Scene, folder: Path, chunk: ChunkFrames) -> str:
         return "grey"
 
-    def load(self, scene: Scene, folder: Path, note: Note = unheard) -> None:
+    def load(self, scene: Scene, folder: Path, frames: int, note: Note = unheard) -> None:
         self.loaded += 1
         note(0.5, "Loading the greys")
 
@@ -75,7 +75,7 @@ def unrendered(rendered: Rendered, folder: Path, *endings: str) -> StageContext:
 
 
 def use(engine: GreyEngine, monkeypatch: pytest.MonkeyPatch) -> GreyEngine:
-    monkeypatch.setattr("talkingvideo_worker.stages.render.make_engine", lambda name: engine)
+    monkeypatch.setattr("talkingvideo_worker.stages.context.make_engine", lambda name: engine)
     return engine
 
 

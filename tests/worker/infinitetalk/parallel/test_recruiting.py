@@ -21,6 +21,7 @@ from talkingvideo_worker.engines.infinitetalk.memory.modes import Machine, Memor
 from talkingvideo_worker.engines.infinitetalk.parallel.layout import Layout, idle_gpus
 from talkingvideo_worker.engines.infinitetalk.parallel.recruiting import host_share, recruit, rendering_devices
 from talkingvideo_worker.engines.infinitetalk.sampling.denoising import denoise
+from talkingvideo_worker.engines.infinitetalk.speed.compiling import Work
 from talkingvideo_worker.engines.infinitetalk.weights import folder as folder_module
 from talkingvideo_worker.engines.infinitetalk.weights.converting import sources_of
 from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
@@ -46,7 +47,7 @@ def scene(tmp_path: Path) -> Scene:
 def rendered(weights: Path, scene: Scene, folder: Path) -> list[tuple[Window, list[np.ndarray]]]:
     engine = InfiniteTalkEngine(WeightsFolder(weights))
     engine.prepare(scene, folder)
-    engine.load(scene, folder)
+    engine.load(scene, folder, scene.frames)
     return [(window, list(window.frames)) for window in engine.render(CHUNK)]
 
 
@@ -70,7 +71,7 @@ def test_more_gpus_than_there_are_is_refused_by_its_field(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(StageError, match="2 GPUs are asked for, and 1 can be seen here") as refused:
-        WeightsFolder(tiny_weights).networks(replace(scene, gpus=2), lambda _fraction, _message: None)
+        WeightsFolder(tiny_weights).networks(replace(scene, gpus=2), 9, lambda _fraction, _message: None)
     assert (refused.value.code, refused.value.field) == (ErrorCode.PIPELINE_LOAD, "spec.render.gpusPerChunk")
     assert not refused.value.retryable
 
@@ -97,5 +98,5 @@ def test_one_gpu_needs_no_processes_and_nothing_that_makes_them(
         sys.modules, "talkingvideo_worker.engines.infinitetalk.parallel.crew", None
     )  # an import of it would fail
     transformer = sources_of(tiny_weights, 1, torch.float32).transformer
-    alone = recruit(transformer, MemoryMode(), LoraSet(), Layout(1, 1), ("cpu",))
+    alone = recruit(transformer, MemoryMode(), LoraSet(), Layout(1, 1), ("cpu",), Work(1, 1))
     assert alone.join(transformer.empty(torch.float32)) is denoise

@@ -202,8 +202,15 @@ class Engine(Protocol):
         """Identify what ``prepare`` wrote as far as it determines the pixels of this chunk."""
         ...
 
-    def load(self, scene: Scene, folder: Path, note: Note = unheard) -> None:
-        """Get ready to render; ``folder`` holds what ``prepare`` wrote. ``note`` is told of each part of the model."""
+    def load(self, scene: Scene, folder: Path, frames: int, note: Note = unheard) -> None:
+        """Get ready to render; a second time for the same scene costs nothing.
+
+        Args:
+            scene: The scene.
+            folder: What ``prepare`` wrote.
+            frames: About how many will be rendered: some preparations pay for long chunks only.
+            note: Told of each part of the model.
+        """
         ...
 
     def render(
@@ -220,5 +227,5 @@ class Engine(Protocol):
         ...
 
     def facts(self) -> Facts:
-        """How it has rendered so far."""
+        """How it has rendered since ``load``."""
         ...

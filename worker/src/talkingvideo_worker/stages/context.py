@@ -11,6 +11,8 @@ from pydantic import ValidationError
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.order import Order
 from talkingvideo_api.plan import PLAN_NAME, Plan
+from talkingvideo_worker.engines.base import Engine
+from talkingvideo_worker.engines.registry import make_engine
 from talkingvideo_worker.progress import Reporter
 from talkingvideo_worker.stores.base import MissingFileError, Store
 from talkingvideo_worker.stores.opening import open_beside, open_store
@@ -49,6 +51,11 @@ class StageContext:
     def chunks(self) -> Store:
         """Finished chunks by key."""
         return self._open(self.order.places.chunks)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The order's engine: one for all chunks that this process renders, so that its model is loaded once."""
+        return make_engine(self.order.effective.engine)
 
     @cached_property
     def result(self) -> tuple[Store, str]:

@@ -16,7 +16,6 @@ from talkingvideo_api.plan import Plan, PlannedChunk
 from talkingvideo_api.reports import RenderReport
 from talkingvideo_worker.delivery import Delivery
 from talkingvideo_worker.engines.base import Engine, Facts, Note, Window
-from talkingvideo_worker.engines.registry import make_engine
 from talkingvideo_worker.media.encoder import SegmentEncoder
 from talkingvideo_worker.progress import Reporter
 from talkingvideo_worker.stages.chain import Chain
@@ -45,10 +44,10 @@ def render(context: StageContext, index: int) -> RenderReport:
         return report.model_copy(update={"resumed_windows": len(chunk.windows)})
     context.scratch.mkdir(parents=True, exist_ok=True)
     found, started = segments.made(), time.monotonic()
-    engine = make_engine(context.order.effective.engine)
+    engine = context.engine
     work, bar = _Work(context, plan, chain, engine), _Bar(context.reporter, index)
     if found < len(chunk.windows):
-        _load(context, plan, engine, bar)
+        _load(context, plan, sum(chunk.windows[found:]), bar)
     loaded = time.monotonic()
     mended = _mend_chain(work, chunk, bar.waiting)
     _render_missing(work, chunk, bar.rendering)
@@ -108,14 +107,14 @@ def _accounted(report: RenderReport, facts: Facts, resumed: int, loading: float,
     )
 
 
-def _load(context: StageContext, plan: Plan, engine: Engine, bar: _Bar) -> None:
+def _load(context: StageContext, plan: Plan, frames: int, bar: _Bar) -> None:
     bar.waiting(0, "Fetching the plan's files")
     folder = context.scratch / "inputs"
     for name in files_to_render(plan):
         if not (folder / name).exists():
             context.workspace.get(name, folder / name)
     bar.waiting(0, "Loading the engine")
-    engine.load(scene_of(plan, context.order, folder), folder / ENGINE_FOLDER, bar.waiting)
+    context.engine.load(scene_of(plan, context.order, folder), folder / ENGINE_FOLDER, frames, bar.waiting)
 
 
 def _mend_chain(work: _Work, chunk: PlannedChunk, note: Note) -> list[str]:

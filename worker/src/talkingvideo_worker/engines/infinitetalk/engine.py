@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -43,16 +43,21 @@ from talkingvideo_worker.engines.infinitetalk.conditioning.pictures import (
 )
 from talkingvideo_worker.engines.infinitetalk.conditioning.speech_features import feature_spans
 from talkingvideo_worker.engines.infinitetalk.loop import Denoiser, Encoders, Material, render_windows
+from talkingvideo_worker.engines.infinitetalk.memory.machine import peak_gpu_bytes
+from talkingvideo_worker.engines.infinitetalk.memory.retry import LeanerOnce
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
 from talkingvideo_worker.engines.infinitetalk.sampling.denoising import denoise
 from talkingvideo_worker.engines.infinitetalk.sampling.noise import WindowNoise
 from talkingvideo_worker.engines.infinitetalk.settings import settings_of
 from talkingvideo_worker.engines.infinitetalk.spans import WindowSpan, window_spans
+from talkingvideo_worker.engines.infinitetalk.timing import Stopwatch, TimedCodec
 from talkingvideo_worker.engines.pictures import mask_of, pictures_from
 from talkingvideo_worker.media.wav import count_samples, read_samples
 
 LOOK = "1"
 """Raised whenever the code makes other pixels from the same inputs."""
+
+State = Mapping[str, NDArray[Any]]
 
 MOTION = "motion"
 """Name of the latents that a window leaves to the next."""
@@ -105,8 +110,14 @@ class Weights(Protocol):
         """
         ...
 
-    def networks(self, scene: Scene, note: Note) -> Networks:
-        """The networks that render a scene: the adapter for its number of speakers, LoRAs, memory mode."""
+    def networks(self, scene: Scene, frames: int, note: Note) -> LeanerOnce[Networks]:
+        """The networks that render a scene: the adapter for its number of speakers, LoRAs. Not loaded yet.
+
+        Args:
+            scene: The scene.
+            frames: About how many will be rendered: setting up faster kernels pays for long chunks only.
+            note: Told of each part that is loaded.
+        """
         ...
 
 
@@ -123,8 +134,9 @@ class InfiniteTalkEngine:
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
         self._scene: Scene | None = None
-        self._networks: Networks | None = None
+        self._networks: LeanerOnce[Networks] | None = None
         self._tracks: tuple[Features, ...] = ()
+        self._seconds: dict[str, float] = {}
 
     def digest(self, parameters: Mapping[str, Any]) -> str:
         """Identify this code and the weights."""
@@ -157,18 +169,33 @@ class InfiniteTalkEngine:
             digest.update(np.ascontiguousarray(track[max(0, first) : end]).tobytes())
         return digest.hexdigest()
 
-    def load(self, scene: Scene, folder: Path, note: Note = unheard) -> None:
-        """Load the networks; what ``prepare`` wrote stays on disk, and is read window by window."""
-        self._weights.require()
-        self._scene, self._tracks = scene, _read_features(scene, folder)
-        self._networks = self._weights.networks(scene, note)
+    def load(self, scene: Scene, folder: Path, frames: int, note: Note = unheard) -> None:
+        """Load the networks, unless they are for this scene; what ``prepare`` wrote is read window by window."""
+        if scene != self._scene:
+            self._networks = None
+            self._weights.require()
+            self._networks = self._weights.networks(scene, frames, note)
+        self._scene, self._tracks, self._seconds = scene, _read_features(scene, folder), {}
+        self._loaded().load()
 
     def facts(self) -> Facts:
-        """How it has rendered so far."""
+        """How it has rendered since it was loaded."""
         if self._scene is None or self._networks is None:
             return Facts()
-        on_gpus = self._networks.transformer.scale_shift_table.is_cuda
-        return Facts(gpus=self._scene.gpus if on_gpus else 0, warnings=self._networks.warnings)
+        networks = self._networks.load()
+        device = networks.transformer.scale_shift_table.device
+        return Facts(
+            memory_mode=str(self._networks.mode),
+            peak_gpu_bytes=peak_gpu_bytes(device),
+            gpus=self._scene.gpus if device.type == "cuda" else 0,
+            seconds=self._seconds,
+            warnings=(*self._networks.warnings, *networks.warnings),
+        )
+
+    def _loaded(self) -> LeanerOnce[Networks]:
+        if self._networks is None:
+            raise RuntimeError("load() comes before render()")
+        return self._networks
 
     def render(
         self,
@@ -177,24 +204,43 @@ class InfiniteTalkEngine:
         state: Mapping[str, NDArray[Any]] | None = None,
         note: Note = unheard,
     ) -> Iterator[Window]:
-        """Render the windows from ``first`` on, with the latents that the one before it left."""
-        if self._scene is None or self._networks is None:
-            raise RuntimeError("load() comes before render()")
+        """Render the windows from ``first`` on, with the latents that the one before it left.
+
+        Where the GPU's memory runs out, the same window is rendered again by leaner networks, once.
+        """
+
+        def windows(networks: Networks, first: int, state: State | None) -> Iterator[Window]:
+            return self._windows(networks, chunk, first, state, note)
+
+        yield from self._loaded().render(windows, lambda window: window.state, first, state)
+
+    def _windows(
+        self, networks: Networks, chunk: ChunkFrames, first: int, state: State | None, note: Note
+    ) -> Iterator[Window]:
         scene = self._scene
+        if scene is None:
+            raise RuntimeError("load() comes before render()")
         settings = settings_of(scene.parameters, scene.portrait.width * scene.portrait.height)
         motion = None if state is None else torch.from_numpy(np.asarray(state[MOTION]))
+        stopwatch = Stopwatch(networks.transformer.scale_shift_table.device)
         rendered = render_windows(
-            self._networks.transformer,
-            self._networks.encoders,
+            networks.transformer,
+            replace(networks.encoders, video=TimedCodec(networks.encoders.video, stopwatch)),
             settings,
             Material(_reference(scene.portrait), Tracks(self._tracks), WindowNoise(scene.seed), _regions(scene)),
             _spans(scene, chunk)[first:],
             motion,
             _steps_of(chunk, len(settings.timesteps) - 1, note),
-            self._networks.denoiser,
+            stopwatch.timed("denoise", networks.denoiser),
         )
         for index, window in enumerate(rendered, first):
+            self._take_times(stopwatch)
             yield Window(index, _pictures(window.frames), {MOTION: window.motion.cpu().numpy()})
+
+    def _take_times(self, stopwatch: Stopwatch) -> None:
+        for part, seconds in stopwatch.seconds.items():
+            self._seconds[part] = self._seconds.get(part, 0.0) + seconds
+        stopwatch.seconds.clear()
 
 
 def _spans(scene: Scene, chunk: ChunkFrames) -> tuple[WindowSpan, ...]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from talkingvideo_worker.engines.infinitetalk.colour import match_colours, palette
+from talkingvideo_worker.engines.infinitetalk.arrays import Array
 from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import Hearing
 from talkingvideo_worker.engines.infinitetalk.model.audio_attention import AudioContext
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
@@ -35,11 +36,11 @@ Denoiser = Callable[
 class VideoCodec(Protocol):
     """The VAE. Latents are normalised: the transformer takes them as they are."""
 
-    def encode(self, video: Tensor) -> Tensor:
+    def encode(self, video: Tensor) -> Array:
         """(3, 1 + 4n, height, width) in -1..1 to (16, 1 + n, height / 8, width / 8)."""
         ...
 
-    def decode(self, latents: Tensor) -> Tensor:
+    def decode(self, latents: Tensor) -> Array:
         """(16, 1 + n, h, w) to (3, 1 + 4n, 8h, 8w) in -1..1."""
         ...
 
@@ -48,17 +49,18 @@ class VideoCodec(Protocol):
 class Encoders:
     """The networks around the transformer, or what stands in for them.
 
-    Results may be tensors or numpy arrays, of any device and float type.
+    They are given float32 tensors on the model's device. Results may be tensors or numpy arrays, of any device and float
+    type.
 
     Attributes:
         video: The VAE.
-        image: (3, height, width) in -1..1 to (257, channels).
+        image: The reference picture as it is rendered, (3, height, width) in -1..1, to (257, channels).
         text: A prompt to (n, channels), at most 512 tokens, not padded.
     """
 
     video: VideoCodec
-    image: Callable[[Tensor], Any]
-    text: Callable[[str], Any]
+    image: Callable[[Tensor], Array]
+    text: Callable[[str], Array]
 
 
 @dataclass(frozen=True)
@@ -91,17 +93,20 @@ class Material:
     """What to render from. Frames and windows are numbered over the whole video.
 
     Attributes:
-        reference: A frame's number to the picture to render it from, (3, height, width) in -1..1. The same tensor again
-            is not encoded again. Frame 0 also gives the colours.
+        reference: A frame's number to the picture to render it from, (3, height, width) in -1..1. The same object again
+            is not encoded again. A window asks for the picture of its first frame (``WindowSpan.start``: 0, 72, 144 … in
+            a run of the published windows); which frame of a source video that is, is the callable's to decide: the
+            published code takes the frame of this number, whatever the source's rate. Frame 0 also gives the colours.
         hearing: The speakers' features.
-        noise: A window's number and a shape to standard normal numbers, the same ones whenever asked.
+        noise: A window's number (``WindowSpan.index``) and a shape, (16, latent frames, height / 8, width / 8), to
+            standard normal numbers, the same ones whenever asked.
         regions: For two speakers: masks (3, height / 8, width / 8) of them and of the background; else None.
     """
 
-    reference: Callable[[int], Tensor]
+    reference: Callable[[int], Array]
     hearing: Hearing
-    noise: Callable[[int, tuple[int, ...]], Any]
-    regions: Tensor | None = None
+    noise: Callable[[int, tuple[int, ...]], Array]
+    regions: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -132,7 +137,7 @@ def render_windows(
     settings: Settings,
     material: Material,
     spans: Sequence[WindowSpan],
-    motion: Tensor | None = None,
+    motion: Array | None = None,
     on_step: Callable[[int, int], None] = _ignore,
     denoiser: Denoiser = denoise,
 ) -> Iterator[RenderedWindow]:
@@ -144,12 +149,12 @@ def render_windows(
         settings: How to render.
         material: What to render from.
         spans: The windows; see ``window_spans``. A part of them goes on where another call stopped.
-        motion: What the window before the first of ``spans`` left, when that has a lead.
+        motion: What the window before the first of ``spans`` left (its ``RenderedWindow.motion``), when that has a lead.
         on_step: Called after each step with the window's number and the step's, from 1.
         denoiser: Makes a window's latents.
 
     Yields:
-        Each window when it is done.
+        Each window when it is done. It is not kept: who drops it too has its memory for the next one.
 
     Raises:
         ValueError: When a window has a lead and there is no ``motion``.
@@ -161,12 +166,14 @@ def render_windows(
         window = renderer.render(span, motion, partial(on_step, span.index))
         motion = window.motion
         yield window
+        del window
 
 
 @dataclass(frozen=True)
 class _Reference:
-    """A picture, and what the model sees of it."""
+    """A picture as it was given and as a tensor, and what the model sees of it."""
 
+    given: Array
     picture: Tensor
     latents: Tensor
     features: Tensor
@@ -198,7 +205,7 @@ class _Renderer:
     def _prompt(self, prompted: bool) -> str:  # noqa: FBT001 - a key
         return self.settings.prompt if prompted else self.settings.negative_prompt
 
-    def render(self, span: WindowSpan, motion: Tensor | None, on_step: Callable[[int], None]) -> RenderedWindow:
+    def render(self, span: WindowSpan, motion: Array | None, on_step: Callable[[int], None]) -> RenderedWindow:
         """Render one window; from the reference picture when it has no lead."""
         reference = self._look(span.start)
         if motion is None or not span.lead:
@@ -208,8 +215,10 @@ class _Renderer:
         latents = self.denoiser(self.transformer, noise, self._tensor(motion), conditions, self._schedule, on_step)
         video = self._tensor(self.encoders.video.decode(latents))
         video = match_colours(video, self._palette, self.settings.colour_correction)
-        following = self._encode(video[:, -self.settings.motion :])
-        return RenderedWindow(span, video[:, span.lead : span.lead + span.new], following, latents)
+        shown = span.lead + span.new
+        last = max(shown, self.settings.motion)
+        following = self._encode(video[:, last - self.settings.motion : last])
+        return RenderedWindow(span, video[:, span.lead : shown], following, latents)
 
     def _conditions(self, span: WindowSpan, reference: _Reference) -> Mapping[Branch, Condition]:
         windows = self._tensor(self.material.hearing.windows(span.start, self.settings.window))
@@ -227,10 +236,11 @@ class _Renderer:
 
     def _look(self, frame: int) -> _Reference:
         """What is conditioned on the picture of a frame, encoded unless it is the last one again."""
-        picture = self.material.reference(frame)
-        if self._reference is None or self._reference.picture is not picture:
+        given = self.material.reference(frame)
+        if self._reference is None or self._reference.given is not given:
+            picture = self._tensor(given)
             features = self._tensor(self.encoders.image(picture))
-            self._reference = _Reference(picture, self._reference_clip(picture), features)
+            self._reference = _Reference(given, picture, self._reference_clip(picture), features)
         return self._reference
 
     def _reference_clip(self, picture: Tensor) -> Tensor:
@@ -245,6 +255,6 @@ class _Renderer:
     def _encode(self, video: Tensor) -> Tensor:
         return self._tensor(self.encoders.video.encode(video))
 
-    def _tensor(self, values: Any) -> Tensor:
+    def _tensor(self, values: Array) -> Tensor:
         """Values as float32 on the model's device."""
         return torch.as_tensor(values).to(self.transformer.scale_shift_table.device, torch.float32)

@@ -55,7 +55,7 @@ class PreviewEngine:
             digest.update(part.digest(chunk.start, chunk.start + chunk.frames))
         return digest.hexdigest()
 
-    def load(self, scene: Scene, folder: Path, note: Note = unheard) -> None:  # noqa: ARG002
+    def load(self, scene: Scene, folder: Path, frames: int, note: Note = unheard) -> None:  # noqa: ARG002
         """Read what ``prepare`` wrote."""
         cv2.setNumThreads(1)
         self._scene, self._parts = scene, performance.load(folder)

@@ -19,7 +19,6 @@ from talkingvideo_worker.chunking.silence import SoundProfile, sound_profile
 from talkingvideo_worker.chunking.windows import window_lengths
 from talkingvideo_worker.digest import file_digest
 from talkingvideo_worker.engines.base import ChunkFrames, Engine, Scene, Track
-from talkingvideo_worker.engines.registry import make_engine
 from talkingvideo_worker.media.delivered import encode_delivered
 from talkingvideo_worker.media.encoder import EncoderSettings
 from talkingvideo_worker.stages.context import StageContext
@@ -56,7 +55,7 @@ def process(context: StageContext) -> None:
     scene = _scene(context, portrait, timeline, write_tracks(timeline, folder), masks)
     scene = replace(scene, loras=lora_files(context.order, folder, take_loras(context, folder)))
     _say(context, 0.4, "Preparing the engine")
-    engine = make_engine(context.order.effective.engine)
+    engine = context.engine
     found = engine.prepare(scene, folder / ENGINE_FOLDER)
     _say(context, 0.5, "Planning the chunks")
     chunks = _chunks(context, engine, scene)

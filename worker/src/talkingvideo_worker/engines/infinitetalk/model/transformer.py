@@ -18,6 +18,7 @@ from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from diffusers.utils import apply_lora_scale
 from torch import Tensor, nn
 
+from talkingvideo_worker.engines.infinitetalk.arrays import Array
 from talkingvideo_worker.engines.infinitetalk.model.audio_attention import AudioContext
 from talkingvideo_worker.engines.infinitetalk.model.audio_projection import AudioProjection
 from talkingvideo_worker.engines.infinitetalk.model.block import AudioWanTransformerBlock
@@ -111,11 +112,12 @@ class AudioWanTransformer3DModel(WanTransformer3DModel):
             audio_window, audio_layers, audio_channels, audio_hidden_dim, audio_tokens, audio_token_dim, vae_scale
         )
 
-    def hear(self, windows: Tensor, regions: Tensor | None = None) -> AudioContext:
+    def hear(self, windows: Array, regions: Array | None = None) -> AudioContext:
         """Prepare what a window hears, once for all steps.
 
         Args:
-            windows: (speakers, frames, audio_window, audio_layers, audio_channels): see ``audio_windows``.
+            windows: (speakers, frames, audio_window, audio_layers, audio_channels), with 1 + 4n frames: the features of
+                the speech model around each video frame (five: two before, its own, two after); see ``Tracks``.
             regions: For two speakers: (3, h, w) at the latents' size, above 0 inside; the first speaker's, the second's,
                 nobody's. One speaker has no use for it.
 
@@ -125,16 +127,17 @@ class AudioWanTransformer3DModel(WanTransformer3DModel):
         Raises:
             ValueError: For more than two speakers, or two without regions.
         """
-        speakers = windows.shape[0]
+        speakers = len(windows)
         if speakers > 2 or (speakers == 2 and regions is None):
             raise ValueError(f"{speakers} speakers: the model knows one, or two with their regions")
-        tokens = self.audio_proj(windows.to(self.audio_proj.proj1.weight.dtype))
+        weight = self.audio_proj.proj1.weight
+        tokens = self.audio_proj(torch.as_tensor(windows).to(weight.device, weight.dtype))
         tokens = tokens.transpose(0, 1).flatten(1, 2)[None]
         if speakers == 1 or regions is None:
             return AudioContext(tokens)
         _, rows, columns = self.config.patch_size
         grid = regions.shape[1] // rows, regions.shape[2] // columns
-        return AudioContext(tokens, speakers, token_masks(regions.to(tokens.device), *grid))
+        return AudioContext(tokens, speakers, token_masks(torch.as_tensor(regions).to(tokens.device), *grid))
 
     def time_modulation(self, timestep: Tensor) -> tuple[Tensor, Tensor]:
         """Time embedding and its projection, which depend on nothing else.
@@ -177,11 +180,16 @@ class AudioWanTransformer3DModel(WanTransformer3DModel):
 
         Returns:
             (batch, 16, frames, height, width).
+
+        Raises:
+            ValueError: When what is heard belongs to another number of frames.
         """
         batch, _, *size = hidden_states.shape
         patch = self.config.patch_size
         grid = [length // step for length, step in zip(size, patch, strict=True)]
         share, frames = self.token_share, grid[0]
+        if audio is not None and audio.tokens.shape[1] != frames:
+            raise ValueError(f"there is sound for {audio.tokens.shape[1]} latent frames, not {frames}")
         cosines, sines = self.rope(hidden_states)
         rotary = (share.own(cosines, frames), share.own(sines, frames))
         tokens = self.patch_embedding(hidden_states).flatten(2).transpose(1, 2).contiguous()

@@ -18,6 +18,7 @@ from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanT
 from talkingvideo_worker.engines.infinitetalk.parallel.layout import Layout
 from talkingvideo_worker.engines.infinitetalk.sampling.denoising import denoise
 from talkingvideo_worker.engines.infinitetalk.speed.attention import set_attention
+from talkingvideo_worker.engines.infinitetalk.speed.compiling import Work, compile_if_worth
 from talkingvideo_worker.engines.infinitetalk.weights.reading import StoredTransformer
 
 GPUS_FIELD = "spec.render.gpusPerChunk"
@@ -58,7 +59,7 @@ def rendering_devices(asked: int) -> tuple[str, ...]:
 
 
 def recruit(
-    stored: StoredTransformer, mode: MemoryMode, loras: LoraSet, layout: Layout, devices: Sequence[str]
+    stored: StoredTransformer, mode: MemoryMode, loras: LoraSet, layout: Layout, devices: Sequence[str], work: Work
 ) -> Help:
     """Let the other GPUs of a layout load the transformer as this one will.
 
@@ -68,13 +69,14 @@ def recruit(
         loras: What is merged into it.
         layout: How the work is divided.
         devices: At least as many as the layout has processes.
+        work: Ahead of them, for which they may compile the model.
     """
     if layout.ranks == 1:
         return NoHelp()
     # Here, because torch.distributed is of no use to one GPU.
     from talkingvideo_worker.engines.infinitetalk.parallel.crew import Crew
 
-    return Crew(_Load(stored, mode, loras), layout, devices)
+    return Crew(_Load(stored, mode, loras, work), layout, devices)
 
 
 def host_share(machine: Machine, layout: Layout) -> Machine:
@@ -85,8 +87,8 @@ def host_share(machine: Machine, layout: Layout) -> Machine:
 class _Load:
     """Loads a transformer to the current GPU as ``build_networks`` does, in whichever process it is called."""
 
-    def __init__(self, stored: StoredTransformer, mode: MemoryMode, loras: LoraSet) -> None:
-        self._stored, self._mode, self._loras = stored, mode, loras
+    def __init__(self, stored: StoredTransformer, mode: MemoryMode, loras: LoraSet, work: Work) -> None:
+        self._stored, self._mode, self._loras, self._work = stored, mode, loras, work
 
     def __call__(self) -> AudioWanTransformer3DModel:
         device = rendering_device()
@@ -94,4 +96,5 @@ class _Load:
             self._stored, self._mode, formats_of(device).dtype, device, self._loras
         )
         set_attention(transformer, device)
+        compile_if_worth(transformer, device, self._work)
         return transformer

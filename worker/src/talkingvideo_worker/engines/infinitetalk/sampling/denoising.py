@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
 
+from talkingvideo_worker.engines.infinitetalk.arrays import Array
 from talkingvideo_worker.engines.infinitetalk.model.audio_attention import AudioContext
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel, Blocks
 from talkingvideo_worker.engines.infinitetalk.sampling.branch_share import ALL_BRANCHES, BranchShare
@@ -27,13 +28,14 @@ class Condition:
     Attributes:
         reference: (20, frames, h, w): the mask's 4 channels, then the 16 of the encoded reference clip.
         image: (257, channels): features of the reference picture.
-        text: (n, channels), at most 512: features of the prompt.
-        audio: What is heard.
+        text: (n, channels), at most 512, not padded: features of the prompt or of the negative prompt.
+        audio: What is heard: what ``transformer.hear`` makes of one speaker's windows, of two speakers' with their
+            regions, or, for the branches without sound, of one speaker's windows of zeros.
     """
 
-    reference: Tensor
-    image: Tensor
-    text: Tensor
+    reference: Array
+    image: Array
+    text: Array
     audio: AudioContext
 
 
@@ -55,7 +57,7 @@ class Schedule:
 @torch.no_grad()
 def predict_velocity(
     transformer: AudioWanTransformer3DModel,
-    latents: Tensor,
+    latents: Array,
     timestep: float,
     condition: Condition,
     around_blocks: Callable[[Tensor, Blocks], Tensor] | None = None,
@@ -64,21 +66,29 @@ def predict_velocity(
 
     Args:
         transformer: The model.
-        latents: (16, frames, h, w), noisy.
-        timestep: 0..1000.
+        latents: (16, frames, h, w), noisy; height and width even.
+        timestep: 0..1000, not rounded.
         condition: The branch's.
         around_blocks: See ``AudioWanTransformer3DModel.forward``.
 
     Returns:
-        Noise minus data, (16, frames, h, w), float32: the model's raw output.
+        Noise minus data, (16, frames, h, w), float32: the model's raw output, on its device.
+
+    Raises:
+        ValueError: For more than 512 tokens of text, or sound for another number of latent frames.
     """
-    dtype, device = transformer.patch_embedding.weight.dtype, latents.device
-    text = F.pad(condition.text, (0, 0, 0, TEXT_TOKENS - len(condition.text)))
+    weight = transformer.patch_embedding.weight
+    noisy, reference, image, text = (
+        torch.as_tensor(values).to(weight.device, weight.dtype)
+        for values in (latents, condition.reference, condition.image, condition.text)
+    )
+    if len(text) > TEXT_TOKENS:
+        raise ValueError(f"{len(text)} tokens of text: the model takes {TEXT_TOKENS} at most")
     prediction = transformer(
-        torch.cat([latents, condition.reference.to(device)])[None].to(dtype),
-        torch.tensor([timestep], dtype=torch.float32, device=device),
-        text[None].to(device, dtype),
-        condition.image[None].to(device, dtype),
+        torch.cat([noisy, reference])[None],
+        torch.tensor([float(timestep)], dtype=torch.float32, device=weight.device),
+        F.pad(text, (0, 0, 0, TEXT_TOKENS - len(text)))[None],
+        image[None],
         return_dict=False,
         audio=condition.audio,
         around_blocks=around_blocks,

@@ -20,6 +20,7 @@ from talkingvideo_worker.engines.infinitetalk.memory.retry import LeanerOnce
 from talkingvideo_worker.engines.infinitetalk.parallel.layout import PIXELS_PER_TOKEN, idle_gpus, plan_parallel
 from talkingvideo_worker.engines.infinitetalk.parallel.recruiting import host_share, recruit, rendering_devices
 from talkingvideo_worker.engines.infinitetalk.settings import settings_of
+from talkingvideo_worker.engines.infinitetalk.speed.compiling import Work, compile_if_worth
 from talkingvideo_worker.engines.infinitetalk.weights.checking import require_weights
 from talkingvideo_worker.engines.infinitetalk.weights.converting import sources_of
 from talkingvideo_worker.engines.infinitetalk.weights.layout import SPEECH, rendering_files
@@ -61,12 +62,8 @@ class WeightsFolder:
         """The model that hears, in evaluation mode, on the CPU."""
         return load_speech_model(self._folder / SPEECH)
 
-    def networks(self, scene: Scene, note: Note) -> Networks:
-        """The networks that render a scene, in the memory mode that fits."""
-        return self.networks_in_modes(scene, note).load()
-
-    def networks_in_modes(self, scene: Scene, note: Note) -> LeanerOnce[Networks]:
-        """The networks that render a scene: not loaded yet, and in a leaner memory mode once memory has run out."""
+    def networks(self, scene: Scene, frames: int, note: Note) -> LeanerOnce[Networks]:
+        """The networks that render a scene, in the memory mode that fits, or a leaner one once memory has run out."""
         device, devices = rendering_device(), rendering_devices(scene.gpus)
         pixels = scene.portrait.width * scene.portrait.height
         settings = settings_of(scene.parameters, pixels)
@@ -75,19 +72,17 @@ class WeightsFolder:
         asked = asked_for(scene.parameters)
         heads, branches = sources.transformer.config["num_heads"], len(settings.guidance.branches)
         layout = plan_parallel(scene.gpus, branches, heads, pixels // PIXELS_PER_TOKEN)
+        loras = LoraSet(scene.loras, self._folder)
+        work = Work(job.tokens, -(-frames // (settings.window - settings.motion)) * branches * len(settings.timesteps))
 
         def build(mode: MemoryMode) -> Networks:
-            others = recruit(sources.transformer, mode, LoraSet(scene.loras, self._folder), layout, devices)
-            built = build_networks(
-                sources,
-                (settings.prompt, settings.negative_prompt),
-                mode,
-                device,
-                LoraSet(scene.loras, self._folder),
-                note,
-            )
+            others = recruit(sources.transformer, mode, loras, layout, devices, work)
+            prompts = (settings.prompt, settings.negative_prompt)
+            built = build_networks(sources, prompts, mode, device, loras, note)
+            uncompiled = compile_if_worth(built.transformer, device, work)
             denoiser = others.join(built.transformer)
-            return Networks(built.transformer, built.encoders, denoiser, idle_gpus(scene.gpus, layout))
+            warnings = (*idle_gpus(scene.gpus, layout), *filter(None, [uncompiled]))
+            return Networks(built.transformer, built.encoders, denoiser, warnings)
 
         blocks = sources.transformer.config["num_layers"]
         return LeanerOnce(
