@@ -31,7 +31,7 @@ RESOURCE = """\
 
 `talkingvideo.dev/v1alpha1`, kind `TalkingVideo`, short name `tv`, namespaced. The same as `kubectl explain tv --recursive`,
 with bounds and rules. A field that is not supported yet is part of the schema; asking for it ends at once with the
-condition `Stalled`, reason `NotSupported`: the [README](../README.md#what-works) lists which.
+condition `Stalled`, reason `NotSupported`: the [README](../README.md#what-it-can-do) lists which.
 
 No field has a default in the schema, so that what Git holds is what the cluster holds. The values in force are in
 `status.effective`.

@@ -21,6 +21,7 @@ from tests.cluster.s3 import S3Server
 CHART = Path(__file__).parents[2] / "charts" / "talkingvideo"
 SYSTEM = "talkingvideo-system"
 RELEASE = "talkingvideo"
+STORE_SECRET = "talkingvideo-s3"
 WEIGHTS_CLAIM = "weights"
 
 
@@ -44,7 +45,7 @@ class Installation:
         secret = {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": "talkingvideo-s3"},
+            "metadata": {"name": STORE_SECRET},
             "stringData": {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key},
         }
         self.cluster.apply(secret, namespace=namespace)
@@ -118,7 +119,7 @@ def installation(
 ) -> Iterator[Installation]:
     """Install the chart; remove it afterwards."""
     bucket = server.create_bucket("talkingvideo")
-    store = {"s3": {"endpoint": server.endpoint, "bucket": bucket}}
+    store = {"s3": {"endpoint": server.endpoint, "bucket": bucket, "secretName": STORE_SECRET}}
     stores = {"default": store}
     profiles = {
         "default": {"workerImage": images[Image.WORKER_PREVIEW].name, "stores": stores},
