@@ -18,7 +18,7 @@ from tests.cluster.binaries import binary
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import running_control_plane
 from tests.cluster.fake_kubelet import FakeKubelet
-from tests.cluster.images import BuiltImage, Image, built_image
+from tests.cluster.images import BuiltImage, Image, built_image, torch_worker
 from tests.cluster.node import RealNode, running_node
 from tests.cluster.s3 import S3Server, running_s3_server
 from tests.cluster.scratch import scratch_folder
@@ -91,10 +91,10 @@ def node_images(real_node: RealNode) -> dict[Image, BuiltImage]:
 
 
 @pytest.fixture(scope="session")
-def gpu_image(real_node: RealNode) -> BuiltImage:
-    """The worker's image with torch, likewise; minutes where the cache has none."""
+def torch_image(real_node: RealNode) -> BuiltImage:
+    """A worker whose engine is the real one, known to the node: see ``torch_worker``."""
     with skipped_when_unavailable():
-        built = built_image(Image.WORKER_GPU)
+        built = built_image(torch_worker())
     real_node.import_image(built.archive)
     return built
 

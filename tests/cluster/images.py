@@ -1,5 +1,7 @@
 """The project's images, built by buildah from the repository's Dockerfiles on the base image made here."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 import subprocess
@@ -26,7 +28,9 @@ class Image(Enum):
     OPERATOR = ("Dockerfile.operator", "", ("api/src", "operator/src"))
     WORKER_PREVIEW = ("Dockerfile.worker", "preview", ("api/src", "worker/src"))
     WORKER_GPU = ("Dockerfile.worker", "gpu", ("api/src", "worker/src"))
-    """Gigabytes: made and imported only for the tests that need it."""
+    """6.4 GB, of which a node and its build need five times as much: made only with ``GPU_IMAGE=1``."""
+    WORKER_ON_VOLUME = ("tests/cluster/Dockerfile.worker-on-volume", "", ("api/src", "worker/src"))
+    """The preview worker, which finds torch on the volume of weights."""
 
     @property
     def dockerfile(self) -> str:
@@ -41,15 +45,26 @@ class Image(Enum):
     @property
     def title(self) -> str:
         """Its name without registry and tag, such as ``talkingvideo-worker``."""
-        return self.dockerfile.replace("Dockerfile.", "talkingvideo-")
+        return Path(self.dockerfile).name.replace("Dockerfile.", "talkingvideo-")
+
+    @property
+    def parent(self) -> Image | None:
+        """The image that it stands on, when that is one of these; else the base."""
+        return Image.WORKER_PREVIEW if self is Image.WORKER_ON_VOLUME else None
 
     def inputs(self) -> Iterator[Path]:
         """The files that decide its content, in a fixed order."""
-        single = (self.dockerfile, *_SHARED_INPUTS, "worker/pyproject.toml")
+        parents = [self.parent.dockerfile] if self.parent else []
+        single = (self.dockerfile, *parents, *_SHARED_INPUTS, "worker/pyproject.toml")
         yield from (REPOSITORY / name for name in single)
         for folder in self.value[2]:
             sources = sorted((REPOSITORY / folder).rglob("*"))
             yield from (file for file in sources if file.is_file() and "__pycache__" not in file.parts)
+
+
+def torch_worker() -> Image:
+    """The image of tests with torch: with ``GPU_IMAGE=1`` the one that users have, which takes 40 GB of disk."""
+    return Image.WORKER_GPU if os.environ.get("GPU_IMAGE") == "1" else Image.WORKER_ON_VOLUME
 
 
 @dataclass(frozen=True)
@@ -72,6 +87,7 @@ def built_image(image: Image) -> BuiltImage:
         UnavailableError: This is not root, or a package can't be installed.
         RuntimeError: The build failed; the end of its output is in the message.
     """
+    parent = built_image(image.parent) if image.parent else None
     ensure_packages()
     base = python_image()
     digest, name = input_digest(image, base), image_name(image)
@@ -79,7 +95,7 @@ def built_image(image: Image) -> BuiltImage:
     with locked(target.with_name("buildah")):  # Builds share one store, one at a time.
         if not target.exists():
             with timed(f"built {name}"), _unmounted_afterwards(base), placed_atomically(target) as unfinished:
-                _build(image, name, base, unfinished)
+                _build(image, name, base, parent, unfinished)
             _forget_older(image, target, base)
     return BuiltImage(name, target, base)
 
@@ -98,10 +114,11 @@ def input_digest(image: Image, base: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def _build(image: Image, name: str, base: Path, target: Path) -> None:
-    if _buildah(base, "images", "--quiet", PYTHON, check=False) == "":
-        _buildah(base, "pull", "--quiet", f"docker-archive:{base}")
-    arguments = ["--build-arg", f"BASE={PYTHON}"]
+def _build(image: Image, name: str, base: Path, parent: BuiltImage | None, target: Path) -> None:
+    stands_on, archive = (parent.name, parent.archive) if parent else (PYTHON, base)
+    if _buildah(base, "images", "--quiet", stands_on, check=False) == "":
+        _buildah(base, "pull", "--quiet", f"docker-archive:{archive}")
+    arguments = ["--build-arg", f"BASE={stands_on}"]
     for setting in _MIRROR_SETTINGS:
         if setting in os.environ:
             arguments += ["--build-arg", setting]

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from tests.cluster.binaries import binary
 from tests.cluster.cluster import Cluster, KubectlError
-from tests.cluster.images import BuiltImage, Image, image_name
+from tests.cluster.images import BuiltImage, Image, image_name, torch_worker
 from tests.cluster.node import RealNode
 from tests.cluster.s3 import S3Server
 
@@ -124,10 +124,11 @@ def installation(
     profiles = {
         "default": {"workerImage": images[Image.WORKER_PREVIEW].name, "stores": stores},
         "infinitetalk": {
-            "workerImage": image_name(Image.WORKER_GPU),
+            "workerImage": image_name(torch_worker()),
             "engine": "infinitetalk",
             "gpu": None,
             "weightsClaim": WEIGHTS_CLAIM,
+            "render": {"resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "6Gi"}}},
             "stores": stores,
         },
     }

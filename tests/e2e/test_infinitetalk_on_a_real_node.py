@@ -11,7 +11,7 @@ from typing import Any
 import av
 import pytest
 import yaml
-from tests.cluster.images import BuiltImage
+from tests.cluster.images import BuiltImage, Image, torch_worker
 from tests.e2e.installation import Installation
 
 REPOSITORY = Path(__file__).parents[2]
@@ -34,7 +34,24 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(command, check=True, cwd=REPOSITORY)
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
+    if torch_worker() is Image.WORKER_ON_VOLUME:
+        install_packages(folder / "packages")
     return folder
+
+
+def install_packages(folder: Path) -> None:
+    """The locked packages of the engine, for the image's Python, out of uv's cache (links, where it is one disk)."""
+    uv = str(REPOSITORY / "scripts" / "uv")
+    chosen = ("--package", "talkingvideo-worker", "--extra", "infinitetalk", "--no-dev", "--no-emit-workspace")
+    listed = subprocess.run(
+        [uv, "export", "--frozen", "--no-hashes", "--quiet", *chosen],
+        check=True,
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    ).stdout
+    target = ("--target", str(folder), "--python-version", "3.11", "--no-deps", "--link-mode", "hardlink")
+    subprocess.run([uv, "pip", "install", "--quiet", *target, "-r", "-"], check=True, input=listed, text=True)
 
 
 def apply_video(installed: Installation, namespace: str, **spec: Any) -> None:
@@ -59,7 +76,7 @@ def apply_video(installed: Installation, namespace: str, **spec: Any) -> None:
 
 @pytest.mark.timeout(1800)
 def test_a_video_is_rendered_by_the_real_engine(
-    installed: Installation, namespace_with_store: str, gpu_image: BuiltImage, weights: Path, tmp_path: Path
+    installed: Installation, namespace_with_store: str, torch_image: BuiltImage, weights: Path, tmp_path: Path
 ) -> None:
     installed.give_weights(namespace_with_store, weights)
     apply_video(installed, namespace_with_store)
@@ -77,7 +94,10 @@ def test_a_video_is_rendered_by_the_real_engine(
 
 @pytest.mark.timeout(1800)
 def test_missing_weights_fail_at_once_with_their_list(
-    installed: Installation, namespace_with_store: str, gpu_image: BuiltImage, tmp_path_factory: pytest.TempPathFactory
+    installed: Installation,
+    namespace_with_store: str,
+    torch_image: BuiltImage,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     empty = tmp_path_factory.mktemp("empty")
     empty.chmod(0o755)
