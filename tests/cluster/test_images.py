@@ -9,11 +9,13 @@ from tests.cluster import images
 from tests.cluster.images import Image, input_digest
 
 BASE = Path("python-0123.tar")
-SINGLE_FILES = [".dockerignore", "Dockerfile.operator", "Dockerfile.worker", "pyproject.toml", "uv.lock"]
+ON_VOLUME = "tests/cluster/Dockerfile.worker-on-volume"
+SINGLE_FILES = [".dockerignore", "Dockerfile.operator", "Dockerfile.worker", "pyproject.toml", "uv.lock", ON_VOLUME]
 
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / ON_VOLUME).parent.mkdir(parents=True)
     for name in SINGLE_FILES:
         shutil.copy(images.REPOSITORY / name, tmp_path / name)
     for name in ("api", "operator", "worker"):
@@ -42,6 +44,13 @@ def test_a_changed_input_is_another_image(changed: str, repository: Path) -> Non
 
 def test_another_base_is_another_image(repository: Path) -> None:
     assert input_digest(Image.OPERATOR, BASE) != input_digest(Image.OPERATOR, Path("python-4567.tar"))
+
+
+def test_what_stands_on_another_image_is_built_anew_with_it(repository: Path) -> None:
+    before = input_digest(Image.WORKER_ON_VOLUME, BASE)
+    with (repository / "Dockerfile.worker").open("a") as file:
+        file.write("# changed")
+    assert input_digest(Image.WORKER_ON_VOLUME, BASE) != before
 
 
 def test_the_operator_is_not_built_anew_for_the_workers_code(repository: Path) -> None:

@@ -29,11 +29,19 @@ RENDER = {
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of tiny weights that every user may read, as on a volume."""
-    folder = tmp_path_factory.mktemp("volume")
+    folder = empty_volume(tmp_path_factory)
     command = [sys.executable, "-m", "tests.worker.infinitetalk.tiny_weights", str(folder)]
     subprocess.run(command, check=True, cwd=REPOSITORY)
-    for path in (folder, *folder.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
+    for path in folder.rglob("*"):
+        if "packages" not in path.parts:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    return folder
+
+
+def empty_volume(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder without weights, which every user may read; with torch in it, where the image has none."""
+    folder = tmp_path_factory.mktemp("volume")
+    folder.chmod(0o755)
     if torch_worker() is Image.WORKER_ON_VOLUME:
         install_packages(folder / "packages")
     return folder
@@ -99,9 +107,7 @@ def test_missing_weights_fail_at_once_with_their_list(
     torch_image: BuiltImage,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    empty = tmp_path_factory.mktemp("empty")
-    empty.chmod(0o755)
-    installed.give_weights(namespace_with_store, empty)
+    installed.give_weights(namespace_with_store, empty_volume(tmp_path_factory))
     apply_video(installed, namespace_with_store)
     kubectl = installed.cluster.kubectl
     kubectl("-n", namespace_with_store, "wait", "--for=condition=Failed", "tv/tiny", "--timeout=300s", timeout=320)

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
@@ -74,6 +75,37 @@ def test_a_portrait_and_a_voice_become_a_video(folder: Path) -> None:
     again = talkingvideo("run", "video.yaml", "--workspace", "elsewhere")
     assert again.exit_code == 0, again.stderr
     assert Path("out/tiny.mp4").read_bytes() == first
+
+
+def test_a_video_is_dubbed_by_two_speakers(folder: Path) -> None:
+    write_moving_faces(Path("faces.mp4"))
+    write_voice(Path("answer.wav"), seconds=5 / 25, seed=8)
+    write_video(
+        source={"video": {"uri": "file:faces.mp4"}},
+        speech={
+            "speakers": [
+                {"audio": {"uri": "file:voice.wav"}, "region": {"left": 0, "top": 0, "width": 0.4, "height": 1}},
+                {"audio": {"uri": "file:answer.wav"}, "region": {"left": 0.6, "top": 0, "width": 0.4, "height": 1}},
+            ]
+        },
+        video={"maxFrames": 5},
+    )
+    done = talkingvideo("run", "video.yaml")
+    assert done.exit_code == 0, done.stderr
+    with av.open("out/tiny.mp4") as video:
+        assert sum(1 for _ in video.decode(video=0)) == 5
+
+
+def write_moving_faces(path: Path) -> None:
+    """Two faces side by side that drift, ten frames of them."""
+    face = np.asarray(Image.fromarray(data.astronaut()).crop((100, 0, 350, 250)).resize((240, 240)))  # type: ignore[no-untyped-call]
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 480, 240, "yuv420p"
+        for number in range(10):
+            picture = np.ascontiguousarray(np.roll(np.hstack([face, face]), number, axis=0))
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        file.mux(stream.encode())
 
 
 def test_missing_weights_are_listed_before_anything_is_rendered(
