@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,11 +32,12 @@ from talkingvideo_worker.engines.base import (
     Scene,
     Track,
 )
-from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine, Networks
+from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine
 from talkingvideo_worker.engines.infinitetalk.loop import Denoiser
 from talkingvideo_worker.engines.infinitetalk.memory.modes import MemoryMode
 from talkingvideo_worker.engines.infinitetalk.memory.retry import LeanerOnce
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.networks import Networks
 from talkingvideo_worker.engines.infinitetalk.sampling.denoising import denoise
 from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Projection
 from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import PROJECTION_480, PROJECTION_720, StepCache
@@ -259,6 +261,17 @@ def test_a_second_chunk_of_a_scene_is_rendered_without_loading_again(
     assert weights.modes == [RICH]
 
 
+def test_a_place_that_no_token_covers_is_told_of(
+    engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
+) -> None:
+    scene = make_scene(9, speakers=2)
+    tiny = replace(scene.tracks[1], region=(0.9, 0.4, 0.02, 0.02))
+    found = engine.prepare(replace(scene, tracks=(scene.tracks[0], tiny)), tmp_path / "engine")
+    (warning,) = found["warnings"]
+    assert "speakers[1]" in warning
+    assert "warnings" not in engine.prepare(scene, tmp_path / "engine")
+
+
 def test_rendering_needs_loading(engine: InfiniteTalkEngine) -> None:
     with pytest.raises(RuntimeError, match="load"):
         next(engine.render(whole(9)))
@@ -294,6 +307,10 @@ def test_values_that_are_not_given_are_the_published_ones() -> None:
     assert settings.guidance.projection is None
 
 
+def test_an_empty_negative_prompt_is_not_the_usual_one() -> None:
+    assert settings_of(PARAMETERS | {"negativePrompt": ""}, 640 * 640).negative_prompt == ""
+
+
 def test_a_painted_speaker_is_drawn_where_it_is_painted(
     engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
 ) -> None:
@@ -312,3 +329,26 @@ def test_a_painted_speaker_is_drawn_where_it_is_painted(
         videos.append(drawn(engine, whole(9)))
     assert same(videos[0], videos[1])
     assert not same(videos[1], videos[2])
+
+
+def test_no_frames_are_on_the_gpu_while_the_next_window_is_made(
+    engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
+) -> None:
+    scene, chunk, alive = make_scene(25), whole(25), []
+    engine.prepare(scene, tmp_path / "engine")
+    engine.load(scene, tmp_path / "engine", scene.frames)
+    before = _videos(scene)
+
+    def count(_fraction: float, _message: str) -> None:
+        alive.append(_videos(scene))
+
+    for window in engine.render(chunk, note=count):
+        assert len(list(window.frames)) == chunk.windows[window.index]
+    assert alive == [before] * 2 * len(chunk.windows)
+
+
+def _videos(scene: Scene) -> int:
+    """Tensors alive that hold frames of a scene."""
+    size = scene.portrait.height, scene.portrait.width
+    tensors = [one for one in gc.get_objects() if type(one) is Tensor]
+    return sum(one.ndim == 4 and one.shape[0] == 3 and one.shape[2:] == size for one in tensors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import weakref
 from itertools import pairwise
 
 import numpy as np
@@ -74,6 +75,20 @@ def test_a_skipped_step_adds_what_the_last_computed_one_added() -> None:
     residual, tokens = BlockResidual(), torch.randn(1, 3, 4)
     assert torch.equal(residual.computing(tokens, lambda x: x + 2), tokens + 2)
     assert torch.allclose(residual.skipping(tokens * 3, lambda x: x * 100), tokens * 3 + 2)
+
+
+def test_what_the_blocks_added_before_is_gone_while_they_run_again() -> None:
+    """It is as large as all tokens: 0.3 GB a branch at 640x640."""
+    residual, tokens = BlockResidual(), torch.randn(1, 3, 4)
+    residual.computing(tokens, lambda x: x + 2)
+    assert residual.value is not None
+    before = weakref.ref(residual.value)
+
+    def blocks(x: torch.Tensor) -> torch.Tensor:
+        assert before() is None
+        return x + 3
+
+    assert torch.equal(residual.computing(tokens, blocks), tokens + 3)
 
 
 def test_colours_are_matched_in_the_lab_space_of_scikit_image() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -69,3 +71,53 @@ def test_every_frame_has_its_feature(model: Wav2Vec2Model) -> None:
 def test_a_gain_changes_nothing(model: Wav2Vec2Model) -> None:
     loud, quiet = speech_features(model, voice(2)), speech_features(model, voice(2) * np.float32(0.1))
     assert torch.allclose(loud, quiet, atol=1e-4)
+
+
+@pytest.mark.parametrize("level", [0, 1000])
+def test_silence_is_heard_as_numbers(model: Wav2Vec2Model, level: int) -> None:
+    features = speech_features(model, np.full(RATE, level, np.int16))
+    assert features.shape == (25, 2, 32)
+    assert features.isfinite().all()
+
+
+def test_whole_numbers_are_heard_as_the_sound_they_stand_for(model: Wav2Vec2Model) -> None:
+    """Noise of one bit is not brought to the level of speech: the published variance floor is that of -1..1."""
+    bits = np.random.default_rng(1).integers(-1, 2, RATE).astype(np.int16)
+    assert module._normalised(bits).std() < 0.1
+    for samples in (bits, (voice(1) * 9000).astype(np.int16)):
+        sound = samples.astype(np.float32) / 32768
+        assert torch.allclose(speech_features(model, samples), speech_features(model, sound), atol=1e-4)
+
+
+@pytest.mark.parametrize("samples", [0, 1, 399, 639])
+def test_a_track_shorter_than_one_feature_is_refused_in_words(model: Wav2Vec2Model, samples: int) -> None:
+    with pytest.raises(ValueError, match=f"{samples} samples"):
+        speech_features(model, np.zeros(samples, np.float32))
+
+
+def test_the_shortest_track_has_one_feature(model: Wav2Vec2Model) -> None:
+    assert speech_features(model, voice(0.04)).shape == (1, 2, 32)
+
+
+def test_silence_behind_a_track_does_not_change_how_it_is_heard(model: Wav2Vec2Model) -> None:
+    """Counted, half a clip of silence would raise the speech before it by 40 %."""
+    whole = speech_features(model, voice(2))
+    followed = speech_features(model, voice(2), silence=2 * RATE)
+    assert followed.shape == (100, 2, 32)
+    counted = speech_features(model, np.concatenate([voice(2), np.zeros(2 * RATE, np.float32)]))
+    near, far = ((other[:40] - whole[:40]).square().mean().sqrt() / whole.std() for other in (followed, counted))
+    assert near < 0.1
+    assert near < far / 2
+
+
+def test_hearing_takes_little_more_memory_than_the_track(model: Wav2Vec2Model) -> None:
+    samples = np.zeros(RATE * 120, np.int16)
+    samples[::7] = 5000
+    module._normalised(samples[:RATE])
+    tracemalloc.start()
+    try:
+        module._normalised(samples)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 6 * len(samples)

@@ -10,6 +10,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from tests.worker.infinitetalk.parity import frozen
 from tests.worker.infinitetalk.parity.conftest import read_recording
+from tests.worker.infinitetalk.parity.summaries import assert_matches_summary
 from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModel, UMT5Config, UMT5EncoderModel, Wav2Vec2Config, Wav2Vec2Model
 
@@ -43,6 +44,7 @@ def codec() -> WanVideoCodec:
 def test_video_becomes_the_published_latents(codec: WanVideoCodec) -> None:
     video = torch.from_numpy(frozen.vae_input(frozen.VAE))
     np.testing.assert_allclose(codec.encode(video), ARRAYS["vae.latents"], rtol=0, atol=TOLERANCE)
+    assert_matches_summary(codec.encode(video), RECORD["vae"]["latents"], TOLERANCE)
     first = codec.encode(video[:, :1])
     np.testing.assert_allclose(first, ARRAYS["vae.latents_first_frame_only"], rtol=0, atol=TOLERANCE)
 
@@ -68,8 +70,10 @@ def test_the_picture_is_seen_as_published() -> None:
     model.load_state_dict(image_encoder_weights(weights_of(frozen.CLIP, RECORD["clip"]["weights"])))
     image = torch.from_numpy(frozen.clip_input(frozen.CLIP))
     np.testing.assert_allclose(clip_pixels(image)[:, ::7, ::7], ARRAYS["clip.pixels"], rtol=0, atol=TOLERANCE)
+    assert_matches_summary(clip_pixels(image), RECORD["clip"]["pixels"], TOLERANCE)
     features = ClipImageEncoder(model.eval())(image)
     np.testing.assert_allclose(features, ARRAYS["clip.hidden"], rtol=0, atol=TOLERANCE)
+    assert_matches_summary(features, RECORD["clip"]["hidden"], TOLERANCE)
 
 
 @pytest.mark.parametrize(("row", "recorded"), [(0, "t5.out_row0_valid"), (1, "t5.out_row1")])
@@ -88,12 +92,15 @@ def test_the_prompt_is_read_as_published(row: int, recorded: str) -> None:
     model = UMT5EncoderModel(config)
     model.load_state_dict(text_encoder_weights(weights_of(frozen.T5, RECORD["t5"]["weights"])))
     ids, mask = frozen.t5_input(frozen.T5)
+    assert ids.tolist() == RECORD["t5"]["ids"]
 
     def tokenizer(text: str, **_options: Any) -> dict[str, Tensor]:
         return {"input_ids": torch.from_numpy(ids[row : row + 1, : mask[row].sum()])}
 
     features = UmT5TextEncoder(model.eval(), tokenizer)("anything")
     np.testing.assert_allclose(features, ARRAYS[recorded], rtol=0, atol=TOLERANCE)
+    if recorded == "t5.out_row1":
+        assert_matches_summary(features, RECORD["t5"]["out"], TOLERANCE)
 
 
 SPEECH_RECORD, SPEECH_ARRAYS = read_recording("wav2vec")

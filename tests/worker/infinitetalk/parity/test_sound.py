@@ -12,6 +12,7 @@ from tests.worker.infinitetalk.parity.summaries import assert_matches_summary
 
 from talkingvideo_api.spec import Arrangement
 from talkingvideo_worker.engines.infinitetalk.conditioning.published_sound import (
+    TARGET_LUFS,
     arranged,
     integrated_loudness,
     normalised,
@@ -30,6 +31,8 @@ def voice(name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
 def test_loudness(name: str) -> None:
     recorded = RECORD["loudness"][name]
     assert integrated_loudness(voice(name)) == pytest.approx(recorded["lufs"], abs=1e-5)
+    assert 10 ** ((TARGET_LUFS - integrated_loudness(voice(name))) / 20) == pytest.approx(recorded["gain"], rel=1e-6)
+    assert normalised(voice(name)).dtype == recorded["out_dtype"]
     assert_matches_summary(normalised(voice(name)), recorded["out"], TOLERANCE)
     np.testing.assert_allclose(normalised(voice(name))[::100], ARRAYS[f"loudness.{name}"], rtol=0, atol=TOLERANCE)
 

@@ -7,6 +7,45 @@ Three functions are the numerical core, usable with models of any size:
 - ``render_windows(transformer, encoders, settings, material, spans)`` is the streaming loop, with encoders and noise
   (``Material.noise(window, shape)``) as given.
 
+Arrays may be numpy's or torch's, of any float type, and have no batch dimension. Configuration and weights have Wan 2.1's
+and InfiniteTalk's own names; the dtype of the weights is the model's. One prediction::
+
+    transformer = build_transformer(config, weights)
+    # windows: (speakers, 1 + 4n, 5, layers, channels), regions: (3, h, w) for two speakers, else None
+    heard = transformer.hear(windows, regions)
+    # The branches without sound hear one track of zeros, also with two speakers.
+    silence = transformer.hear(0 * windows[:1])
+    # reference: (20, 1 + n, h, w), image: (257, channels), text: (tokens, channels), not padded
+    condition = Condition(reference=reference, image=image, text=text, audio=heard)
+    velocity = predict_velocity(transformer, latents, timestep, condition)
+
+A whole run as the published code plans it: ``tracks`` are (frames, layers, channels) of each speaker. The video is as long
+as the tracks, or ``max_frames`` (the published "clip" is ``max_frames=81``). Motion frames are ``motion``, and
+a frame's picture is asked for by the number of the window's first frame. ``projection`` is ``Projection()`` for adaptive
+projected guidance or None; ``step_cache`` is ``StepCache(threshold)``, for 720p with the calibration
+``sampling.step_cache.PROJECTION_720``, or None. ``conditioning.pictures`` has the published sizing of pictures and masks. ::
+
+    hearing = PublishedRun(tracks, max_frames=max_frames, window=81, motion=9)
+    settings = Settings(
+        timesteps=published_timesteps(steps, shift),
+        guidance=Guidance(text_scale, audio_scale, projection),
+        prompt=prompt,
+        negative_prompt=negative_prompt,
+        step_cache=step_cache,
+        colour_correction=1.0,
+        window=81,
+        motion=9,
+    )
+    # picture(frame): (3, height, width) in -1..1; noise(window, shape): normal numbers
+    material = Material(reference=picture, hearing=hearing, noise=noise, regions=regions)
+    # codec.encode(video), codec.decode(latents); see(picture); read(prompt): see Encoders
+    encoders = Encoders(video=codec, image=see, text=read)
+    spans = window_spans(0, hearing.window_lengths, motion=9)
+    windows = list(render_windows(transformer, encoders, settings, material, spans))
+    video = torch.cat([window.frames for window in windows], 1)
+
+Each window also gives its final ``latents`` and the ``motion`` latents with which ``render_windows`` goes on elsewhere.
+
 Names are imported when they are asked for: torch takes seconds, and most commands need none of it.
 """
 

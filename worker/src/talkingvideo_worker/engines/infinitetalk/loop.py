@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from talkingvideo_worker.engines.infinitetalk.colour import match_colours, palette
 from talkingvideo_worker.engines.infinitetalk.arrays import Array
+from talkingvideo_worker.engines.infinitetalk.colour import match_colours, palette
 from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import Hearing
 from talkingvideo_worker.engines.infinitetalk.model.audio_attention import AudioContext
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
@@ -36,11 +36,11 @@ Denoiser = Callable[
 class VideoCodec(Protocol):
     """The VAE. Latents are normalised: the transformer takes them as they are."""
 
-    def encode(self, video: Tensor) -> Array:
+    def encode(self, video: Tensor) -> Tensor:
         """(3, 1 + 4n, height, width) in -1..1 to (16, 1 + n, height / 8, width / 8)."""
         ...
 
-    def decode(self, latents: Tensor) -> Array:
+    def decode(self, latents: Tensor) -> Tensor:
         """(16, 1 + n, h, w) to (3, 1 + 4n, 8h, 8w) in -1..1."""
         ...
 
@@ -59,8 +59,8 @@ class Encoders:
     """
 
     video: VideoCodec
-    image: Callable[[Tensor], Array]
-    text: Callable[[str], Array]
+    image: Callable[[Tensor], Any]
+    text: Callable[[str], Any]
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,6 @@ def _ignore(_window: int, _step: int) -> None:
     pass
 
 
-@torch.no_grad()
 def render_windows(
     transformer: AudioWanTransformer3DModel,
     encoders: Encoders,
@@ -190,6 +189,7 @@ class _Renderer:
     denoiser: Denoiser
     _reference: _Reference | None = field(default=None, init=False)
 
+    @torch.no_grad()
     def __post_init__(self) -> None:
         settings = self.settings
         computed = plan_steps(self.transformer, settings.timesteps, settings.step_cache)
@@ -205,6 +205,7 @@ class _Renderer:
     def _prompt(self, prompted: bool) -> str:  # noqa: FBT001 - a key
         return self.settings.prompt if prompted else self.settings.negative_prompt
 
+    @torch.no_grad()  # not around the generator: that would hold each window while the next is made
     def render(self, span: WindowSpan, motion: Array | None, on_step: Callable[[int], None]) -> RenderedWindow:
         """Render one window; from the reference picture when it has no lead."""
         reference = self._look(span.start)

@@ -34,11 +34,12 @@ def settings_of(parameters: Mapping[str, Any], pixels: int) -> Settings:
         parameters: By their names in ``spec`` and ``status.effective``.
         pixels: Of the rendered size: the step cache is calibrated for two classes.
     """
+    negative = parameters.get("negativePrompt")
     return Settings(
         timesteps=_timesteps(parameters),
         guidance=Guidance(parameters["textGuidance"], parameters["audioGuidance"], _projection(parameters)),
         prompt=parameters["prompt"],
-        negative_prompt=parameters.get("negativePrompt") or NEGATIVE_PROMPT,
+        negative_prompt=NEGATIVE_PROMPT if negative is None else negative,
         step_cache=_step_cache(parameters, pixels),
         colour_correction=parameters["colorCorrection"],
         window=parameters["windowFrames"],

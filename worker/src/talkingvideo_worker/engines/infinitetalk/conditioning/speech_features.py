@@ -31,8 +31,8 @@ MARGIN = 8 * FRAME_RATE
 With random weights the root mean square of the difference from the whole track is 0.0002 of the features' spread.
 """
 
-BLOCK = 30 * SAMPLE_RATE
-"""Samples that the convolutions take at once, about."""
+BLOCK = 10 * SAMPLE_RATE
+"""Samples that the convolutions take at once, about: 0.3 GB in the published model."""
 
 
 def count_features(samples: int) -> int:
@@ -42,7 +42,12 @@ def count_features(samples: int) -> int:
 
 @torch.no_grad()
 def speech_features(
-    model: Wav2Vec2Model, samples: NDArray[Any], frames: int | None = None, span: int = SPAN, margin: int = MARGIN
+    model: Wav2Vec2Model,
+    samples: NDArray[Any],
+    frames: int | None = None,
+    span: int = SPAN,
+    margin: int = MARGIN,
+    silence: int = 0,
 ) -> Tensor:
     """Hear a track.
 
@@ -51,24 +56,37 @@ def speech_features(
 
     Args:
         model: In evaluation mode; its first layer normalises over time, as the published one's does.
-        samples: (n), 16 kHz, mono; at least 400.
-        frames: Features to make over the track's whole length; ``count_features`` by default.
+        samples: (n), 16 kHz, mono; floats in -1..1 or whole numbers of any width.
+        frames: Features to make over the whole length, silence included; ``count_features`` by default.
         span: See ``SPAN``.
         margin: See ``MARGIN``.
+        silence: Samples of silence behind the track, which are heard. They do not count where it is normalised, so that
+            the track is heard as if it were alone.
 
     Returns:
         (frames, layers, channels) float32, on the CPU: the outputs of all layers of the transformer.
+
+    Raises:
+        ValueError: For a track that is too short for one feature.
     """
-    frames = count_features(len(samples)) if frames is None else frames
-    return torch.cat(list(feature_spans(model, samples, frames, span, margin)))
+    frames = count_features(len(samples) + silence) if frames is None else frames
+    return torch.cat(list(feature_spans(model, samples, frames, span, margin, silence)))
 
 
 @torch.no_grad()
 def feature_spans(
-    model: Wav2Vec2Model, samples: NDArray[Any], frames: int, span: int = SPAN, margin: int = MARGIN
+    model: Wav2Vec2Model,
+    samples: NDArray[Any],
+    frames: int,
+    span: int = SPAN,
+    margin: int = MARGIN,
+    silence: int = 0,
 ) -> Iterator[Tensor]:
     """What ``speech_features`` returns, span by span."""
-    convolved = _convolved(model, _normalised(samples).to(model.dtype))
+    if len(samples) < _reach(model) or frames < 1:
+        raise ValueError(f"{len(samples)} samples are too few for one feature of speech")
+    heard = F.pad(_normalised(samples), (0, silence)) if silence else _normalised(samples)
+    convolved = _convolved(model, heard.to(model.dtype), len(samples))
     resampled = F.interpolate(convolved, size=frames, mode="linear", align_corners=True)
     for start in range(0, frames, span):
         first, end = max(0, start - margin), start + span + margin
@@ -77,9 +95,15 @@ def feature_spans(
 
 
 def _normalised(samples: NDArray[Any]) -> Tensor:
-    """The track with zero mean and unit variance, float32."""
-    centred = samples.astype(np.float64) - samples.mean(dtype=np.float64)
-    return torch.from_numpy((centred / np.sqrt(centred.var() + VARIANCE_FLOOR)).astype(np.float32))
+    """The track with zero mean and unit variance, float32. In place: an hour is 0.2 GB."""
+    values = samples.astype(np.float32)
+    if np.issubdtype(samples.dtype, np.integer):
+        values /= -float(np.iinfo(samples.dtype).min)
+    values -= values.mean(dtype=np.float64)
+    parts = (values[start : start + BLOCK] for start in range(0, len(values), BLOCK))
+    variance = sum(float(np.square(part, dtype=np.float64).sum()) for part in parts) / len(values)
+    values /= np.sqrt(variance + VARIANCE_FLOOR)
+    return torch.from_numpy(values)
 
 
 def _layer_outputs(model: Wav2Vec2Model, features: Tensor) -> Tensor:
@@ -98,19 +122,24 @@ def _layer_outputs(model: Wav2Vec2Model, features: Tensor) -> Tensor:
     return torch.cat(outputs).transpose(0, 1).float().cpu()
 
 
-def _convolved(model: Wav2Vec2Model, samples: Tensor) -> Tensor:
+def _reach(model: Wav2Vec2Model) -> int:
+    """Samples that one output of the convolutions sees."""
+    kernels, strides = model.config.conv_kernel, model.config.conv_stride
+    reach: int = 1 + sum((kernel - 1) * math.prod(strides[:layer]) for layer, kernel in enumerate(kernels))
+    return reach
+
+
+def _convolved(model: Wav2Vec2Model, samples: Tensor, counted: int | None = None) -> Tensor:
     """The convolutions over a track: (1, channels, n) at 50 Hz.
 
-    The first layer normalises each channel over the whole time. So its statistics are measured in a pass before.
+    The first layer normalises each channel over the whole time. So its statistics are measured in a pass before, over
+    the first ``counted`` samples or all.
     """
     first, *others = model.feature_extractor.conv_layers
     kernels, strides = model.config.conv_kernel, model.config.conv_stride
-    mean, variance = _statistics(first.conv, _blocks(samples, kernels[0], strides[0], model.device))
-    # The hop from one output to the next, and the samples that an output sees.
-    hop = math.prod(strides)
-    reach = 1 + sum((kernel - 1) * math.prod(strides[:layer]) for layer, kernel in enumerate(kernels))
+    mean, variance = _statistics(first.conv, _blocks(samples[:counted], kernels[0], strides[0], model.device))
     parts = []
-    for block in _blocks(samples, reach, hop, model.device):
+    for block in _blocks(samples, _reach(model), math.prod(strides), model.device):
         norm = first.layer_norm
         hidden = F.batch_norm(first.conv(block), mean, variance, norm.weight, norm.bias, eps=norm.eps)
         hidden = first.activation(hidden)

@@ -17,6 +17,7 @@ from diffusers.models.modeling_outputs import Transformer2DModelOutput
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from diffusers.utils import apply_lora_scale
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from talkingvideo_worker.engines.infinitetalk.arrays import Array
 from talkingvideo_worker.engines.infinitetalk.model.audio_attention import AudioContext
@@ -142,16 +143,18 @@ class AudioWanTransformer3DModel(WanTransformer3DModel):
     def time_modulation(self, timestep: Tensor) -> tuple[Tensor, Tensor]:
         """Time embedding and its projection, which depend on nothing else.
 
+        In float32 whatever the weights' format, as published; the base rounds both to the format. They are one row: what
+        the projection's weights take as float32, 0.6 GB in the 14B model, is gone before the blocks begin.
+
         Args:
             timestep: (n), 0..1000.
 
         Returns:
-            (n, channels) and (n, 6 * channels).
+            (n, channels) and (n, 6 * channels), float32.
         """
         embedder = self.condition_embedder
-        sinusoid = embedder.timesteps_proj(timestep).to(embedder.time_embedder.linear_1.weight.dtype)
-        embedding = embedder.time_embedder(sinusoid)
-        return embedding, embedder.time_proj(embedder.act_fn(embedding).to(embedder.time_proj.weight.dtype))
+        embedding = _in_float32(embedder.time_embedder, embedder.timesteps_proj(timestep))
+        return embedding, _in_float32(embedder.time_proj, embedder.act_fn(embedding))
 
     @apply_lora_scale("attention_kwargs")
     def forward(
@@ -165,7 +168,7 @@ class AudioWanTransformer3DModel(WanTransformer3DModel):
         audio: AudioContext | None = None,
         around_blocks: Callable[[Tensor, Blocks], Tensor] | None = None,
     ) -> Transformer2DModelOutput | tuple[Tensor]:
-        """Predict the velocity (noise minus data). Without audio exactly as the base does.
+        """Predict the velocity (noise minus data). Without audio and in float32 exactly as the base does.
 
         Args:
             hidden_states: (batch, 36, frames, height, width): noisy latents, 4 mask channels, reference latents.
@@ -194,11 +197,12 @@ class AudioWanTransformer3DModel(WanTransformer3DModel):
         rotary = (share.own(cosines, frames), share.own(sines, frames))
         tokens = self.patch_embedding(hidden_states).flatten(2).transpose(1, 2).contiguous()
         tokens = share.own(tokens, frames)
-        temb, modulation, text, image = self.condition_embedder(
-            timestep, encoder_hidden_states, encoder_hidden_states_image
-        )
-        context = text if image is None else torch.cat([image, text], 1)
-        modulation = modulation.unflatten(1, (6, -1))
+        temb, projected = self.time_modulation(timestep)
+        modulation = projected.unflatten(1, (6, -1))
+        context = self.condition_embedder.text_embedder(encoder_hidden_states)
+        if encoder_hidden_states_image is not None:
+            image = self.condition_embedder.image_embedder(encoder_hidden_states_image)
+            context = torch.cat([image, context], 1)
 
         def blocks(tokens: Tensor) -> Tensor:
             for block in self.blocks:
@@ -212,3 +216,10 @@ class AudioWanTransformer3DModel(WanTransformer3DModel):
         patches = patches.reshape(batch, *grid, *patch, patches.shape[-1] // math.prod(patch))
         output = patches.permute(0, 7, 1, 4, 2, 5, 3, 6).flatten(6, 7).flatten(4, 5).flatten(2, 3)
         return Transformer2DModelOutput(sample=output) if return_dict else (output,)
+
+
+def _in_float32(module: nn.Module, values: Tensor) -> Tensor:
+    """Call a module as if its weights were in float32."""
+    weights = {name: weight.float() for name, weight in module.named_parameters()}
+    out: Tensor = functional_call(module, weights, (values.float(),))
+    return out

@@ -86,7 +86,7 @@ def predict_velocity(
         raise ValueError(f"{len(text)} tokens of text: the model takes {TEXT_TOKENS} at most")
     prediction = transformer(
         torch.cat([noisy, reference])[None],
-        torch.tensor([float(timestep)], dtype=torch.float32, device=weight.device),
+        torch.as_tensor(timestep, dtype=torch.float32, device=weight.device).reshape(1),
         F.pad(text, (0, 0, 0, TEXT_TOKENS - len(text)))[None],
         image[None],
         return_dict=False,

@@ -111,6 +111,7 @@ class BlockResidual:
 
     def computing(self, tokens: Tensor, blocks: Blocks) -> Tensor:
         """Run the blocks, and keep what they add."""
+        self.value = None  # not to be kept beside what the blocks need
         out = blocks(tokens)
         self.value = out - tokens
         return out
