@@ -74,6 +74,55 @@ def test_the_preview_engine_claims_no_diffusion_values_and_says_that_given_ones_
     assert without_effect(with_gpus.spec, values) == ["spec.render.gpusPerChunk has no effect with the preview engine"]
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("teaCache", {}), ("apg", {"momentum": 0.1}), ("memory", {"quantization": "FP8"})],
+)
+def test_the_preview_engine_ignores_nothing_silently(field: str, value: dict[str, Any]) -> None:
+    asked = video(engine="preview", render={field: value})
+    assert without_effect(asked.spec, effective(asked)) == [
+        f"spec.render.{field} has no effect with the preview engine"
+    ]
+
+
+def test_chaining_is_no_matter_of_the_preview_engine() -> None:
+    asked = video(engine="preview", chunking={"continuity": "Chained"})
+    (warning,) = without_effect(asked.spec, effective(asked))
+    assert warning.startswith("spec.chunking.continuity has no effect with the preview engine")
+    real = video(engine="infinitetalk", chunking={"continuity": "Chained"})
+    assert without_effect(real.spec, effective(real)) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("region", {"left": 0, "top": 0, "width": 0.5, "height": 0.5}),
+        ("mask", {"uri": "s3://media/mask.png"}),
+    ],
+)
+def test_the_place_of_a_lone_speaker_is_no_matter_of_infinitetalk(field: str, value: dict[str, Any]) -> None:
+    speaker = {"audio": {"uri": "s3://media/a.wav"}, field: value}
+    alone = video(engine="infinitetalk", speech={"speakers": [speaker]})
+    (warning,) = without_effect(alone.spec, effective(alone))
+    assert warning.startswith(f"spec.speech.speakers[0].{field} has no effect with one speaker")
+    preview = video(engine="preview", speech={"speakers": [speaker]})
+    assert without_effect(preview.spec, effective(preview)) == []
+    two = video(engine="infinitetalk", speech={"speakers": [speaker, {"text": "Hello."}]})
+    assert without_effect(two.spec, effective(two)) == []
+
+
+def test_what_people_are_shown_of_the_values_says_a_loras_address_without_its_signature() -> None:
+    loras = [{"uri": "https://e.com/a.safetensors?sig=secret"}, {"name": "mine"}, {"uri": "s3://media/b.safetensors"}]
+    shown = effective(video(engine="infinitetalk", render={"preset": "turbo", "loras": loras})).shown()
+    assert shown.sampling is not None
+    assert [lora.uri for lora in shown.sampling.loras] == [
+        None,
+        "https://e.com/a.safetensors",
+        None,
+        "s3://media/b.safetensors",
+    ]
+
+
 def test_a_drawn_seed_differs_between_objects_and_is_the_same_for_every_retry() -> None:
     asked = video(render={"seed": -1})
     first, again, other = effective(asked), effective(asked), effective(asked, uid="uid-2")

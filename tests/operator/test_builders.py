@@ -66,6 +66,12 @@ def test_the_container_that_parses_strangers_media_has_no_credentials() -> None:
     assert not [name for name in env(made["process"]) if name.startswith("AWS")]
 
 
+@pytest.mark.parametrize("stage", list(Stage))
+def test_models_libraries_are_told_to_ask_no_hub(stage: Any) -> None:
+    for container in containers(pod(context(), stage, 0)).values():
+        assert env(container)["HF_HUB_OFFLINE"]["value"] == "1"
+
+
 def test_the_cloud_identity_is_kept_from_that_container_too() -> None:
     store = {"default": {"s3": {"bucket": "media", "serviceAccountName": "media-writer"}}}
     template = build_job(context({"stores": store}), Start(Stage.PREPARE, 0))["spec"]["template"]

@@ -546,6 +546,23 @@ def test_status_stays_below_64_kib_with_500_chunks_of_which_256_run_and_all_have
     assert len(world.status.to_json().encode()) < 64 * 1024
 
 
+def test_status_shows_a_loras_address_without_its_signature_and_stages_get_it_whole() -> None:
+    loras = [{"uri": f"https://example.com/{number}?sig={'x' * 1_900}", "scale": 0.5} for number in range(7)]
+    loras.insert(3, {"name": "mine"})
+    document = spec(engine="infinitetalk", render={"preset": "fast", "loras": loras})
+    world = World(settings=config(profile={"preset": "turbo"}), document=document).prepared()
+    assert "sig=" not in world.status.to_json()
+    assert len(world.status.to_json().encode()) < 8_000
+    profile = world.settings.profiles["default"]
+    order = build_order(world.video, world.video.spec, world.status.effective, profile)
+    assert order.effective.sampling is not None
+    fusion, *given = order.effective.sampling.loras
+    assert fusion.name == "Wan2.1_I2V_14B_FusionX_LoRA"
+    assert [(it.uri, it.name, it.scale) for it in given] == [
+        (it.get("uri"), it.get("name"), it.get("scale", 1.0)) for it in loras
+    ]
+
+
 def refusal(sentence: str) -> str:
     report = FailureReport(code=ErrorCode.STORE_ACCESS, message=sentence, retryable=False)
     return TerminationMessage(failure=report).encode()

@@ -7,7 +7,7 @@ revision: a change of the operator's configuration does not change a video that 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -31,6 +31,7 @@ from talkingvideo_api.spec import (
     TalkingVideoSpec,
     Video,
 )
+from talkingvideo_api.uris import safe_uri
 
 DEFAULT_PROMPT = "A person talking naturally"
 DEFAULT_TTL_SECONDS = 7 * 24 * 3_600
@@ -133,6 +134,30 @@ class Effective(Model):
     """Whether an existing result is replaced."""
     loudness: float | None = None
     """LUFS of the delivered sound; absent: untouched."""
+
+    def shown(self) -> Effective:
+        """The values as people may read them: addresses of LoRAs without what may be a signature."""
+        if self.sampling is None:
+            return self
+        loras = tuple(lora.model_copy(update={"uri": lora.uri and safe_uri(lora.uri)}) for lora in self.sampling.loras)
+        return self._with_loras(loras)
+
+    def told_where_loras_are(self, given: Sequence[Lora]) -> Effective:
+        """`shown` undone.
+
+        Args:
+            given: The user's LoRAs, which come last.
+        """
+        if self.sampling is None:
+            return self
+        of_preset = len(self.sampling.loras) - len(given)
+        addresses = (*[None] * of_preset, *(lora.uri for lora in given))
+        loras = (lora.model_copy(update={"uri": uri}) for lora, uri in zip(self.sampling.loras, addresses, strict=True))
+        return self._with_loras(tuple(loras))
+
+    def _with_loras(self, loras: tuple[Lora, ...]) -> Effective:
+        sampling = self.sampling and self.sampling.model_copy(update={"loras": loras})
+        return self.model_copy(update={"sampling": sampling})
 
     def render_parameters(self) -> dict[str, Any]:
         """The values that an engine renders by; they are part of every chunk's key.

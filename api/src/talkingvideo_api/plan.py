@@ -78,6 +78,8 @@ class Plan(Model):
     """Length of the delivered sound track."""
     sound_digest: str
     """sha256 of ``sound.m4a``."""
+    engine_digest: str | None = None
+    """Of the engine's code and weights that the chunks' keys were made with."""
     chunks: tuple[PlannedChunk, ...]
     loras: tuple[PlannedLora, ...] = ()
     """Those that were fetched; others are beside the engine's weights."""

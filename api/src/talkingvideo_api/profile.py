@@ -76,8 +76,8 @@ class InputLimits(Model):
     """Bytes of a recording."""
     video_bytes: int = 500_000_000
     """Bytes of a video to dub."""
-    lora_bytes: int = 2_000_000_000
-    """Bytes of a LoRA."""
+    lora_bytes: int = 4_000_000_000
+    """Bytes of all LoRAs that a video fetches, together."""
     pixels: int = 100_000_000
     """Width times height of a picture or of a video's frame."""
     seconds: float = 7_200

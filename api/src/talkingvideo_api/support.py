@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from talkingvideo_api.effective import INFINITETALK, PREVIEW, Effective
-from talkingvideo_api.spec import Render, TalkingVideoSpec
+from talkingvideo_api.spec import Continuity, Render, TalkingVideoSpec
 
 ENGINES = (INFINITETALK, PREVIEW)
 """Engines that this release has."""
@@ -21,7 +21,10 @@ DIFFUSION_FIELDS = (
     "audio_guidance",
     "shift",
     "color_correction",
+    "tea_cache",
+    "apg",
     "loras",
+    "memory",
     "gpus_per_chunk",
 )
 
@@ -49,8 +52,23 @@ def unsupported(spec: TalkingVideoSpec, effective: Effective) -> list[Unsupporte
 
 def without_effect(spec: TalkingVideoSpec, effective: Effective) -> list[str]:
     """List fields that the engine has no use for, as sentences for ``status.warnings``."""
-    if effective.engine != PREVIEW or spec.render is None:
-        return []
-    given = [name for name in DIFFUSION_FIELDS if getattr(spec.render, name) is not None]
+    return _idle_in_preview(spec, effective) if effective.engine == PREVIEW else _idle_for_one_speaker(spec)
+
+
+def _idle_in_preview(spec: TalkingVideoSpec, effective: Effective) -> list[str]:
+    """What is for diffusion, and for windows that leave something to the next."""
+    render = spec.render or Render()
+    given = [name for name in DIFFUSION_FIELDS if getattr(render, name) is not None]
     camel = [Render.model_fields[name].alias or name for name in given]
-    return [f"spec.render.{name} has no effect with the preview engine" for name in camel]
+    idle = [f"spec.render.{name} has no effect with the preview engine" for name in camel]
+    if effective.continuity is Continuity.CHAINED:
+        idle.append("spec.chunking.continuity has no effect with the preview engine: its chunks have no seams")
+    return idle
+
+
+def _idle_for_one_speaker(spec: TalkingVideoSpec) -> list[str]:
+    """Places tell the model which of two sounds moves which face; one sound moves the face that it finds."""
+    if len(spec.speech.speakers) > 1:
+        return []
+    given = [name for name in ("region", "mask") if getattr(spec.speech.speakers[0], name) is not None]
+    return [f"spec.speech.speakers[0].{name} has no effect with one speaker" for name in given]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,16 +72,65 @@ def test_what_is_not_safetensors_is_refused(folder: Path, content: bytes) -> Non
     assert refusal.value.code is ErrorCode.PIPELINE_LOAD
 
 
+def described(folder: Path, tensors: dict[str, Any], content: int) -> None:
+    """A file with a header that a test has made up."""
+    header = json.dumps({f"diffusion_model.blocks.1.ffn.0.{key}": value for key, value in tensors.items()}).encode()
+    (folder / LORAS / "mine.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(content))
+
+
+@pytest.mark.parametrize(
+    ("tensors", "content"),
+    [
+        ({"diff_b": {"dtype": "F32", "shape": [32], "data_offsets": [0, 64]}}, 64),
+        ({"diff_b": {"dtype": "F99", "shape": [32], "data_offsets": [0, 128]}}, 128),
+        ({"diff_b": {"dtype": "I32", "shape": [32], "data_offsets": [0, 128]}}, 128),
+        ({"diff_b": {"shape": [32], "data_offsets": [0, 128]}}, 128),
+        ({"diff_b": {"dtype": "F32", "shape": [32], "data_offsets": [64, 128]}}, 128),
+    ],
+    ids=["less than its shape", "unknown format", "not of weights", "no format", "a hole"],
+)
+def test_a_file_that_render_could_not_read_is_refused_before_a_gpu_is_asked_for(
+    folder: Path, tensors: dict[str, Any], content: int
+) -> None:
+    described(folder, tensors, content)
+    with pytest.raises(StageError, match="LoRA mine") as refusal:
+        check_loras(folder, [MINE])
+    assert refusal.value.code is ErrorCode.PIPELINE_LOAD
+    assert refusal.value.field == MINE.field
+    assert not refusal.value.retryable
+
+
+def test_a_header_that_would_fill_the_memory_is_not_read(folder: Path) -> None:
+    empty = {f"{number:06}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for number in range(400_000)}
+    described(folder, empty, 0)
+    tracemalloc.start()
+    try:
+        with pytest.raises(StageError, match="LoRA mine is not a safetensors file"):
+            check_loras(folder, [MINE])
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 10_000_000
+
+
 def test_a_name_that_leads_to_nothing_is_answered_with_those_that_do(folder: Path) -> None:
-    with pytest.raises(StageError, match="no LoRA 'other' beside the weights; there are: mine") as refusal:
+    with pytest.raises(
+        StageError,
+        match=r"no LoRA 'other' beside the weights; there are: mine\. Put its file at .*/loras/other\.safetensors, or give its uri",
+    ) as refusal:
         check_loras(folder, [LoraFile("other", 1.0, field="spec.render.loras[0].name")])
     assert refusal.value.code is ErrorCode.INPUT_VALIDATION
     assert refusal.value.field == "spec.render.loras[0].name"
 
 
 def test_a_missing_one_of_a_preset_is_a_matter_of_the_weights(folder: Path) -> None:
-    with pytest.raises(StageError, match=r"The weights lack loras/x\.safetensors, which the preset needs") as refusal:
+    with pytest.raises(StageError) as refusal:
         check_loras(folder, [LoraFile("x", 1.0)])
+    assert refusal.value.message == (
+        f"The preset needs the LoRA {folder}/loras/x.safetensors, which is missing: put the file there, or run "
+        f"`talkingvideo weights fetch {folder} --only loras`. The preset quality needs none."
+    )
+    assert refusal.value.field == "spec.render.preset"
     assert refusal.value.code is ErrorCode.PIPELINE_LOAD
     assert not refusal.value.retryable
 

@@ -11,13 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from typer.testing import CliRunner, Result
 
+from talkingvideo_api.effective import PRESET_LORAS
+from talkingvideo_api.spec import Preset
 from talkingvideo_worker.engines.infinitetalk.weights.building import empty_transformer
 from talkingvideo_worker.engines.infinitetalk.weights.checking import check_weights
 from talkingvideo_worker.engines.infinitetalk.weights.keys import ADAPTER, rename_all
 from talkingvideo_worker.engines.infinitetalk.weights.keys import BASE as BASE_NAMES
 from talkingvideo_worker.engines.infinitetalk.weights.layout import (
     BASE,
+    LORAS,
     PICKLED,
     SPEECH_FILES,
     SPEECH_WEIGHTS,
@@ -29,6 +33,7 @@ from talkingvideo_worker.engines.infinitetalk.weights.layout import (
     CONFIG as CONFIG_FILE,
 )
 from talkingvideo_worker.engines.infinitetalk.weights.shapes import Shape, adapter_shapes, base_shapes
+from talkingvideo_worker.weights_commands import app
 
 CONFIG = {
     "in_dim": 36,
@@ -91,6 +96,29 @@ def test_nothing_is_there(tmp_path: Path) -> None:
     found = problems(tmp_path)
     assert set(found.values()) == {"is missing"}
     assert str(SINGLE) in found
+
+
+def checked(folder: Path) -> Result:
+    return CliRunner().invoke(app, ["check", str(folder)])
+
+
+def test_what_presets_and_texts_need_besides_is_said_and_no_failure(folder: Path) -> None:
+    result = checked(folder)
+    assert result.exit_code == 0
+    (fusion,) = PRESET_LORAS[Preset.FAST]
+    missing = f"lacks  loras/{fusion.name}.safetensors, which the preset fast needs"
+    assert missing in result.output
+    assert "lacks  Kokoro-82M/kokoro-v1_0.pth, without which espeak-ng speaks texts" in result.output
+    assert "talkingvideo weights fetch" in result.output
+    save(folder / LORAS / f"{fusion.name}.safetensors", {"x": (1,)})
+    assert missing not in checked(folder).output
+
+
+def test_what_is_missing_for_every_video_fails_the_check(folder: Path) -> None:
+    (folder / SINGLE).unlink()
+    result = checked(folder)
+    assert result.exit_code != 0
+    assert f"wrong  {SINGLE} is missing" in result.output
 
 
 def test_a_shard_is_missing(folder: Path) -> None:

@@ -45,6 +45,19 @@ def samples(path: Path) -> np.ndarray:
         return np.frombuffer(sound.readframes(sound.getnframes()), np.int16)
 
 
+@pytest.fixture
+def kokoro_in_this_process(model: Any, styles: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No start of torch in a process of its own, which takes long; prepare's tests have one."""
+
+    def run(module: str, order: dict[str, Any], limit: float, failure: ErrorCode) -> dict[str, Any]:
+        if module != "kokoro":
+            return run_child(module, order, limit, failure)
+        return speak_pieces(model, styles, order["pieces"], Path(order["out"]))
+
+    monkeypatch.setattr(sys.modules[speak.__module__], "run_child", run)
+
+
+@pytest.mark.usefixtures("kokoro_in_this_process")
 def test_kokoro_speaks_the_text_with_sounds_at_their_times_and_pauses_between(
     kokoro_weights: Path, tmp_path: Path
 ) -> None:
@@ -145,6 +158,14 @@ def test_without_its_weights_espeak_speaks_and_says_so(tmp_path: Path) -> None:
         "espeak-ng (en-gb) spoke the text: bm_george is a voice of Kokoro, whose weights are not there.",
     )
     assert speech.phonemes == speak("Hello.", "en-gb", tmp_path / "b.wav").phonemes
+
+
+def test_a_voice_is_no_way_to_a_file(tmp_path: Path) -> None:
+    """espeak-ng would read a stranger's recording as the description of a voice."""
+    (tmp_path / "evil").write_text("name evil\nlanguage en\n")
+    with pytest.raises(StageError, match="There is no voice") as refused:
+        speak("Hello.", "../" * 12 + str(tmp_path / "evil")[1:], tmp_path / "a.wav")
+    assert refused.value.code is ErrorCode.INPUT_VALIDATION
 
 
 def test_an_unknown_voice_is_refused_with_kokoros_among_those_there_are(kokoro_weights: Path, tmp_path: Path) -> None:

@@ -202,6 +202,17 @@ def test_what_a_chunk_goes_on_from_is_made_again_when_the_store_has_lost_it(
     assert all(f"chunk {chunk} ended" in " ".join(report.warnings) for chunk in mended)
 
 
+def test_windows_whose_state_is_lost_do_not_count_as_resumed(videos: Videos) -> None:
+    chained = videos.plan("chained", 0.5)
+    chained.render()
+    for pattern in ("done.json", "segment-0002*", "state-0001*"):
+        assert chained.lose(2, pattern)
+    videos.engine = RememberingEngine()
+    report = render(chained.context, 2)
+    assert videos.engine.rendered == [5, 6]
+    assert report.resumed_windows == 1
+
+
 def test_an_engine_that_leaves_nothing_has_nothing_to_chain_and_renders_side_by_side(videos: Videos) -> None:
     videos.engine = RememberingEngine(stateful=False)
     asked, usual = (videos.plan(it.value.lower(), 0.7, it) for it in (Continuity.CHAINED, Continuity.INDEPENDENT))

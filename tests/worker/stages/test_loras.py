@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from talkingvideo_api.order import Order
 from talkingvideo_api.plan import Plan
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_api.resource import parse
-from talkingvideo_api.spec import Preset
+from talkingvideo_api.spec import Preset, Quantization
 from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
 from talkingvideo_worker.local.orders import make_order
 from talkingvideo_worker.local.places import LocalPlaces
@@ -29,6 +30,7 @@ from talkingvideo_worker.stages.prepare.fetch import fetch
 from talkingvideo_worker.stages.prepare.folders import inputs_folder, prepared_folder
 from talkingvideo_worker.stages.prepare.process import process
 from talkingvideo_worker.stages.prepare.publish import publish
+from talkingvideo_worker.stages.render import render
 from talkingvideo_worker.stages.scene import files_to_render, scene_of
 
 pytestmark = pytest.mark.media
@@ -173,6 +175,35 @@ def test_a_lora_that_does_not_fit_is_refused_before_anything_is_rendered(asked: 
     assert refusal.value.field == "spec.render.loras[1].uri"
 
 
+def test_render_refuses_a_lora_that_is_not_the_planned_one(asked: Any, weights: Path, tmp_path: Path) -> None:
+    """Two preparations may have run at once, of which the other one's file came last."""
+    context = asked({"uri": lora(tmp_path / "a.safetensors").as_uri()})
+    prepared(context)
+    publish(context)
+    context.workspace.put("loras/0.safetensors", lora(tmp_path / "b.safetensors", seed=2))
+    with pytest.raises(StageError, match=r"loras/0\.safetensors is not the file that was planned") as refusal:
+        render(context, 0)
+    assert refusal.value.code is ErrorCode.WORKSPACE
+    assert not list((tmp_path / "hello").rglob("segment-*"))
+
+
+@pytest.mark.parametrize("change", [lambda path: lora(path, seed=9), Path.unlink], ids=["another", "gone"])
+def test_render_refuses_weights_that_are_not_those_of_the_plan(
+    asked: Any, weights: Path, tmp_path: Path, change: Callable[[Path], Any]
+) -> None:
+    """Chunks would be kept under the name of what was planned, and found again by others."""
+    named = lora(weights / "loras" / "named.safetensors")
+    context = asked({"name": "named"})
+    prepared(context)
+    publish(context)
+    change(named)
+    with pytest.raises(StageError, match="weights are not those that the video was planned with") as refusal:
+        render(context, 0)
+    assert refusal.value.code is ErrorCode.PIPELINE_LOAD
+    assert not refusal.value.retryable
+    assert not list((tmp_path / "hello").rglob("segment-*"))
+
+
 def test_loras_keep_to_the_rules_of_inputs(asked: Any, tmp_path: Path) -> None:
     large = lora(tmp_path / "large.safetensors")
     with pytest.raises(StageError, match="larger than the limit of 100 bytes") as refusal:
@@ -181,6 +212,29 @@ def test_loras_keep_to_the_rules_of_inputs(asked: Any, tmp_path: Path) -> None:
     with pytest.raises(StageError, match="may not come from bucket 'other'") as refusal:
         fetch(asked({"uri": "s3://other/a.safetensors"}, name="bucket", input_buckets=("media",)))
     assert refusal.value.field == "spec.render.loras[0].uri"
+
+
+def test_loras_together_keep_to_the_limit_that_the_scratch_folder_has_room_for(asked: Any, tmp_path: Path) -> None:
+    loras = [lora(tmp_path / f"{name}.safetensors") for name in "abc"]
+    size = loras[0].stat().st_size
+    given = [{"uri": path.as_uri()} for path in loras]
+    with pytest.raises(StageError, match=f"LoRAs are {3 * size:,} bytes together.* allows {2 * size + 1:,}") as refusal:
+        fetch(asked(*given, name="three", limits=InputLimits(lora_bytes=2 * size + 1)))
+    assert refusal.value.field == "spec.render.loras[2].uri"
+    assert refusal.value.code is ErrorCode.INPUT_VALIDATION
+    fetch(asked(*given[:2], name="two", limits=InputLimits(lora_bytes=2 * size + 1)))
+
+
+@pytest.mark.usefixtures("weights")
+def test_a_chunk_is_known_by_its_numbers_format_and_not_by_where_they_wait(asked: Any) -> None:
+    def known(name: str, **memory: Any) -> list[str]:
+        context = asked(name=name)
+        sampling = context.order.effective.sampling.model_copy(update=memory)
+        effective = context.order.effective.model_copy(update={"sampling": sampling})
+        return keys(replace(context, order=context.order.model_copy(update={"effective": effective})))
+
+    assert known("usual") == known("waiting", resident_parameters=7)
+    assert known("usual") != known("small", quantization=Quantization.FP8)
 
 
 def test_the_preview_engine_fetches_none(asked: Any, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from tests.worker.stages.conftest import Rendered
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.base import ChunkFrames, Facts, Note, Scene, Window, unheard
+from talkingvideo_worker.engines.preview.engine import PreviewEngine
 from talkingvideo_worker.progress import LogReporter
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.render import render
@@ -35,7 +36,8 @@ class GreyEngine:
         self._windows, self._frames = windows, frames
 
     def digest(self, parameters: Mapping[str, Any]) -> str:
-        return "grey"
+        """The preview engine planned what it renders here."""
+        return PreviewEngine().digest(parameters)
 
     def prepare(self, scene: Scene, folder: Path) -> dict[str, Any]:
         return {}

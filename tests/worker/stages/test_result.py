@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from tests.worker.stages.conftest import Rendered
 
+from talkingvideo_api.effective import Sampling
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.reports import decode_bitmap
+from talkingvideo_api.spec import Lora, Preset
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.publish import publish
 from talkingvideo_worker.stages.render import render
@@ -142,6 +144,24 @@ def test_of_two_videos_for_one_place_the_first_stays_and_describes_itself(render
         stitch(interrupted(mine, 1, partial(_stitched, consenting)))
     assert refused.value.code is ErrorCode.OUTPUT_EXISTS
     assert json.loads(files(mine)["film.json"])["consentReference"] == "contract 17"
+
+
+def test_the_description_says_where_a_lora_came_from_without_its_signature(rendered: Rendered, tmp_path: Path) -> None:
+    asked = Sampling(
+        preset=Preset.QUALITY,
+        steps=4,
+        text_guidance=1,
+        audio_guidance=1,
+        shift=5,
+        color_correction=1,
+        loras=(Lora(uri="https://example.com/style.safetensors?X-Amz-Signature=secret", scale=0.5),),
+    )
+    context = rendered.context(tmp_path, sampling=asked)
+    stitch(context)
+    described = files(context)["film.json"].decode()
+    assert "secret" not in described
+    (lora,) = json.loads(described)["effective"]["sampling"]["loras"]
+    assert lora == {"uri": "https://example.com/style.safetensors", "scale": 0.5}
 
 
 def test_a_chunk_that_lost_a_segment_is_rendered_again(rendered: Rendered, tmp_path: Path) -> None:

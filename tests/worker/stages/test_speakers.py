@@ -17,9 +17,9 @@ from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.order import Order
 from talkingvideo_api.plan import Plan
 from talkingvideo_worker.media.wav import count_samples, read_samples
-from talkingvideo_worker.stages.prepare.speech import KOKORO
 from talkingvideo_worker.stages.prepare.turns import PAUSE, spoken_within
 from talkingvideo_worker.stages.scene import files_to_render, scene_of
+from talkingvideo_worker.weights_location import KOKORO
 
 pytestmark = pytest.mark.media
 

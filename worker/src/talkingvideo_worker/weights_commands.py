@@ -18,7 +18,7 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the weigh
 @app.command()
 def check(folder: Folder) -> None:
     """Say which files are there, missing, or of the wrong shape; by headers only, in seconds."""
-    from talkingvideo_worker.engines.infinitetalk.weights.checking import check_weights
+    from talkingvideo_worker.engines.infinitetalk.weights.checking import check_weights, lacking_for_some
     from talkingvideo_worker.terminal import say
 
     findings = check_weights(folder)
@@ -27,6 +27,9 @@ def check(folder: Folder) -> None:
         typer.echo(
             f"{'wrong' if finding.problem else 'good '}  {finding.path}{weights} {finding.problem or ''}".rstrip()
         )
+    lacking = lacking_for_some(folder)
+    for what in lacking:
+        typer.echo(f"lacks  {what}")
     wrong = sum(finding.problem is not None for finding in findings)
     if wrong:
         say(
@@ -34,7 +37,9 @@ def check(folder: Folder) -> None:
             style="red",
         )
         raise typer.Exit(ERRORS[ErrorCode.PIPELINE_LOAD].exit_status)
-    say(f"all {len(findings)} files are good", style="green")
+    say(f"all {len(findings)} files that every video needs are good", style="green")
+    if lacking:
+        say(f"{len(lacking)} files that some videos need are missing; `talkingvideo weights fetch` gets them")
 
 
 @app.command()

@@ -107,6 +107,7 @@ def _container(
         {"name": "TALKINGVIDEO_CLAIMS", "value": CLAIMS},
         {"name": "TALKINGVIDEO_CONFIGMAPS", "value": CONFIG_MAPS},
         {"name": "TALKINGVIDEO_HEADERS", "value": HEADERS},
+        {"name": "HF_HUB_OFFLINE", "value": "1"},
     ]
     env += [{"name": name, "value": value} for mount in seen for name, value in mount.env.items()]
     if trusted and context.store.s3:

@@ -41,9 +41,9 @@ def with_modes(known: tuple[str, ...] | None, fresh: Iterable[str]) -> tuple[str
 
 
 def excerpt(effective: Effective) -> Effective:
-    """The values in force as status shows them: of prompts, which stand in spec, the beginning."""
+    """The values in force as status shows them: of prompts and addresses, which stand in spec, the beginning."""
     negative = effective.negative_prompt
-    return effective.model_copy(
+    return effective.shown().model_copy(
         update={
             "prompt": cut(effective.prompt, PROMPT_BYTES),
             "negative_prompt": None if negative is None else cut(negative, PROMPT_BYTES),
@@ -53,6 +53,7 @@ def excerpt(effective: Effective) -> Effective:
 
 def in_full(effective: Effective, spec: TalkingVideoSpec) -> Effective:
     """The values in force as stages need them: `excerpt` undone."""
-    return effective.model_copy(
+    given = (spec.render.loras if spec.render else None) or ()
+    return effective.told_where_loras_are(given).model_copy(
         update={"prompt": spec.prompt or effective.prompt, "negative_prompt": spec.negative_prompt}
     )

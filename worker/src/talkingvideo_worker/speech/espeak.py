@@ -86,7 +86,12 @@ def _library() -> tuple[ctypes.CDLL, int]:
 
 
 def _choose(library: ctypes.CDLL, voice: str) -> bool:
-    """Take a voice by its name, or the best one of a language; False if there is neither."""
+    """Take a voice by its name, or the best one of a language; False if there is neither.
+
+    Names are files below espeak-ng's own folder, and those of strangers may not lead out of it.
+    """
+    if ".." in voice:
+        return False
     if library.espeak_SetVoiceByName(voice.encode()) == 0:
         return True
     language = voice.lower()

@@ -15,7 +15,8 @@ from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import Plan, PlannedChunk
 from talkingvideo_api.reports import RenderReport
 from talkingvideo_worker.delivery import Delivery
-from talkingvideo_worker.engines.base import Engine, Facts, Note, Window
+from talkingvideo_worker.digest import file_digest
+from talkingvideo_worker.engines.base import Engine, Facts, Note, Scene, Window
 from talkingvideo_worker.media.encoder import SegmentEncoder
 from talkingvideo_worker.progress import Reporter
 from talkingvideo_worker.stages.chain import Chain
@@ -43,8 +44,8 @@ def render(context: StageContext, index: int) -> RenderReport:
     if segments.finished:
         return report.model_copy(update={"resumed_windows": len(chunk.windows)})
     context.scratch.mkdir(parents=True, exist_ok=True)
-    found, started = segments.made(), time.monotonic()
-    engine = context.engine
+    engine, started = context.engine, time.monotonic()
+    found, _ = segments.resume_point(stateful=engine.stateful)
     work, bar = _Work(context, plan, chain, engine), _Bar(context.reporter, index)
     if found < len(chunk.windows):
         _load(context, plan, sum(chunk.windows[found:]), bar)
@@ -113,8 +114,25 @@ def _load(context: StageContext, plan: Plan, frames: int, bar: _Bar) -> None:
     for name in files_to_render(plan):
         if not (folder / name).exists():
             context.workspace.get(name, folder / name)
+    scene = scene_of(plan, context.order, folder)
+    _expect_what_was_planned(plan, scene, context.engine)
     bar.waiting(0, "Loading the engine")
-    context.engine.load(scene_of(plan, context.order, folder), folder / ENGINE_FOLDER, frames, bar.waiting)
+    context.engine.load(scene, folder / ENGINE_FOLDER, frames, bar.waiting)
+
+
+def _expect_what_was_planned(plan: Plan, scene: Scene, engine: Engine) -> None:
+    """Refuse other weights than the chunks' keys stand for: what they make would be found again under these keys."""
+    for lora in scene.loras:
+        if lora.fetched is not None and file_digest(lora.fetched) != lora.digest:
+            name = f"{lora.fetched.parent.name}/{lora.fetched.name}"
+            message = f"The workspace's {name} is not the file that was planned: make the object anew."
+            raise StageError(ErrorCode.WORKSPACE, message, field=lora.field, retryable=False)
+    if plan.engine_digest not in (None, engine.digest(scene.parameters)):
+        message = (
+            "The engine's weights are not those that the video was planned with: somebody has replaced them. "
+            "Make the object anew, and leave the weights as they are until it is finished."
+        )
+        raise StageError(ErrorCode.PIPELINE_LOAD, message, retryable=False)
 
 
 def _mend_chain(work: _Work, chunk: PlannedChunk, note: Note) -> list[str]:

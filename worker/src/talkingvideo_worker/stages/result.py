@@ -157,7 +157,7 @@ def _description(context: StageContext, plan: Plan, report: StitchReport) -> str
         "consentReference": order.spec.consent_reference,
         "contentKey": _content(context, plan),
         "output": report.to_dict(),
-        "effective": order.effective.to_dict(),
+        "effective": order.effective.shown().to_dict(),
         "rendered": {"width": plan.width, "height": plan.height},
         "chunks": [_chunk_description(context, chunk) for chunk in plan.chunks],
         "found": plan.found,

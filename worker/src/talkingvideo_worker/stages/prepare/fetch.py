@@ -52,11 +52,22 @@ def fetch(context: StageContext) -> None:
         if speaker.mask is not None:
             destination = mask_input(context.scratch, index)
             _fetch_one(context, speaker.mask, destination, order.limits.image_bytes, mask_field(index), 0.1)
+    _fetch_loras(context)
 
+
+def _fetch_loras(context: StageContext) -> None:
+    """Fetch LoRAs up to the limit for all of them: a full scratch folder would get the pod evicted, again and again."""
+    order, together = context.order, 0
     for lora, uri in fetched_loras(order):
-        destination = lora_input(context.scratch, lora.index)
-        reference = MediaReference(uri=uri)
-        _fetch_one(context, reference, destination, order.limits.lora_bytes, lora.field or "spec.render.preset", 0.15)
+        destination, field = lora_input(context.scratch, lora.index), lora.field or "spec.render.preset"
+        _fetch_one(context, MediaReference(uri=uri), destination, order.limits.lora_bytes, field, 0.15)
+        together += destination.stat().st_size
+        if together > order.limits.lora_bytes:
+            message = (
+                f"The LoRAs are {together:,} bytes together; the profile allows {order.limits.lora_bytes:,}: "
+                "put them on the weights volume and give their names, or give fewer."
+            )
+            raise StageError(ErrorCode.INPUT_VALIDATION, message, field=field)
 
 
 def _fetch_one(

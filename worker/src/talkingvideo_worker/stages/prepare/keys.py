@@ -24,6 +24,10 @@ KEY_VERSION = 1
 """Raised when the meaning of a key changes."""
 
 
+UNSEEN = ("residentParameters",)
+"""Parameters that change no pixel: where weights wait, not what they are."""
+
+
 def chunk_key(
     scene: Scene,
     chunk: ChunkFrames,
@@ -68,7 +72,7 @@ def chunk_key(
         "firstWindow": chunk.first_window,
         "loudness": [None if value is None else round(value, 3) for value in loudness],
         "seed": scene.seed,
-        "parameters": dict(scene.parameters),
+        "parameters": {name: value for name, value in scene.parameters.items() if name not in UNSEEN},
         "engine": engine_digest,
         "prepared": prepared_digest,
         "predecessor": predecessor,

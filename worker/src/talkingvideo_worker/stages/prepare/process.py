@@ -59,6 +59,7 @@ def process(context: StageContext) -> None:
     found = engine.prepare(scene, folder / ENGINE_FOLDER)
     _say(context, 0.5, "Planning the chunks")
     chunks = _chunks(context, engine, scene)
+    engine_digest = engine.digest(scene.parameters)
     _say(context, 0.6, "Encoding the sound")
     encode_delivered(
         [voice.recording for voice in timeline.voices],
@@ -77,7 +78,8 @@ def process(context: StageContext) -> None:
         delivered_height=portrait.sizes.delivered.height,
         sound_seconds=float(timeline.seconds),
         sound_digest=file_digest(folder / SOUND_NAME),
-        chunks=_keyed(context, engine, scene, chunks, portrait, timeline),
+        engine_digest=engine_digest,
+        chunks=_keyed(context, engine, engine_digest, scene, chunks, portrait, timeline),
         loras=planned_loras(scene.loras),
         engine_files=_files_below(folder / ENGINE_FOLDER),
         found={"input": portrait.found, "engine": found},
@@ -154,6 +156,7 @@ def _together(profiles: Sequence[SoundProfile]) -> SoundProfile:
 def _keyed(
     context: StageContext,
     engine: Engine,
+    engine_digest: str,
     scene: Scene,
     chunks: Sequence[ChunkFrames],
     portrait: Prepared,
@@ -167,7 +170,7 @@ def _keyed(
         "fit": effective.fit.value,
         "settings": EncoderSettings().digest,
     }
-    portrait_digest, engine_digest = file_digest(portrait.portrait.path), engine.digest(scene.parameters)
+    portrait_digest = file_digest(portrait.portrait.path)
     keys: list[str] = []
     for chunk in chunks:
         key = chunk_key(

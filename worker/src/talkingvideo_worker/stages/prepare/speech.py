@@ -9,7 +9,6 @@ from pathlib import Path
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.spec import Mode, Speaker
 from talkingvideo_worker.engines.base import FRAME_RATE, Track
-from talkingvideo_worker.engines.infinitetalk.weights.layout import weights_location
 from talkingvideo_worker.media.arrangement import place, starts, whole_duration
 from talkingvideo_worker.media.delivered import Placed
 from talkingvideo_worker.media.gating import gate
@@ -19,9 +18,7 @@ from talkingvideo_worker.speech import Speech, UnknownVoiceError, speak
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.folders import audio_field, speaker_input
 from talkingvideo_worker.stages.prepare.turns import Spans, spans_of, spoken_within
-
-KOKORO = "Kokoro-82M"
-"""Name of Kokoro's folder among the weights."""
+from talkingvideo_worker.weights_location import KOKORO, weights_location
 
 
 @dataclass(frozen=True)

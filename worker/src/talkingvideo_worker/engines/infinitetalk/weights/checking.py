@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from talkingvideo_api.effective import PRESET_LORAS
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.infinitetalk.weights.layout import (
     BASE,
     CONFIG,
+    LORAS,
     PICKLED,
     SHARDS,
     SPEECH_FILES,
@@ -23,9 +25,11 @@ from talkingvideo_worker.engines.infinitetalk.weights.layout import (
     adapter_of,
 )
 from talkingvideo_worker.engines.infinitetalk.weights.shapes import Shape, adapter_shapes, base_shapes
+from talkingvideo_worker.speech import kokoro
+from talkingvideo_worker.weights_location import KOKORO
 
-LONGEST_HEADER = 100_000_000
-"""Bytes, as in the format's own reader."""
+LONGEST_HEADER = 16_000_000
+"""Bytes. Published ones have some hundred thousand; the format's own reader takes 100 MB, which are gigabytes once parsed."""
 
 SHOWN = 3
 
@@ -91,6 +95,19 @@ def check_weights(folder: Path) -> list[Finding]:
     findings += [_presence(folder, path) for path in (*TOKENIZER_FILES, *SPEECH_FILES)]
     findings.append(_check_file(folder, SPEECH_WEIGHTS, None))
     return findings
+
+
+def lacking_for_some(folder: Path) -> list[str]:
+    """What only some videos need and the folder lacks: sentences without their verb, ``FILE, which … needs``.
+
+    Args:
+        folder: See ``layout``.
+    """
+    loras = [(preset, LORAS / f"{lora.name}.safetensors") for preset, own in PRESET_LORAS.items() for lora in own]
+    lacking = [f"{path}, which the preset {preset} needs" for preset, path in loras if not (folder / path).is_file()]
+    voice = [KOKORO / name for name in (kokoro.CONFIG, kokoro.MODEL)]
+    lacking += [f"{path}, without which espeak-ng speaks texts" for path in voice if not (folder / path).is_file()]
+    return lacking
 
 
 def require_weights(folder: Path) -> None:

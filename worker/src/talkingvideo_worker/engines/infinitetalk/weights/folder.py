@@ -11,12 +11,12 @@ from transformers import Wav2Vec2Model
 
 from talkingvideo_worker.digest import sampled_digest
 from talkingvideo_worker.engines.base import LoraFile, Note, Scene
-from talkingvideo_worker.engines.infinitetalk.engine import Networks
 from talkingvideo_worker.engines.infinitetalk.memory.loading import LoraSet
 from talkingvideo_worker.engines.infinitetalk.memory.machine import free_gpu_bytes, measure, rendering_device
 from talkingvideo_worker.engines.infinitetalk.memory.modes import Job, MemoryMode, asked_for, choose_mode, leaner
 from talkingvideo_worker.engines.infinitetalk.memory.networks import build_networks, formats_of
 from talkingvideo_worker.engines.infinitetalk.memory.retry import LeanerOnce
+from talkingvideo_worker.engines.infinitetalk.networks import Networks
 from talkingvideo_worker.engines.infinitetalk.parallel.layout import PIXELS_PER_TOKEN, idle_gpus, plan_parallel
 from talkingvideo_worker.engines.infinitetalk.parallel.recruiting import host_share, recruit, rendering_devices
 from talkingvideo_worker.engines.infinitetalk.settings import settings_of

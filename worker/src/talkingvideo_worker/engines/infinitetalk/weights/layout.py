@@ -6,19 +6,16 @@ A folder holds the repositories side by side under their own names::
     InfiniteTalk/              single/infinitetalk.safetensors, multi/infinitetalk.safetensors
     chinese-wav2vec2-base/     config.json, model.safetensors
     loras/                     <name>.safetensors
-    Kokoro-82M/                the voice of spoken texts
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 BASE = Path("Wan2.1-I2V-14B-480P")
 ADAPTERS = Path("InfiniteTalk")
 SPEECH = Path("chinese-wav2vec2-base")
 LORAS = Path("loras")
-KOKORO = Path("Kokoro-82M")
 
 CONFIG = BASE / "config.json"
 SHARDS = "diffusion_pytorch_model-*-of-*.safetensors"
@@ -42,11 +39,3 @@ def rendering_files(folder: Path) -> list[Path]:
     named = [CONFIG, *PICKLED, *TOKENIZER_FILES, SPEECH_WEIGHTS, *SPEECH_FILES, adapter_of(1), adapter_of(2)]
     files = [*sorted((folder / BASE).glob(SHARDS)), *(folder / name for name in named)]
     return [path for path in files if path.is_file()]
-
-
-def weights_location() -> Path:
-    """Where weights are: ``TALKINGVIDEO_WEIGHTS``, or a folder of the user's cache."""
-    if given := os.environ.get("TALKINGVIDEO_WEIGHTS"):
-        return Path(given)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "talkingvideo" / "weights"

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.digest import sampled_digest
 from talkingvideo_worker.engines.base import LoraFile
@@ -17,6 +19,9 @@ from talkingvideo_worker.engines.infinitetalk.weights.lora_keys import Reading, 
 from talkingvideo_worker.engines.infinitetalk.weights.shapes import Shape, adapter_shapes, base_shapes
 
 ENDING = ".safetensors"
+
+FORMATS = frozenset(("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"))
+"""Of numbers, by the format's names, that can be added to weights."""
 
 
 def lora_path(folder: Path, lora: LoraFile) -> Path:
@@ -37,11 +42,14 @@ def lora_path(folder: Path, lora: LoraFile) -> Path:
     there = ", ".join(sorted(path.name.removesuffix(ENDING) for path in (folder / LORAS).glob(f"*{ENDING}")))
     if lora.field is None:
         message = (
-            f"The weights lack {LORAS / path.name}, which the preset needs; `talkingvideo weights fetch` gets it. "
-            "The preset quality needs none."
+            f"The preset needs the LoRA {path}, which is missing: put the file there, or run "
+            f"`talkingvideo weights fetch {folder} --only loras`. The preset quality needs none."
         )
-        raise StageError(ErrorCode.PIPELINE_LOAD, message, retryable=False)
-    message = f"There is no LoRA {lora.label!r} beside the weights; there are: {there or 'none'}."
+        raise StageError(ErrorCode.PIPELINE_LOAD, message, field="spec.render.preset", retryable=False)
+    message = (
+        f"There is no LoRA {lora.label!r} beside the weights; there are: {there or 'none'}. Put its file at {path}, or "
+        "give its uri."
+    )
     raise StageError(ErrorCode.INPUT_VALIDATION, message, field=lora.field)
 
 
@@ -96,13 +104,32 @@ def read_lora(path: Path, lora: LoraFile, targets: Mapping[str, Shape]) -> Readi
     """
     try:
         reading = read_keys(read_shapes(path), targets)
+        formats = _formats(path)
     except BadHeaderError as error:
-        message = f"The file of LoRA {lora.label} {error}."
-        raise StageError(ErrorCode.PIPELINE_LOAD, message, field=lora.field, retryable=False) from error
+        raise _refused(f"The file of LoRA {lora.label} {error}.", lora) from error
     if reading.problems:
-        message = f"LoRA {lora.label} does not fit this model: of its keys {'; '.join(reading.problems)}."
-        raise StageError(ErrorCode.PIPELINE_LOAD, message, field=lora.field, retryable=False)
+        raise _refused(f"LoRA {lora.label} does not fit this model: of its keys {'; '.join(reading.problems)}.", lora)
+    added = {key for change in reading.changes.values() for key in change.keys if key != change.alpha}
+    if other := sorted({formats[key] for key in added} - FORMATS):
+        raise _refused(f"LoRA {lora.label} has numbers in {', '.join(other)}: give one in F32, F16 or BF16.", lora)
     return reading
+
+
+def _formats(path: Path) -> dict[str, str]:
+    """Formats of the numbers by key, as the format's own reader finds them, which opens the file to render.
+
+    Raises:
+        BadHeaderError: When that reader refuses the file: shapes and places do not agree, or a format is unknown.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118 - not a dict
+    except SafetensorError as error:
+        raise BadHeaderError("has a broken header") from error
+
+
+def _refused(message: str, lora: LoraFile) -> StageError:
+    return StageError(ErrorCode.PIPELINE_LOAD, message, field=lora.field, retryable=False)
 
 
 def loras_digest(folder: Path, parameters: Mapping[str, Any]) -> str:
@@ -125,6 +152,7 @@ def lora_digest(path: Path) -> str:
 
 
 def _named(folder: Path, parameters: Mapping[str, Any]) -> Iterator[Path]:
+    """Files of the LoRAs that are named, as far as they are there."""
     for lora in parameters.get("loras", ()):
-        if name := lora.get("name"):
-            yield named_path(folder, name)
+        if (name := lora.get("name")) and (path := named_path(folder, name)).is_file():
+            yield path

@@ -7,7 +7,9 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from talkingvideo_worker.engines.infinitetalk.weights.layout import ADAPTERS, BASE, KOKORO, LORAS, SPEECH
+from talkingvideo_worker.engines.infinitetalk.weights.layout import ADAPTERS, BASE, LORAS, SPEECH
+from talkingvideo_worker.speech.kokoro import CONFIG, MODEL, VOICES
+from talkingvideo_worker.weights_location import KOKORO
 
 
 class Part(StrEnum):
@@ -75,5 +77,5 @@ SOURCES = (
         LORAS,
         flat=True,
     ),
-    Source(Part.KOKORO, "hexgrad/Kokoro-82M", ("config.json", "kokoro-v1_0.pth", "voices/*.pt"), KOKORO),
+    Source(Part.KOKORO, "hexgrad/Kokoro-82M", (CONFIG, MODEL, f"{VOICES}/*.pt"), KOKORO),
 )
