@@ -18,7 +18,7 @@ from tests.cluster.binaries import binary
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import running_control_plane
 from tests.cluster.fake_kubelet import FakeKubelet
-from tests.cluster.images import BuiltImage, Image, built_image, torch_worker
+from tests.cluster.images import SMALL_IMAGES, BuiltImage, Image, built_image, torch_worker
 from tests.cluster.node import RealNode, running_node
 from tests.cluster.s3 import S3Server, running_s3_server
 from tests.cluster.scratch import scratch_folder
@@ -84,7 +84,7 @@ def real_namespace(real_node: RealNode) -> Iterator[str]:
 def node_images(real_node: RealNode) -> dict[Image, BuiltImage]:
     """The project's small images, built from the Dockerfiles and known to the node under ``BuiltImage.name``."""
     with skipped_when_unavailable():
-        built = {image: built_image(image) for image in (Image.OPERATOR, Image.WORKER_PREVIEW)}
+        built = {image: built_image(image) for image in SMALL_IMAGES}
     for image in built.values():
         real_node.import_image(image.archive)
     return built

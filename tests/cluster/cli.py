@@ -15,7 +15,7 @@ from tests.cluster.binaries import PROGRAMS, binaries
 from tests.cluster.caches import cache_folder
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import running_control_plane
-from tests.cluster.images import Image, built_image
+from tests.cluster.images import SMALL_IMAGES, built_image, torch_worker
 from tests.cluster.leftovers import remove_leftovers
 from tests.cluster.node import STATE, running_node
 from tests.cluster.scratch import scratch_folder
@@ -36,7 +36,7 @@ def main() -> None:
         run=print_kubeconfig
     )
     commands.add_parser("build-binaries", help="fill the cache of programs").set_defaults(run=build_binaries)
-    commands.add_parser("build-images", help="build the project's images (root)").set_defaults(run=build_images)
+    commands.add_parser("build-images", help="build the images of the tests (root)").set_defaults(run=build_images)
     try:
         parser.parse_args().run()
     except UnavailableError as reason:
@@ -51,7 +51,7 @@ def run_control_plane() -> None:
 
 def run_node() -> None:
     """Hold a control plane with a real node, which knows the project's images, until interrupted."""
-    images = [built_image(image) for image in (Image.OPERATOR, Image.WORKER_PREVIEW)]
+    images = [built_image(image) for image in SMALL_IMAGES]
     with running_node() as node, _recorded(node.cluster):
         for image in images:
             node.import_image(image.archive)
@@ -81,8 +81,8 @@ def build_binaries() -> None:
 
 
 def build_images() -> None:
-    """Build every image that the cache lacks, and say what each adds to its base."""
-    for image in Image:
+    """Build every image of the tests that the cache lacks, and say what each adds to its base."""
+    for image in (*SMALL_IMAGES, torch_worker()):
         built = built_image(image)
         print(f"{built.name}  {built.archive}  adds {built.added_bytes() / 1e6:.0f} MB to its base")
 

@@ -62,6 +62,10 @@ class Image(Enum):
             yield from (file for file in sources if file.is_file() and "__pycache__" not in file.parts)
 
 
+SMALL_IMAGES = (Image.OPERATOR, Image.WORKER_PREVIEW)
+"""What every real node has."""
+
+
 def torch_worker() -> Image:
     """The image of tests with torch: with ``GPU_IMAGE=1`` the one that users have, which takes 40 GB of disk."""
     return Image.WORKER_GPU if os.environ.get("GPU_IMAGE") == "1" else Image.WORKER_ON_VOLUME

@@ -7,7 +7,7 @@ import pytest
 
 from tests.cluster.base_images import PYTHON
 from tests.cluster.docker_archive import added_files, settings
-from tests.cluster.images import BuiltImage, Image
+from tests.cluster.images import SMALL_IMAGES, BuiltImage, Image
 from tests.cluster.node import RealNode
 from tests.cluster.s3 import S3Server
 from tests.cluster.waiting import wait_until
@@ -103,7 +103,7 @@ def test_a_deleted_pod_is_gone_within_its_grace_period(real_node: RealNode, real
     assert time.monotonic() - started < 25
 
 
-@pytest.mark.parametrize("image", Image, ids=lambda image: image.title)
+@pytest.mark.parametrize("image", SMALL_IMAGES, ids=lambda image: image.title)
 class TestImage:
     @pytest.fixture
     def built(self, image: Image, node_images: dict[Image, BuiltImage]) -> BuiltImage:
