@@ -29,7 +29,7 @@ from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import EMBEDDI
     ("text", "audio", "branches"),
     [
         (5, 4, (Branch.COND, Branch.DROP_TEXT, Branch.UNCOND)),
-        (5, 1, (Branch.COND, Branch.DROP_TEXT, Branch.UNCOND)),
+        (5, 1, (Branch.COND, Branch.DROP_TEXT)),
         (1, 2, (Branch.COND, Branch.DROP_AUDIO)),
         (1, 1, (Branch.COND,)),
     ],
@@ -42,6 +42,17 @@ def test_only_the_branches_that_count_are_called(
     assert guidance.branches == branches
     same = torch.randn(16, 2, 3, 4)
     assert torch.allclose(guidance.combiner()(dict.fromkeys(branches, same)), same, atol=1e-5)
+
+
+@pytest.mark.parametrize("projection", [None, Projection()])
+@pytest.mark.parametrize(("text", "audio"), [(5, 1), (1, 1)])
+def test_a_branch_that_is_not_called_would_have_changed_nothing(
+    text: float, audio: float, projection: Projection | None
+) -> None:
+    guidance = Guidance(text, audio, projection)
+    three = {branch: torch.randn(4, 3) for branch in (Branch.COND, Branch.DROP_TEXT, Branch.UNCOND)}
+    called = {branch: three[branch] for branch in guidance.branches}
+    assert torch.allclose(guidance.combiner()(called), guidance.combiner()(three), atol=1e-5)
 
 
 def test_projected_guidance_is_orthogonal_to_the_prediction_and_bounded() -> None:

@@ -67,10 +67,14 @@ class Guidance:
 
     @property
     def branches(self) -> tuple[Branch, ...]:
-        """The predictions that are needed; each costs a call of the model."""
-        if not _is_one(self.text):
-            return (Branch.COND, Branch.DROP_TEXT, Branch.UNCOND)
-        return (Branch.COND,) if _is_one(self.audio) else (Branch.COND, Branch.DROP_AUDIO)
+        """The predictions that are needed; each costs a call of the model.
+
+        The published code calls for all of them where one cancels out: without sound when the sound's scale is 1.
+        """
+        by_text, by_audio = not _is_one(self.text), not _is_one(self.audio)
+        if by_text:
+            return (Branch.COND, Branch.DROP_TEXT, Branch.UNCOND) if by_audio else (Branch.COND, Branch.DROP_TEXT)
+        return (Branch.COND, Branch.DROP_AUDIO) if by_audio else (Branch.COND,)
 
     def combiner(self) -> Combiner:
         """A fresh combiner, for one window."""
@@ -89,9 +93,12 @@ class PlainCombiner:
         if Branch.DROP_AUDIO in predictions:
             drop_audio = predictions[Branch.DROP_AUDIO]
             return drop_audio + self.guidance.audio * (cond - drop_audio)
-        if Branch.UNCOND not in predictions:
+        if Branch.DROP_TEXT not in predictions:
             return cond
-        drop_text, uncond = predictions[Branch.DROP_TEXT], predictions[Branch.UNCOND]
+        drop_text = predictions[Branch.DROP_TEXT]
+        if Branch.UNCOND not in predictions:
+            return drop_text + self.guidance.text * (cond - drop_text)
+        uncond = predictions[Branch.UNCOND]
         return uncond + self.guidance.text * (cond - drop_text) + self.guidance.audio * (drop_text - uncond)
 
 
@@ -106,13 +113,13 @@ class ProjectedCombiner:
     def __call__(self, predictions: Predictions) -> Tensor:
         """Combine one step's predictions, all of one shape; steps in order."""
         cond = predictions[Branch.COND]
+        directions = {}
+        if Branch.DROP_TEXT in predictions:
+            directions["text"] = cond - predictions[Branch.DROP_TEXT]
+        if Branch.UNCOND in predictions:
+            directions["audio"] = predictions[Branch.DROP_TEXT] - predictions[Branch.UNCOND]
         if Branch.DROP_AUDIO in predictions:
-            directions = {"audio": cond - predictions[Branch.DROP_AUDIO]}
-        elif Branch.UNCOND in predictions:
-            drop_text, uncond = predictions[Branch.DROP_TEXT], predictions[Branch.UNCOND]
-            directions = {"text": cond - drop_text, "audio": drop_text - uncond}
-        else:
-            return cond
+            directions["audio"] = cond - predictions[Branch.DROP_AUDIO]
         scales = {"text": self.guidance.text, "audio": self.guidance.audio}
         guided = cond
         for name, direction in directions.items():
