@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from infinitetalk.devices import machine_facts
 from infinitetalk.figures import NOT_MEASURED, Figures
-from infinitetalk.plan import SIZES, Kernels, Plan, full_plan, quick_plan
+from infinitetalk.plan import QUICK_SIZES, SIZES, Kernels, Plan, full_plan, quick_plan
 from infinitetalk.random_networks import TINY, NetworkSizes
 from infinitetalk.running import run_plan
 from infinitetalk.session import Limits, Session
@@ -94,7 +94,12 @@ def _exporting(path: Path | None) -> Callable[[Any], None]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Speed and memory of the infinitetalk engine on a GPU.")
     parser.add_argument(
-        "--quick", dest="plan", action="store_const", const=quick_plan, default=full_plan, help="what goals are set for"
+        "--quick",
+        dest="plan",
+        action="store_const",
+        const=quick_plan,
+        default=full_plan,
+        help="what goals are set for, at 640x640",
     )
     parser.add_argument("--sizes", type=_sizes, help="height and width of frames, such as 640x640,704x1280")
     parser.add_argument(
@@ -107,7 +112,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="write all figures here, as they come")
     parser.add_argument("--trace", type=Path, help="write the profile here, for chrome://tracing or Perfetto")
     options = parser.parse_args()
-    options.sizes = options.sizes or (SIZES[:2] if options.plan is quick_plan else SIZES)
+    options.sizes = options.sizes or (QUICK_SIZES if options.plan is quick_plan else SIZES)
     return options
 
 

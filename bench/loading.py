@@ -34,7 +34,7 @@ from infinitetalk.stored_weights import write_weights
 from talkingvideo_worker.engines.infinitetalk.memory.loading import load_transformer
 from talkingvideo_worker.engines.infinitetalk.memory.modes import SLOTS, MemoryMode
 from talkingvideo_worker.engines.infinitetalk.memory.streaming import BlockLayout
-from talkingvideo_worker.engines.infinitetalk.weights.converting import converted_transformer
+from talkingvideo_worker.engines.infinitetalk.weights.converted import converted_transformer
 from talkingvideo_worker.engines.infinitetalk.weights.layout import BASE, adapter_of
 from talkingvideo_worker.engines.infinitetalk.weights.reading import StoredTransformer, published_transformer
 

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from talkingvideo_worker.engines.infinitetalk.weights.converting import CONVERTED, conversions
+from talkingvideo_worker.engines.infinitetalk.weights.converted import CONVERTED
+from talkingvideo_worker.engines.infinitetalk.weights.converting import conversions
 from talkingvideo_worker.engines.infinitetalk.weights.layout import BASE, CONFIG, adapter_of
 from talkingvideo_worker.engines.infinitetalk.weights.shapes import Shape, adapter_shapes, base_shapes
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from huggingface_hub.constants import DOWNLOAD_CHUNK_SIZE
@@ -43,7 +47,7 @@ def test_files_come_to_their_places_and_nothing_else_does(hub: FakeHub, tmp_path
     assert (tmp_path / adapter_of(1)).read_bytes() == b"s" * 200_000
     found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert found == {
-        f"InfiniteTalk/{SINGLE}", f"InfiniteTalk/{MULTI}", "fetched.json", "chinese-wav2vec2-base/config.json",
+        f"InfiniteTalk/{SINGLE}", f"InfiniteTalk/{MULTI}", "fetched.json", ".lock", "chinese-wav2vec2-base/config.json",
         "chinese-wav2vec2-base/preprocessor_config.json", "chinese-wav2vec2-base/model.safetensors",
     }  # fmt: skip
 
@@ -145,3 +149,41 @@ def test_every_part_has_a_source_and_no_file_has_two() -> None:
     assert {source.part for source in SOURCES} == set(Part)
     places = [source.destination(name) for source in SOURCES for name in source.files]
     assert len(places) == len(set(places))
+
+
+def test_what_an_earlier_run_fetched_of_a_file_needs_no_room_again(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = tmp_path / fetching.PARTIAL / f"{sha256(b's' * 200_000)}.part"
+    part.parent.mkdir()
+    part.write_bytes(b"s" * 150_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=60_000))
+    fetch(hub, tmp_path)
+    assert (SINGLE, 150_000) in hub.served
+
+
+def test_a_disk_that_fills_up_is_not_the_hubs_fault(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(fetching, "_download", fill)
+    with pytest.raises(StageError, match="No space left on device") as failed:
+        fetch(hub, tmp_path)
+    assert failed.value.code is ErrorCode.WORKSPACE
+
+
+def test_two_commands_at_once_fetch_each_file_once(hub: FakeHub, tmp_path: Path) -> None:
+    """Else both would append to the same partial file."""
+    with ThreadPoolExecutor(2) as pool:
+        said = [*pool.map(lambda _number: fetch(hub, tmp_path), range(2))]
+    assert sorted(name for name, _ in hub.served) == [MULTI, SINGLE]
+    assert sorted(told[-1] for told in said) == ["0 files fetched, 2 were there", "2 files fetched, 0 were there"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(hub: FakeHub, tmp_path: Path) -> None:
+    (tmp_path / "weights").write_text("in the way")
+    with pytest.raises(StageError, match="weights cannot be written") as failed:
+        fetch(hub, tmp_path / "weights")
+    assert failed.value.code is ErrorCode.WORKSPACE

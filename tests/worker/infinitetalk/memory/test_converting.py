@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tests.worker.infinitetalk.tiny_weights import write_tiny_weights
 from torch import nn
 
+from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.infinitetalk.memory.loading import load_transformer
 from talkingvideo_worker.engines.infinitetalk.memory.modes import MemoryMode
 from talkingvideo_worker.engines.infinitetalk.weights import converting
-from talkingvideo_worker.engines.infinitetalk.weights.converting import CONVERTED, convert_weights, sources_of
-from talkingvideo_worker.engines.infinitetalk.weights.layout import BASE, SHARDS, adapter_of
+from talkingvideo_worker.engines.infinitetalk.weights.converted import CONVERTED, sources_of
+from talkingvideo_worker.engines.infinitetalk.weights.converting import convert_weights
+from talkingvideo_worker.engines.infinitetalk.weights.layout import BASE, CONFIG, SHARDS, TEXT_ENCODER, adapter_of
 from talkingvideo_worker.engines.infinitetalk.weights.loading import (
     load_image_encoder,
     load_text_encoder,
@@ -109,3 +116,66 @@ def test_who_calculates_in_float32_reads_the_published_files(folder: Path) -> No
     convert_weights(folder)
     sources = sources_of(folder, 1, torch.float32)
     assert CONVERTED not in [file.path.parent.relative_to(folder) for file in sources.transformer.files]
+
+
+def test_a_copy_that_is_cut_short_is_not_used_and_made_again(folder: Path) -> None:
+    """As a machine that lost its power, or a full disk under a copy of the folder, leaves it."""
+    made = convert_weights(folder)
+    for number, path in enumerate(made):
+        content = path.read_bytes()
+        path.write_bytes(content[: (0, 5, len(content) - 1)[number % 3]])
+    sources = sources_of(folder, 1, BF16)
+    files = [*(file.path for file in sources.transformer.files), sources.text_encoder, sources.video_codec]
+    assert CONVERTED not in {path.parent.relative_to(folder) for path in files}
+    assert convert_weights(folder) == made
+
+
+def test_the_published_configuration_counts_not_that_of_the_time_of_conversion(folder: Path) -> None:
+    """Not everything follows from the weights' shapes."""
+    convert_weights(folder)
+    config = json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).write_text(json.dumps(config | {"eps": 1e-3}))
+    stored = sources_of(folder, 1, BF16).transformer
+    assert stored.files[0].path.parent == folder / CONVERTED
+    assert stored.config["eps"] == 1e-3
+
+
+def test_published_weights_that_are_missing_are_named(folder: Path) -> None:
+    (folder / TEXT_ENCODER).unlink()
+    with pytest.raises(StageError, match=TEXT_ENCODER.name) as failed:
+        convert_weights(folder)
+    assert failed.value.code is ErrorCode.PIPELINE_LOAD
+
+
+def test_a_disk_without_room_is_said_before_anything_is_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    convert_weights(folder)[0].unlink()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=20_000))
+    with pytest.raises(StageError, match="GB more") as failed:
+        convert_weights(folder)
+    assert (failed.value.code, failed.value.retryable) == (ErrorCode.WORKSPACE, False)
+
+
+def test_a_disk_that_fills_up_is_named_and_keeps_nothing_half(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(_tensors: object, path: Path, _metadata: object) -> None:
+        path.write_bytes(b"half")
+        raise SafetensorError("Error while serializing: IoError(Os { code: 28, kind: StorageFull })")
+
+    monkeypatch.setattr(converting, "save_file", fill)
+    with pytest.raises(StageError, match=r"base-01\.safetensors cannot be written") as failed:
+        convert_weights(folder)
+    assert failed.value.code is ErrorCode.WORKSPACE
+    assert not any((folder / CONVERTED).iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_named(folder: Path) -> None:
+    (folder / CONVERTED).write_text("in the way")
+    with pytest.raises(StageError, match="converted") as failed:
+        convert_weights(folder)
+    assert failed.value.code is ErrorCode.WORKSPACE
+
+
+def test_two_conversions_at_once_make_each_file_once(folder: Path) -> None:
+    """As two Jobs on one claim do; each would write what the other does, and clear it away."""
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(convert_weights, [folder, folder])
+    assert sorted([*first, *second]) == sorted((folder / CONVERTED).glob("*.safetensors"))

@@ -20,7 +20,7 @@ from talkingvideo_worker.engines.infinitetalk.memory import networks
 from talkingvideo_worker.engines.infinitetalk.memory.loading import load_transformer
 from talkingvideo_worker.engines.infinitetalk.memory.modes import MemoryMode, Surroundings
 from talkingvideo_worker.engines.infinitetalk.memory.networks import build_networks, text_device
-from talkingvideo_worker.engines.infinitetalk.weights.converting import sources_of
+from talkingvideo_worker.engines.infinitetalk.weights.converted import sources_of
 from talkingvideo_worker.engines.infinitetalk.weights.loading import load_text_encoder, load_video_codec
 from talkingvideo_worker.engines.infinitetalk.weights.reading import Sources
 

@@ -129,3 +129,44 @@ def test_a_full_host_is_said_to_be_one() -> None:
     with pytest.raises(StageError, match=r"host's memory.*memory limit") as failed:
         once.load()
     assert failed.value.code is ErrorCode.OOM
+
+
+CUDA_SAYS = (
+    "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported",
+    "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+    "NCCL error: unhandled cuda error. Last error: Cuda failure 2 'out of memory'",
+)
+"""A kernel's code, a library's handle and workspace are not asked of torch's allocator, and lack in other words."""
+
+
+@pytest.mark.parametrize("message", CUDA_SAYS)
+def test_memory_that_lacks_a_library_lacks_too(message: str) -> None:
+    stage, problems = Stage(set()), [RuntimeError(message)]
+
+    def windows(networks: Networks, first: int, state: int | None) -> Iterator[int]:
+        if problems:
+            raise problems.pop()
+        return stage.windows(networks, first, state)
+
+    once = leaner_once(stage)
+    assert list(once.render(windows, lambda window: window, 0, None)) == [10, 20, 30, 40]
+    assert once.mode == SECOND
+
+
+def test_another_error_is_nobodys_memory() -> None:
+    def build(mode: MemoryMode) -> Networks:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    with pytest.raises(RuntimeError, match="illegal"):
+        LeanerOnce(build, FIRST, BELOW.__getitem__, lambda: 0).load()
+
+
+def test_a_host_that_torch_finds_full_is_said_to_be_one() -> None:
+    def build(mode: MemoryMode) -> Networks:
+        torch.empty(2**60, dtype=torch.uint8)
+        raise AssertionError
+
+    with pytest.raises(StageError, match=r"host's memory.*memory limit") as failed:
+        LeanerOnce(build, FIRST, BELOW.__getitem__, lambda: 0).load()
+    assert failed.value.code is ErrorCode.OOM

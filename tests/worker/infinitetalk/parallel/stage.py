@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,8 +24,9 @@ from talkingvideo_worker.engines.infinitetalk.sampling.schedule import published
 
 HEIGHT, WIDTH = 32, 64
 CPUS = ("cpu",) * 8
-FORKED: StartMethod = "fork"
-"""Importing torch and diffusers anew takes each process many seconds."""
+SERVED: StartMethod = "forkserver"
+"""From a process that has imported everything (``conftest``): that takes each anew many seconds. The one in which tests
+run cannot be forked: torch has threads in it by then."""
 SPANS = window_spans(0, (9, 4), motion=5)
 PLAIN = Settings(published_timesteps(3, 3.0), Guidance(1, 1), "speaks", "silent", window=9, motion=5)
 
@@ -76,8 +76,7 @@ def rendered(
 
 
 def assembled(layout: Layout) -> Together:
-    gc.collect()  # torch's objects with threads must not be collected in a forked process, where those don't run
-    crew = Crew(small_model.load, layout, CPUS, FORKED)
+    crew = Crew(small_model.load, layout, CPUS, SERVED)
     shared = small_model.load()
     crew.join(shared)
     return Together(crew, shared, small_model.load())

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from multiprocessing.context import ForkProcess
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from tests.worker.infinitetalk.parallel import small_model
-from tests.worker.infinitetalk.parallel.stage import CPUS, FORKED, PLAIN, assembled, rendered
+from tests.worker.infinitetalk.parallel.stage import CPUS, PLAIN, SERVED, assembled, rendered
 from torch import Tensor
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.infinitetalk.parallel.crew import Crew
 from talkingvideo_worker.engines.infinitetalk.parallel.layout import Layout
 from talkingvideo_worker.engines.infinitetalk.parallel.member import Load
-
-
-@pytest.fixture(autouse=True)
-def no_garbage() -> None:
-    """Torch's objects with threads must not be collected in a forked process, where those don't run."""
-    gc.collect()
-
 
 SOON = 8.0
 """Seconds; a loaded machine is slow, and a process that hangs would take minutes."""
@@ -64,7 +56,7 @@ def test_a_process_killed_in_a_step_ends_all_and_is_named() -> None:
 def test_a_model_that_another_process_cannot_load_is_told(
     load: Load, code: ErrorCode, message: str, field: str | None
 ) -> None:
-    crew = Crew(load, Layout(1, 2), CPUS, FORKED)
+    crew = Crew(load, Layout(1, 2), CPUS, SERVED)
     with pytest.raises(StageError, match=message) as failed:
         crew.join(small_model.load())
     assert (failed.value.code, failed.value.field) == (code, field)
@@ -73,13 +65,13 @@ def test_a_model_that_another_process_cannot_load_is_told(
 
 def test_a_full_gpu_elsewhere_is_like_a_full_gpu_here() -> None:
     """So that a leaner memory mode is tried."""
-    crew = Crew(small_model.find_the_gpu_full, Layout(1, 2), CPUS, FORKED)
+    crew = Crew(small_model.find_the_gpu_full, Layout(1, 2), CPUS, SERVED)
     with pytest.raises(torch.OutOfMemoryError, match="ran out in the process of GPU 1: CUDA out of memory"):
         crew.join(small_model.load())
 
 
 def test_processes_end_with_the_object_that_leads_them(tmp_path: Path) -> None:
-    crew = Crew(partial(small_model.never, tmp_path), Layout(2, 1), CPUS, FORKED)
+    crew = Crew(partial(small_model.never, tmp_path), Layout(2, 1), CPUS, SERVED)
     (process,) = crew.processes
     del crew
     assert not process.is_alive()
@@ -87,13 +79,13 @@ def test_processes_end_with_the_object_that_leads_them(tmp_path: Path) -> None:
 
 def _lead(folder: Path) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    crew = Crew(partial(small_model.never, folder), Layout(3, 1), CPUS, FORKED)
+    crew = Crew(partial(small_model.never, folder), Layout(3, 1), CPUS, "fork")  # nothing has run here yet
     crew.join(small_model.load())
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_when_the_leader_ends_the_others_do(tmp_path: Path, how: signal.Signals) -> None:
-    leader = ForkProcess(target=_lead, args=(tmp_path,))
+    leader = ForkServerProcess(target=_lead, args=(tmp_path,))
     leader.start()
     _until(lambda: len(list(tmp_path.iterdir())) == 2)
     os.kill(leader.pid or 0, how)

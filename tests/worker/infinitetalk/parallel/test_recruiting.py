@@ -23,7 +23,7 @@ from talkingvideo_worker.engines.infinitetalk.parallel.recruiting import host_sh
 from talkingvideo_worker.engines.infinitetalk.sampling.denoising import denoise
 from talkingvideo_worker.engines.infinitetalk.speed.compiling import Work
 from talkingvideo_worker.engines.infinitetalk.weights import folder as folder_module
-from talkingvideo_worker.engines.infinitetalk.weights.converting import sources_of
+from talkingvideo_worker.engines.infinitetalk.weights.converted import sources_of
 from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
 from talkingvideo_worker.media.wav import WavWriter
 

@@ -36,7 +36,7 @@ from talkingvideo_worker.engines.infinitetalk.material import (
     speakers_without_place,
     write_features,
 )
-from talkingvideo_worker.engines.infinitetalk.memory.machine import peak_gpu_bytes
+from talkingvideo_worker.engines.infinitetalk.memory.machine import peak_gpu_bytes, restart_peak
 from talkingvideo_worker.engines.infinitetalk.memory.retry import LeanerOnce
 from talkingvideo_worker.engines.infinitetalk.networks import Networks, Weights
 from talkingvideo_worker.engines.infinitetalk.sampling.noise import WindowNoise
@@ -106,6 +106,7 @@ class InfiniteTalkEngine:
 
     def load(self, scene: Scene, folder: Path, frames: int, note: Note = unheard) -> None:
         """Load the networks, unless they are for this scene; what ``prepare`` wrote is read window by window."""
+        restart_peak()
         if scene != self._scene:
             self._networks = None
             self._weights.require()

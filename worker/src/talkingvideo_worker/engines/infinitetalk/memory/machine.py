@@ -2,30 +2,69 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from pathlib import Path
 
 import torch
 
+from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.infinitetalk.memory.modes import Machine
 
 CGROUP = Path("/sys/fs/cgroup")
 MEMINFO = Path("/proc/meminfo")
+DEVICES = Path("/dev")
+
+BFLOAT16_CAPABILITY = (8, 0)
+"""Compute capability from which GPUs calculate in bfloat16 (Ampere). Float16 is no way out for older ones: the model's
+activations leave its range, and their attention has no kernel that does without a matrix of all tokens by all."""
 
 
 def rendering_device() -> torch.device:
-    """The current GPU; the CPU where there is none."""
+    """The current GPU; the CPU where there is none, or where ``CUDA_VISIBLE_DEVICES`` hides it.
+
+    Raises:
+        StageError: E_PIPELINE_LOAD for a GPU that is too old, or that is there but cannot be used.
+    """
     if torch.cuda.is_available():
-        return torch.device("cuda", torch.cuda.current_device())
+        device = torch.device("cuda", torch.cuda.current_device())
+        _require_bfloat16(device)
+        return device
+    if "CUDA_VISIBLE_DEVICES" not in os.environ and any(DEVICES.glob("nvidia[0-9]*")):
+        message = (
+            "There is a GPU here, but torch cannot use it: mostly its driver is older than torch's CUDA "
+            f"({torch.version.cuda or 'none: this torch is for CPUs'}), or failed. On a CPU a video takes days; who "
+            "wants that sets CUDA_VISIBLE_DEVICES to nothing."
+        )
+        raise StageError(ErrorCode.PIPELINE_LOAD, message)
     return torch.device("cpu")
 
 
+def _require_bfloat16(device: torch.device) -> None:
+    capability = torch.cuda.get_device_capability(device)
+    if capability < BFLOAT16_CAPABILITY:
+        found = f"{torch.cuda.get_device_name(device)} (compute capability {capability[0]}.{capability[1]})"
+        message = (
+            f"The GPU {found} does not calculate in bfloat16, as the model does: use one of the generation Ampere (8.0) "
+            "or newer."
+        )
+        raise StageError(ErrorCode.PIPELINE_LOAD, message, retryable=False)
+
+
+def restart_peak() -> None:
+    """Let ``peak_gpu_bytes`` begin anew, from what is held now."""
+    if torch.cuda.is_initialized():
+        torch.cuda.reset_peak_memory_stats()
+
+
 def peak_gpu_bytes(device: torch.device) -> int | None:
-    """The most that this process has held of a GPU; None for the CPU."""
+    """The most that this process has held of a GPU since ``restart_peak``; None for the CPU."""
     return torch.cuda.max_memory_reserved(device) if device.type == "cuda" else None
 
 
 def measure(device: torch.device) -> Machine:
-    """Free bytes of a device and of the host."""
+    """Free bytes of a device and of the host, once networks that nobody uses any more are gone: compiled ones are in rings."""
+    gc.collect()
     return Machine(free_gpu_bytes(device), free_host_bytes())
 
 
@@ -41,20 +80,24 @@ def free_host_bytes(cgroup: Path = CGROUP, meminfo: Path = MEMINFO) -> int:
     """What the host has and the container may take; file caches count as free, since they give way.
 
     Args:
-        cgroup: Folder of the container's control group (version 2).
+        cgroup: Folder of the container's control groups.
         meminfo: The kernel's summary.
     """
     available = _kilobytes(meminfo, "MemAvailable:")
-    limit = _limit(cgroup / "memory.max")
-    if limit is None:
-        return available
-    used = int((cgroup / "memory.current").read_text()) - _value(cgroup / "memory.stat", "file")
-    return max(0, min(available, limit - used))
+    first = cgroup / "memory"  # where version 1 of control groups has its own, one folder for each resource
+    limits = (
+        _left(cgroup / "memory.max", cgroup / "memory.current", cgroup / "memory.stat", "file"),
+        _left(first / "memory.limit_in_bytes", first / "memory.usage_in_bytes", first / "memory.stat", "total_cache"),
+    )
+    return min([available, *(limit for limit in limits if limit is not None)])
 
 
-def _limit(path: Path) -> int | None:
-    text = path.read_text().strip() if path.is_file() else "max"
-    return None if text == "max" else int(text)
+def _left(limit: Path, used: Path, statistics: Path, cache: str) -> int | None:
+    """Bytes below a control group's limit; None without one."""
+    text = limit.read_text().strip() if limit.is_file() else "max"
+    if text == "max":
+        return None
+    return max(0, int(text) - int(used.read_text()) + _value(statistics, cache))
 
 
 def _kilobytes(path: Path, name: str) -> int:

@@ -55,10 +55,8 @@ class LeanerOnce(Generic[Built]):
             problem = None
             try:
                 self._built = self._build(self.mode)
-            except torch.OutOfMemoryError as error:
-                problem = _first_line(error)
-            except MemoryError as error:
-                raise _host_is_full(self.mode, error) from error
+            except (MemoryError, RuntimeError) as error:
+                problem = self._lack_of_gpu_memory(error)
             if problem is not None:
                 self._step_down(problem)
         return self._built
@@ -87,13 +85,19 @@ class LeanerOnce(Generic[Built]):
                 for window in windows(self.load(), first, state):
                     first, state = first + 1, state_of(window)
                     yield window
-            except torch.OutOfMemoryError as error:
-                problem = _first_line(error)
-            except MemoryError as error:
-                raise _host_is_full(self.mode, error) from error
+            except (MemoryError, RuntimeError) as error:
+                problem = self._lack_of_gpu_memory(error)
             if problem is None:
                 return
             self._step_down(problem)
+
+    def _lack_of_gpu_memory(self, error: Exception) -> str:
+        """What lacked, in words; another error goes on its way."""
+        if is_host_full(error):
+            raise _host_is_full(self.mode, error) from error
+        if not is_gpu_full(error):
+            raise error
+        return first_line(error)
 
     def _step_down(self, problem: str) -> None:
         """Outside of any ``except``: an error that is being handled keeps alive what its frames hold."""
@@ -117,13 +121,28 @@ def _gpu_is_full(mode: MemoryMode, free: int | None, problem: str) -> StageError
     return StageError(ErrorCode.OOM, message)
 
 
-def _host_is_full(mode: MemoryMode, error: MemoryError) -> StageError:
+def _host_is_full(mode: MemoryMode, error: Exception) -> StageError:
     message = (
-        f"The host's memory ran out while loading in the mode {mode} ({error}). Raise the worker's memory limit, or set "
+        f"The host's memory ran out in the mode {mode} ({first_line(error)}). Raise the worker's memory limit, or set "
         "render.memory.quantization to FP8, which halves what waits in it."
     )
     return StageError(ErrorCode.OOM, message)
 
 
-def _first_line(error: BaseException) -> str:
+def is_gpu_full(error: BaseException) -> bool:
+    """Whether a GPU's memory has run out: torch's allocator says so, or CUDA's libraries, which do not ask it."""
+    return isinstance(error, torch.OutOfMemoryError) or _says(error, "out of memory", "_ALLOC_FAILED")
+
+
+def is_host_full(error: BaseException) -> bool:
+    """Whether the host's memory has run out, as Python or torch say it."""
+    return isinstance(error, MemoryError) or _says(error, "DefaultCPUAllocator")
+
+
+def first_line(error: BaseException) -> str:
+    """The beginning of what an error says."""
     return str(error).split("\n", 1)[0][:200]
+
+
+def _says(error: BaseException, *parts: str) -> bool:
+    return isinstance(error, RuntimeError) and any(part in str(error) for part in parts)

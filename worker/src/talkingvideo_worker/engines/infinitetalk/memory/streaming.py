@@ -68,15 +68,11 @@ class Lane(Protocol):
     """Brings bytes from host memory into slots, in order with what calculates there."""
 
     def fetch(self, slot: int, source: Tensor) -> None:
-        """Start to fill a slot, once what was released has been calculated."""
+        """Start to fill a slot, once all that was started before has been calculated."""
         ...
 
     def wait(self, slot: int) -> None:
         """Let what is calculated from now on wait until the slot is filled."""
-        ...
-
-    def release(self, slot: int) -> None:
-        """What has been started so far is the last that reads the slot."""
         ...
 
 
@@ -97,9 +93,6 @@ class DirectLane:
     def wait(self, slot: int) -> None:
         """It is filled already."""
 
-    def release(self, slot: int) -> None:
-        """Nothing is calculated beside."""
-
 
 class CudaLane:
     """Copies from pinned memory on a stream of its own, beside the calculation.
@@ -111,24 +104,24 @@ class CudaLane:
     def __init__(self, slots: Sequence[Tensor]) -> None:
         self._slots = slots
         self._copies: Any = torch.cuda.Stream(slots[0].device)
-        self._copies.wait_stream(torch.cuda.current_stream(slots[0].device))
+        for slot in slots:
+            slot.record_stream(self._copies)  # when it is freed, a copy may be on its way for a call that never comes
         self._filled = [torch.cuda.Event() for _ in slots]
-        self._free = [torch.cuda.Event() for _ in slots]
 
     def fetch(self, slot: int, source: Tensor) -> None:
-        """Start to fill a slot, once what was released has been calculated."""
-        self._copies.wait_event(self._free[slot])
+        """Start to fill a slot, once all that was started before has been calculated."""
+        self._copies.wait_stream(self._calculation)
         with torch.cuda.stream(self._copies):
             self._slots[slot].copy_(source, non_blocking=True)
             self._filled[slot].record(self._copies)
 
     def wait(self, slot: int) -> None:
         """Let the current stream wait until the slot is filled."""
-        torch.cuda.current_stream(self._slots[slot].device).wait_event(self._filled[slot])
+        self._calculation.wait_event(self._filled[slot])
 
-    def release(self, slot: int) -> None:
-        """Mark the place in the current stream behind which the slot may be filled again."""
-        self._free[slot].record(torch.cuda.current_stream(self._slots[slot].device))
+    @property
+    def _calculation(self) -> Any:
+        return torch.cuda.current_stream(self._slots[0].device)
 
 
 class StreamedBlocks(nn.ModuleList):
@@ -168,7 +161,6 @@ class StreamedBlocks(nn.ModuleList):
                 self._fetch(slot, number)
             self._lane.wait(slot)
             yield block
-            self._lane.release(slot)
             self._fetch(slot, self._following(turn))
 
     def _following(self, turn: int) -> int:

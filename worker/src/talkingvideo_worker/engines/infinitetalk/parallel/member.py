@@ -17,6 +17,7 @@ import torch
 import torch.distributed as dist
 
 from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_worker.engines.infinitetalk.memory.retry import first_line, is_gpu_full, is_host_full
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
 from talkingvideo_worker.engines.infinitetalk.parallel import grid
 from talkingvideo_worker.engines.infinitetalk.parallel.orders import Denoise, Failed, Join, Order, Ready
@@ -89,15 +90,13 @@ def _use(device: str) -> None:
 def _failure(error: Exception, where: str) -> Failed:
     if isinstance(error, StageError):
         return Failed(error.code, error.message, error.field)
-    if isinstance(error, torch.OutOfMemoryError):
-        return Failed(ErrorCode.OOM, f"The GPU's memory ran out in {where}: {_first_line(error)}", is_full=True)
+    if is_host_full(error):
+        return Failed(ErrorCode.OOM, f"The host's memory ran out in {where}: {first_line(error)}")
+    if is_gpu_full(error):
+        return Failed(ErrorCode.OOM, f"The GPU's memory ran out in {where}: {first_line(error)}", is_full=True)
     lost = isinstance(error, (dist.DistError, EOFError)) or "gloo" in str(error)
-    message = f"{type(error).__name__} in {where}: {_first_line(error)}"
+    message = f"{type(error).__name__} in {where}: {first_line(error)}"
     return Failed(ErrorCode.GENERATION_RUNTIME, message, is_cause=not lost)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n", 1)[0][:200]
 
 
 def _end_with_leader() -> None:

@@ -10,17 +10,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkProcess, SpawnProcess
+from multiprocessing.context import ForkProcess, ForkServerProcess, SpawnProcess
 from multiprocessing.process import BaseProcess
 from typing import Literal, cast
 
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_worker.engines.infinitetalk.parallel.orders import Answer, Failed, Order, Ready
 
-_PROCESSES = {"spawn": SpawnProcess, "fork": ForkProcess}
+_PROCESSES = {"spawn": SpawnProcess, "forkserver": ForkServerProcess, "fork": ForkProcess}
 
-StartMethod = Literal["spawn", "fork"]
-"""See ``multiprocessing``. A process with CUDA can't be forked."""
+StartMethod = Literal["spawn", "forkserver", "fork"]
+"""See ``multiprocessing``. A process with CUDA, or with torch's threads, can't be forked; one that has only imported
+torch can be, which is quicker than to import it again."""
 
 SETTLING_SECONDS = 0.5
 """One process's end makes others fail: so long is waited for what they say, to tell the cause from what followed."""
@@ -226,12 +227,12 @@ class _Watch:
         self.check()
 
     def check(self) -> None:
-        """See ``Members.check``."""
-        if failed := self.failure(0.0):
+        """See ``Members.check``. Once one has failed, what comes of an exchange is worth nothing: wait for the cause."""
+        if failed := self.failure(None if self._failures else 0.0):
             raise MemberError(failed)
 
-    def failure(self, patience: float) -> Failed | None:
-        """See ``Members.failure``."""
+    def failure(self, patience: float | None) -> Failed | None:
+        """See ``Members.failure``; None waits for as long as it takes."""
         with self._changed:
             self._changed.wait_for(lambda: self._failure is not None, patience)
             return self._failure

@@ -5,6 +5,7 @@ What was fetched is written down in ``fetched.json``: a second run asks the hub 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -23,11 +24,15 @@ from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.digest import file_digest
 from talkingvideo_worker.engines.base import Note
+from talkingvideo_worker.engines.infinitetalk.weights.alone import alone_in, cannot_write
 from talkingvideo_worker.engines.infinitetalk.weights.sources import SOURCES, Part, Source
 
 RECORD = "fetched.json"
 PARTIAL = ".fetching"
-"""Downloads on their way; what is here may be removed at any time."""
+"""Downloads on their way; what is here may be removed when no command runs."""
+
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+"""What a disk answers; connections that break have other numbers, or none."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,14 @@ def fetch_weights(folder: Path, note: Note, parts: Collection[Part] = tuple(Part
         endpoint: Of the hub; ``HF_ENDPOINT`` or the public one when absent. A token is read from ``HF_TOKEN``.
 
     Raises:
-        StageError: E_DOWNLOAD_FAILED when the hub cannot be had or a checksum is wrong, E_WORKSPACE for a full disk.
+        StageError: E_DOWNLOAD_FAILED when the hub cannot be had or a checksum is wrong, E_WORKSPACE for a full disk or a
+            folder that cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(folder, note):
+        _fetch_missing(folder, note, parts, endpoint)
+
+
+def _fetch_missing(folder: Path, note: Note, parts: Collection[Part], endpoint: str | None) -> None:
     hub = HfApi(endpoint=endpoint)
     wanted = [file for source in SOURCES if source.part in parts for file in _listed(hub, source)]
     missing = [file for file in wanted if not _is_there(folder, file)]
@@ -123,11 +133,13 @@ def _is_there(folder: Path, file: HubFile) -> bool:
 
 def _fetch(folder: Path, file: HubFile, endpoint: str | None) -> None:
     """Fetch one file, going on where an earlier run stopped, and put it in its place when its checksum is right."""
-    part = folder / PARTIAL / f"{file.checksum}.part"
-    part.parent.mkdir(parents=True, exist_ok=True)
+    part = _part(folder, file)
     try:
+        part.parent.mkdir(parents=True, exist_ok=True)
         _download(file, part, endpoint)
     except (OSError, HTTPError) as error:
+        if isinstance(error, OSError) and error.errno in OF_THE_DISK:
+            raise cannot_write(folder / file.destination, error) from error
         raise _unreachable(file.source) from error
     if not file.matches(part):
         part.unlink()
@@ -164,10 +176,16 @@ def _unreachable(source: Source) -> StageError:
 
 
 def _require_space(folder: Path, missing: Collection[HubFile]) -> None:
-    needed, free = sum(file.bytes for file in missing), shutil.disk_usage(folder).free
+    begun = sum(part.stat().st_size for file in missing if (part := _part(folder, file)).is_file())
+    needed, free = sum(file.bytes for file in missing) - begun, shutil.disk_usage(folder).free
     if needed > free:
         message = f"The weights need {needed / 1e9:.0f} GB more, and {folder} has {free / 1e9:.0f} GB free."
         raise StageError(ErrorCode.WORKSPACE, message, retryable=False)
+
+
+def _part(folder: Path, file: HubFile) -> Path:
+    """What an earlier run may have begun."""
+    return folder / PARTIAL / f"{file.checksum}.part"
 
 
 def _record(folder: Path) -> dict[str, Any]:

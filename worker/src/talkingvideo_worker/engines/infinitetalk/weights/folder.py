@@ -22,7 +22,7 @@ from talkingvideo_worker.engines.infinitetalk.parallel.recruiting import host_sh
 from talkingvideo_worker.engines.infinitetalk.settings import settings_of
 from talkingvideo_worker.engines.infinitetalk.speed.compiling import Work, compile_if_worth
 from talkingvideo_worker.engines.infinitetalk.weights.checking import require_weights
-from talkingvideo_worker.engines.infinitetalk.weights.converting import sources_of
+from talkingvideo_worker.engines.infinitetalk.weights.converted import sources_of
 from talkingvideo_worker.engines.infinitetalk.weights.layout import SPEECH, rendering_files
 from talkingvideo_worker.engines.infinitetalk.weights.loading import load_speech_model
 from talkingvideo_worker.engines.infinitetalk.weights.lora_files import check_loras, loras_digest
@@ -68,12 +68,14 @@ class WeightsFolder:
         pixels = scene.portrait.width * scene.portrait.height
         settings = settings_of(scene.parameters, pixels)
         sources = sources_of(self._folder, len(scene.tracks), formats_of(device).dtype)
-        job = Job(pixels, settings.window)
         asked = asked_for(scene.parameters)
         heads, branches = sources.transformer.config["num_heads"], len(settings.guidance.branches)
         layout = plan_parallel(scene.gpus, branches, heads, pixels // PIXELS_PER_TOKEN)
+        whole, job = Job(pixels, settings.window), Job(pixels, settings.window, layout.token_ranks)
         loras = LoraSet(scene.loras, self._folder)
-        work = Work(job.tokens, -(-frames // (settings.window - settings.motion)) * branches * len(settings.timesteps))
+        work = Work(
+            whole.tokens, -(-frames // (settings.window - settings.motion)) * branches * len(settings.timesteps)
+        )
 
         def build(mode: MemoryMode) -> Networks:
             others = recruit(sources.transformer, mode, loras, layout, devices, work)
