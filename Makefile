@@ -14,8 +14,8 @@ demo: ## examples/hello.yaml becomes out/hello.mp4, here, without GPU and cluste
 test: ## unit, media and control-plane tests; with REAL_NODE=1 (root) the real-node tests too
 	$(RUN) pytest $(PYTEST_ARGS)
 
-test-fast: ## unit tests alone: seconds
-	$(RUN) pytest -m "not media and not control_plane and not real_node" $(PYTEST_ARGS)
+test-fast: ## unit tests without torch: a minute
+	$(RUN) pytest -m "not media and not model and not control_plane and not real_node" $(PYTEST_ARGS)
 
 lint: ## formatting, lint, types, layers: what CI asks before the tests
 	$(RUN) ruff format --check .

@@ -24,13 +24,18 @@ from tests.cluster.s3 import S3Server, running_s3_server
 from tests.cluster.scratch import scratch_folder
 from tests.cluster.unavailable import UnavailableError, skipped_when_unavailable
 
+MODEL_TESTS = ("infinitetalk", "bench")
+"""Folders of tests that import torch and calculate with tiny networks."""
+
 TIERS = {"cluster": "control_plane", "real_node": "real_node"}
 """The fixture that a test asks for decides its tier's mark."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test with the tier of the cluster it asks for."""
+    """Mark every test with the tier of the cluster it asks for, and those that calculate with networks."""
     for item in items:
+        if set(MODEL_TESTS) & set(item.path.parts):
+            item.add_marker("model")
         for fixture, mark in TIERS.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
