@@ -13,17 +13,9 @@ import pytest
 import yaml
 from tests.cluster.images import BuiltImage, Image, torch_worker
 from tests.e2e.installation import Installation
+from tests.worker.infinitetalk.quickest import QUICKEST
 
 REPOSITORY = Path(__file__).parents[2]
-
-RENDER = {
-    "preset": "quality",
-    "steps": 1,
-    "textGuidance": 1,
-    "audioGuidance": 1,
-    "windowFrames": 5,
-    "motionFrames": 1,
-}
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +67,7 @@ def apply_video(installed: Installation, namespace: str, **spec: Any) -> None:
             "source": {"image": {"uri": f"{hello}/portrait.jpg"}},
             "speech": {"speakers": [{"audio": {"uri": f"{hello}/voice.ogg"}}]},
             "video": {"maxFrames": 7},
-            "render": RENDER,
+            "render": QUICKEST,
             **spec,
         },
     }

@@ -18,6 +18,21 @@ from talkingvideo_worker.engines.infinitetalk.sampling.noise import WindowNoise
 
 TEXT_CHANNELS = 8
 
+SAID = {
+    "in_dim": 36,
+    "dim": 24,
+    "ffn_dim": 32,
+    "freq_dim": 16,
+    "out_dim": 16,
+    "num_heads": 1,
+    "num_layers": 2,
+    "eps": 1e-6,
+}
+"""What the published ``config.json`` says, of the smallest model."""
+
+UNSAID = {"text_dim": TEXT_CHANNELS, "intermediate_dim": 2, "context_tokens": 2, "output_dim": 8}
+"""What its weights' shapes say."""
+
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:

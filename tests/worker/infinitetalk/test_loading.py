@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from tests.worker.infinitetalk import conftest
+from tests.worker.infinitetalk.conftest import SAID
 from tests.worker.infinitetalk.parity.conftest import read_recording
 from torch import Tensor
 from transformers import Wav2Vec2Config, Wav2Vec2Model
@@ -28,18 +30,8 @@ from talkingvideo_worker.engines.infinitetalk.weights.loading import (
 from talkingvideo_worker.engines.infinitetalk.weights.reading import published_transformer
 from talkingvideo_worker.engines.infinitetalk.weights.shapes import adapter_shapes, base_shapes
 
-LAYERS = 2
-SAID = {
-    "in_dim": 36,
-    "dim": 24,
-    "ffn_dim": 32,
-    "freq_dim": 16,
-    "out_dim": 16,
-    "num_heads": 1,
-    "num_layers": LAYERS,
-    "eps": 1e-6,
-}
-UNSAID = {"text_dim": 8, "image_dim": 64, "intermediate_dim": 2, "context_tokens": 2, "output_dim": 8}
+LAYERS = int(SAID["num_layers"])
+UNSAID = conftest.UNSAID | {"image_dim": 64}
 ENCODERS, _ = read_recording("aux")
 
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 from skimage import data
+from tests.worker.infinitetalk.quickest import QUICKEST
 from tests.worker.stages.conftest import write_voice
 from typer.testing import CliRunner, Result
 
@@ -43,14 +44,7 @@ def write_video(**spec: object) -> None:
             "engine": "infinitetalk",
             "source": {"image": {"uri": "file:face.jpg"}},
             "speech": {"speakers": [{"audio": {"uri": "file:voice.wav"}}]},
-            "render": {
-                "preset": "quality",
-                "steps": 1,
-                "textGuidance": 1,
-                "audioGuidance": 1,
-                "windowFrames": 5,
-                "motionFrames": 1,
-            },
+            "render": QUICKEST,
             **spec,
         },
     }

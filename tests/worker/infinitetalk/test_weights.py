@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from tests.worker.infinitetalk.conftest import SAID, UNSAID
 from typer.testing import CliRunner, Result
 
 from talkingvideo_api.effective import PRESET_LORAS
@@ -35,20 +36,7 @@ from talkingvideo_worker.engines.infinitetalk.weights.layout import (
 from talkingvideo_worker.engines.infinitetalk.weights.shapes import Shape, adapter_shapes, base_shapes
 from talkingvideo_worker.weights_commands import app
 
-CONFIG = {
-    "in_dim": 36,
-    "dim": 24,
-    "ffn_dim": 32,
-    "freq_dim": 16,
-    "out_dim": 16,
-    "num_heads": 1,
-    "num_layers": 2,
-    "eps": 1e-6,
-    "text_dim": 8,
-    "intermediate_dim": 2,
-    "context_tokens": 2,
-    "output_dim": 8,
-}
+CONFIG = SAID | UNSAID
 SHARD = BASE / "diffusion_pytorch_model-00001-of-00002.safetensors"
 SINGLE = adapter_of(1)
 
