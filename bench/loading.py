@@ -54,9 +54,10 @@ class Files(StrEnum):
 
     def stored(self, folder: Path) -> StoredTransformer:
         """The copy."""
+        published = published_transformer(folder / BASE, folder / adapter_of(1))
         if self is Files.PUBLISHED:
-            return published_transformer(folder / BASE, folder / adapter_of(1))
-        converted = converted_transformer(folder, 1)
+            return published
+        converted = converted_transformer(folder, 1, published)
         if converted is None:
             raise RuntimeError("the converted copy is not accepted")
         return converted

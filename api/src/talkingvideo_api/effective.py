@@ -39,7 +39,6 @@ DEFAULT_MAX_PARALLEL = 3
 DEFAULT_OUTPUT_NAME = "{namespace}/{name}-{revision}"
 
 PREVIEW = "preview"
-INFINITETALK = "infinitetalk"
 
 
 PRESET_LORAS: Mapping[Preset, tuple[Lora, ...]] = {

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from talkingvideo_api.effective import INFINITETALK, PREVIEW, Effective
+from talkingvideo_api.effective import PREVIEW, Effective
+from talkingvideo_api.profile import INFINITETALK
 from talkingvideo_api.spec import Continuity, Render, TalkingVideoSpec
 
 ENGINES = (INFINITETALK, PREVIEW)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.names import Stage
@@ -22,24 +23,21 @@ def stage_record(status: TalkingVideoStatus, stage: Stage) -> Record:
 
 def entry_of(index: int, record: Record) -> Attempts:
     """The entry of a chunk."""
-    return Attempts(
-        index=index,
-        failures=record.failures,
-        interruptions=record.interruptions or None,
-        next_attempt=record.next_attempt,
-        not_before=record.not_before,
-    )
+    return Attempts(index=index, **_counts(record))
 
 
 def stage_entry(stage: Stage, record: Record) -> StageAttempts:
     """The entry of prepare or stitch."""
-    return StageAttempts(
-        stage=stage,
-        failures=record.failures,
-        interruptions=record.interruptions or None,
-        next_attempt=record.next_attempt,
-        not_before=record.not_before,
-    )
+    return StageAttempts(stage=stage, **_counts(record))
+
+
+def _counts(record: Record) -> dict[str, Any]:
+    return {
+        "failures": record.failures,
+        "interruptions": record.interruptions or None,
+        "next_attempt": record.next_attempt,
+        "not_before": record.not_before,
+    }
 
 
 def forgive(status: TalkingVideoStatus) -> TalkingVideoStatus:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from talkingvideo_api.effective import INFINITETALK, PREVIEW
+from talkingvideo_api.effective import PREVIEW
+from talkingvideo_api.profile import INFINITETALK
 from talkingvideo_worker.engines.infinitetalk.weights.layout import CONFIG
 from talkingvideo_worker.weights_location import weights_location
 

@@ -111,11 +111,12 @@ def _accounted(report: RenderReport, facts: Facts, resumed: int, loading: float,
 def _load(context: StageContext, plan: Plan, frames: int, bar: _Bar) -> None:
     bar.waiting(0, "Fetching the plan's files")
     folder = context.scratch / "inputs"
-    for name in files_to_render(plan):
-        if not (folder / name).exists():
-            context.workspace.get(name, folder / name)
+    missing = [name for name in files_to_render(plan) if not (folder / name).exists()]
+    for name in missing:
+        context.workspace.get(name, folder / name)
     scene = scene_of(plan, context.order, folder)
-    _expect_what_was_planned(plan, scene, context.engine)
+    if missing:  # a later chunk of this process finds all of it, and gigabytes need no second look
+        _expect_what_was_planned(plan, scene, context.engine)
     bar.waiting(0, "Loading the engine")
     context.engine.load(scene, folder / ENGINE_FOLDER, frames, bar.waiting)
 

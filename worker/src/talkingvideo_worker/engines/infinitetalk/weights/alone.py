@@ -1,9 +1,13 @@
-"""One command at a time in a folder of weights: two Jobs on one claim would write into the same files."""
+"""What commands that write weights have in common: one at a time in a folder, room on the disk, and words for what goes wrong.
+
+Two Jobs on one claim would write into the same files.
+"""
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +48,23 @@ def cannot_write(path: Path, error: Exception) -> StageError:
     reason = (isinstance(error, OSError) and error.strerror) or str(error)
     message = f"{path} cannot be written: {reason}. Mend that and run the command again: it goes on where it stopped."
     return StageError(ErrorCode.WORKSPACE, message)
+
+
+def require_space(folder: Path, needed: int, what: str) -> None:
+    """Look whether files have room before the first is begun.
+
+    Args:
+        folder: Where they go.
+        needed: Bytes.
+        what: They are, as a sentence's beginning in the plural.
+
+    Raises:
+        StageError: E_WORKSPACE when they have not.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        message = f"{what} need {needed / 1e9:.3g} GB more, and {folder} has {free / 1e9:.3g} GB free."
+        raise StageError(ErrorCode.WORKSPACE, message, retryable=False)
 
 
 def _take(lock: IO[str], note: Note) -> None:

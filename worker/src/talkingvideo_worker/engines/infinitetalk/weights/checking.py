@@ -139,7 +139,7 @@ def _check_base(folder: Path, config: Mapping[str, Any]) -> Iterator[Finding]:
             found |= shapes
         yield finding
     if missing := [name for name in expected if name not in found]:
-        yield Finding(BASE / SHARDS, f"lack {_some(missing)}: fetch the shards that are missing")
+        yield Finding(BASE / SHARDS, f"lack {some_weights(missing)}: fetch the shards that are missing")
 
 
 def _check_file(folder: Path, path: Path, expected: Mapping[str, Shape] | None) -> Finding:
@@ -169,13 +169,14 @@ def _difference(found: Mapping[str, Shape], expected: Mapping[str, Shape]) -> st
     missing = [name for name in expected if name not in found]
     unknown = [name for name in found if name not in expected]
     wrong = [name for name in found if name in expected and found[name] != expected[name]]
-    parts = [f"lacks {_some(missing)}"] if missing else []
-    parts += [f"has the unknown {_some(unknown)}"] if unknown else []
-    parts += [f"has the wrong shape for {_some(wrong)}"] if wrong else []
+    parts = [f"lacks {some_weights(missing)}"] if missing else []
+    parts += [f"has the unknown {some_weights(unknown)}"] if unknown else []
+    parts += [f"has the wrong shape for {some_weights(wrong)}"] if wrong else []
     return ", ".join(parts) or None
 
 
-def _some(names: list[str]) -> str:
+def some_weights(names: list[str]) -> str:
+    """How many weights, and the first of their names, for messages."""
     return f"{len(names)} weights ({', '.join(names[:SHOWN])}{', …' if len(names) > SHOWN else ''})"
 
 

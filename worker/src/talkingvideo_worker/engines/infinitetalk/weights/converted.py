@@ -31,6 +31,13 @@ from talkingvideo_worker.engines.infinitetalk.weights.reading import (
 )
 
 CONVERTED = Path("converted")
+CONVERTED_NETWORKS = {
+    TEXT_ENCODER: CONVERTED / "text_encoder.safetensors",
+    IMAGE_ENCODER: CONVERTED / "image_encoder.safetensors",
+    VIDEO_CODEC: CONVERTED / "vae.safetensors",
+}
+"""Where the copies of the other networks are, by the published files."""
+
 SOURCE = "source"
 """In a file's metadata: the digest of what it was made from."""
 
@@ -40,10 +47,16 @@ FORMAT = "1"
 """Raised whenever files are written otherwise."""
 
 
-def converted_transformer(folder: Path, speakers: int) -> StoredTransformer | None:
-    """The converted transformer, as the published configuration says; None when it is not there, not whole, or of other files."""
+def converted_transformer(folder: Path, speakers: int, published: StoredTransformer) -> StoredTransformer | None:
+    """The converted transformer; None when it is not there, not whole, or of other files.
+
+    Args:
+        folder: Of the weights.
+        speakers: One or two.
+        published: What it is a copy of, whose configuration holds.
+    """
     base = sorted((folder / CONVERTED).glob("base-*.safetensors"))
-    adapter = folder / CONVERTED / f"adapter-{adapter_kind(speakers)}.safetensors"
+    adapter = folder / converted_adapter(speakers)
     if not base or not adapter.is_file():
         return None
     expected = part_sources(digest_of(sorted((folder / BASE).glob(SHARDS))), len(base))
@@ -51,7 +64,6 @@ def converted_transformer(folder: Path, speakers: int) -> StoredTransformer | No
         return None
     if metadata(adapter).get(SOURCE) != digest_of([folder / adapter_of(speakers)]):
         return None
-    published = published_transformer(folder / BASE, folder / adapter_of(speakers))
     return StoredTransformer(published.config, tuple(_stored_as_ours(path) for path in (*base, adapter)))
 
 
@@ -62,8 +74,7 @@ def converted_network(folder: Path, published: Path) -> Path:
         folder: Of the weights.
         published: Relative to the folder: ``TEXT_ENCODER``, ``IMAGE_ENCODER`` or ``VIDEO_CODEC``.
     """
-    names = {TEXT_ENCODER: "text_encoder", IMAGE_ENCODER: "image_encoder", VIDEO_CODEC: "vae"}
-    target = folder / CONVERTED / f"{names[published]}.safetensors"
+    target = folder / CONVERTED_NETWORKS[published]
     fresh = target.is_file() and metadata(target).get(SOURCE) == digest_of([folder / published])
     return target if fresh else folder / published
 
@@ -75,7 +86,7 @@ def sources_of(folder: Path, speakers: int, dtype: torch.dtype) -> Sources:
         around = (folder / TEXT_ENCODER, folder / TOKENIZER, folder / IMAGE_ENCODER, folder / VIDEO_CODEC)
         return Sources(published, *around)
     return Sources(
-        converted_transformer(folder, speakers) or published,
+        converted_transformer(folder, speakers, published) or published,
         converted_network(folder, TEXT_ENCODER),
         folder / TOKENIZER,
         converted_network(folder, IMAGE_ENCODER),
@@ -105,9 +116,14 @@ def part_sources(source: str, parts: int) -> list[str]:
     return [f"{source} {number}/{parts}" for number in range(1, parts + 1)]
 
 
-def adapter_kind(speakers: int) -> str:
-    """In the name of an adapter's copy."""
-    return "single" if speakers == 1 else "multi"
+def converted_adapter(speakers: int) -> Path:
+    """Where an adapter's copy is, in the folder of weights."""
+    return CONVERTED / f"adapter-{adapter_of(speakers).parent.name}.safetensors"
+
+
+def converted_base(number: int) -> Path:
+    """Where one of the files of the base's copy is, counted from 1."""
+    return CONVERTED / f"base-{number:02}.safetensors"
 
 
 def _stored_as_ours(path: Path) -> StoredFile:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,16 +18,17 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.base import Note, unheard
-from talkingvideo_worker.engines.infinitetalk.weights.alone import alone_in, cannot_write
+from talkingvideo_worker.engines.infinitetalk.weights.alone import alone_in, cannot_write, require_space
 from talkingvideo_worker.engines.infinitetalk.weights.building import dtype_of
 from talkingvideo_worker.engines.infinitetalk.weights.checking import require_weights
 from talkingvideo_worker.engines.infinitetalk.weights.converted import (
     CONVERTED,
+    CONVERTED_NETWORKS,
     DTYPE,
     SOURCE,
-    adapter_kind,
+    converted_adapter,
+    converted_base,
     digest_of,
     metadata,
     part_sources,
@@ -124,7 +124,7 @@ def _convert(folder: Path, note: Note) -> list[Path]:
     planned = list(conversions(folder))
     _remove_others(folder / CONVERTED, {conversion.target for conversion in planned})
     missing = [conversion for conversion in planned if not conversion.is_done]
-    _require_space(folder, sum(conversion.bytes for conversion in missing))
+    require_space(folder, sum(conversion.bytes for conversion in missing), "The converted copies")
     total, done = sum(conversion.bytes for conversion in missing) or 1, 0
     for conversion in missing:
         note(done / total, f"Converting {conversion.target.name}")
@@ -142,16 +142,14 @@ def conversions(folder: Path) -> Iterator[Conversion]:
         base, adapter = stored.files[:-1], stored.files[-1]
         if speakers == 1:
             yield from _base_conversions(folder, StoredTransformer(stored.config, base))
-        target = folder / CONVERTED / f"adapter-{adapter_kind(speakers)}.safetensors"
-        yield _transformer_conversion(
-            target, StoredTransformer(stored.config, (adapter,)), list(adapter.names.values())
-        )
-    for path, name, read, dtype in (
-        (TEXT_ENCODER, "text_encoder", published_text_encoder, DTYPE),
-        (IMAGE_ENCODER, "image_encoder", published_image_encoder, DTYPE),
-        (VIDEO_CODEC, "vae", published_video_codec, torch.float32),
+        target, alone = folder / converted_adapter(speakers), StoredTransformer(stored.config, (adapter,))
+        yield _transformer_conversion(target, alone, list(adapter.names.values()))
+    for path, read, dtype in (
+        (TEXT_ENCODER, published_text_encoder, DTYPE),
+        (IMAGE_ENCODER, published_image_encoder, DTYPE),
+        (VIDEO_CODEC, published_video_codec, torch.float32),
     ):
-        yield _network_conversion(folder / path, folder / CONVERTED / f"{name}.safetensors", read, dtype)
+        yield _network_conversion(folder / path, folder / CONVERTED_NETWORKS[path], read, dtype)
 
 
 def _base_conversions(folder: Path, stored: StoredTransformer) -> Iterator[Conversion]:
@@ -168,8 +166,7 @@ def _base_conversions(folder: Path, stored: StoredTransformer) -> Iterator[Conve
             size += bytes
     sources = part_sources(digest_of([file.path for file in stored.files]), len(parts))
     for number, (names, source) in enumerate(zip(parts, sources, strict=True), 1):
-        target = folder / CONVERTED / f"base-{number:02}.safetensors"
-        yield _transformer_conversion(target, stored, names, source)
+        yield _transformer_conversion(folder / converted_base(number), stored, names, source)
 
 
 def _transformer_conversion(
@@ -199,13 +196,6 @@ def _network_conversion(
         return StoredNetwork(network.config, weights)
 
     return Conversion(target, digest_of([path]), path.stat().st_size, contents)
-
-
-def _require_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        message = f"The converted copies need {needed / 1e9:.3g} GB more, and {folder} has {free / 1e9:.3g} GB free."
-        raise StageError(ErrorCode.WORKSPACE, message, retryable=False)
 
 
 def _bring_to_disk(path: Path) -> None:

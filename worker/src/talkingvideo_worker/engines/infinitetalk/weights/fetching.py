@@ -24,7 +24,7 @@ from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.digest import file_digest
 from talkingvideo_worker.engines.base import Note
-from talkingvideo_worker.engines.infinitetalk.weights.alone import alone_in, cannot_write
+from talkingvideo_worker.engines.infinitetalk.weights.alone import alone_in, cannot_write, require_space
 from talkingvideo_worker.engines.infinitetalk.weights.sources import SOURCES, Part, Source
 
 RECORD = "fetched.json"
@@ -86,7 +86,8 @@ def _fetch_missing(folder: Path, note: Note, parts: Collection[Part], endpoint: 
     hub = HfApi(endpoint=endpoint)
     wanted = [file for source in SOURCES if source.part in parts for file in _listed(hub, source)]
     missing = [file for file in wanted if not _is_there(folder, file)]
-    _require_space(folder, missing)
+    begun = sum(part.stat().st_size for file in missing if (part := _part(folder, file)).is_file())
+    require_space(folder, sum(file.bytes for file in missing) - begun, "The weights")
     total, done = sum(file.bytes for file in missing) or 1, 0
     for file in missing:
         note(done / total, f"Fetching {file.destination} ({file.bytes / 1e9:.2f} GB)")
@@ -173,14 +174,6 @@ def _unreachable(source: Source) -> StageError:
         "HF_ENDPOINT names a mirror, HTTPS_PROXY a proxy."
     )
     return StageError(ErrorCode.DOWNLOAD_FAILED, message)
-
-
-def _require_space(folder: Path, missing: Collection[HubFile]) -> None:
-    begun = sum(part.stat().st_size for file in missing if (part := _part(folder, file)).is_file())
-    needed, free = sum(file.bytes for file in missing) - begun, shutil.disk_usage(folder).free
-    if needed > free:
-        message = f"The weights need {needed / 1e9:.0f} GB more, and {folder} has {free / 1e9:.0f} GB free."
-        raise StageError(ErrorCode.WORKSPACE, message, retryable=False)
 
 
 def _part(folder: Path, file: HubFile) -> Path:

@@ -23,15 +23,13 @@ from torch import Tensor
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
 from talkingvideo_worker.engines.infinitetalk.weights.building import dtype_of, empty_transformer
-from talkingvideo_worker.engines.infinitetalk.weights.checking import read_shapes
+from talkingvideo_worker.engines.infinitetalk.weights.checking import read_shapes, some_weights
 from talkingvideo_worker.engines.infinitetalk.weights.keys import ADAPTER, BASE, Renames, renamed
 from talkingvideo_worker.engines.infinitetalk.weights.layout import SHARDS
 from talkingvideo_worker.engines.infinitetalk.weights.shapes import Shape
 
 THREADS = 4
 """That read at once."""
-
-SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -165,22 +163,18 @@ def _check(stored: StoredTransformer, expected: Mapping[str, Shape]) -> None:
         unknown = [name for name in file.shapes if file.names.get(name) not in expected]
         wrong = [name for name, ours in file.names.items() if expected.get(ours, ()) != file.shapes[name]]
         if unknown:
-            _refuse(f"{file.path.name} has {_some(unknown)} that this model does not know")
+            _refuse(f"{file.path.name} has {some_weights(unknown)} that this model does not know")
         if wrong:
-            _refuse(f"{file.path.name} has {_some(wrong)} of the wrong shape")
+            _refuse(f"{file.path.name} has {some_weights(wrong)} of the wrong shape")
         found.update(file.names.values())
     if missing := [name for name in expected if name not in found]:
         where = ", ".join(file.path.name for file in stored.files)
-        _refuse(f"The model lacks {_some(missing)} in {where}")
+        _refuse(f"The model lacks {some_weights(missing)} in {where}")
 
 
 def _refuse(problem: str) -> None:
     message = f"{problem}. `talkingvideo weights check` looks at all files, `talkingvideo weights fetch` gets them."
     raise StageError(ErrorCode.PIPELINE_LOAD, message, retryable=False)
-
-
-def _some(names: list[str]) -> str:
-    return f"{len(names)} weights ({', '.join(names[:SHOWN])}{', …' if len(names) > SHOWN else ''})"
 
 
 def _unsaid(shapes: Mapping[str, Shape]) -> dict[str, int]:
