@@ -366,6 +366,19 @@ def test_a_retry_interrupted_before_its_status_write_starts_no_chunk_twice() -> 
     assert len(chunks) == len(set(chunks))
 
 
+def test_chunks_started_before_the_plan_was_written_into_status_are_not_started_again() -> None:
+    world = World().prepare_ended()
+    world.reconcile(crash_after=4)
+    first = {job.name for job in world.active()}
+    assert len(first) == 3
+    assert world.status.plan_digest is None
+    world.finish(world.job(Stage.RENDER, 0))
+    world.settle()
+    assert world.status.chunks.summary == "1/5"
+    assert {job.attempt for job in world.jobs.values()} == {0}
+    assert first <= set(world.jobs)
+
+
 def test_after_the_store_lost_a_chunk_a_retry_looks_again_and_renders_what_is_missing() -> None:
     world = World().prepared()
     while world.phase == "Rendering":

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.operator.world import World, config, spec
 
+from talkingvideo_api.conditions import Phase
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import decode_bitmap
@@ -45,6 +46,7 @@ class VideoLife(RuleBasedStateMachine):
 
     def _watch_starts(self, act: Any) -> None:
         before = set(self.world.jobs)
+        healthy = {job.name for job in self._own() if self.world.pod_of(job).deletion is None}
         ended = self.world.phase in ("Succeeded", "Failed") and not self._reopens()
         act()
         fresh = [job for name, job in self.world.jobs.items() if name not in before]
@@ -52,6 +54,11 @@ class VideoLife(RuleBasedStateMachine):
             assert not ended, "a terminal revision creates nothing more"
             assert not self.world.video.spec.suspend, "a suspended video creates nothing"
             assert job.chunk not in self.finished, "a finished chunk is never rendered again"
+        if self.world.decision.status.phase not in (Phase.SUCCEEDED, Phase.FAILED, Phase.SUSPENDED):
+            assert healthy <= set(self.world.jobs), "nobody ends work that goes well"
+
+    def _own(self) -> Any:
+        return [job for job in self.world.active() if job.revision == self.world.video.revision]
 
     def _reopens(self) -> Any:
         video = self.world.video
@@ -146,18 +153,15 @@ class VideoLife(RuleBasedStateMachine):
 
     @invariant()
     def no_two_jobs_do_the_same_work(self) -> None:
-        own = [job for job in self.world.active() if job.revision == self.world.video.revision]
-        work = [(job.stage, job.chunk) for job in own]
+        work = [(job.stage, job.chunk) for job in self._own()]
         assert len(work) == len(set(work))
 
     @invariant()
     def never_more_pods_work_than_allowed(self) -> None:
         own = [
             job
-            for job in self.world.active()
-            if job.stage is Stage.RENDER
-            and job.revision == self.world.video.revision
-            and self.world.pod_of(job).phase in ("Pending", "Running")
+            for job in self._own()
+            if job.stage is Stage.RENDER and self.world.pod_of(job).phase in ("Pending", "Running")
         ]
         assert len(own) <= self.parallel
 
@@ -167,10 +171,8 @@ class VideoLife(RuleBasedStateMachine):
             return
         own = [
             job
-            for job in self.world.active()
-            if job.stage is Stage.RENDER
-            and job.revision == self.world.video.revision
-            and self.world.pod_of(job).phase in ("Pending", "Running")
+            for job in self._own()
+            if job.stage is Stage.RENDER and self.world.pod_of(job).phase in ("Pending", "Running")
         ]
         assert len(own) <= 1
         before = set(range(own[0].chunk or 0)) if own else set()
@@ -215,11 +217,12 @@ class VideoLife(RuleBasedStateMachine):
         assert self.world.phase in ("Succeeded", "Failed")
         self.world.reconcile()
         if self.world.phase == "Failed":
-            own = [job for job in self.world.active() if job.revision == self.world.video.revision]
-            assert all(self.world.pod_of(job).phase == "Succeeded" for job in own), "nothing works for a failed video"
+            assert all(self.world.pod_of(job).phase == "Succeeded" for job in self._own()), (
+                "nothing works for a failed video"
+            )
 
 
 VideoLife.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=250, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 test_a_video_survives_everything = VideoLife.TestCase

@@ -262,9 +262,13 @@ class World:
     def report(self, job: Job) -> TerminationMessage:
         return last_words(job.stage, self.chunks, job.chunk, self.missing, chained=self.chained)
 
-    def prepared(self) -> World:
-        """Go on until chunks are rendered."""
+    def prepare_ended(self) -> World:
+        """Go on until the report of prepare is there, and nobody has read it."""
         self.reconcile()
         self.finish(self.job(Stage.PREPARE))
-        self.reconcile()
+        return self
+
+    def prepared(self) -> World:
+        """Go on until chunks are rendered."""
+        self.prepare_ended().reconcile()
         return self

@@ -108,7 +108,10 @@ def _account_prepare(
 
 
 def _take_plan(books: Account, report: PrepareReport, children: Children, now: datetime) -> Account:
-    """Begin the account of the chunks. Jobs that rendered one before it was lost prove nothing."""
+    """Begin the account of the chunks. Jobs that rendered one before it was lost prove nothing.
+
+    Chunks of this very plan may have been started already: the operator was killed before it wrote the plan into status.
+    """
     total = len(report.chunk_frames)
     missing = set(decode_bitmap(report.missing, total))
     finished = [index for index in range(total) if index not in missing]
@@ -140,9 +143,14 @@ def _take_plan(books: Account, report: PrepareReport, children: Children, now: d
 
 
 def _rendered_in_vain(missing: set[int], children: Children) -> tuple[Attempts, ...]:
-    """Entries of missing chunks that have Jobs: the next attempt is a new one."""
+    """Entries of missing chunks that have Jobs older than the last preparation: the next attempt is a new one."""
+    prepared = max(job.created for job in children.of_stage(Stage.PREPARE)[None] if job.created)
     jobs = children.of_stage(Stage.RENDER)
-    attempts = {index: max(job.attempt for job in jobs[index]) for index in sorted(missing) if jobs.get(index)}
+    attempts: dict[int, int] = {}
+    for index in sorted(missing):
+        old = [job.attempt for job in jobs.get(index, ()) if job.created and job.created < prepared]
+        if old:
+            attempts[index] = max(old)
     return tuple(entry_of(index, Record(next_attempt=attempt + 1)) for index, attempt in attempts.items())
 
 
