@@ -36,6 +36,7 @@ from tests.control_plane.operator_process import (
     running_operator,
     video,
 )
+from urllib3.exceptions import ProtocolError
 
 GOALS = {
     "apply to first Job (s, median)": 0.5,
@@ -59,15 +60,17 @@ class Watcher:
             threading.Thread(target=target, daemon=True).start()
 
     def close(self) -> None:
-        """Stop noting."""
+        """Expect the watches to break off: the server is about to end."""
         self._over.set()
 
     def _events(self, call: Any, *args: Any) -> Iterator[tuple[float, dict[str, Any]]]:
         stream: Any = watch.Watch().stream  # type: ignore[no-untyped-call]
-        for event in stream(call, *args, timeout_seconds=900):
-            if self._over.is_set():
-                return
-            yield time.monotonic(), event
+        try:
+            for event in stream(call, *args, timeout_seconds=900):
+                yield time.monotonic(), event
+        except ProtocolError:
+            if not self._over.is_set():
+                raise
 
     def _jobs(self) -> None:
         for now, event in self._events(self._cluster.batch.list_namespaced_job, self._namespace):
