@@ -43,6 +43,26 @@ def test_a_plan_of_five_hundred_chunks_fits_into_a_termination_message_whatever_
     assert decoded.prepared.chunk_frames == report.chunk_frames
 
 
+def test_modes_of_finished_chunks_are_told_unless_the_chunks_themselves_need_the_room() -> None:
+    modes = tuple(f"FP8, {count} of 40 blocks resident" for count in range(40))
+    report = PrepareReport(
+        plan_digest="f" * 64,
+        chunk_frames=(15_000,) * 500,
+        missing=encode_bitmap(range(500), 500),
+        width=1920,
+        height=1088,
+        delivered_width=1920,
+        delivered_height=1080,
+        memory_modes=modes,
+        warnings=("It is dark.",),
+    )
+    decoded = TerminationMessage.decode(TerminationMessage(prepared=report).encode())
+    assert decoded is not None and decoded.prepared is not None and decoded.prepared.memory_modes is not None
+    told = len(decoded.prepared.memory_modes)
+    assert 8 <= told < 40
+    assert decoded.prepared == report.model_copy(update={"warnings": (), "memory_modes": modes[:told]})
+
+
 def test_a_failure_survives_the_way_to_the_operator() -> None:
     error = StageError(ErrorCode.DOWNLOAD_FAILED, "404 " + "x" * 9_000, field="spec.source.image.uri", retryable=False)
     decoded = TerminationMessage.decode(TerminationMessage(failure=FailureReport.of(error)).encode())

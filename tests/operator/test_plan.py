@@ -96,6 +96,22 @@ def test_how_chunks_were_made_stands_in_status() -> None:
     assert world.status.warnings == ("Memory was short.", "It was slow.")
 
 
+def test_how_chunks_of_earlier_videos_were_made_stands_in_status() -> None:
+    world = World(chunks=3, missing=(2,))
+    world.reconcile()
+    job = world.job(Stage.PREPARE)
+    usual = world.report(job).prepared
+    assert usual is not None
+    prepared = usual.model_copy(update={"memory_modes": ("FP8", "resident")})
+    world.succeed_pod(job, message=TerminationMessage(prepared=prepared).encode())
+    world.complete_job(job)
+    world.reconcile()
+    assert world.status.chunks.memory_modes == ("FP8", "resident")
+    succeed_with(world, 2, memory_mode="offload")
+    world.reconcile()
+    assert world.status.chunks.memory_modes == ("FP8", "resident", "offload")
+
+
 @pytest.mark.parametrize("letter", ["w", "話", "🙂"])
 def test_five_hundred_chunks_with_much_to_say_fit_into_status(letter: Any) -> None:
     world = World(chunks=500, document=spec(chunking={"maxParallel": 256}, prompt="🙂" * 4_000)).prepared()
@@ -403,6 +419,25 @@ def test_after_the_store_lost_a_chunk_a_retry_looks_again_and_renders_what_is_mi
     world.finish(world.job(Stage.STITCH))
     world.settle()
     assert world.phase == "Succeeded"
+
+
+def test_after_the_store_lost_the_plan_a_retry_plans_again() -> None:
+    world = World().prepared()
+    world.finish(world.job(Stage.RENDER, 0))
+    while world.phase == "Rendering":
+        for job in world.active():
+            world.fail(job, ErrorCode.WORKSPACE)
+        world.wait(3600)
+        world.reconcile()
+    assert world.status.failure.code is ErrorCode.WORKSPACE
+    world.missing = (1, 2)
+    world.retry("once")
+    world.settle()
+    assert [(job.stage, job.attempt) for job in world.active()] == [(Stage.PREPARE, 1)]
+    world.finish(world.job(Stage.PREPARE))
+    world.settle()
+    assert {job.chunk for job in world.active()} == {1, 2}
+    assert world.status.chunks.summary == "3/5"
 
 
 def test_dry_run_ends_after_prepare_without_a_gpu() -> None:

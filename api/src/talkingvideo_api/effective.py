@@ -40,6 +40,8 @@ DEFAULT_OUTPUT_NAME = "{namespace}/{name}-{revision}"
 
 PREVIEW = "preview"
 
+WHERE = {"profile", "worker_image", "store", "output_name", "overwrite"}
+"""Values that say where a video is made and kept, and nothing of what it is."""
 
 PRESET_LORAS: Mapping[Preset, tuple[Lora, ...]] = {
     Preset.QUALITY: (),
@@ -133,6 +135,11 @@ class Effective(Model):
     """Whether an existing result is replaced."""
     loudness: float | None = None
     """LUFS of the delivered sound; absent: untouched."""
+
+    @property
+    def digest(self) -> str:
+        """Identifies what is to be made: sha256, hexadecimal."""
+        return hashlib.sha256(self.shown().model_dump_json(exclude=WHERE, exclude_none=True).encode()).hexdigest()
 
     def shown(self) -> Effective:
         """The values as people may read them: addresses of LoRAs without what may be a signature."""

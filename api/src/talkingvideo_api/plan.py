@@ -1,7 +1,14 @@
-"""``plan.json``: what prepare found and decided, in the workspace, for render and stitch."""
+"""``plan.json``: what prepare found and decided, in the workspace, for render and stitch.
+
+Every other file of the workspace has a name that holds the digest of its content, and the plan, written last, says which
+are meant. So two runs of prepare for one revision may overlap (a lost node keeps a pod alive) though an input has changed
+in between: neither writes over the other's files, and whichever plan is there leads to those that it was made with.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
@@ -11,7 +18,7 @@ from talkingvideo_api.model import Model
 PLAN_NAME = "plan.json"
 
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$")]
-"""Name in the workspace. The plan is made where strangers' media are parsed: its names must lead nowhere else."""
+"""Name of a prepared file. The plan is made where strangers' media are parsed: its names must lead nowhere else."""
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """sha256, hexadecimal."""
@@ -42,30 +49,25 @@ class PlannedTrack(Model):
     """The sound of one speaker, as engines hear it."""
 
     file: FileName
-    """Name in the workspace: 16 kHz mono WAV."""
+    """Name among the plan's files: 16 kHz mono WAV."""
     phonemes: tuple[tuple[float, str], ...] = ()
     """Start in seconds and espeak-ng mnemonic, where the text is known."""
     region: tuple[float, float, float, float] | None = None
     """The speaker's place as fractions: x, y, width, height."""
     mask: FileName | None = None
-    """Instead of a region: name in the workspace of a picture of the rendered size, white where the speaker is."""
-
-
-class PlannedLora(Model):
-    """A fetched LoRA; its file is ``loras/<index>.safetensors`` in the workspace."""
-
-    index: Annotated[int, Field(ge=0)]
-    """Its place in the order in which LoRAs are applied."""
-    digest: Digest
-    """sha256 of the file."""
+    """Instead of a region: name of a picture of the rendered size, white where the speaker is."""
 
 
 class Plan(Model):
     """The whole plan."""
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
+    effective_digest: Digest
+    """Of the values in force. Chunks are rendered by the order's: they must be those that the keys were made with."""
+    files: dict[FileName, Digest]
+    """sha256 of every prepared file, by the name that stages know it by; see `stored_name`."""
     picture: FileName
-    """Name in the workspace: ``picture.png`` or ``picture.mp4``."""
+    """Name among the files: ``picture.png`` or ``picture.mp4``."""
     tracks: tuple[PlannedTrack, ...]
     frames: int
     width: int
@@ -76,15 +78,19 @@ class Plan(Model):
     delivered_height: int
     sound_seconds: float
     """Length of the delivered sound track."""
-    sound_digest: str
-    """sha256 of ``sound.m4a``."""
-    engine_digest: str | None = None
+    engine_digest: str
     """Of the engine's code and weights that the chunks' keys were made with."""
     chunks: tuple[PlannedChunk, ...]
-    loras: tuple[PlannedLora, ...] = ()
-    """Those that were fetched; others are beside the engine's weights."""
-    engine_files: tuple[FileName, ...] = ()
-    """What the engine's prepare wrote: names below ``engine/`` in the workspace."""
     found: dict[str, Any] = Field(default_factory=dict)
     """What was found in the inputs (faces, formats), for the report."""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """Identifies the plan: sha256, hexadecimal."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def stored_name(self, name: str) -> str:
+        """Name in the workspace of one of the files, such as ``picture-<sha256>.png``."""
+        path = PurePosixPath(name)
+        return str(path.with_name(f"{path.stem}-{self.files[name]}{path.suffix}"))

@@ -65,6 +65,8 @@ class PrepareReport(Model):
     estimate: Estimate | None = None
     chained: bool = False
     """Whether each chunk goes on from the one before, so that they are rendered in order."""
+    memory_modes: tuple[str, ...] | None = None
+    """Those in which the chunks that are in the store already were made, now or for an earlier video."""
     warnings: tuple[str, ...] = ()
 
 
@@ -79,7 +81,7 @@ class RenderReport(Model):
     load_seconds: float = 0
     render_seconds: float = 0
     memory_mode: str | None = None
-    """How the engine kept its networks in the GPU's memory, where it has such modes."""
+    """How the engine kept its networks in the GPU's memory, where it has such modes; several are joined by ``; ``."""
     peak_gpu_bytes: int | None = None
     """Most memory that the engine had of one GPU, where it says so."""
     gpus: int = 0
@@ -136,8 +138,8 @@ class TerminationMessage(Model):
     def encode(self) -> str:
         """JSON below 4,096 bytes.
 
-        Until it fits, warnings are dropped from the end, then the result's URL (its URI is there too), and a failure's
-        sentence is cut.
+        Until it fits, warnings are dropped from the end, then memory modes, then the result's URL (its URI is there
+        too), and a failure's sentence is cut.
 
         Raises:
             ValueError: It cannot be made to fit without losing what decides.
@@ -154,6 +156,8 @@ class TerminationMessage(Model):
         """The message without the least important thing in it, or None when all of it is needed."""
         if self.prepared is not None and self.prepared.warnings:
             return TerminationMessage(prepared=_with(self.prepared, warnings=self.prepared.warnings[:-1]))
+        if self.prepared is not None and self.prepared.memory_modes:
+            return TerminationMessage(prepared=_with(self.prepared, memory_modes=self.prepared.memory_modes[:-1]))
         if self.rendered is not None and self.rendered.warnings:
             return TerminationMessage(rendered=_with(self.rendered, warnings=self.rendered.warnings[:-1]))
         if self.stitched is not None and self.stitched.url is not None:

@@ -32,6 +32,7 @@ from talkingvideo_worker.stages.prepare.process import process
 from talkingvideo_worker.stages.prepare.publish import publish
 from talkingvideo_worker.stages.render import render
 from talkingvideo_worker.stages.scene import files_to_render, scene_of
+from talkingvideo_worker.stages.workspace import get_prepared
 
 pytestmark = pytest.mark.media
 
@@ -129,7 +130,7 @@ def test_render_pods_get_fetched_loras_and_merge_them_after_the_presets(
     publish(context)
     elsewhere = tmp_path / "elsewhere"
     for name in files_to_render(plan):
-        context.workspace.get(name, elsewhere / name)
+        get_prepared(context, plan, name, elsewhere / name)
     scene = scene_of(plan, context.order, elsewhere)
     (turbo,) = PRESET_LORAS[Preset.TURBO]
     assert [(it.label, it.scale) for it in scene.loras] == [(turbo.name, 1.0), ("named", -1.0), (mine.as_uri(), 0.5)]
@@ -175,16 +176,22 @@ def test_a_lora_that_does_not_fit_is_refused_before_anything_is_rendered(asked: 
     assert refusal.value.field == "spec.render.loras[1].uri"
 
 
-def test_render_refuses_a_lora_that_is_not_the_planned_one(asked: Any, weights: Path, tmp_path: Path) -> None:
-    """Two preparations may have run at once, of which the other one's file came last."""
-    context = asked({"uri": lora(tmp_path / "a.safetensors").as_uri()})
-    prepared(context)
-    publish(context)
-    context.workspace.put("loras/0.safetensors", lora(tmp_path / "b.safetensors", seed=2))
-    with pytest.raises(StageError, match=r"loras/0\.safetensors is not the file that was planned") as refusal:
-        render(context, 0)
-    assert refusal.value.code is ErrorCode.WORKSPACE
-    assert not list((tmp_path / "hello").rglob("segment-*"))
+@pytest.mark.usefixtures("weights")
+def test_render_pods_get_the_planned_lora_though_another_prepare_found_a_different_one(
+    asked: Any, tmp_path: Path
+) -> None:
+    mine = lora(tmp_path / "a.safetensors")
+    content = mine.read_bytes()
+    context = asked({"uri": mine.as_uri()})
+    late = replace(context, scratch=tmp_path / "late")
+    plan = prepared(context)
+    lora(mine, seed=2)
+    prepared(late)
+    for each in (context, late):
+        publish(each)
+    (name,) = (it for it in files_to_render(plan) if it.startswith("loras/"))
+    get_prepared(late, late.require_plan(), name, tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == content
 
 
 @pytest.mark.parametrize("change", [lambda path: lora(path, seed=9), Path.unlink], ids=["another", "gone"])
@@ -240,5 +247,5 @@ def test_a_chunk_is_known_by_its_numbers_format_and_not_by_where_they_wait(asked
 def test_the_preview_engine_fetches_none(asked: Any, tmp_path: Path) -> None:
     context = asked({"uri": (tmp_path / "nothing.safetensors").as_uri()}, engine="preview")
     plan = prepared(context)
-    assert plan.loras == ()
+    assert not [name for name in plan.files if name.startswith("loras/")]
     assert not list(inputs_folder(context.scratch).glob("lora-*"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ from talkingvideo_worker.stages.prepare.fetch import fetch
 from talkingvideo_worker.stages.prepare.folders import prepared_folder
 from talkingvideo_worker.stages.prepare.process import process
 from talkingvideo_worker.stages.prepare.publish import publish
+from talkingvideo_worker.stages.render import render
+from talkingvideo_worker.stages.stitch import stitch
 
 pytestmark = pytest.mark.media
 
@@ -34,8 +38,8 @@ def test_a_plan_of_another_release_is_made_anew(rendered: Rendered, tmp_path: Pa
     context = rendered.context(tmp_path)
     before = workspace(context)
     path = Path(context.order.places.workspace.removeprefix("file://")) / PLAN_NAME
-    path.write_text(json.dumps({**json.loads(path.read_text()), "version": 2}))
-    with pytest.raises(StageError, match="another release") as refused:
+    path.write_text(json.dumps({**json.loads(path.read_text()), "version": 1}))
+    with pytest.raises(StageError, match="by another release") as refused:
         context.require_plan()
     assert refused.value.code is ErrorCode.WORKSPACE
     prepare(context)
@@ -66,9 +70,61 @@ def test_a_link_among_what_was_prepared_is_not_followed(rendered: Rendered, tmp_
     assert workspace(context) == {}
 
 
+def test_a_plan_made_with_other_values_is_made_anew(rendered: Rendered, tmp_path: Path) -> None:
+    """A spec that is edited and edited back has its workspace again, but perhaps another preset of the profile."""
+    before = rendered.context(tmp_path).require_plan()
+    context = rendered.context(tmp_path, seed=7)
+    for stage in (partial(render, index=0), stitch):
+        with pytest.raises(StageError, match="other values") as refused:
+            stage(context)
+        assert refused.value.code is ErrorCode.WORKSPACE
+        assert refused.value.retryable
+    prepare(context)
+    assert context.require_plan().chunks[0].key != before.chunks[0].key
+    stored = rendered.context(tmp_path, overwrite=True)
+    prepare(stored)
+    assert stored.require_plan() == before
+
+
+def test_a_plan_that_goes_away_while_prepare_runs_is_made_by_the_next_attempt(
+    rendered: Rendered, tmp_path: Path
+) -> None:
+    context = rendered.context(tmp_path)
+    before = workspace(context)
+    fetch(context)
+    process(context)
+    context.workspace.remove(PLAN_NAME)
+    with pytest.raises(StageError, match=r"removed plan\.json meanwhile") as failure:
+        publish(context)
+    assert failure.value.code is ErrorCode.WORKSPACE
+    assert failure.value.retryable
+    prepare(rendered.context(tmp_path))
+    assert workspace(context) == before
+
+
+@pytest.mark.parametrize("stage", [partial(render, index=0), stitch], ids=["render", "stitch"])
+def test_what_the_workspace_has_lost_is_prepared_again(
+    rendered: Rendered, tmp_path: Path, stage: Callable[[StageContext], object]
+) -> None:
+    """A lifecycle rule takes files one after the other, and the plan perhaps last: it is of no use without them."""
+    context = rendered.context(tmp_path)
+    before = workspace(context)
+    for name in before.keys() - {PLAN_NAME}:
+        context.workspace.remove(name)
+    for path in (tmp_path / "chunks").glob("*/*") if stage is not stitch else ():
+        path.unlink()
+    with pytest.raises(StageError, match="The workspace has lost") as failure:
+        stage(context)
+    assert failure.value.code is ErrorCode.WORKSPACE
+    assert failure.value.retryable
+    prepare(again := rendered.context(tmp_path))
+    assert workspace(again) == before
+    stage(again)
+
+
 @pytest.mark.parametrize("name", ["../chunks/x", "/etc/passwd", "engine/../../x", ".hidden", ""])
 def test_a_plan_whose_names_lead_elsewhere_is_none(rendered: Rendered, tmp_path: Path, name: str) -> None:
     context = rendered.context(tmp_path)
     path = Path(context.order.places.workspace.removeprefix("file://")) / PLAN_NAME
-    path.write_text(json.dumps({**json.loads(path.read_text()), "engineFiles": [name]}))
+    path.write_text(json.dumps({**(plan := json.loads(path.read_text())), "files": {**plan["files"], name: "0" * 64}}))
     assert context.read_plan() is None

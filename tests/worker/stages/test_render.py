@@ -20,7 +20,10 @@ from talkingvideo_worker.engines.base import ChunkFrames, Facts, Note, Scene, Wi
 from talkingvideo_worker.engines.preview.engine import PreviewEngine
 from talkingvideo_worker.progress import LogReporter
 from talkingvideo_worker.stages.context import StageContext
+from talkingvideo_worker.stages.prepare.publish import publish
 from talkingvideo_worker.stages.render import render
+from talkingvideo_worker.stages.segments import Segments
+from talkingvideo_worker.stages.stitch import stitch
 
 pytestmark = pytest.mark.media
 
@@ -103,8 +106,9 @@ def test_a_chunk_with_all_segments_is_finished_without_loading_the_model(
 def test_a_window_and_its_state_are_kept(rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(GreyEngine(), monkeypatch)
     assert render(unrendered(rendered, tmp_path, "json", "mp4"), 0).resumed_windows == 0
-    done, segment, state = made(tmp_path)
+    done, mode, segment, state = made(tmp_path)
     assert (done, segment) == ("done.json", "segment-0000.mp4")
+    assert mode.startswith("mode-0000-") and mode.endswith(".json")
     assert state.startswith("state-0000-") and state.endswith(".npz")
 
 
@@ -119,6 +123,37 @@ def test_the_report_says_how_the_engine_rendered_and_so_does_what_is_kept(
     assert report.gpu_seconds == pytest.approx(2 * (report.load_seconds + report.render_seconds), abs=0.01)
     (done,) = (tmp_path / "chunks").glob("*/done.json")
     assert json.loads(done.read_text())["rendering"]["memoryMode"] == "Resident"
+
+
+def test_a_chunk_that_is_found_finished_says_in_which_mode_it_was_made(
+    rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here by another pod that renders the same chunk, there by another video."""
+    use(GreyEngine(), monkeypatch)
+    context = unrendered(rendered, tmp_path, "json", "mp4")
+    assert publish(context).memory_modes is None
+    made = render(context, 0)
+    assert render(rendered.context(tmp_path), 0).memory_mode == made.memory_mode == "Resident"
+    assert publish(context).memory_modes == ("Resident",)
+    stitch(context)
+    (chunk,) = json.loads((tmp_path / "out" / "film.json").read_text())["chunks"]
+    assert chunk["rendering"]["memoryMode"] == "Resident"
+
+
+def test_a_chunk_that_another_pod_has_begun_says_both_modes(
+    rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(GreyEngine(), monkeypatch)
+    context = unrendered(rendered, tmp_path, "json", "mp4")
+    plan = context.require_plan()
+    (chunk,) = plan.chunks
+    halves = chunk.model_copy(update={"windows": (3, 3)})
+    (tmp_path / "work" / "hello" / "plan.json").write_text(plan.model_copy(update={"chunks": (halves,)}).to_json())
+    begun = tmp_path / "begun.mp4"
+    begun.write_bytes(b"three frames of another pod")
+    Segments(context.chunks, halves, tmp_path).commit(0, begun, {"level": np.array(50)}, "FP8")
+    use(GreyEngine(frames=3), monkeypatch)
+    assert render(rendered.context(tmp_path), 0).memory_mode == "FP8; Resident"
 
 
 def test_progress_tells_of_parts_and_steps_and_never_goes_back(

@@ -49,6 +49,19 @@ class InterruptedStore(LocalStore):
         self._left -= 1
 
 
+class InterruptedReads(LocalStore):
+    """Calls somebody before files of a name's beginning are fetched."""
+
+    def __init__(self, root: Path, beginning: str, interruption: Callable[[], None]) -> None:
+        super().__init__(root)
+        self._beginning, self._interruption = beginning, interruption
+
+    def get(self, name: str, destination: Path) -> None:
+        if name.startswith(self._beginning):
+            self._interruption()
+        super().get(name, destination)
+
+
 def interrupted(context: StageContext, number: int, interruption: Callable[[], None]) -> StageContext:
     """The same surroundings, with an interruption before a write of the result."""
     context.__dict__["result"] = (InterruptedStore(film(context).parent, number, interruption), film(context).name)
@@ -114,7 +127,6 @@ def test_an_existing_result_of_the_same_content_is_taken_over_without_its_chunks
     first = rendered.context(tmp_path)
     report = stitch(first)
     shutil.copytree(tmp_path / "work" / "hello", tmp_path / "work" / "again")
-    (tmp_path / "work" / "again" / "report.json").unlink()
     shutil.rmtree(tmp_path / "chunks")
     (tmp_path / "chunks").mkdir()
     second = rendered.context(tmp_path, "again")
@@ -132,18 +144,42 @@ def test_a_result_that_was_removed_is_made_again(rendered: Rendered, tmp_path: P
     assert (tmp_path / "out" / "film.mp4").stat().st_size == report.bytes
 
 
+def with_consent(rendered: Rendered, folder: Path) -> StageContext:
+    """Another video for the same place."""
+    shutil.copytree(folder / "work" / "hello", folder / "work" / "other")
+    other = rendered.context(folder, "other")
+    spec = other.order.spec.model_copy(update={"consent_reference": "contract 17"})
+    return StageContext(other.order.model_copy(update={"spec": spec}), other.mounts, other.scratch, other.reporter)
+
+
 def test_of_two_videos_for_one_place_the_first_stays_and_describes_itself(rendered: Rendered, tmp_path: Path) -> None:
     mine = rendered.context(tmp_path)
-    shutil.copytree(tmp_path / "work" / "hello", tmp_path / "work" / "other")
-    other = rendered.context(tmp_path, "other")
-    spec = other.order.spec.model_copy(update={"consent_reference": "contract 17"})
-    consenting = StageContext(
-        other.order.model_copy(update={"spec": spec}), other.mounts, other.scratch, other.reporter
-    )
+    other = with_consent(rendered, tmp_path)
     with pytest.raises(StageError, match="somebody else") as refused:
-        stitch(interrupted(mine, 1, partial(_stitched, consenting)))
+        stitch(interrupted(mine, 1, partial(_stitched, other)))
     assert refused.value.code is ErrorCode.OUTPUT_EXISTS
     assert json.loads(files(mine)["film.json"])["consentReference"] == "contract 17"
+
+
+def test_a_video_that_comes_while_another_one_is_joined_keeps_its_description(
+    rendered: Rendered, tmp_path: Path
+) -> None:
+    mine = rendered.context(tmp_path)
+    other = with_consent(rendered, tmp_path)
+    mine.__dict__["workspace"] = InterruptedReads(tmp_path / "work" / "hello", "sound-", partial(_stitched, other))
+    with pytest.raises(StageError, match="exists already") as refused:
+        stitch(mine)
+    assert refused.value.code is ErrorCode.OUTPUT_EXISTS
+    assert json.loads(files(mine)["film.json"])["consentReference"] == "contract 17"
+
+
+def test_of_two_stages_that_join_one_video_the_second_takes_over_what_the_first_has_made(
+    rendered: Rendered, tmp_path: Path
+) -> None:
+    mine, twin = rendered.context(tmp_path), rendered.context(tmp_path)
+    mine.__dict__["workspace"] = InterruptedReads(tmp_path / "work" / "hello", "sound-", partial(_stitched, twin))
+    report = stitch(interrupted(mine, 0, killed))
+    assert stitch(twin) == report
 
 
 def test_the_description_says_where_a_lora_came_from_without_its_signature(rendered: Rendered, tmp_path: Path) -> None:
@@ -157,6 +193,9 @@ def test_the_description_says_where_a_lora_came_from_without_its_signature(rende
         loras=(Lora(uri="https://example.com/style.safetensors?X-Amz-Signature=secret", scale=0.5),),
     )
     context = rendered.context(tmp_path, sampling=asked)
+    planned = rendered.context(tmp_path).require_plan()
+    plan = planned.model_copy(update={"effective_digest": context.order.effective.digest})
+    (tmp_path / "work" / "hello" / "plan.json").write_text(plan.to_json())
     stitch(context)
     described = files(context)["film.json"].decode()
     assert "secret" not in described

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from talkingvideo_api.plan import PlannedChunk
 from talkingvideo_api.reports import RenderReport
+from talkingvideo_worker.stages.finished import rendering_of
 from talkingvideo_worker.stages.segments import Segments, State
 from talkingvideo_worker.stores.base import Stored
 from talkingvideo_worker.stores.local import LocalStore
@@ -102,6 +103,22 @@ def test_a_window_whose_state_was_lost_is_made_again(store: LocalStore, tmp_path
     assert contents(store) == ["a", "ab", "abb"]
 
 
+def test_of_every_window_that_won_it_is_known_how_it_was_made(store: LocalStore, tmp_path: Path) -> None:
+    first, second = Pod("a", store, tmp_path / "a"), Pod("b", store, tmp_path / "b")
+    assert first.segments.commit(0, first.segment("x"), None, "FP8")
+    assert not second.segments.commit(0, second.segment("y"), None, "Int8")
+    assert second.segments.commit(1, second.segment("y"), None, "BF16")
+    assert second.segments.commit(2, second.segment("z"), None, "FP8")
+    assert first.segments.modes() == second.segments.modes() == ("FP8", "BF16")
+
+
+def test_an_engine_without_modes_says_none(store: LocalStore, tmp_path: Path) -> None:
+    pod = Pod("a", store, tmp_path / "a")
+    for window in range(3):
+        pod.segments.commit(window, pod.segment("x"), None)
+    assert pod.segments.modes() == ()
+
+
 def test_an_engine_without_state_needs_none(store: LocalStore, tmp_path: Path) -> None:
     pod = Pod("a", store, tmp_path / "a")
     assert pod.segments.commit(0, pod.segment("frames"), None)
@@ -112,10 +129,11 @@ def test_an_engine_without_state_needs_none(store: LocalStore, tmp_path: Path) -
 def test_a_chunk_with_every_segment_is_finished_without_another_window(store: LocalStore, tmp_path: Path) -> None:
     list(Pod("a", store, tmp_path / "a").windows())
     follower = Pod("b", store, tmp_path / "b")
-    assert not follower.segments.finished
+    assert rendering_of(store, KEY) is None
     assert list(follower.windows()) == []
-    follower.segments.finish("engine", RenderReport(chunk=0, key="k", frames=3))
-    assert follower.segments.finished
+    report = RenderReport(chunk=0, key="k", frames=3)
+    follower.segments.finish("engine", report)
+    assert rendering_of(store, KEY) == report.to_dict()
 
 
 def test_states_keep_their_arrays(store: LocalStore, tmp_path: Path) -> None:

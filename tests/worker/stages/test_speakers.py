@@ -19,6 +19,7 @@ from talkingvideo_api.plan import Plan
 from talkingvideo_worker.media.wav import count_samples, read_samples
 from talkingvideo_worker.stages.prepare.turns import PAUSE, spoken_within
 from talkingvideo_worker.stages.scene import files_to_render, scene_of
+from talkingvideo_worker.stages.workspace import SOUND_NAME
 from talkingvideo_worker.weights_location import KOKORO
 
 pytestmark = pytest.mark.media
@@ -71,7 +72,7 @@ def test_the_delivered_sound_is_the_whole_recording(make: MakeOrder, tmp_path: P
     with_turns, folder = prepared(conversation(make, tmp_path, [turn(1, 0.2, 0.4)]), tmp_path / "turns")
     alone = make(speech={"speakers": [{"audio": {"uri": (tmp_path / "both.wav").as_uri()}}]})
     without, _ = prepared(alone, tmp_path / "alone")
-    assert with_turns.sound_digest == without.sound_digest
+    assert with_turns.files[SOUND_NAME] == without.files[SOUND_NAME]
     assert (with_turns.sound_seconds, with_turns.frames) == (2.6, 65)
     with av.open(str(folder / "sound.m4a")) as sound:
         assert sound.duration == pytest.approx(2_600_000, abs=25_000)

@@ -124,6 +124,7 @@ def _take_plan(books: Account, report: PrepareReport, children: Children, now: d
         finished=encode_bitmap(finished, total),
         failed=_rendered_in_vain(missing, children),
         chained=report.chained or None,
+        memory_modes=with_modes(None, report.memory_modes or ()),
     )
     status = books.status.model_copy(
         update={

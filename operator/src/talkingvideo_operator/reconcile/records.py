@@ -43,9 +43,9 @@ def _counts(record: Record) -> dict[str, Any]:
 def forgive(status: TalkingVideoStatus) -> TalkingVideoStatus:
     """Clear the failures of a revision that is to be tried again; finished chunks and attempt numbers stay.
 
-    When the join found that the store had lost a chunk, nothing is known to be finished: prepare looks again.
+    When the store had lost a chunk, the plan or a file of it, nothing is known to be there: prepare looks again.
     """
-    if _has_lost_chunks(status):
+    if _has_lost_work(status):
         return forgive(_unprepared(status))
     chunks = status.chunks
     if chunks is not None:
@@ -55,9 +55,9 @@ def forgive(status: TalkingVideoStatus) -> TalkingVideoStatus:
     return status.model_copy(update={"chunks": chunks, "stage_attempts": stages, "failure": None})
 
 
-def _has_lost_chunks(status: TalkingVideoStatus) -> bool:
+def _has_lost_work(status: TalkingVideoStatus) -> bool:
     failure = status.failure
-    return failure is not None and (failure.stage, failure.code) == (Stage.STITCH, ErrorCode.WORKSPACE)
+    return failure is not None and failure.stage is not Stage.PREPARE and failure.code is ErrorCode.WORKSPACE
 
 
 def _unprepared(status: TalkingVideoStatus) -> TalkingVideoStatus:

@@ -20,6 +20,11 @@ def state_name(key: str, window: int, segment_digest: str) -> str:
     return f"{key}/state-{window:04d}-{segment_digest[:16]}.npz"
 
 
+def mode_name(key: str, window: int, segment_digest: str) -> str:
+    """In which memory mode a window was made; see `state_name` for the digest."""
+    return f"{key}/mode-{window:04d}-{segment_digest[:16]}.json"
+
+
 def done_name(key: str) -> str:
     """Written last: the chunk is finished."""
     return f"{key}/done.json"

@@ -63,23 +63,27 @@ class StageContext:
         return open_beside(self.order.places.result, self.order.s3, self.mounts.claims)
 
     def read_plan(self) -> Plan | None:
-        """The plan, or None when prepare has not finished, or has written one for another release of the worker."""
+        """The plan, or None when prepare has not finished, or has made one for another release or with other values.
+
+        Values of a revision come from the profile, too: a spec that is edited and edited back may find other ones.
+        """
         try:
-            return Plan.model_validate_json(self.workspace.read(PLAN_NAME))
+            plan = Plan.model_validate_json(self.workspace.read(PLAN_NAME))
         except (MissingFileError, ValidationError):
             return None
+        return plan if plan.effective_digest == self.order.effective.digest else None
 
     def require_plan(self) -> Plan:
         """The plan.
 
         Raises:
-            StageError: E_WORKSPACE when it is gone (somebody emptied the workspace) or of another release.
+            StageError: E_WORKSPACE when it is gone (somebody emptied the workspace) or not for this order and release.
         """
         plan = self.read_plan()
         if plan is None:
             message = (
-                "The workspace has no plan.json that this release can read: it was removed, or another release wrote it; "
-                "the retry annotation makes it again."
+                "The workspace has no plan.json for this order: it was removed, or made by another release or with other "
+                "values in force; the retry annotation makes it again."
             )
             raise StageError(ErrorCode.WORKSPACE, message)
         return plan

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from talkingvideo_api.order import Order
-from talkingvideo_api.plan import PlannedLora
 from talkingvideo_api.uris import safe_uri
 from talkingvideo_worker.engines.base import LoraFile
 
@@ -50,30 +49,22 @@ def fetched_loras(order: Order) -> Iterator[tuple[OrderedLora, str]]:
 
 
 def lora_name(index: int) -> str:
-    """A fetched one's name in the workspace."""
+    """A fetched one's name among the prepared files."""
     return f"loras/{index}.safetensors"
 
 
-def lora_files(order: Order, folder: Path, digests: Mapping[int, str]) -> tuple[LoraFile, ...]:
+def lora_files(order: Order, folder: Path, digests: Mapping[str, str]) -> tuple[LoraFile, ...]:
     """The LoRAs in force as engines see them.
 
     Args:
         order: What to make.
-        folder: Where the workspace's files are.
-        digests: Of the fetched ones, by their place.
+        folder: Where the prepared files are.
+        digests: sha256 of the fetched ones, by their names there.
     """
     return tuple(
         LoraFile(lora.name, lora.scale, field=lora.field)
         if lora.name is not None
-        else LoraFile(
-            safe_uri(lora.uri or ""), lora.scale, folder / lora_name(lora.index), digests.get(lora.index), lora.field
-        )
+        else LoraFile(safe_uri(lora.uri or ""), lora.scale, folder / name, digests.get(name), lora.field)
         for lora in loras_of(order)
-    )
-
-
-def planned_loras(loras: Sequence[LoraFile]) -> tuple[PlannedLora, ...]:
-    """What the plan says of LoRAs: which ones render pods find in the workspace."""
-    return tuple(
-        PlannedLora(index=index, digest=lora.digest) for index, lora in enumerate(loras) if lora.digest is not None
+        for name in (lora_name(lora.index),)
     )

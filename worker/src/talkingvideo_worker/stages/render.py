@@ -15,14 +15,15 @@ from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import Plan, PlannedChunk
 from talkingvideo_api.reports import RenderReport
 from talkingvideo_worker.delivery import Delivery
-from talkingvideo_worker.digest import file_digest
 from talkingvideo_worker.engines.base import Engine, Facts, Note, Scene, Window
 from talkingvideo_worker.media.encoder import SegmentEncoder
 from talkingvideo_worker.progress import Reporter
 from talkingvideo_worker.stages.chain import Chain
 from talkingvideo_worker.stages.context import StageContext
-from talkingvideo_worker.stages.scene import ENGINE_FOLDER, chunk_frames, files_to_render, scene_of
+from talkingvideo_worker.stages.finished import memory_mode_of, rendering_of
+from talkingvideo_worker.stages.scene import chunk_frames, files_to_render, scene_of
 from talkingvideo_worker.stages.segments import Segments, State
+from talkingvideo_worker.stages.workspace import ENGINE_FOLDER, get_prepared
 
 
 def render(context: StageContext, index: int) -> RenderReport:
@@ -41,19 +42,21 @@ def render(context: StageContext, index: int) -> RenderReport:
     chunk, chain = plan.chunks[index], Chain(context, plan)
     segments = chain.segments(chunk)
     report = RenderReport(chunk=index, key=chunk.key, frames=chunk.frames)
-    if segments.finished:
-        return report.model_copy(update={"resumed_windows": len(chunk.windows)})
+    if (earlier := rendering_of(context.chunks, chunk.key)) is not None:
+        found = {"resumed_windows": len(chunk.windows), "memory_mode": memory_mode_of(earlier)}
+        return report.model_copy(update=found)
     context.scratch.mkdir(parents=True, exist_ok=True)
     engine, started = context.engine, time.monotonic()
-    found, _ = segments.resume_point(stateful=engine.stateful)
+    resumed, _ = segments.resume_point(stateful=engine.stateful)
     work, bar = _Work(context, plan, chain, engine), _Bar(context.reporter, index)
-    if found < len(chunk.windows):
-        _load(context, plan, sum(chunk.windows[found:]), bar)
+    if resumed < len(chunk.windows):
+        _load(context, plan, sum(chunk.windows[resumed:]), bar)
     loaded = time.monotonic()
     mended = _mend_chain(work, chunk, bar.waiting)
     _render_missing(work, chunk, bar.rendering)
-    report = _accounted(report, engine.facts(), found, loaded - started, time.monotonic() - loaded)
-    report = report.model_copy(update={"warnings": (*mended, *report.warnings)})
+    report = _accounted(report, engine.facts(), resumed, loaded - started, time.monotonic() - loaded)
+    modes = "; ".join(segments.modes()) or None
+    report = report.model_copy(update={"memory_mode": modes, "warnings": (*mended, *report.warnings)})
     segments.finish(engine.name, report)
     return report
 
@@ -98,7 +101,6 @@ def _accounted(report: RenderReport, facts: Facts, resumed: int, loading: float,
             "resumed_windows": resumed,
             "load_seconds": round(loading, 3),
             "render_seconds": round(rendering, 3),
-            "memory_mode": facts.memory_mode,
             "peak_gpu_bytes": facts.peak_gpu_bytes,
             "gpus": facts.gpus,
             "gpu_seconds": round(facts.gpus * (loading + rendering), 3),
@@ -110,25 +112,20 @@ def _accounted(report: RenderReport, facts: Facts, resumed: int, loading: float,
 
 def _load(context: StageContext, plan: Plan, frames: int, bar: _Bar) -> None:
     bar.waiting(0, "Fetching the plan's files")
-    folder = context.scratch / "inputs"
+    folder = context.scratch / f"plan-{plan.digest}"
     missing = [name for name in files_to_render(plan) if not (folder / name).exists()]
     for name in missing:
-        context.workspace.get(name, folder / name)
+        get_prepared(context, plan, name, folder / name)
     scene = scene_of(plan, context.order, folder)
     if missing:  # a later chunk of this process finds all of it, and gigabytes need no second look
-        _expect_what_was_planned(plan, scene, context.engine)
+        _expect_the_planned_weights(plan, scene, context.engine)
     bar.waiting(0, "Loading the engine")
     context.engine.load(scene, folder / ENGINE_FOLDER, frames, bar.waiting)
 
 
-def _expect_what_was_planned(plan: Plan, scene: Scene, engine: Engine) -> None:
+def _expect_the_planned_weights(plan: Plan, scene: Scene, engine: Engine) -> None:
     """Refuse other weights than the chunks' keys stand for: what they make would be found again under these keys."""
-    for lora in scene.loras:
-        if lora.fetched is not None and file_digest(lora.fetched) != lora.digest:
-            name = f"{lora.fetched.parent.name}/{lora.fetched.name}"
-            message = f"The workspace's {name} is not the file that was planned: make the object anew."
-            raise StageError(ErrorCode.WORKSPACE, message, field=lora.field, retryable=False)
-    if plan.engine_digest not in (None, engine.digest(scene.parameters)):
+    if plan.engine_digest != engine.digest(scene.parameters):
         message = (
             "The engine's weights are not those that the video was planned with: somebody has replaced them. "
             "Make the object anew, and leave the weights as they are until it is finished."
@@ -194,7 +191,7 @@ def _render_window(work: _Work, chunk: PlannedChunk, window: Window, note: Note)
     state = window.state
     if work.engine.stateful and state is None:
         raise StageError(ErrorCode.GENERATION_RUNTIME, f"Window {window.index} left no state for the next one.")
-    first = work.chain.segments(chunk).commit(window.index, path, state)
+    first = work.chain.segments(chunk).commit(window.index, path, state, work.engine.facts().memory_mode)
     path.unlink()
     return first
 

@@ -23,8 +23,9 @@ from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.plan import Plan, PlannedChunk
 from talkingvideo_api.reports import StitchReport
 from talkingvideo_worker.media.join import Joined
-from talkingvideo_worker.stages.chunk_files import done_name
 from talkingvideo_worker.stages.context import StageContext
+from talkingvideo_worker.stages.finished import rendering_of
+from talkingvideo_worker.stages.workspace import SOUND_NAME
 from talkingvideo_worker.stores.base import MissingFileError, Store, Stored
 
 
@@ -38,7 +39,7 @@ class _Claim:
 
 def content_key(plan: Plan, consent: str | None) -> str:
     """Identify what a result holds: two results with one key are the same video."""
-    document = [[chunk.key for chunk in plan.chunks], plan.sound_digest, plan.frames, consent]
+    document = [[chunk.key for chunk in plan.chunks], plan.files[SOUND_NAME], plan.frames, consent]
     return hashlib.sha256(json.dumps(document).encode()).hexdigest()
 
 
@@ -67,7 +68,7 @@ def existing_result(context: StageContext, plan: Plan) -> StitchReport | None:
 
 
 def deliver(context: StageContext, plan: Plan, joined: Joined, video: Path, picture: Path) -> StitchReport:
-    """Put the files in their places.
+    """Put the files in their places, unless somebody else has put the same video there while this one was made.
 
     Args:
         context: The stage's surroundings.
@@ -79,6 +80,8 @@ def deliver(context: StageContext, plan: Plan, joined: Joined, video: Path, pict
     Raises:
         StageError: E_UPLOAD, E_STORE_ACCESS or E_OUTPUT_EXISTS.
     """
+    if (known := existing_result(context, plan)) is not None:
+        return known
     store, stem = context.result
     report = StitchReport(
         uri=store.uri(f"{stem}.mp4"),
@@ -169,7 +172,5 @@ def _description(context: StageContext, plan: Plan, report: StitchReport) -> str
 def _chunk_description(context: StageContext, chunk: PlannedChunk) -> dict[str, Any]:
     """A chunk, and how it was rendered, now or for an earlier video."""
     described = {"index": chunk.index, "startFrame": chunk.start_frame, "frames": chunk.frames, "key": chunk.key}
-    try:
-        return described | {"rendering": json.loads(context.chunks.read(done_name(chunk.key)))["rendering"]}
-    except (MissingFileError, ValueError, LookupError):
-        return described
+    rendering = rendering_of(context.chunks, chunk.key)
+    return described | ({"rendering": rendering} if rendering else {})

@@ -8,9 +8,8 @@ from talkingvideo_api.order import Order
 from talkingvideo_api.plan import Plan, PlannedChunk, PlannedTrack
 from talkingvideo_worker.delivery import cut_by_delivery
 from talkingvideo_worker.engines.base import ChunkFrames, Portrait, Scene, Track
-from talkingvideo_worker.stages.loras import lora_files, lora_name
-
-ENGINE_FOLDER = "engine"
+from talkingvideo_worker.stages.loras import lora_files
+from talkingvideo_worker.stages.workspace import SOUND_NAME
 
 
 def scene_of(plan: Plan, order: Order, folder: Path) -> Scene:
@@ -23,7 +22,7 @@ def scene_of(plan: Plan, order: Order, folder: Path) -> Scene:
         frames=plan.frames,
         seed=order.effective.seed,
         parameters=order.effective.render_parameters(),
-        loras=lora_files(order, folder, {lora.index: lora.digest for lora in plan.loras}),
+        loras=lora_files(order, folder, plan.files),
         gpus=order.effective.gpus_per_chunk,
     )
 
@@ -39,8 +38,5 @@ def chunk_frames(chunk: PlannedChunk) -> ChunkFrames:
 
 
 def files_to_render(plan: Plan) -> list[str]:
-    """Names in the workspace that a render pod needs."""
-    engine = [f"{ENGINE_FOLDER}/{name}" for name in plan.engine_files]
-    masks = [track.mask for track in plan.tracks if track.mask is not None]
-    loras = [lora_name(lora.index) for lora in plan.loras]
-    return [plan.picture, *(track.file for track in plan.tracks), *masks, *loras, *engine]
+    """Names of the files that a render pod needs."""
+    return [name for name in plan.files if name != SOUND_NAME]

@@ -1,8 +1,8 @@
 """The windows of one chunk in the store: which there are, from where to go on, and who was first.
 
-A segment is the commitment: its first writer has made the window. The state that a window leaves is written before,
-under a name that holds the segment's digest; so a segment that is there has its state, and nobody goes on from one pod's
-pictures with another pod's state.
+A segment is the commitment: its first writer has made the window. The state that a window leaves, and the memory mode in
+which it was made, are written before, under names that hold the segment's digest; so a segment that is there has both,
+and nobody goes on from one pod's pictures with another pod's state.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from talkingvideo_api.plan import PlannedChunk
 from talkingvideo_api.reports import RenderReport
 from talkingvideo_worker.digest import file_digest
-from talkingvideo_worker.stages.chunk_files import done_name, segment_name, state_name
+from talkingvideo_worker.stages.chunk_files import done_name, mode_name, segment_name, state_name
 from talkingvideo_worker.stores.base import MissingFileError, Store
 
 State = Mapping[str, NDArray[Any]]
@@ -37,11 +37,6 @@ class Segments:
         self._store = store
         self._chunk = chunk
         self._scratch = scratch
-
-    @property
-    def finished(self) -> bool:
-        """Whether the chunk was finished, now or ever."""
-        return self._store.stat(done_name(self._chunk.key)) is not None
 
     def made(self) -> int:
         """Windows from the first on that have a segment."""
@@ -72,18 +67,26 @@ class Segments:
         """
         return self._behind_the_last_state(self.made())
 
-    def commit(self, window: int, segment: Path, state: State | None) -> bool:
+    def modes(self) -> tuple[str, ...]:
+        """The memory modes in which the windows were made, each once; none for engines that have no modes."""
+        found = (self._mode(window) for window in range(len(self._chunk.windows)))
+        return tuple(dict.fromkeys(mode for mode in found if mode is not None))
+
+    def commit(self, window: int, segment: Path, state: State | None, mode: str | None = None) -> bool:
         """Keep a window that was made.
 
         Args:
             window: Its place in the chunk.
             segment: Its frames.
             state: What the next window needs, if anything.
+            mode: The memory mode in which it was made, for engines that have some.
 
         Returns:
             False when somebody else had made it before: go on from the resume point.
         """
         name, digest = self._segment(window), file_digest(segment)
+        if mode is not None:
+            self._keep_mode(mode_name(self._chunk.key, window, digest), mode)
         if state is not None:
             self._keep_state(state_name(self._chunk.key, window, digest), state)
         if self._store.put_new(name, segment):
@@ -128,6 +131,14 @@ class Segments:
         path.unlink()
         return state
 
+    def _mode(self, window: int) -> str | None:
+        """The mode beside the segment that is in the store."""
+        try:
+            mode = json.loads(self._store.read(mode_name(self._chunk.key, window, self._digest(window))))["memoryMode"]
+        except MissingFileError:
+            return None
+        return str(mode)
+
     def _digest(self, window: int) -> str:
         """Digest of a segment in the store, which some S3 services do not keep."""
         stored = self._store.stat(self._segment(window))
@@ -138,6 +149,12 @@ class Segments:
         digest = file_digest(path)
         path.unlink()
         return digest
+
+    def _keep_mode(self, name: str, mode: str) -> None:
+        path = self._scratch / "mode.json"
+        path.write_text(json.dumps({"memoryMode": mode}))
+        self._store.put_new(name, path)
+        path.unlink()
 
     def _keep_state(self, name: str, state: State) -> None:
         path = self._scratch / "state.npz"

@@ -1,7 +1,7 @@
 """stitch: the finished chunks and the sound become the result, in its place.
 
-Every step can be repeated: joining is deterministic, the result's files are whole or absent, and ``report.json`` in the
-workspace, written last, makes a repeated stage repeat its report.
+Every step can be repeated: joining is deterministic, the result's files are whole or absent, and a result of the plan's
+content that is there already is taken over, with its report.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.names import Stage
@@ -22,39 +20,21 @@ from talkingvideo_worker.media.join import Joined, join
 from talkingvideo_worker.media.thumbnail import thumbnail
 from talkingvideo_worker.stages.chunk_files import done_name, segment_name
 from talkingvideo_worker.stages.context import StageContext
-from talkingvideo_worker.stages.result import deliver, existing_result, is_stored
+from talkingvideo_worker.stages.result import deliver, existing_result
+from talkingvideo_worker.stages.workspace import SOUND_NAME, get_prepared
 from talkingvideo_worker.stores.base import MissingFileError
-
-REPORT_NAME = "report.json"
-SOUND_NAME = "sound.m4a"
 
 
 def stitch(context: StageContext) -> StitchReport:
-    """Join, check and deliver; a result of the same content that is there already is taken over.
+    """Join, check and deliver, unless a result of the same content is there.
 
     Raises:
         StageError: E_WORKSPACE when a chunk is gone, E_FFMPEG when the file is not what it should be, E_UPLOAD,
             E_STORE_ACCESS or E_OUTPUT_EXISTS when it cannot be put in its place.
     """
-    if (known := _earlier_report(context)) is not None:
-        return known
     context.scratch.mkdir(parents=True, exist_ok=True)
     plan = context.require_plan()
-    report = existing_result(context, plan) or _make(context, plan)
-    path = context.scratch / REPORT_NAME
-    path.write_text(report.to_json(), encoding="utf-8")
-    context.workspace.put(REPORT_NAME, path)
-    return report
-
-
-def _earlier_report(context: StageContext) -> StitchReport | None:
-    """The report of an earlier run of this stage, unless its result was removed since."""
-    try:
-        report = StitchReport.model_validate_json(context.workspace.read(REPORT_NAME))
-    except (MissingFileError, ValidationError):
-        return None
-    store, stem = context.result
-    return report if is_stored(store.stat(f"{stem}.mp4"), report) else None
+    return existing_result(context, plan) or _make(context, plan)
 
 
 def _make(context: StageContext, plan: Plan) -> StitchReport:
@@ -69,7 +49,7 @@ def _make(context: StageContext, plan: Plan) -> StitchReport:
 
 def _join(context: StageContext, plan: Plan, video: Path) -> Joined:
     sound = context.scratch / SOUND_NAME
-    context.workspace.get(SOUND_NAME, sound)
+    get_prepared(context, plan, SOUND_NAME, sound)
     order = context.order
     metadata = {
         "title": order.name,

@@ -10,21 +10,22 @@ from talkingvideo_worker.stages.loras import fetched_loras, lora_name
 from talkingvideo_worker.stages.prepare.folders import lora_input
 
 
-def take_loras(context: StageContext, folder: Path) -> dict[int, str]:
-    """Put the fetched LoRAs among the workspace's files. They are linked: copies of gigabytes would fill the scratch.
+def take_loras(context: StageContext, folder: Path) -> dict[str, str]:
+    """Put the fetched LoRAs among the prepared files. They are linked: copies of gigabytes would fill the scratch.
 
     Args:
         context: The stage's surroundings.
-        folder: Of the workspace's files.
+        folder: Of the prepared files.
 
     Returns:
-        sha256 of each, by its place in the order in which they are applied.
+        sha256 of each, by its name there.
     """
     digests = {}
     for lora, _ in fetched_loras(context.order):
-        path = folder / lora_name(lora.index)
+        name = lora_name(lora.index)
+        path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.unlink(missing_ok=True)
         path.hardlink_to(lora_input(context.scratch, lora.index))
-        digests[lora.index] = file_digest(path)
+        digests[name] = file_digest(path)
     return digests

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,14 @@ from talkingvideo_worker.engines.base import ChunkFrames, Engine, Scene, Track
 from talkingvideo_worker.media.delivered import encode_delivered
 from talkingvideo_worker.media.encoder import EncoderSettings
 from talkingvideo_worker.stages.context import StageContext
-from talkingvideo_worker.stages.loras import lora_files, planned_loras
+from talkingvideo_worker.stages.loras import lora_files
 from talkingvideo_worker.stages.prepare.folders import prepared_folder, prepared_marker
 from talkingvideo_worker.stages.prepare.keys import chunk_key
 from talkingvideo_worker.stages.prepare.loras import take_loras
 from talkingvideo_worker.stages.prepare.masks import write_masks
 from talkingvideo_worker.stages.prepare.portrait import Prepared, prepare_portrait
 from talkingvideo_worker.stages.prepare.speech import Timeline, hear, write_tracks
-from talkingvideo_worker.stages.scene import ENGINE_FOLDER
-from talkingvideo_worker.stages.stitch import SOUND_NAME
+from talkingvideo_worker.stages.workspace import ENGINE_FOLDER, SOUND_NAME
 
 HALVES = ((0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 0.5, 1.0))
 """Where two speakers are when nobody says."""
@@ -53,7 +52,8 @@ def process(context: StageContext) -> None:
     timeline = hear(context, working)
     masks = write_masks(context, portrait, folder)
     scene = _scene(context, portrait, timeline, write_tracks(timeline, folder), masks)
-    scene = replace(scene, loras=lora_files(context.order, folder, take_loras(context, folder)))
+    loras = take_loras(context, folder)
+    scene = replace(scene, loras=lora_files(context.order, folder, loras))
     _say(context, 0.4, "Preparing the engine")
     engine = context.engine
     found = engine.prepare(scene, folder / ENGINE_FOLDER)
@@ -68,7 +68,10 @@ def process(context: StageContext) -> None:
         target_lufs=context.order.effective.loudness,
         seconds=timeline.seconds,
     )
+    files = _digests(folder, loras)
     plan = Plan(
+        effective_digest=context.order.effective.digest,
+        files=files,
         picture=portrait.portrait.path.name,
         tracks=tuple(_planned(track) for track in scene.tracks),
         frames=scene.frames,
@@ -77,11 +80,8 @@ def process(context: StageContext) -> None:
         delivered_width=portrait.sizes.delivered.width,
         delivered_height=portrait.sizes.delivered.height,
         sound_seconds=float(timeline.seconds),
-        sound_digest=file_digest(folder / SOUND_NAME),
         engine_digest=engine_digest,
-        chunks=_keyed(context, engine, engine_digest, scene, chunks, portrait, timeline),
-        loras=planned_loras(scene.loras),
-        engine_files=_files_below(folder / ENGINE_FOLDER),
+        chunks=_keyed(context, engine, engine_digest, scene, chunks, files, portrait, timeline),
         found={"input": portrait.found, "engine": found},
         warnings=_warnings(context, portrait, timeline, found),
     )
@@ -159,6 +159,7 @@ def _keyed(
     engine_digest: str,
     scene: Scene,
     chunks: Sequence[ChunkFrames],
+    files: Mapping[str, str],
     portrait: Prepared,
     timeline: Timeline,
 ) -> tuple[PlannedChunk, ...]:
@@ -170,13 +171,12 @@ def _keyed(
         "fit": effective.fit.value,
         "settings": EncoderSettings().digest,
     }
-    portrait_digest = file_digest(portrait.portrait.path)
     keys: list[str] = []
     for chunk in chunks:
         key = chunk_key(
             scene,
             chunk,
-            portrait_digest=portrait_digest,
+            portrait_digest=files[portrait.portrait.path.name],
             loudness=[voice.loudness for voice in timeline.voices],
             engine_digest=engine_digest,
             prepared_digest=engine.chunk_digest(scene, folder, chunk),
@@ -197,8 +197,10 @@ def _keyed(
     )
 
 
-def _files_below(folder: Path) -> tuple[str, ...]:
-    return tuple(sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()))
+def _digests(folder: Path, known: Mapping[str, str]) -> dict[str, str]:
+    """sha256 of the prepared files by their names; those that are known already may have gigabytes."""
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return {name: known.get(name) or file_digest(folder / name) for name in names if name != PLAN_NAME}
 
 
 def _warnings(context: StageContext, portrait: Prepared, timeline: Timeline, found: dict[str, Any]) -> tuple[str, ...]:

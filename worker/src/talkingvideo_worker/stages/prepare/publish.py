@@ -1,16 +1,19 @@
-"""publish: what process made goes into the workspace, ``plan.json`` last; the report says which chunks are missing."""
+"""publish: what process made goes into the workspace, ``plan.json`` last; the report says which chunks are missing.
+
+Of several runs the first one's plan stays. The others' files lie beside its own, under the names of their own contents.
+"""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
+from typing import Any
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import PLAN_NAME, Plan, PlannedChunk
 from talkingvideo_api.reports import Estimate, PrepareReport, encode_bitmap
-from talkingvideo_worker.stages.chunk_files import done_name
 from talkingvideo_worker.stages.context import StageContext
+from talkingvideo_worker.stages.finished import memory_mode_of, rendering_of
 from talkingvideo_worker.stages.prepare.folders import prepared_folder
 from talkingvideo_worker.stages.result import existing_result
 
@@ -27,19 +30,16 @@ def publish(context: StageContext) -> PrepareReport:
         _upload(context)
     plan = context.require_plan()
     context.reporter.report(Stage.PREPARE, 0.95, "Looking for finished chunks")
-    return _report(plan, _missing(context, plan))
+    there = existing_result(context, plan) is not None
+    finished = {chunk.index: rendering_of(context.chunks, chunk.key) for chunk in plan.chunks}
+    missing = [chunk for chunk in plan.chunks if finished[chunk.index] is None and not there]
+    return _report(plan, missing, [rendering for rendering in finished.values() if rendering is not None])
 
 
-def _missing(context: StageContext, plan: Plan) -> list[PlannedChunk]:
-    """The chunks to render: none for a result that is there already."""
-    if existing_result(context, plan) is not None:
-        return []
-    return [chunk for chunk in plan.chunks if context.chunks.stat(done_name(chunk.key)) is None]
-
-
-def _report(plan: Plan, missing: list[PlannedChunk]) -> PrepareReport:
+def _report(plan: Plan, missing: list[PlannedChunk], finished: list[dict[str, Any]]) -> PrepareReport:
+    modes = dict.fromkeys(mode for mode in map(memory_mode_of, finished) if mode is not None)
     return PrepareReport(
-        plan_digest=hashlib.sha256(plan.to_json().encode()).hexdigest(),
+        plan_digest=plan.digest,
         chunk_frames=tuple(chunk.frames for chunk in plan.chunks),
         missing=encode_bitmap((chunk.index for chunk in missing), len(plan.chunks)),
         width=plan.width,
@@ -48,22 +48,26 @@ def _report(plan: Plan, missing: list[PlannedChunk]) -> PrepareReport:
         delivered_height=plan.delivered_height,
         estimate=Estimate(windows=sum(len(chunk.windows) for chunk in missing)),
         chained=any(chunk.lead for chunk in plan.chunks),
+        memory_modes=tuple(modes) or None,
         warnings=plan.warnings,
     )
 
 
 def _upload(context: StageContext) -> None:
     folder = prepared_folder(context.scratch)
-    names = [name for name in _plain_files(folder) if name != PLAN_NAME]
-    for done, name in enumerate(names):
-        context.reporter.report(Stage.PREPARE, 0.8 + 0.15 * done / len(names), f"Writing {name}")
-        context.workspace.put(name, folder / name)
+    if not folder.exists():
+        raise StageError(ErrorCode.WORKSPACE, "Somebody removed plan.json meanwhile; the next attempt makes it again.")
+    _expect_plain_files(folder)
+    plan = Plan.model_validate_json((folder / PLAN_NAME).read_bytes())
+    for done, name in enumerate(plan.files):
+        context.reporter.report(Stage.PREPARE, 0.8 + 0.15 * done / len(plan.files), f"Writing {name}")
+        context.workspace.put(plan.stored_name(name), folder / name)
     if not context.workspace.put_new(PLAN_NAME, folder / PLAN_NAME) and context.read_plan() is None:
         context.workspace.put(PLAN_NAME, folder / PLAN_NAME)
 
 
-def _plain_files(folder: Path) -> list[str]:
-    """Names of the files below a folder.
+def _expect_plain_files(folder: Path) -> None:
+    """Refuse anything else below a folder.
 
     ``process`` parsed strangers' media, and this step has credentials: a link that somebody made it leave could lead to
     them.
@@ -72,4 +76,3 @@ def _plain_files(folder: Path) -> list[str]:
     if any(path.is_symlink() or not path.is_file() for path in found):
         message = "What was prepared holds something that is not a plain file: the input may be an attack."
         raise StageError(ErrorCode.INTERNAL, message, retryable=False)
-    return sorted(str(path.relative_to(folder)) for path in found)

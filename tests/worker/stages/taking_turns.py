@@ -1,0 +1,99 @@
+"""Pods that share a store and take turns at it, one operation at a time, in an order that the test decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Semaphore, Thread
+
+from talkingvideo_worker.stores.base import MissingFileError, Stored
+
+
+class MemoryStore:
+    """A store in memory.
+
+    Args:
+        before: Called before each operation.
+        files: Shared with the other stores over the same files.
+    """
+
+    def __init__(self, before: Callable[[], None] = lambda: None, files: dict[str, bytes] | None = None) -> None:
+        self.files = {} if files is None else files
+        self._before = before
+
+    def uri(self, name: str) -> str:
+        return f"memory://{name}"
+
+    def stat(self, name: str) -> Stored | None:
+        self._before()
+        return Stored(len(self.files[name]), None) if name in self.files else None
+
+    def read(self, name: str) -> bytes:
+        self._before()
+        try:
+            return self.files[name]
+        except KeyError:
+            raise MissingFileError(name) from None
+
+    def get(self, name: str, destination: Path) -> None:
+        content = self.read(name)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        destination.write_bytes(content)
+
+    def put(self, name: str, source: Path) -> None:
+        self._before()
+        self.files[name] = source.read_bytes()
+
+    def put_new(self, name: str, source: Path) -> bool:
+        self._before()
+        return self.files.setdefault(name, content := source.read_bytes()) is content
+
+    def remove(self, name: str) -> None:
+        self._before()
+        self.files.pop(name, None)
+
+
+class Pod:
+    """Does its work one operation on the store at a time, each when the test says so.
+
+    Args:
+        files: The store's.
+        work: What it does with its view of the store.
+    """
+
+    def __init__(self, files: dict[str, bytes], work: Callable[[MemoryStore], object]) -> None:
+        self.operations = 0
+        self._outcome: object = None
+        self._error: BaseException | None = None
+        self._may, self._did, self._ended = Semaphore(0), Semaphore(0), False
+        self._thread = Thread(target=self._run, args=(MemoryStore(self._wait, files), work), daemon=True)
+        self._thread.start()
+        self._did.acquire()
+
+    def step(self) -> None:
+        """Go on until just before the next operation, or to the end."""
+        if not self._ended:
+            self.operations += 1
+            self._may.release()
+            self._did.acquire()
+
+    def finish(self) -> object:
+        """Go on to the end, and say what came of it."""
+        while not self._ended:
+            self.step()
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._outcome
+
+    def _wait(self) -> None:
+        self._did.release()
+        self._may.acquire()
+
+    def _run(self, store: MemoryStore, work: Callable[[MemoryStore], object]) -> None:
+        try:
+            self._outcome = work(store)
+        except BaseException as error:
+            self._error = error
+        self._ended = True
+        self._did.release()

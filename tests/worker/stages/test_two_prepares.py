@@ -1,0 +1,208 @@
+"""Two preparations of one revision, between which the inputs behind its addresses changed.
+
+A lost node keeps a pod alive while its replacement runs, or one prepare follows another. Whatever the order of what they
+do: a video is made of one's inputs alone, and every chunk is kept under the key of what it was made of.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.worker.stages.conftest import make_in, write_voice
+from tests.worker.stages.taking_turns import MemoryStore, Pod
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.order import Order
+from talkingvideo_api.plan import PLAN_NAME, Plan
+from talkingvideo_api.reports import PrepareReport
+from talkingvideo_worker.progress import LogReporter
+from talkingvideo_worker.stages.context import Mounts, StageContext
+from talkingvideo_worker.stages.prepare.fetch import fetch
+from talkingvideo_worker.stages.prepare.folders import prepared_folder
+from talkingvideo_worker.stages.prepare.process import process
+from talkingvideo_worker.stages.prepare.publish import publish
+from talkingvideo_worker.stages.render import render
+from talkingvideo_worker.stages.stitch import stitch
+
+pytestmark = pytest.mark.media
+
+OF_ANOTHER_RELEASE = b'{"version":1,"picture":"picture.png"}'
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What was behind the addresses at one time, and what comes of it.
+
+    Attributes:
+        scratch: Of a pod that has fetched and processed them, and not yet published.
+        key: Of the one chunk.
+        segment: Its frames, encoded.
+        film: The result.
+    """
+
+    scratch: Path
+    key: str
+    segment: bytes
+    film: bytes
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One order, prepared twice: the first time its addresses led to other inputs than the second time."""
+
+    spec: dict[str, Any]
+    portrait: Path
+    voice: Path
+    first: Inputs
+    second: Inputs
+
+    def context(self, folder: Path, workspace: MemoryStore, scratch: Path) -> StageContext:
+        return surroundings(make_in(folder, self.portrait, self.voice)(**self.spec), workspace, scratch)
+
+    def publishing(self, folder: Path, inputs: Inputs) -> Callable[[MemoryStore], PrepareReport]:
+        """The last step of a preparation."""
+        return lambda workspace: publish(self.context(folder, workspace, inputs.scratch))
+
+    def made(self, folder: Path, workspace: MemoryStore) -> Inputs:
+        """Render and stitch what stands in a workspace; says whose the result wholly is."""
+        context = self.context(folder, workspace, folder / "scratch")
+        render(context, 0)
+        stitch(context)
+        return self.owner(folder)
+
+    def owner(self, folder: Path) -> Inputs:
+        film = next(folder.glob("out/*.mp4")).read_bytes()
+        owner = self.first if film == self.first.film else self.second
+        assert film == owner.film
+        for made in folder.glob("work/*/chunks/*/segment-*.mp4"):
+            (true,) = (it for it in (self.first, self.second) if it.key == made.parent.name)
+            assert made.read_bytes() == true.segment
+        return owner
+
+
+def surroundings(order: Order, workspace: MemoryStore, scratch: Path) -> StageContext:
+    mounts = Mounts(scratch / "claims", scratch / "configmaps", scratch / "headers")
+    context = StageContext(order, mounts, scratch, LogReporter())
+    context.__dict__["workspace"] = workspace
+    return context
+
+
+@pytest.fixture(scope="session")
+def revision(tmp_path_factory: pytest.TempPathFactory, portrait: Path) -> Revision:
+    folder = tmp_path_factory.mktemp("revision")
+    shutil.copy(portrait, source := folder / "portrait.png")
+    voice, answer, mask = folder / "voice.wav", folder / "answer.wav", folder / "mask.png"
+    speakers = [
+        {"audio": {"uri": voice.as_uri()}, "mask": {"uri": mask.as_uri()}},
+        {"audio": {"uri": answer.as_uri()}},
+    ]
+    spec = {"speech": {"speakers": speakers}, "video": {"maxFrames": 2}}
+
+    def prepared(name: str, seed: int, columns: slice) -> Inputs:
+        write_voice(voice, 2, seed=seed)
+        write_voice(answer, 2, seed=seed + 1)
+        painted = np.zeros((512, 512), np.uint8)
+        painted[:, columns] = 255
+        Image.fromarray(painted).save(mask)
+        place = folder / name
+        context = surroundings(make_in(place, source, voice)(**spec), MemoryStore(), place / "scratch")
+        fetch(context)
+        process(context)
+        shutil.copytree(context.scratch, place / "unpublished")
+        publish(context)
+        render(context, 0)
+        stitch(context)
+        (segment,) = place.glob("work/*/chunks/*/segment-*.mp4")
+        film = next(place.glob("out/*.mp4")).read_bytes()
+        return Inputs(place / "unpublished", segment.parent.name, segment.read_bytes(), film)
+
+    first = prepared("first", 7, slice(0, 300))
+    Image.open(source).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(source)
+    second = prepared("second", 70, slice(200, 512))
+    assert first.key != second.key
+    assert first.film != second.film
+    return Revision(spec, source, voice, first, second)
+
+
+def operations(revision: Revision, folder: Path) -> int:
+    """How often a publication uses the store."""
+    pod = Pod({}, revision.publishing(folder, revision.first))
+    pod.finish()
+    return pod.operations
+
+
+def prepared_by(inputs: Inputs) -> dict[str, bytes]:
+    folder = prepared_folder(inputs.scratch)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def held(files: dict[str, bytes]) -> dict[str, bytes]:
+    """What a workspace's plan leads to, by the names that stages know."""
+    plan = Plan.model_validate_json(files[PLAN_NAME])
+    return {PLAN_NAME: files[PLAN_NAME]} | {name: files[plan.stored_name(name)] for name in plan.files}
+
+
+@pytest.mark.parametrize("before", [{}, {PLAN_NAME: OF_ANOTHER_RELEASE}], ids=["empty", "plan of another release"])
+def test_in_whatever_order_two_preparations_write_the_plan_leads_to_the_files_of_one(
+    revision: Revision, tmp_path: Path, before: dict[str, bytes]
+) -> None:
+    every = operations(revision, tmp_path) + 2
+    owners = set()
+    for first_steps in range(every):
+        for second_steps in range(every):
+            files = dict(before)
+            pods = [Pod(files, revision.publishing(tmp_path, it)) for it in (revision.first, revision.second)]
+            for pod, steps in zip(pods, (first_steps, second_steps), strict=True):
+                for _ in range(steps):
+                    pod.step()
+            reports = [pod.finish() for pod in pods]
+            (owner,) = (it for it in (revision.first, revision.second) if prepared_by(it) == held(files))
+            owners.add(owner.key)
+            if not before:
+                plan = Plan.model_validate_json(files[PLAN_NAME])
+                assert [it.plan_digest for it in reports if isinstance(it, PrepareReport)] == [plan.digest] * 2
+    assert owners == {revision.first.key, revision.second.key}
+
+
+def test_a_video_is_wholly_of_one_preparation_whenever_the_other_one_comes(revision: Revision, tmp_path: Path) -> None:
+    for steps in range(operations(revision, tmp_path / "counted") + 1):
+        folder, workspace = tmp_path / str(steps), MemoryStore()
+        slow = Pod(workspace.files, revision.publishing(folder, revision.first))
+        for _ in range(steps):
+            slow.step()
+        Pod(workspace.files, revision.publishing(folder, revision.second)).finish()
+        slow.finish()
+        revision.made(folder, workspace)
+
+
+def test_a_preparation_that_comes_while_a_chunk_is_rendered_or_joined_changes_nothing(
+    revision: Revision, tmp_path: Path
+) -> None:
+    """Not even when the plan is gone, so that it writes one of its own."""
+    published = MemoryStore()
+    revision.publishing(tmp_path / "first", revision.first)(published)
+    making = Pod(dict(published.files), lambda store: revision.made(tmp_path / "counted", store))
+    making.finish()
+    for steps in range(making.operations):
+        folder, files = tmp_path / str(steps), dict(published.files)
+        making = Pod(files, lambda store, folder=folder: revision.made(folder, store))  # type: ignore[misc]
+        for _ in range(steps):
+            making.step()
+        del files[PLAN_NAME]
+        Pod(files, revision.publishing(folder, revision.second)).finish()
+        try:
+            owner = making.finish()
+        except StageError as error:
+            assert error.code is ErrorCode.WORKSPACE
+            assert error.retryable
+            owner = revision.made(folder, MemoryStore(files=files))
+        if not steps:
+            assert owner is revision.second
+        revision.owner(folder)
