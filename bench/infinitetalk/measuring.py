@@ -14,13 +14,13 @@ from infinitetalk.figures import CallRow, PartRow
 from infinitetalk.material import PROMPT, Scene
 from infinitetalk.plan import Variant
 from infinitetalk.profiling import profiled_kernels
-from infinitetalk.random_networks import release
 from infinitetalk.session import COLOURS, DECODE, ENCODE_LAST, REPEATED_PARTS, TO_HOST, Session
 from torch import Tensor
 
 from talkingvideo_api.spec import Preset
 from talkingvideo_worker.engines.infinitetalk.colour import match_colours, palette
 from talkingvideo_worker.engines.infinitetalk.loop import Encoders, render_windows
+from talkingvideo_worker.engines.infinitetalk.memory.machine import give_back_unused
 from talkingvideo_worker.engines.infinitetalk.memory.modes import GB, Job, Surroundings, gpu_bytes
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
 from talkingvideo_worker.engines.infinitetalk.sampling.denoising import predict_velocity
@@ -152,7 +152,7 @@ class VariantAtSize:
         return clock.now() - started
 
     def _reset_peak(self) -> None:
-        release(self.session.device)
+        give_back_unused()
         if self.session.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.session.device)
 

@@ -17,9 +17,8 @@ from infinitetalk.clocks import Clock, median_seconds
 from infinitetalk.plan import Arithmetic
 from infinitetalk.work import Attention, CallWork, Gemm
 from torch import Tensor
-from torch.nn.functional import ScalingType
 
-from talkingvideo_worker.engines.infinitetalk.memory.quantised import multiplies_fp8, quantised
+from talkingvideo_worker.engines.infinitetalk.memory.quantised import fp8_product, multiplies_fp8, quantised
 
 BACKENDS = ("native", "_native_cudnn", "_native_flash", "flash", "_flash_3")
 """Exact ones that need no download; those that are not installed are left out."""
@@ -153,10 +152,8 @@ def _fp8_product(rows: int, inputs: int, outputs: int, device: torch.device) -> 
     """The product alone: its left side is quantised already."""
     left, left_scale = quantised(_random((rows, inputs), device), FP8)
     weight, weight_scale = quantised(_random((outputs, inputs), device), FP8)
-    bias, by_row = _random((outputs,), device), ScalingType.RowWise
-    return lambda: F.scaled_mm(
-        left, weight.t(), left_scale, by_row, weight_scale.t(), by_row, bias=bias, output_dtype=BF16
-    )
+    bias = _random((outputs,), device)
+    return lambda: fp8_product(left, left_scale, weight, weight_scale, bias)
 
 
 def _operands(attention: Attention, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

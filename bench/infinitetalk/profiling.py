@@ -35,7 +35,9 @@ def profiled_kernels(
             torch.cuda.synchronize(device)
     trace(profiled)
     wanted = DeviceType.CUDA if on_gpu else DeviceType.CPU
-    events = [event for event in profiled.key_averages() if event.device_type == wanted]
+    # Of compiled code and of NCCL the profile also has spans, in which other kernels run.
+    averages = profiled.key_averages()
+    events = [event for event in averages if event.device_type == wanted and not event.is_user_annotation]
     times = {event.key: _microseconds(event, on_gpu=on_gpu) for event in events}
     whole = sum(times.values()) or 1.0
     longest = sorted(events, key=lambda event: times[event.key], reverse=True)[:SHOWN]

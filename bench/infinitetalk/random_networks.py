@@ -5,7 +5,6 @@ As ``memory.networks`` loads them from files: the same formats, the same modes.
 
 from __future__ import annotations
 
-import gc
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -172,13 +171,6 @@ def random_weight(name: str, shape: Sequence[int], dtype: torch.dtype, device: t
         return weight.normal_(0, 1 / math.sqrt(math.prod(shape[1:])))
     scales = name.endswith("gamma") or ("norm" in name and name.endswith("weight"))
     return weight.normal_(float(scales), SPREAD)
-
-
-def release(device: torch.device) -> None:
-    """Give back what nobody holds any more."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
 
 
 def _quantisation(arithmetic: Arithmetic, device: torch.device) -> Quantisation | None:

@@ -14,13 +14,13 @@ from infinitetalk.material import PROMPT
 from infinitetalk.measuring import VariantAtSize
 from infinitetalk.microbenchmarks import Microbenchmarks
 from infinitetalk.plan import Arithmetic, Kernels, Layout, Plan, Variant
-from infinitetalk.random_networks import random_encoders, random_text_encoder, random_transformer, release
+from infinitetalk.random_networks import random_encoders, random_text_encoder, random_transformer
 from infinitetalk.session import Session
 from infinitetalk.work import Window
 from torch import Tensor
 
 from talkingvideo_worker.engines.infinitetalk.loop import Encoders
-from talkingvideo_worker.engines.infinitetalk.memory.machine import measure
+from talkingvideo_worker.engines.infinitetalk.memory.machine import give_back_unused, measure
 from talkingvideo_worker.engines.infinitetalk.memory.modes import GB, host_bytes
 from talkingvideo_worker.engines.infinitetalk.memory.quantised import multiplies_fp8
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
@@ -116,7 +116,7 @@ def _encoded_texts(session: Session) -> Mapping[str, Tensor]:
 
 def _run_layout(session: Session, shared: _Shared, layout: Layout, variants: Sequence[Variant]) -> None:
     """All of a layout's variants. When it returns, nothing holds its networks any more."""
-    release(session.device)
+    give_back_unused()
     transformer, encoders = _built(session, layout, shared.texts)
     for variant in variants:
         if session.attempt(str(variant), partial(_with_kernels, session, transformer, variant)) is None:

@@ -13,10 +13,11 @@ from infinitetalk.devices import Peak, floor_seconds
 from infinitetalk.figures import CallRow, Figures, PartRow, WindowRow
 from infinitetalk.material import Scene, preset_parameters
 from infinitetalk.plan import Arithmetic, Plan, Variant
-from infinitetalk.random_networks import NetworkSizes, release
+from infinitetalk.random_networks import NetworkSizes
 from infinitetalk.work import CallWork, Flops, Window, call_work, codec_flops
 
 from talkingvideo_api.spec import Preset
+from talkingvideo_worker.engines.infinitetalk.memory.machine import give_back_unused
 from talkingvideo_worker.engines.infinitetalk.memory.quantised import multiplies_fp8
 
 Result = TypeVar("Result")
@@ -91,7 +92,7 @@ class Session:
     def attempt_release(self) -> None:
         """Give memory back; a GPU in an error state refuses even that, and all that follows fails one by one."""
         try:
-            release(self.device)
+            give_back_unused()
         except RuntimeError as error:
             self.figures.failures.append(f"giving memory back: {str(error)[:MESSAGE_LENGTH]}")
 

@@ -19,9 +19,6 @@ FRAMES_PER_LATENT = 4
 TEXT_TOKENS = 512
 IMAGE_TOKENS = 257
 
-REGION_CHANNELS = 8
-"""Values of the attention that tells two speakers apart: three regions, padded to what kernels take."""
-
 ENCODE_CLIP = 410.1e6
 ENCODE_MOTION = 47.1e6
 DECODE = 689.6e6
@@ -256,5 +253,5 @@ def _region_attentions(model: ModelSizes, window: Window) -> Sequence[Attention]
     if window.speakers == 1:
         return []
     channels = model.dim // model.heads
-    sizes = (1, model.heads, window.tokens, window.frame_tokens, channels, REGION_CHANNELS)
+    sizes = (1, model.heads, window.tokens, window.frame_tokens, channels, channels)
     return [Attention("to the regions", *sizes, model.layers)]

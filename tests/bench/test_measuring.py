@@ -12,6 +12,7 @@ from infinitetalk import running
 from infinitetalk.clocks import median_seconds
 from infinitetalk.figures import Figures
 from infinitetalk.plan import Plan, full_plan, quick_plan
+from infinitetalk.profiling import profiled_kernels
 from infinitetalk.random_networks import TINY, random_transformer
 from infinitetalk.session import TIME_WAS_UP, Limits, Session
 from infinitetalk.work import Window
@@ -59,6 +60,18 @@ def test_short_acts_are_repeated_within_a_sample() -> None:
     clock = SteppingClock([0.01, 0.01, 0.01], shortest=0.03)
     median_seconds(lambda: None, clock, samples=2)
     assert clock.times == [1, 3, 3]
+
+
+def test_spans_in_which_other_kernels_run_are_no_kernels() -> None:
+    """Compiled code and NCCL put them into a profile; counted as well, they would take half of all time."""
+
+    def act() -> None:
+        with torch.profiler.record_function("a span of compiled code"):
+            torch.ones(50, 50).mm(torch.ones(50, 50))
+
+    found = [row.kernel for row in profiled_kernels(act, torch.device("cpu"), lambda _profile: None)]
+    assert "aten::mm" in found
+    assert "a span of compiled code" not in found
 
 
 def test_planned_figures_are_not_measured() -> None:

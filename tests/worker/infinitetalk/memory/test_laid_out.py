@@ -107,6 +107,49 @@ def test_8_bit_products_stay_close(stored: StoredTransformer, monkeypatch: pytes
     assert 0.001 < off(velocity(model), exact) < 0.06
 
 
+REFUSALS = (
+    RuntimeError("Rowwise scaling is not currently supported on your device"),
+    ValueError("Only bf16, fp16, and fp32 high precision output types are supported for row-wise scaling."),
+)
+"""As torch says it, though the GPU's compute capability would do."""
+
+
+@pytest.fixture
+def ada(monkeypatch: pytest.MonkeyPatch) -> torch.device:
+    """A GPU with units for 8-bit floats, as far as one can know without a product."""
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: (8, 9))
+    ones = torch.ones
+    monkeypatch.setattr(torch, "ones", lambda *size, **how: ones(*size, **how | {"device": "cpu"}))
+    return torch.device("cuda")
+
+
+def test_a_gpu_that_multiplies_8_bits_is_known_by_a_product(ada: torch.device) -> None:
+    assert quantised.multiplies_fp8(ada)
+    assert not quantised.multiplies_fp8(CPU)
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_gpu_for_which_torch_has_no_product_keeps_8_bits_only(
+    ada: torch.device, monkeypatch: pytest.MonkeyPatch, refusal: Exception
+) -> None:
+    def refuse(*_given: object) -> Tensor:
+        raise refusal
+
+    monkeypatch.setattr(quantised, "fp8_product", refuse)
+    chosen = quantised.quantisation_of(Quantization.FP8, ada)
+    assert chosen is not None
+    assert chosen.layer is ScaledLinear
+
+
+def test_a_full_gpu_is_not_taken_for_one_without_products(ada: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(*_given: object) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(quantised, "fp8_product", fill)
+    with pytest.raises(torch.OutOfMemoryError):
+        quantised.multiplies_fp8(ada)
+
+
 def test_only_linear_layers_of_blocks_are_quantised(stored: StoredTransformer) -> None:
     model = load(stored, MemoryMode(Quantization.FP8, LAYERS, LAYERS), torch.bfloat16)
     kept = {name for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}

@@ -83,6 +83,19 @@ def test_what_nobody_uses_any_more_counts_as_free() -> None:
         gc.enable()
 
 
+def test_what_torch_keeps_of_networks_that_are_gone_is_given_back_before_it_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Pinned memory of another scene's blocks too: the host's free memory decides how many may wait."""
+    given_back: list[str] = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: given_back.append("GPU"))
+    monkeypatch.setattr(torch.accelerator, "empty_host_cache", lambda: given_back.append("host"))
+    monkeypatch.setattr(machine, "free_host_bytes", lambda: len(given_back))
+    assert machine.measure(torch.device("cpu")).host_bytes == 2
+    assert given_back == ["GPU", "host"]
+
+
 def test_the_limit_of_a_node_with_the_older_control_groups_counts(tmp_path: Path, meminfo: Path) -> None:
     (tmp_path / "memory").mkdir()
     (tmp_path / "memory" / "memory.limit_in_bytes").write_text("50000\n")

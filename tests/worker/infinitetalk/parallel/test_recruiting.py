@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +19,17 @@ from talkingvideo_api.spec import Preset
 from talkingvideo_worker.engines.base import SAMPLES_PER_FRAME, ChunkFrames, Portrait, Scene, Track, Window
 from talkingvideo_worker.engines.infinitetalk.engine import MOTION, InfiniteTalkEngine
 from talkingvideo_worker.engines.infinitetalk.memory.loading import LoraSet
-from talkingvideo_worker.engines.infinitetalk.memory.modes import Machine, MemoryMode
+from talkingvideo_worker.engines.infinitetalk.memory.modes import GB, Machine, MemoryMode
+from talkingvideo_worker.engines.infinitetalk.parallel import crew
 from talkingvideo_worker.engines.infinitetalk.parallel.layout import Layout, idle_gpus
-from talkingvideo_worker.engines.infinitetalk.parallel.recruiting import host_share, recruit, rendering_devices
+from talkingvideo_worker.engines.infinitetalk.parallel.recruiting import (
+    NCCL_BYTES,
+    recruit,
+    rendering_devices,
+    share_of,
+)
 from talkingvideo_worker.engines.infinitetalk.sampling.denoising import denoise
-from talkingvideo_worker.engines.infinitetalk.speed.compiling import Work
+from talkingvideo_worker.engines.infinitetalk.speed.compiling import leave_uncompiled
 from talkingvideo_worker.engines.infinitetalk.weights import folder as folder_module
 from talkingvideo_worker.engines.infinitetalk.weights.converted import sources_of
 from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
@@ -88,7 +96,33 @@ def test_gpus_without_a_part_are_told() -> None:
 
 
 def test_processes_share_the_host_and_no_gpu() -> None:
-    assert host_share(Machine(80, 100), Layout(2, 2)) == Machine(80, 25)
+    """NCCL's buffers are on each GPU, and nobody's allocator knows of them."""
+    assert share_of(Machine(80 * GB, 100), Layout(2, 2)) == Machine(80 * GB - NCCL_BYTES, 25)
+    assert share_of(Machine(80 * GB, 100), Layout(1, 1)) == Machine(80 * GB, 100)
+    assert share_of(Machine(None, 100), Layout(2, 1)) == Machine(None, 50)
+
+
+def test_every_process_makes_the_blocks_ready_as_the_leader_does(
+    scene: Scene, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever each would find by itself: another pod may fill the cache of compiled code while they load."""
+    leader: list[Any] = []
+    loads: list[Callable[[], Any]] = []
+
+    class Alone:
+        def __init__(self, load: Callable[[], Any], *_where: object) -> None:
+            loads.append(load)
+
+        def join(self, _transformer: Any) -> Any:
+            return denoise
+
+    monkeypatch.setattr(crew, "Crew", Alone)
+    monkeypatch.setattr(folder_module, "rendering_devices", lambda asked: ("cpu",) * asked)
+    monkeypatch.setattr(folder_module, "choose_preparation", lambda _device, _work: (leader.append, None))
+    WeightsFolder(tiny_weights).networks(replace(scene, gpus=2), 9, lambda _fraction, _message: None).load()
+    other = loads[0]()
+    assert len(leader) == 2
+    assert leader[1] is other
 
 
 def test_one_gpu_needs_no_processes_and_nothing_that_makes_them(
@@ -98,5 +132,5 @@ def test_one_gpu_needs_no_processes_and_nothing_that_makes_them(
         sys.modules, "talkingvideo_worker.engines.infinitetalk.parallel.crew", None
     )  # an import of it would fail
     transformer = sources_of(tiny_weights, 1, torch.float32).transformer
-    alone = recruit(transformer, MemoryMode(), LoraSet(), Layout(1, 1), ("cpu",), Work(1, 1))
+    alone = recruit(transformer, MemoryMode(), LoraSet(), Layout(1, 1), ("cpu",), leave_uncompiled)
     assert alone.join(transformer.empty(torch.float32)) is denoise

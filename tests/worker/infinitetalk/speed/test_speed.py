@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch._inductor import config
 
 from talkingvideo_api.errors import StageError
 from talkingvideo_worker.engines.infinitetalk.memory.quantised import Fp8MatmulLinear, Quantisation
@@ -15,16 +16,26 @@ from talkingvideo_worker.engines.infinitetalk.model.audio_attention import Audio
 from talkingvideo_worker.engines.infinitetalk.model.block import AudioWanTransformerBlock
 from talkingvideo_worker.engines.infinitetalk.model.routing import attention_to_regions
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.speed import compiling
 from talkingvideo_worker.engines.infinitetalk.speed.attention import VARIABLE, Kernels, choose_backend, set_attention
 from talkingvideo_worker.engines.infinitetalk.speed.compiling import (
     Work,
+    choose_preparation,
     compile_blocks,
     has_cache,
     is_worth_compiling,
+    leave_uncompiled,
     reason_against,
 )
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.fixture
+def headers(tmp_path: Path) -> Path:
+    (tmp_path / "include").mkdir()
+    (tmp_path / "include" / "Python.h").touch()
+    return tmp_path / "include"
 
 
 @pytest.mark.parametrize(
@@ -135,18 +146,61 @@ def test_short_work_is_not_compiled() -> None:
     assert is_worth_compiling(Work(33_600, 480), cached=False)
 
 
+def test_where_it_pays_blocks_are_compiled_or_it_is_said_why_not(
+    monkeypatch: pytest.MonkeyPatch, headers: Path
+) -> None:
+    long, short = Work(33_600, 480), Work(33_600, 4)
+    monkeypatch.setattr(compiling, "python_headers", lambda: headers)
+    monkeypatch.setenv("CC", "cc")
+    assert choose_preparation(CUDA, long) == (compile_blocks, None)
+    assert choose_preparation(CUDA, short) == (leave_uncompiled, None)
+    assert choose_preparation(CPU, long) == (leave_uncompiled, None)
+    monkeypatch.delenv("CC")
+    monkeypatch.setenv("PATH", "")
+    prepare, warning = choose_preparation(CUDA, long)
+    assert prepare is leave_uncompiled
+    assert "C compiler" in (warning or "")
+
+
 def test_the_work_is_that_of_the_published_model() -> None:
     petaflops = Work(33_600, 1).seconds * 400e12 / 1e15
     assert petaflops == pytest.approx(1.90 + 2 * 33_600 * (18.9e9 - 14.05e9) / 1e15, rel=0.05)
 
 
-def test_without_a_compiler_blocks_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_blocks_stay_as_they_are(monkeypatch: pytest.MonkeyPatch, headers: Path) -> None:
     monkeypatch.delenv("CC", raising=False)
-    assert "C compiler" in (reason_against(CUDA, lambda _name: None) or "")
-    assert reason_against(CUDA, lambda name: f"/usr/bin/{name}") is None
+    assert "C compiler" in (reason_against(CUDA, lambda _name: None, headers) or "")
+    assert reason_against(CUDA, lambda name: f"/usr/bin/{name}", headers) is None
     assert reason_against(CPU) is not None
     monkeypatch.setenv("CC", "cc")
-    assert reason_against(CUDA, lambda _name: None) is None
+    assert reason_against(CUDA, lambda _name: None, headers) is None
+
+
+def test_without_pythons_headers_blocks_stay_as_they_are(headers: Path) -> None:
+    assert reason_against(CUDA, lambda name: name, headers) is None
+    assert "libpython3-dev" in (reason_against(CUDA, lambda name: name, headers.parent) or "")
+
+
+@pytest.mark.parametrize("variable", ["TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"])
+def test_without_a_place_for_compiled_code_blocks_stay_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, headers: Path, variable: str
+) -> None:
+    """A claim that nobody but root may write, or a read-only root file system: torch would fail at the first call."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(variable, str(tmp_path / "new" / "cache"))
+    assert reason_against(CUDA, lambda name: name, headers) is None
+    monkeypatch.setenv(variable, str(tmp_path / "file" / "cache"))
+    assert reason_against(CUDA, lambda name: name, headers) == f"{tmp_path}/file/cache cannot be written"
+
+
+def test_kernels_are_compiled_by_few_processes(
+    model: AudioWanTransformer3DModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda _self, **_options: None)
+    for cores, processes in ((32, 4), (2, 2)):
+        monkeypatch.setattr(config, "compile_threads", cores)
+        compile_blocks(model)
+        assert config.compile_threads == processes
 
 
 def test_compiled_code_of_earlier_processes_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +208,27 @@ def test_compiled_code_of_earlier_processes_is_noticed(tmp_path: Path, monkeypat
     assert not has_cache()
     (tmp_path / "fxgraph").mkdir()
     assert has_cache()
+
+
+def test_regions_are_attended_to_by_the_kernels_of_self_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FlashAttention takes values as wide as keys alone, and no kernel any whose last dimension has a stride.
+
+    What none takes is calculated with all weights in memory: 17 GB at 640x640.
+    """
+    taken: list[tuple[Tensor, ...]] = []
+    attend = torch.nn.functional.scaled_dot_product_attention
+
+    def noting(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        taken.append((query, key, value))
+        return attend(query, key, value)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", noting)
+    query, key = torch.randn(1, 60, 4, 64, dtype=torch.bfloat16), torch.randn(1, 60, 4, 64, dtype=torch.bfloat16)
+    attention_to_regions(query, key, torch.ones(3, 20))
+    (operands,) = taken
+    assert {operand.shape[-1] for operand in operands} == {64}
+    assert all(operand.stride(-1) == 1 and 0 not in operand.stride() for operand in operands)
+    assert {operand.dtype for operand in operands} == {torch.bfloat16}
 
 
 def test_regions_padded_for_the_kernels_are_as_exact_as_before() -> None:

@@ -63,9 +63,22 @@ def peak_gpu_bytes(device: torch.device) -> int | None:
 
 
 def measure(device: torch.device) -> Machine:
-    """Free bytes of a device and of the host, once networks that nobody uses any more are gone: compiled ones are in rings."""
-    gc.collect()
+    """Free bytes of a device and of the host, once what nobody uses any more is given back."""
+    give_back_unused()
     return Machine(free_gpu_bytes(device), free_host_bytes())
+
+
+def give_back_unused() -> None:
+    """Give back what networks took that nobody uses any more; compiled ones are in rings.
+
+    PyTorch keeps freed memory for itself, of the GPU and pinned memory of the host. Nobody else could have it, and pinned
+    blocks of one size are of no use for another.
+    """
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+        if hasattr(torch.accelerator, "empty_host_cache"):  # from torch 2.12 on; benchmarks run with older ones
+            torch.accelerator.empty_host_cache()
 
 
 def free_gpu_bytes(device: torch.device) -> int | None:

@@ -39,9 +39,13 @@ VIDEO_CODEC_BYTES = int(0.4 * GB)
 SLOTS = 2
 """Blocks on the GPU for those that wait in host memory: one computes, the next arrives."""
 
-BYTES_PER_TOKEN = 136_000
-"""Largest sum of the tensors that are alive at once in a call of the transformer in bfloat16, uncompiled, per token:
-128,000 for one speaker and up to 136,000 for two, counted with the full-size model on the meta device."""
+BYTES_PER_TOKEN = {Quantization.NONE: 137_000, Quantization.FP8: 143_000, Quantization.INT8: 137_000}
+"""Largest sum of the tensors that are alive at once in a call of the transformer in bfloat16, uncompiled, per token, for
+two speakers (8,000 less for one), counted with the full-size model on the meta device. Layers that multiply in 8 bits
+hold codes of their inputs, too."""
+
+RESIDUAL_BYTES_PER_TOKEN = 10_240
+"""What the step cache keeps of a branch, in bfloat16."""
 
 CODEC_BYTES_PER_PIXEL = 10_700 + 3 * 972
 """Decoding 81 frames in bfloat16: 10,630 (counted likewise), and three copies of the video in float32 for the colours.
@@ -113,11 +117,13 @@ class Job:
         pixels: Of a frame.
         frames: Of a window.
         token_shares: GPUs that divide the tokens of a call between them.
+        cached_branches: Of guidance, for which one GPU keeps what the blocks did, so that steps may skip them.
     """
 
     pixels: int
     frames: int = 81
     token_shares: int = 1
+    cached_branches: int = 0
 
     @property
     def tokens(self) -> int:
@@ -175,7 +181,13 @@ def gpu_bytes(mode: MemoryMode, job: Job) -> int:
         Surroundings.FRUGAL: (VIDEO_CODEC_BYTES, TILED_BYTES_PER_PIXEL),
     }[mode.surroundings]
     codec = per_pixel * job.pixels * job.frames / 81
-    return int(weights + kept + WORKSPACE_BYTES + SPARE * max(BYTES_PER_TOKEN * job.tokens, codec))
+    return int(weights + kept + WORKSPACE_BYTES + SPARE * max(call_bytes(mode, job), codec))
+
+
+def call_bytes(mode: MemoryMode, job: Job) -> int:
+    """Peak of a call beside the weights; what is cached of its own branch makes room for it."""
+    cached = RESIDUAL_BYTES_PER_TOKEN * max(0, job.cached_branches - 1)
+    return (BYTES_PER_TOKEN[mode.precision] + cached) * job.tokens
 
 
 def host_bytes(mode: MemoryMode) -> int:

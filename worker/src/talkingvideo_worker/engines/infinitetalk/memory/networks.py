@@ -6,7 +6,6 @@ last, into what is left.
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from talkingvideo_worker.engines.infinitetalk.conditioning.encoders import (
 )
 from talkingvideo_worker.engines.infinitetalk.loop import Encoders
 from talkingvideo_worker.engines.infinitetalk.memory.loading import NO_LORAS, LoraSet, Reading, load_transformer
-from talkingvideo_worker.engines.infinitetalk.memory.machine import free_gpu_bytes
+from talkingvideo_worker.engines.infinitetalk.memory.machine import free_gpu_bytes, give_back_unused
 from talkingvideo_worker.engines.infinitetalk.memory.modes import MemoryMode, Surroundings
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
 from talkingvideo_worker.engines.infinitetalk.speed.attention import set_attention
@@ -121,9 +120,7 @@ def encoded_prompts(
     encoder = UmT5TextEncoder(load_text_encoder(sources.text_encoder, dtype, device), tokenizer)
     encoded = {prompt: encoder(prompt).cpu() for prompt in dict.fromkeys(prompts)}
     del encoder
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
+    give_back_unused()
     return encoded
 
 

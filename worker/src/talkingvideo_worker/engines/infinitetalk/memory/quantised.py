@@ -59,28 +59,13 @@ class ScaledLinear(nn.Module):
 
 
 class Fp8MatmulLinear(ScaledLinear):
-    """A linear layer that also multiplies in 8 bits.
-
-    Inputs get a scale for each row. Sums keep what the tensor cores give (14 bits on Hopper), as is usual in inference:
-    adding in float32 beside them is slower.
-    """
+    """A linear layer that also multiplies in 8 bits. Inputs get a scale for each row."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, inputs) to (…, outputs), in bfloat16."""
-        rows = x.flatten(0, -2)
-        codes, scale = quantised(rows, self.weight.dtype)
-        out = F.scaled_mm(
-            codes,
-            self.weight.t(),
-            scale,
-            ScalingType.RowWise,
-            self.scale.t(),
-            ScalingType.RowWise,
-            bias=None if self.bias is None else self.bias.to(torch.bfloat16),
-            output_dtype=torch.bfloat16,
-            use_fast_accum=True,
-        )
-        unfolded: Tensor = out.unflatten(0, x.shape[:-1])
+        codes, scale = quantised(x.flatten(0, -2), self.weight.dtype)
+        bias = None if self.bias is None else self.bias.to(torch.bfloat16)
+        unfolded: Tensor = fp8_product(codes, scale, self.weight, self.scale, bias).unflatten(0, x.shape[:-1])
         return unfolded
 
 
@@ -130,8 +115,51 @@ def quantisation_of(precision: Quantization, device: torch.device) -> Quantisati
 
 
 def multiplies_fp8(device: torch.device) -> bool:
-    """Whether a device has matrix units for 8-bit floats."""
-    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= FP8_CAPABILITY
+    """Whether a device multiplies 8-bit floats with a scale for each row.
+
+    A product tells: not every GPU that could has a kernel in torch, which in 2.10 has none for 12.0 (its issue 192707).
+    """
+    if device.type != "cuda" or torch.cuda.get_device_capability(device) < FP8_CAPABILITY:
+        return False
+    rows = torch.ones(MULTIPLE + 1, MULTIPLE, dtype=torch.bfloat16, device=device)  # the picture's are 257
+    codes, scale = quantised(rows, torch.float8_e4m3fn)
+    try:
+        fp8_product(codes, scale, codes[:MULTIPLE], scale[:MULTIPLE], rows[0])
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, ValueError):
+        return False
+    return True
+
+
+def fp8_product(codes: Tensor, scale: Tensor, weight: Tensor, weight_scale: Tensor, bias: Tensor | None) -> Tensor:
+    """A linear layer of codes.
+
+    Sums keep what the tensor cores give (14 bits on Hopper), as is usual in inference: adding in float32 beside them is
+    slower.
+
+    Args:
+        codes: Inputs (n, inputs).
+        scale: Of each row, (n, 1), float32.
+        weight: Codes (outputs, inputs).
+        weight_scale: Of each row, (outputs, 1), float32.
+        bias: (outputs), bfloat16.
+
+    Returns:
+        (n, outputs), bfloat16.
+    """
+    by_row = ScalingType.RowWise
+    return F.scaled_mm(
+        codes,
+        weight.t(),
+        scale,
+        by_row,
+        weight_scale.t(),
+        by_row,
+        bias=bias,
+        output_dtype=torch.bfloat16,
+        use_fast_accum=True,
+    )
 
 
 def quantised(rows: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

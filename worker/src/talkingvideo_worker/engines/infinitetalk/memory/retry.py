@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 import torch
 
 from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_worker.engines.infinitetalk.memory.machine import give_back_unused
 from talkingvideo_worker.engines.infinitetalk.memory.modes import GB, MemoryMode
 
 Built = TypeVar("Built")
@@ -102,10 +102,7 @@ class LeanerOnce(Generic[Built]):
     def _step_down(self, problem: str) -> None:
         """Outside of any ``except``: an error that is being handled keeps alive what its frames hold."""
         self._built = None
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-            torch.accelerator.empty_host_cache()
+        give_back_unused()
         following = None if self._left is not None else self._below(self.mode)
         if following is None:
             raise _gpu_is_full(self.mode, self._free(), problem)

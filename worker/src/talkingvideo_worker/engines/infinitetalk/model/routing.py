@@ -17,9 +17,6 @@ SPEAKER_RANGES = ((0.0, 4.0), (20.0, 24.0))
 BACKGROUND = 12.0
 """Rotary position of a token that is nobody's."""
 
-KERNEL_CHANNELS = 8
-"""GPU kernels take values whose channels are a multiple of this; others fall back to one that writes all weights."""
-
 
 def token_masks(masks: Tensor, height: int, width: int) -> Tensor:
     """Bring masks from the latents' grid to that of the tokens.
@@ -41,6 +38,8 @@ def attention_to_regions(query: Tensor, key: Tensor, masks: Tensor) -> Tensor:
 
     The softmax runs over the tokens of latent frame 0 only. One attention call with the regions as values, so the
     matrix of weights need not exist; they are 0 and 1, which every format holds, and divided by their sizes afterwards.
+    Values are as wide as keys, and contiguous, which is what the kernels of self-attention take; for others torch falls
+    back to one that writes the matrix.
 
     Args:
         query: (batch, tokens, heads, channels), after normalisation and rotary.
@@ -50,10 +49,10 @@ def attention_to_regions(query: Tensor, key: Tensor, masks: Tensor) -> Tensor:
     Returns:
         (batch, classes, tokens), float32: mean over the heads. A region without tokens gets 0.
     """
-    batch, _, heads, _ = query.shape
+    batch, _, heads, channels = query.shape
     classes, sizes = len(masks), masks.sum(1).clamp(min=1)
-    padded = F.pad(masks, (0, 0, 0, -classes % KERNEL_CHANNELS))
-    values = padded.T.to(query.dtype).expand(batch, heads, -1, -1)
+    padded = F.pad(masks.T, (0, channels - classes)).to(query.dtype)
+    values = padded.expand(batch, heads, -1, -1).contiguous()
     first_frame = key[:, : masks.shape[1]]
     seen = F.scaled_dot_product_attention(query.transpose(1, 2), first_frame.transpose(1, 2), values)
     return (seen[..., :classes].float().mean(1) / sizes).transpose(1, 2)
@@ -91,5 +90,4 @@ def key_positions(tokens: int, device: torch.device) -> Tensor:
     Returns:
         (2 * tokens).
     """
-    centres = torch.tensor([(low + high) / 2 for low, high in SPEAKER_RANGES], device=device)
-    return centres.repeat_interleave(tokens)
+    return torch.cat([torch.full((tokens,), (low + high) / 2, device=device) for low, high in SPEAKER_RANGES])

@@ -121,7 +121,6 @@ class Crew:
             self.disband()
             raise
         except Exception:
-            self._idle.set()
             cause = self._members.failure(patience=NOTICE_SECONDS)
             self.disband()
             if cause is not None:
@@ -146,7 +145,7 @@ def _interrupt(idle: threading.Event) -> None:
     rescue = threading.Timer(STUCK_SECONDS, _end_unless, (idle,))
     rescue.daemon = True
     rescue.start()
-    grid.interrupt()
+    grid.leave()
 
 
 def _end_unless(idle: threading.Event) -> None:

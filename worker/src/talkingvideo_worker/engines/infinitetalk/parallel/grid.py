@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import Lock
 
 import torch
 import torch.distributed as dist
 from torch._C._distributed_c10d import Store, TCPStore  # what torch.distributed exports, with its types
 from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.distributed_c10d import _abort_process_group  # the one way to abort groups at once
 
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
 from talkingvideo_worker.engines.infinitetalk.parallel.branches import SharedBranches
@@ -25,6 +27,10 @@ BACKENDS = {"cuda": "nccl", "cpu": "gloo"}
 PATIENCE = timedelta(minutes=10)
 """Longest wait for another process in one exchange. A process that ends is noticed at once, by its end; this is for one
 that hangs. The first steps may differ by what compiling takes."""
+
+
+_LEAVING = Lock()
+"""Connections are the process's, and the thread that watches the others may abort them while another does."""
 
 
 @dataclass(frozen=True)
@@ -67,26 +73,23 @@ def enter(place: Place, transformer: AudioWanTransformer3DModel) -> BranchShare:
         timeout=PATIENCE,
         device_id=device if device.type == "cuda" else None,
     )
-    mesh = init_device_mesh(
-        device.type, (layout.branch_groups, layout.token_ranks), mesh_dim_names=("branches", "tokens")
-    )
-    if layout.token_ranks > 1:
+    sizes = {"branches": layout.branch_groups, "tokens": layout.token_ranks}
+    shared = {name: size for name, size in sizes.items() if size > 1}
+    mesh = init_device_mesh(device.type, tuple(shared.values()), mesh_dim_names=tuple(shared))
+    if "tokens" in shared:
         share_tokens(transformer, mesh.get_group("tokens"))
-    return SharedBranches(mesh.get_group("branches")) if layout.branch_groups > 1 else ALL_BRANCHES
-
-
-def interrupt() -> None:
-    """End exchanges that others will never answer; whoever waits in one gets an error."""
-    world = dist.group.WORLD
-    if world is not None:
-        world.abort()
+    return SharedBranches(mesh.get_group("branches")) if "branches" in shared else ALL_BRANCHES
 
 
 def leave() -> None:
-    """Forget the connections, without asking the others."""
-    if dist.is_initialized():
-        interrupt()
-        dist.destroy_process_group()
+    """Forget the connections, without asking the others. Whoever waits in an exchange gets an error, in whichever group.
+
+    Tokens and branches have groups of their own from four GPUs on; a GPU that waits in one of those does not notice that
+    the whole grid's was aborted.
+    """
+    with _LEAVING:
+        if dist.is_initialized():
+            _abort_process_group()
 
 
 def synchronise(device: torch.device) -> None:

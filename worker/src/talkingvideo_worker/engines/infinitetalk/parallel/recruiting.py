@@ -12,16 +12,20 @@ from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.infinitetalk.loop import Denoiser
 from talkingvideo_worker.engines.infinitetalk.memory.loading import LoraSet, load_transformer
 from talkingvideo_worker.engines.infinitetalk.memory.machine import rendering_device
-from talkingvideo_worker.engines.infinitetalk.memory.modes import Machine, MemoryMode
+from talkingvideo_worker.engines.infinitetalk.memory.modes import GB, Machine, MemoryMode
 from talkingvideo_worker.engines.infinitetalk.memory.networks import formats_of
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
 from talkingvideo_worker.engines.infinitetalk.parallel.layout import Layout
 from talkingvideo_worker.engines.infinitetalk.sampling.denoising import denoise
 from talkingvideo_worker.engines.infinitetalk.speed.attention import set_attention
-from talkingvideo_worker.engines.infinitetalk.speed.compiling import Work, compile_if_worth
+from talkingvideo_worker.engines.infinitetalk.speed.compiling import Prepare
 from talkingvideo_worker.engines.infinitetalk.weights.reading import StoredTransformer
 
 GPUS_FIELD = "spec.render.gpusPerChunk"
+
+NCCL_BYTES = GB
+"""What NCCL's channels and kernels take of each GPU, beside PyTorch's allocator: of the whole grid's group, and with four
+GPUs and more of the two smaller ones [estimate]."""
 
 
 class Help(Protocol):
@@ -59,7 +63,12 @@ def rendering_devices(asked: int) -> tuple[str, ...]:
 
 
 def recruit(
-    stored: StoredTransformer, mode: MemoryMode, loras: LoraSet, layout: Layout, devices: Sequence[str], work: Work
+    stored: StoredTransformer,
+    mode: MemoryMode,
+    loras: LoraSet,
+    layout: Layout,
+    devices: Sequence[str],
+    prepare: Prepare,
 ) -> Help:
     """Let the other GPUs of a layout load the transformer as this one will.
 
@@ -69,26 +78,29 @@ def recruit(
         loras: What is merged into it.
         layout: How the work is divided.
         devices: At least as many as the layout has processes.
-        work: Ahead of them, for which they may compile the model.
+        prepare: Makes its blocks ready, here and there alike.
     """
     if layout.ranks == 1:
         return NoHelp()
     # Here, because torch.distributed is of no use to one GPU.
     from talkingvideo_worker.engines.infinitetalk.parallel.crew import Crew
 
-    return Crew(_Load(stored, mode, loras, work), layout, devices)
+    return Crew(_Load(stored, mode, loras, prepare), layout, devices)
 
 
-def host_share(machine: Machine, layout: Layout) -> Machine:
-    """What is free for each of a layout's processes: every one has a GPU, and they share the host."""
-    return replace(machine, host_bytes=machine.host_bytes // layout.ranks)
+def share_of(machine: Machine, layout: Layout) -> Machine:
+    """What is free for each of a layout's processes: every one has a GPU, whose NCCL takes its part, and all one host."""
+    host, gpu = machine.host_bytes // layout.ranks, machine.gpu_bytes
+    if gpu is None or layout.ranks == 1:
+        return replace(machine, host_bytes=host)
+    return Machine(max(0, gpu - NCCL_BYTES), host)
 
 
 class _Load:
     """Loads a transformer to the current GPU as ``build_networks`` does, in whichever process it is called."""
 
-    def __init__(self, stored: StoredTransformer, mode: MemoryMode, loras: LoraSet, work: Work) -> None:
-        self._stored, self._mode, self._loras, self._work = stored, mode, loras, work
+    def __init__(self, stored: StoredTransformer, mode: MemoryMode, loras: LoraSet, prepare: Prepare) -> None:
+        self._stored, self._mode, self._loras, self._prepare = stored, mode, loras, prepare
 
     def __call__(self) -> AudioWanTransformer3DModel:
         device = rendering_device()
@@ -96,5 +108,5 @@ class _Load:
             self._stored, self._mode, formats_of(device).dtype, device, self._loras
         )
         set_attention(transformer, device)
-        compile_if_worth(transformer, device, self._work)
+        self._prepare(transformer)
         return transformer

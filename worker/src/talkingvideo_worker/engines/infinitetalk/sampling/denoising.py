@@ -86,7 +86,7 @@ def predict_velocity(
         raise ValueError(f"{len(text)} tokens of text: the model takes {TEXT_TOKENS} at most")
     prediction = transformer(
         torch.cat([noisy, reference])[None],
-        torch.as_tensor(timestep, dtype=torch.float32, device=weight.device).reshape(1),
+        torch.full((1,), torch.as_tensor(timestep).item(), dtype=torch.float32, device=weight.device),
         F.pad(text, (0, 0, 0, TEXT_TOKENS - len(text)))[None],
         image[None],
         return_dict=False,

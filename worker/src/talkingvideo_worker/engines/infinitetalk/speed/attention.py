@@ -16,8 +16,8 @@ VARIABLE = "TALKINGVIDEO_ATTENTION"
 """Names one of diffusers' back ends (``native``, ``_native_cudnn``, ``_flash_3``, ``flash``, ``sage`` …)."""
 
 NATIVE = "native"
-"""PyTorch's own choice, for each shape: cuDNN's kernels first on Hopper and Blackwell, else FlashAttention 2, and others
-for shapes that neither takes. Naming cuDNN would only lose the others."""
+"""PyTorch's own choice, for each shape: cuDNN's kernels first on data-centre Hopper and Blackwell (9.x, 10.x), else
+FlashAttention 2, and others for shapes that neither takes. Naming cuDNN would only lose the others."""
 
 FLASH_3 = "_flash_3"
 HOPPER = 9

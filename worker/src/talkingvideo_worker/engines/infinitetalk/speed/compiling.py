@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,6 +30,12 @@ WIDTH = 5120
 BLOCKS = 40
 
 CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
+WRITTEN = (CACHE_VARIABLE, "TRITON_CACHE_DIR")
+"""Name folders that compiling writes into."""
+
+COMPILING_PROCESSES = 4
+"""That compile kernels at once, for each GPU. A block has some twenty kernels; torch would start one for each core of the
+node, 32 at most, however few of them and however little memory the container has."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,15 @@ def is_worth_compiling(work: Work, cached: bool) -> bool:  # noqa: FBT001 - a fa
     return GAIN * work.seconds > (CACHED_SECONDS if cached else COMPILE_SECONDS)
 
 
-def reason_against(device: torch.device, find: Callable[[str], str | None] = shutil.which) -> str | None:
+def python_headers() -> Path:
+    """Folder of Python's C headers, where Triton looks for it: Debian's own Python would install others elsewhere."""
+    scheme = sysconfig.get_default_scheme()
+    return Path(sysconfig.get_paths("posix_prefix" if scheme == "posix_local" else scheme)["include"])
+
+
+def reason_against(
+    device: torch.device, find: Callable[[str], str | None] = shutil.which, headers: Path | None = None
+) -> str | None:
     """Why blocks cannot be compiled here; None when they can.
 
     Triton builds its launcher with a C compiler, once for each cache, and needs Python's headers for it.
@@ -67,39 +83,68 @@ def reason_against(device: torch.device, find: Callable[[str], str | None] = shu
     Args:
         device: Where the model renders.
         find: The path of a program.
+        headers: Folder of Python's C headers; None for this Python's.
     """
     if device.type != "cuda":
         return "only GPUs gain by it"
-    if os.environ.get("CC") or find("gcc") or find("clang"):
-        return None
-    return "there is no C compiler (gcc), which Triton needs at run time"
+    if not (os.environ.get("CC") or find("gcc") or find("clang")):
+        return "there is no C compiler (gcc), which Triton needs at run time"
+    if not ((headers or python_headers()) / "Python.h").exists():
+        return "Python's C headers (libpython3-dev), which Triton needs at run time, are not there"
+    if folder := next(
+        (folder for folder in map(os.environ.get, WRITTEN) if folder and not _can_write(Path(folder))), None
+    ):
+        return f"{folder} cannot be written"
+    return None
 
 
 def has_cache() -> bool:
     """Whether compiled code of an earlier process is there."""
-    folder = os.environ.get(CACHE_VARIABLE)
-    return folder is not None and os.path.isdir(folder) and bool(os.listdir(folder))  # noqa: PTH112, PTH208
+    folder = Path(os.environ.get(CACHE_VARIABLE) or os.devnull)
+    return folder.is_dir() and os.access(folder, os.R_OK) and any(folder.iterdir())
 
 
-def compile_if_worth(transformer: Any, device: torch.device, work: Work) -> str | None:
+def _can_write(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+Prepare = Callable[[Any], None]
+"""Makes a transformer's blocks ready to run: ``compile_blocks`` or ``leave_uncompiled``, which can be pickled."""
+
+
+def choose_preparation(device: torch.device, work: Work) -> tuple[Prepare, str | None]:
     """Have the blocks compiled at their first call where that pays.
 
+    Chosen once for all processes that share the work: compiled blocks may exchange tokens in another order than others,
+    and where one process's second exchange meets another's third, the results are wrong without a word.
+
     Args:
-        transformer: On its device.
-        device: Where it renders.
-        work: Ahead of this process.
+        device: Where the model renders.
+        work: Ahead of each process.
 
     Returns:
-        What the user should know when it would pay and cannot be done; else None.
+        What to do with the blocks, and what the user should know when compiling would pay and cannot be done.
     """
     if device.type != "cuda" or not is_worth_compiling(work, has_cache()):
-        return None
+        return leave_uncompiled, None
     if problem := reason_against(device):
-        return f"The model's blocks are not compiled, which costs about {GAIN:.0%} of the time: {problem}."
-    compile_blocks(transformer)
-    return None
+        return leave_uncompiled, (
+            f"The model's blocks are not compiled, which costs about {GAIN:.0%} of the time: {problem}."
+        )
+    return compile_blocks, None
+
+
+def leave_uncompiled(_transformer: Any) -> None:
+    """Nothing is done."""
 
 
 def compile_blocks(transformer: Any) -> None:
     """Compile each block as one graph for one shape; all blocks share the code. Compiled at the first call."""
+    from torch._inductor import config  # which takes seconds
+
+    config.compile_threads = min(config.compile_threads or COMPILING_PROCESSES, COMPILING_PROCESSES)
     transformer.compile_repeated_blocks(fullgraph=True, dynamic=False)

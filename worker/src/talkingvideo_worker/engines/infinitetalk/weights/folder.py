@@ -18,9 +18,9 @@ from talkingvideo_worker.engines.infinitetalk.memory.networks import build_netwo
 from talkingvideo_worker.engines.infinitetalk.memory.retry import LeanerOnce
 from talkingvideo_worker.engines.infinitetalk.networks import Networks
 from talkingvideo_worker.engines.infinitetalk.parallel.layout import PIXELS_PER_TOKEN, idle_gpus, plan_parallel
-from talkingvideo_worker.engines.infinitetalk.parallel.recruiting import host_share, recruit, rendering_devices
+from talkingvideo_worker.engines.infinitetalk.parallel.recruiting import recruit, rendering_devices, share_of
 from talkingvideo_worker.engines.infinitetalk.settings import settings_of
-from talkingvideo_worker.engines.infinitetalk.speed.compiling import Work, compile_if_worth
+from talkingvideo_worker.engines.infinitetalk.speed.compiling import Work, choose_preparation
 from talkingvideo_worker.engines.infinitetalk.weights.checking import require_weights
 from talkingvideo_worker.engines.infinitetalk.weights.converted import sources_of
 from talkingvideo_worker.engines.infinitetalk.weights.layout import SPEECH, rendering_files
@@ -71,17 +71,19 @@ class WeightsFolder:
         asked = asked_for(scene.parameters)
         heads, branches = sources.transformer.config["num_heads"], len(settings.guidance.branches)
         layout = plan_parallel(scene.gpus, branches, heads, pixels // PIXELS_PER_TOKEN)
-        whole, job = Job(pixels, settings.window), Job(pixels, settings.window, layout.token_ranks)
+        cached = 0 if settings.step_cache is None else -(-branches // layout.branch_groups)
+        whole, job = Job(pixels, settings.window), Job(pixels, settings.window, layout.token_ranks, cached)
         loras = LoraSet(scene.loras, self._folder)
         work = Work(
             whole.tokens, -(-frames // (settings.window - settings.motion)) * branches * len(settings.timesteps)
         )
 
         def build(mode: MemoryMode) -> Networks:
-            others = recruit(sources.transformer, mode, loras, layout, devices, work)
+            prepare, uncompiled = choose_preparation(device, work)
+            others = recruit(sources.transformer, mode, loras, layout, devices, prepare)
             prompts = (settings.prompt, settings.negative_prompt)
             built = build_networks(sources, prompts, mode, device, loras, note)
-            uncompiled = compile_if_worth(built.transformer, device, work)
+            prepare(built.transformer)
             denoiser = others.join(built.transformer)
             warnings = (*idle_gpus(scene.gpus, layout), *filter(None, [uncompiled]))
             return Networks(built.transformer, built.encoders, denoiser, warnings)
@@ -89,7 +91,7 @@ class WeightsFolder:
         blocks = sources.transformer.config["num_layers"]
         return LeanerOnce(
             build,
-            choose_mode(host_share(measure(device), layout), job, asked, blocks),
-            lambda mode: leaner(mode, host_share(measure(device), layout), job, asked),
+            choose_mode(share_of(measure(device), layout), job, asked, blocks),
+            lambda mode: leaner(mode, share_of(measure(device), layout), job, asked),
             lambda: free_gpu_bytes(device),
         )

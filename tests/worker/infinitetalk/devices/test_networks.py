@@ -1,0 +1,58 @@
+"""Networks on a GPU, each for itself, as far as the engine does not use them there."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+from tests.worker.infinitetalk.devices.conftest import FRAMES, Stage, drawn, pictures
+from tests.worker.infinitetalk.devices.simulated import GPU, SimulatedGpu
+
+from talkingvideo_worker.engines.base import SAMPLES_PER_FRAME
+from talkingvideo_worker.engines.infinitetalk.conditioning.speech_features import speech_features
+from talkingvideo_worker.engines.infinitetalk.memory.networks import OnDemand, encoded_prompts
+from talkingvideo_worker.engines.infinitetalk.weights.converted import sources_of
+from talkingvideo_worker.engines.infinitetalk.weights.converting import convert_weights
+from talkingvideo_worker.engines.infinitetalk.weights.layout import SPEECH
+from talkingvideo_worker.engines.infinitetalk.weights.loading import load_speech_model
+from talkingvideo_worker.engines.infinitetalk.weights.reading import read_weights
+
+
+def test_speech_is_heard_on_a_gpu_as_on_the_cpu(gpu: SimulatedGpu, tiny_weights: Path) -> None:
+    samples = np.random.default_rng(0).integers(-9000, 9000, FRAMES * SAMPLES_PER_FRAME).astype(np.int16)
+    heard = {
+        device: speech_features(load_speech_model(tiny_weights / SPEECH, device), samples) for device in ("cpu", GPU)
+    }
+    assert gpu.operations
+    assert heard[GPU].device.type == "cpu"
+    assert torch.allclose(heard["cpu"], heard[GPU], atol=1e-4)
+
+
+def test_prompts_are_encoded_on_a_gpu_as_on_the_cpu(gpu: SimulatedGpu, tiny_weights: Path) -> None:
+    sources = sources_of(tiny_weights, 1, torch.bfloat16)
+    on_gpu, on_cpu = (encoded_prompts(sources, ["a cat"], torch.bfloat16, torch.device(it)) for it in ("cuda", "cpu"))
+    assert torch.allclose(on_gpu["a cat"], on_cpu["a cat"], atol=0.1)
+    assert gpu.operations
+
+
+def test_a_network_that_is_needed_now_and_then_calculates_on_the_gpu_and_leaves_it(gpu: SimulatedGpu) -> None:
+    model = torch.nn.Linear(4, 4)
+    seen = OnDemand(model, lambda value: model(value.to(model.weight.device)), GPU)(torch.ones(2, 4))
+    assert torch.ops.aten.addmm.default in gpu.operations
+    assert {seen.device.type, *(value.device.type for value in model.parameters())} == {"cpu"}
+
+
+def test_converted_copies_render_the_same_pictures(gpu: SimulatedGpu, stage: Stage, tmp_path: Path) -> None:
+    copied = Stage(shutil.copytree(stage.weights, tmp_path / "copied"), tmp_path)
+    convert_weights(copied.weights)
+    scene = stage.scene(audio_guidance=1.0)
+    assert np.array_equal(*(pictures(drawn(one.loaded(scene))) for one in (stage, copied)))
+
+
+def test_weights_are_read_straight_to_the_gpu(gpu: SimulatedGpu, tiny_weights: Path) -> None:
+    stored = sources_of(tiny_weights, 1, torch.bfloat16).transformer
+    weights = dict(read_weights(stored, torch.bfloat16, lambda _name: GPU))
+    assert {weight.device for weight in weights.values()} == {GPU}
+    assert len(gpu.waits) == len(weights), "each is copied once"

@@ -1,0 +1,82 @@
+"""While a window is denoised the host runs ahead of the GPU: each wait would leave the GPU idle until more is started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from tests.worker.infinitetalk.devices.conftest import FRAMES, WHOLE, Stage
+from tests.worker.infinitetalk.devices.simulated import GPU, SimulatedGpu
+from torch import Tensor
+
+from talkingvideo_worker.engines.base import Scene, Track, unheard
+from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import Tracks
+from talkingvideo_worker.engines.infinitetalk.loop import Material, RenderedWindow, render_windows
+from talkingvideo_worker.engines.infinitetalk.material import read_features, reference_of, regions_of
+from talkingvideo_worker.engines.infinitetalk.sampling.denoising import denoise
+from talkingvideo_worker.engines.infinitetalk.sampling.noise import WindowNoise
+from talkingvideo_worker.engines.infinitetalk.settings import settings_of
+from talkingvideo_worker.engines.infinitetalk.spans import window_spans
+from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
+
+Watch = Callable[..., list[RenderedWindow]]
+
+
+@pytest.fixture
+def watch(gpu: SimulatedGpu, stage: Stage) -> Watch:
+    """Renders a scene; ``gpu.waits`` are those of denoising alone."""
+
+    def watched(waits: list[str], *args: Any) -> Tensor:
+        gpu.waits.clear()
+        latents = denoise(*args)
+        waits += gpu.waits
+        return latents
+
+    def render(scene: Scene, first: int = 0, motion: Tensor | None = None) -> list[RenderedWindow]:
+        networks = WeightsFolder(stage.weights).networks(scene, FRAMES, unheard).load()
+        features = read_features(scene, stage.heard(scene))
+        material = Material(reference_of(scene.portrait), Tracks(features), WindowNoise(0), regions_of(scene))
+        settings, waits = settings_of(scene.parameters, 32 * 32), list[str]()
+        spans = window_spans(0, WHOLE.windows, motion=settings.motion)[first:]
+        rendered = render_windows(
+            networks.transformer,
+            networks.encoders,
+            settings,
+            material,
+            spans,
+            motion,
+            denoiser=partial(watched, waits),
+        )
+        windows = list(rendered)
+        gpu.waits = waits
+        return windows
+
+    return render
+
+
+@pytest.mark.parametrize(("speakers", "resident"), [(1, None), (2, 0)])
+def test_denoising_waits_for_nothing_and_its_results_stay_on_the_gpu(
+    gpu: SimulatedGpu, stage: Stage, watch: Watch, speakers: int, resident: int | None
+) -> None:
+    tracks: list[Track] = [stage.track(number) for number in range(speakers)]
+    sampling: dict[str, Any] = {
+        "apg_momentum": -0.75,
+        "apg_norm_threshold": 55.0,
+        "tea_cache_threshold": 0.2,
+        "steps": 2,
+    }
+    windows = watch(stage.scene(*tracks, resident_parameters=resident, **sampling))
+    assert gpu.waits == []
+    parts = [part for window in windows for part in (window.frames, window.motion, window.latents)]
+    assert {(part.device, part.dtype) for part in parts} == {(GPU, torch.float32)}
+
+
+def test_latents_that_were_kept_on_the_disk_are_brought_once(gpu: SimulatedGpu, stage: Stage, watch: Watch) -> None:
+    scene = stage.scene()
+    whole = watch(scene)
+    (again,) = watch(scene, 1, whole[0].motion.cpu())
+    assert gpu.waits == []
+    assert torch.equal(again.frames.cpu(), whole[1].frames.cpu())
