@@ -163,3 +163,19 @@ TEXT = {"text": "Hello."}
 )
 def test_two_texts_are_spoken_in_turn_unless_asked_otherwise(speech: dict[str, Any], arrangement: str) -> None:
     assert effective(video(speech=speech)).arrangement.value == arrangement
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"store": "archive", "output_name": "films/{name}", "overwrite": True, "profile": "night"}, True),
+        ({"seed": 7}, False),
+        ({"worker_image": "worker:2"}, False),
+    ],
+)
+def test_the_digest_tells_what_is_made_and_by_which_release_and_not_where_it_is_kept(
+    changes: dict[str, Any], same: bool
+) -> None:
+    """A plan names the weights and the code of the release that made it: another one's worker refuses to render it."""
+    values = effective(video())
+    assert (values.model_copy(update=changes).digest == values.digest) is same

@@ -225,12 +225,28 @@ class Stage:
         self.kubelet.finish_pod(pod, message=self.report(stage, chunk).encode())
 
     def fail(
-        self, code: ErrorCode, stage: str, chunk: int | None = None, attempt: int = 0, container: str = ""
+        self,
+        code: ErrorCode,
+        stage: str,
+        chunk: int | None = None,
+        attempt: int = 0,
+        container: str = "",
+        *,
+        retryable: bool | None = None,
     ) -> None:
         pod = self.pod(stage, chunk, attempt)
-        report = FailureReport(code=code, message="the test says so", retryable=ERRORS[code].retryable)
+        worth_it = ERRORS[code].retryable if retryable is None else retryable
+        report = FailureReport(code=code, message="the test says so", retryable=worth_it)
         message = TerminationMessage(failure=report).encode()
         self.kubelet.finish_pod(pod, ERRORS[code].exit_status, message, container=container or None)
+
+    def finish_what_is_pending(self) -> None:
+        for pod in self.cluster.core.list_namespaced_pod(self.namespace).items:
+            if pod.status.phase == "Pending" and pod.spec.node_name and pod.metadata.deletion_timestamp is None:
+                labels = pod.metadata.labels
+                chunk = labels.get("talkingvideo.dev/chunk")
+                report = self.report(labels["talkingvideo.dev/stage"], None if chunk is None else int(chunk))
+                self.kubelet.finish_pod(pod, message=report.encode())
 
     def report(self, stage: str, chunk: int | None) -> TerminationMessage:
         return last_words(names.Stage(stage), self.chunks, chunk)

@@ -54,6 +54,17 @@ def test_a_failed_chunk_is_retried_and_the_others_are_not(stage: Stage) -> None:
     assert stage.units() == ["prepare-0", "r0-0", "r0-1", "r1-0", "r2-0", "r3-0", "stitch-0"]
 
 
+def test_what_the_store_has_lost_is_prepared_again(stage: Stage) -> None:
+    stage.apply(video())
+    stage.finish("prepare")
+    stage.fail(ErrorCode.WORKSPACE, "render", 0, retryable=False)
+    stage.finish("prepare", attempt=1)
+    while stage.status().get("phase") != "Succeeded":
+        stage.finish_what_is_pending()
+    assert {"prepare-1", "r0-1", "stitch-0"} <= set(stage.units())
+    assert "prepared again" in stage.cluster.kubectl("describe", "tv/hello", "-n", stage.namespace)
+
+
 @pytest.mark.parametrize("container", ["fetch", "process", "publish"])
 def test_a_users_error_in_any_container_of_prepare_fails_at_once(stage: Stage, container: str) -> None:
     stage.apply(video())

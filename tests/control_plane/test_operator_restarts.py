@@ -60,12 +60,7 @@ def test_an_operator_killed_loses_and_repeats_nothing(stage: Stage, killed: Any)
     stage.operator.start()
     ended = {"prepare-0", "r0-0", "r1-0", "r2-0", "r3-0", "stitch-0"}
     while stage.status().get("phase") != "Succeeded":
-        for pod in stage.cluster.core.list_namespaced_pod(stage.namespace).items:
-            if pod.status.phase == "Pending" and pod.spec.node_name:
-                labels = pod.metadata.labels
-                chunk = labels.get("talkingvideo.dev/chunk")
-                report = stage.report(labels["talkingvideo.dev/stage"], None if chunk is None else int(chunk))
-                stage.kubelet.finish_pod(pod, message=report.encode())
+        stage.finish_what_is_pending()
         assert set(stage.units()) <= ended
     assert set(stage.units()) == ended
     uids = [job.metadata.uid for job in stage.cluster.batch.list_namespaced_job(stage.namespace).items]

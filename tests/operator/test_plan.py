@@ -440,6 +440,98 @@ def test_after_the_store_lost_the_plan_a_retry_plans_again() -> None:
     assert world.status.chunks.summary == "3/5"
 
 
+def test_what_the_store_lost_is_prepared_again_without_anybody_asking() -> None:
+    world = World().prepared()
+    world.finish(world.job(Stage.RENDER, 0))
+    world.reconcile()
+    world.miss(world.job(Stage.RENDER, 1))
+    decision = world.reconcile()
+    assert world.phase == "Preparing"
+    assert Reason.RETRYING in {event.reason for event in decision.events}
+    assert not world.active(), "no pod goes on with a plan that is of no use"
+    assert not decision.creates
+    assert decision.look_again == world.now + timedelta(seconds=10)
+    world.missing = (1, 2)
+    world.wait(10)
+    assert starts(world.reconcile()) == [(Stage.PREPARE, None, 1)]
+    world.finish(world.job(Stage.PREPARE))
+    assert starts(world.reconcile()) == [(Stage.RENDER, 1, 1), (Stage.RENDER, 2, 0)]
+    assert world.status.chunks.summary == "3/5"
+
+
+def test_after_the_join_found_a_chunk_lost_it_has_all_its_attempts_again() -> None:
+    world = World(settings=config(profile={"stitch": {"attempts": 2}})).prepared()
+    while world.phase == "Rendering":
+        world.finish(world.active()[0])
+        world.reconcile()
+    world.miss(world.job(Stage.STITCH))
+    world.settle()
+    world.missing = (2,)
+    world.wait(10)
+    for stage, chunk in ((Stage.PREPARE, None), (Stage.RENDER, 2)):
+        world.settle()
+        world.finish(world.job(stage, chunk))
+    world.settle()
+    world.fail(world.job(Stage.STITCH))
+    world.reconcile()
+    assert world.phase == "Stitching"
+    world.wait(10)
+    world.settle()
+    world.finish(world.job(Stage.STITCH))
+    world.settle()
+    assert world.phase == "Succeeded"
+
+
+def test_a_store_that_goes_on_losing_fails_the_video_after_prepares_attempts() -> None:
+    world = World(settings=config(profile={"prepare": {"attempts": 3}})).prepared()
+    for _ in range(2):
+        world.miss(world.job(Stage.RENDER, 0))
+        world.reconcile()
+        world.wait(300)
+        world.reconcile()
+        world.finish(world.job(Stage.PREPARE))
+        world.reconcile()
+    world.miss(world.job(Stage.RENDER, 0))
+    world.reconcile()
+    assert world.phase == "Failed"
+    assert world.status.failure.code is ErrorCode.WORKSPACE
+    assert world.job(Stage.PREPARE).attempt == 2
+    world.retry("once")
+    assert starts(world.reconcile()) == [(Stage.PREPARE, None, 3)]
+
+
+def test_a_store_that_cannot_be_reached_is_tried_again_and_nothing_is_prepared_anew() -> None:
+    world = World(chunks=1).prepared()
+    world.fail(world.job(Stage.RENDER, 0), ErrorCode.WORKSPACE)
+    world.reconcile()
+    assert world.phase == "Rendering"
+    world.wait(10)
+    assert starts(world.reconcile()) == [(Stage.RENDER, 0, 1)]
+
+
+def test_preparing_again_survives_lost_writes_of_status() -> None:
+    """With no back-off prepare starts in the turn that finds the loss, and all that follows before status is written."""
+    world = World(settings=config(backOff={"firstSeconds": 0})).prepared()
+    world.wait(30)
+    world.miss(world.job(Stage.RENDER, 0))
+    before_status = -1
+    world.reconcile(crash_after=before_status)
+    again = world.job(Stage.PREPARE)
+    assert again.attempt == 1
+    world.reconcile(crash_after=before_status)
+    world.finish(again)
+    world.reconcile(crash_after=before_status)
+    chunks = {job.uid for job in world.active()}
+    assert {(job.chunk, job.attempt) for job in world.active()} == {(0, 1), (1, 0), (2, 0)}
+    world.reconcile(crash_after=before_status)
+    assert {job.uid for job in world.active()} == chunks, "work of the new plan goes on"
+    world.wait(30)
+    world.miss(world.job(Stage.RENDER, 0))
+    world.reconcile()
+    assert world.phase == "Preparing", "the second loss is one, too, though status has heard of none"
+    assert [(job.stage, job.attempt) for job in world.active()] == [(Stage.PREPARE, 2)]
+
+
 def test_dry_run_ends_after_prepare_without_a_gpu() -> None:
     world = World(document=spec(dryRun=True)).prepared()
     assert world.phase == "Succeeded"

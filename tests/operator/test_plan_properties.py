@@ -5,9 +5,10 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.operator.last_words import last_words
 from tests.operator.world import World, config, spec
 
-from talkingvideo_api.conditions import Phase
+from talkingvideo_api.conditions import Phase, Reason
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import decode_bitmap
@@ -15,15 +16,34 @@ from talkingvideo_api.reports import decode_bitmap
 INDEX = st.integers(0, 1_000)
 
 
+class Remembering(World):
+    """A world whose prepare finds the chunks that were rendered before it."""
+
+    def report(self, job: Any) -> Any:
+        missing = sorted(set(self.missing or ()) - self.in_store)
+        return last_words(job.stage, self.chunks, job.chunk, missing, chained=self.chained)
+
+    def lose(self, chunk: int) -> None:
+        self.in_store.discard(chunk)
+        self.missing = (*(self.missing or ()), chunk)
+
+
 class VideoLife(RuleBasedStateMachine):
     """Users, the cluster and crashes, at random."""
 
-    @initialize(chunks=st.integers(1, 6), parallel=st.integers(1, 4), reused=st.integers(0, 5), chained=st.booleans())
-    def begin(self, chunks: Any, parallel: Any, reused: Any, chained: Any) -> None:
+    @initialize(
+        chunks=st.integers(1, 6),
+        parallel=st.integers(1, 4),
+        reused=st.integers(0, 5),
+        chained=st.booleans(),
+        back_off=st.sampled_from([0, 10]),
+    )
+    def begin(self, chunks: Any, parallel: Any, reused: Any, chained: Any, back_off: Any) -> None:
         self.parallel = parallel
         missing = tuple(range(min(reused, chunks), chunks))
-        self.world = World(
-            settings=config(maxInterruptions=1_000, profile={"prepare": {"attempts": 3}, "render": {"attempts": 3}}),
+        profile = {"prepare": {"attempts": 3}, "render": {"attempts": 3}}
+        self.world = Remembering(
+            settings=config(maxInterruptions=1_000, backOff={"firstSeconds": back_off}, profile=profile),
             document=spec(chunking={"maxParallel": parallel}, prompt="0"),
             chunks=chunks,
             missing=missing,
@@ -38,10 +58,12 @@ class VideoLife(RuleBasedStateMachine):
 
     @rule()
     def reconcile(self) -> None:
+        self.world.wait(1)
         self._watch_starts(lambda: self.world.reconcile())
 
     @rule(after=st.integers(0, 5))
     def crash(self, after: Any) -> None:
+        self.world.wait(1)
         self._watch_starts(lambda: self.world.reconcile(crash_after=after))
 
     def _watch_starts(self, act: Any) -> None:
@@ -49,12 +71,16 @@ class VideoLife(RuleBasedStateMachine):
         healthy = {job.name for job in self._own() if self.world.pod_of(job).deletion is None}
         ended = self.world.phase in ("Succeeded", "Failed") and not self._reopens()
         act()
+        reasons = {event.reason for event in self.world.decision.events}
+        lost = any(event.message.startswith("the video is prepared again") for event in self.world.decision.events)
+        if lost or Reason.RETRY_REQUESTED in reasons:
+            self.finished = set()
         fresh = [job for name, job in self.world.jobs.items() if name not in before]
         for job in fresh:
             assert not ended, "a terminal revision creates nothing more"
             assert not self.world.video.spec.suspend, "a suspended video creates nothing"
             assert job.chunk not in self.finished, "a finished chunk is never rendered again"
-        if self.world.decision.status.phase not in (Phase.SUCCEEDED, Phase.FAILED, Phase.SUSPENDED):
+        if not lost and self.world.decision.status.phase not in (Phase.SUCCEEDED, Phase.FAILED, Phase.SUSPENDED):
             assert healthy <= set(self.world.jobs), "nobody ends work that goes well"
 
     def _own(self) -> Any:
@@ -96,6 +122,14 @@ class VideoLife(RuleBasedStateMachine):
     def job_fails(self, index: Any, code: Any) -> None:
         if job := self._pick(index):
             self.world.fail(job, code)
+
+    @rule(index=INDEX)
+    def the_store_has_lost_what_a_pod_needs(self, index: Any) -> None:
+        job = self._pick(index)
+        if job and job.stage is not Stage.PREPARE:
+            if job.stage is Stage.STITCH:
+                self.world.lose(index % self.world.chunks)
+            self.world.miss(job)
 
     @rule(index=INDEX)
     def pod_is_evicted(self, index: Any) -> None:

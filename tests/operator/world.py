@@ -146,6 +146,8 @@ class World:
         generation = self.video.generation + 1
         fresh = Video.of(body(document, generation=generation, annotations=annotations))
         self.document = document
+        if fresh.revision != self.video.revision:
+            self.in_store = set()
         self.video = replace(fresh, status=self.video.status)
 
     def retry(self, token: str) -> None:
@@ -223,7 +225,7 @@ class World:
             message=text,
         )
         self.set_pod(self.pod_of(job), phase="Succeeded", containers=(container,))
-        if job.chunk is not None:
+        if job.chunk is not None and job.revision == self.video.revision:
             self.in_store.add(job.chunk)
 
     def complete_job(self, job: Job) -> None:
@@ -244,6 +246,11 @@ class World:
         ended = Container("main", init=False, started=self.now, ended=self.now, **details)
         self.set_pod(self.pod_of(job), phase="Failed", containers=(ended,))
         self.set_job(self.jobs[job.name], failed=True, ended=self.now)
+
+    def miss(self, job: Job) -> None:
+        """The pod reports that the store has lost what it needs."""
+        failure = FailureReport(code=ErrorCode.WORKSPACE, message="it is gone", retryable=False)
+        self.fail(job, ErrorCode.WORKSPACE, message=TerminationMessage(failure=failure).encode())
 
     def evict(self, job: Job) -> None:
         """The pod is evicted, and the Job controller makes another one."""

@@ -40,8 +40,8 @@ DEFAULT_OUTPUT_NAME = "{namespace}/{name}-{revision}"
 
 PREVIEW = "preview"
 
-WHERE = {"profile", "worker_image", "store", "output_name", "overwrite"}
-"""Values that say where a video is made and kept, and nothing of what it is."""
+WHERE = {"profile", "store", "output_name", "overwrite"}
+"""Values that say where a video is made and kept, and nothing of what it is, nor which release makes it."""
 
 PRESET_LORAS: Mapping[Preset, tuple[Lora, ...]] = {
     Preset.QUALITY: (),
@@ -138,7 +138,7 @@ class Effective(Model):
 
     @property
     def digest(self) -> str:
-        """Identifies what is to be made: sha256, hexadecimal."""
+        """Identifies what is to be made, and by which release: sha256, hexadecimal."""
         return hashlib.sha256(self.shown().model_dump_json(exclude=WHERE, exclude_none=True).encode()).hexdigest()
 
     def shown(self) -> Effective:

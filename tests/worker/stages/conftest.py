@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.order import Order, Places
 from talkingvideo_api.resource import parse
 from talkingvideo_worker.local.orders import make_order
@@ -25,6 +26,7 @@ from talkingvideo_worker.stages.prepare.fetch import fetch
 from talkingvideo_worker.stages.prepare.process import process
 from talkingvideo_worker.stages.prepare.publish import publish
 from talkingvideo_worker.stages.render import render
+from talkingvideo_worker.stores.base import Store
 
 MakeOrder = Callable[..., Order]
 
@@ -103,6 +105,19 @@ class Rendered:
             if not (folder / part).exists():
                 shutil.copytree(self.folder / part, folder / part)
         return _context(folder, self.spec, name, changes)
+
+
+class Kept:
+    """A store whose keys have no right to remove anything."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def remove(self, name: str) -> None:
+        raise StageError(ErrorCode.STORE_ACCESS, f"may not remove {name}")
 
 
 def _context(folder: Path, spec: dict[str, Any], name: str, changes: dict[str, Any]) -> StageContext:

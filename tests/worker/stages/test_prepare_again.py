@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.worker.stages.conftest import Rendered, write_voice
+from tests.worker.stages.conftest import Kept, Rendered, write_voice
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.plan import PLAN_NAME
@@ -29,15 +29,19 @@ def prepare(context: StageContext) -> None:
     publish(context)
 
 
+def workspace_folder(context: StageContext) -> Path:
+    return Path(context.order.places.workspace.removeprefix("file://"))
+
+
 def workspace(context: StageContext) -> dict[str, bytes]:
-    folder = Path(context.order.places.workspace.removeprefix("file://"))
+    folder = workspace_folder(context)
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_plan_of_another_release_is_made_anew(rendered: Rendered, tmp_path: Path) -> None:
     context = rendered.context(tmp_path)
     before = workspace(context)
-    path = Path(context.order.places.workspace.removeprefix("file://")) / PLAN_NAME
+    path = workspace_folder(context) / PLAN_NAME
     path.write_text(json.dumps({**json.loads(path.read_text()), "version": 1}))
     with pytest.raises(StageError, match="by another release") as refused:
         context.require_plan()
@@ -78,7 +82,7 @@ def test_a_plan_made_with_other_values_is_made_anew(rendered: Rendered, tmp_path
         with pytest.raises(StageError, match="other values") as refused:
             stage(context)
         assert refused.value.code is ErrorCode.WORKSPACE
-        assert refused.value.retryable
+        assert not refused.value.retryable, "another attempt finds the same plan"
     prepare(context)
     assert context.require_plan().chunks[0].key != before.chunks[0].key
     stored = rendered.context(tmp_path, overwrite=True)
@@ -94,7 +98,7 @@ def test_a_plan_that_goes_away_while_prepare_runs_is_made_by_the_next_attempt(
     fetch(context)
     process(context)
     context.workspace.remove(PLAN_NAME)
-    with pytest.raises(StageError, match=r"removed plan\.json meanwhile") as failure:
+    with pytest.raises(StageError, match=r"removed plan\.json, or a file of it, meanwhile") as failure:
         publish(context)
     assert failure.value.code is ErrorCode.WORKSPACE
     assert failure.value.retryable
@@ -106,25 +110,44 @@ def test_a_plan_that_goes_away_while_prepare_runs_is_made_by_the_next_attempt(
 def test_what_the_workspace_has_lost_is_prepared_again(
     rendered: Rendered, tmp_path: Path, stage: Callable[[StageContext], object]
 ) -> None:
-    """A lifecycle rule takes files one after the other, and the plan perhaps last: it is of no use without them."""
+    """A lifecycle rule takes files one after the other, and the plan perhaps last: it is of no use without them.
+
+    Who may not remove anything from the store is helped, too.
+    """
     context = rendered.context(tmp_path)
+    context.__dict__["workspace"] = Kept(context.workspace)
     before = workspace(context)
     for name in before.keys() - {PLAN_NAME}:
-        context.workspace.remove(name)
+        (workspace_folder(context) / name).unlink()
     for path in (tmp_path / "chunks").glob("*/*") if stage is not stitch else ():
         path.unlink()
     with pytest.raises(StageError, match="The workspace has lost") as failure:
         stage(context)
     assert failure.value.code is ErrorCode.WORKSPACE
-    assert failure.value.retryable
+    assert not failure.value.retryable, "another attempt finds no more than this one"
     prepare(again := rendered.context(tmp_path))
     assert workspace(again) == before
     stage(again)
 
 
+def test_a_damaged_file_of_a_plan_is_prepared_again(rendered: Rendered, tmp_path: Path) -> None:
+    context = rendered.context(tmp_path)
+    before = workspace(context)
+    (picture,) = workspace_folder(context).glob("picture-*")
+    picture.write_bytes(b"half of a pict")
+    prepare(context)
+    assert workspace(context) == before
+
+
+def test_a_plan_whose_files_are_there_is_not_looked_behind(rendered: Rendered, tmp_path: Path) -> None:
+    context = rendered.context(tmp_path)
+    prepare(context)
+    assert not prepared_folder(context.scratch).exists()
+
+
 @pytest.mark.parametrize("name", ["../chunks/x", "/etc/passwd", "engine/../../x", ".hidden", ""])
 def test_a_plan_whose_names_lead_elsewhere_is_none(rendered: Rendered, tmp_path: Path, name: str) -> None:
     context = rendered.context(tmp_path)
-    path = Path(context.order.places.workspace.removeprefix("file://")) / PLAN_NAME
+    path = workspace_folder(context) / PLAN_NAME
     path.write_text(json.dumps({**(plan := json.loads(path.read_text())), "files": {**plan["files"], name: "0" * 64}}))
     assert context.read_plan() is None

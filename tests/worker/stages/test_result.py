@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.worker.stages.conftest import Rendered
+from tests.worker.stages.conftest import Kept, Rendered
 
 from talkingvideo_api.effective import Sampling
 from talkingvideo_api.errors import ErrorCode, StageError
@@ -210,6 +210,18 @@ def test_a_chunk_that_lost_a_segment_is_rendered_again(rendered: Rendered, tmp_p
     with pytest.raises(StageError, match="segment 0 is missing") as refused:
         stitch(context)
     assert refused.value.code is ErrorCode.WORKSPACE
+    assert not refused.value.retryable, "another attempt finds no more than this one"
     assert decode_bitmap(publish(context).missing, 1) == [0]
     render(context, 0)
     assert stitch(context).frame_count == 6
+
+
+def test_a_chunk_that_cannot_be_struck_off_is_told(rendered: Rendered, tmp_path: Path) -> None:
+    """Else it would count as finished for ever, and nobody would know what right the keys lack."""
+    context = rendered.context(tmp_path)
+    context.__dict__["chunks"] = Kept(context.chunks)
+    (segment,) = (tmp_path / "chunks").glob("*/segment-0000.mp4")
+    segment.unlink()
+    with pytest.raises(StageError, match=r"may not remove .*/done\.json") as refused:
+        stitch(context)
+    assert refused.value.code is ErrorCode.STORE_ACCESS

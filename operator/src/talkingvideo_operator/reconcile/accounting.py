@@ -20,11 +20,14 @@ from talkingvideo_api.reports import (
     decode_bitmap,
     encode_bitmap,
 )
-from talkingvideo_api.status import Attempts, Chunks, Dimensions, Failure, TalkingVideoStatus, Usage
+from talkingvideo_api.status import Chunks, Failure, TalkingVideoStatus, Usage
 from talkingvideo_operator.reconcile.brevity import with_modes, with_warnings
 from talkingvideo_operator.reconcile.children import Children
 from talkingvideo_operator.reconcile.decision import Event
+from talkingvideo_operator.reconcile.failures import sentence
+from talkingvideo_operator.reconcile.losses import prepared_again
 from talkingvideo_operator.reconcile.objects import Job
+from talkingvideo_operator.reconcile.planned import with_plan
 from talkingvideo_operator.reconcile.records import entry_of, record_of, stage_entry, stage_record
 from talkingvideo_operator.reconcile.retry import Record, Trial, follow
 from talkingvideo_operator.settings import OperatorConfig
@@ -74,7 +77,7 @@ class Account:
 def account(
     status: TalkingVideoStatus, children: Children, profile: Profile, config: OperatorConfig, now: datetime
 ) -> Account:
-    """Close the books.
+    """Close the books; where they end with work that the store has lost, those of prepare are opened again.
 
     Args:
         status: As it was written last, for the revision at hand.
@@ -83,6 +86,22 @@ def account(
         config: Back-off and grace times.
         now: The present.
     """
+    books = _account_stages(status, children, profile, config, now)
+    if books.failure is None:
+        return books
+    again = prepared_again(books.status, books.failure, profile.prepare.attempts, config.back_off, now)
+    if again is None:
+        return books
+    fresh = account(again, children, profile, config, now)
+    useless = (job for job in books.running if job not in fresh.running)
+    news = Event(Reason.RETRYING, f"the video is prepared again: {sentence(books.failure)}", warning=True)
+    return replace(fresh, stray=(*books.stray, *useless, *fresh.stray), events=(*books.events, news, *fresh.events))
+
+
+def _account_stages(
+    status: TalkingVideoStatus, children: Children, profile: Profile, config: OperatorConfig, now: datetime
+) -> Account:
+    """Close the books stage by stage, as far as the video has come."""
     books = _account_prepare(Account(status), children, profile, config, now)
     if books.status.chunks is None:
         return books
@@ -108,51 +127,12 @@ def _account_prepare(
 
 
 def _take_plan(books: Account, report: PrepareReport, children: Children, now: datetime) -> Account:
-    """Begin the account of the chunks. Jobs that rendered one before it was lost prove nothing.
-
-    Chunks of this very plan may have been started already: the operator was killed before it wrote the plan into status.
-    """
-    total = len(report.chunk_frames)
-    missing = set(decode_bitmap(report.missing, total))
-    finished = [index for index in range(total) if index not in missing]
-    chunks = Chunks(
-        total=total,
-        done=len(finished),
-        reused=len(finished),
-        summary=f"{len(finished)}/{total}",
-        frames=report.chunk_frames,
-        finished=encode_bitmap(finished, total),
-        failed=_rendered_in_vain(missing, children),
-        chained=report.chained or None,
-        memory_modes=with_modes(None, report.memory_modes or ()),
-    )
-    status = books.status.model_copy(
-        update={
-            "plan_digest": report.plan_digest,
-            "rendered": Dimensions(width=report.width, height=report.height),
-            "delivered": Dimensions(width=report.delivered_width, height=report.delivered_height),
-            "estimate": report.estimate,
-            "chunks": chunks,
-            "prepared_time": now,
-            "warnings": with_warnings(books.status.warnings, report.warnings),
-        }
-    )
+    status = with_plan(books.status, report, children, now)
+    total, finished = len(report.chunk_frames), status.chunks.reused if status.chunks else 0
     events = [Event(Reason.PREPARED, f"{sum(report.chunk_frames)} frames in {total} chunks")]
     if finished:
-        events.append(Event(Reason.CHUNKS_REUSED, f"{len(finished)} of {total} chunks were rendered before"))
+        events.append(Event(Reason.CHUNKS_REUSED, f"{finished} of {total} chunks were rendered before"))
     return replace(books, status=status, prepare=None, events=(*books.events, *events))
-
-
-def _rendered_in_vain(missing: set[int], children: Children) -> tuple[Attempts, ...]:
-    """Entries of missing chunks that have Jobs older than the last preparation: the next attempt is a new one."""
-    prepared = max(job.created for job in children.of_stage(Stage.PREPARE)[None] if job.created)
-    jobs = children.of_stage(Stage.RENDER)
-    attempts: dict[int, int] = {}
-    for index in sorted(missing):
-        old = [job.attempt for job in jobs.get(index, ()) if job.created and job.created < prepared]
-        if old:
-            attempts[index] = max(old)
-    return tuple(entry_of(index, Record(next_attempt=attempt + 1)) for index, attempt in attempts.items())
 
 
 def _account_chunks(

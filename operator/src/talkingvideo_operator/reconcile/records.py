@@ -43,10 +43,12 @@ def _counts(record: Record) -> dict[str, Any]:
 def forgive(status: TalkingVideoStatus) -> TalkingVideoStatus:
     """Clear the failures of a revision that is to be tried again; finished chunks and attempt numbers stay.
 
-    When the store had lost a chunk, the plan or a file of it, nothing is known to be there: prepare looks again.
+    When the workspace was what failed, nothing is known to be there: prepare looks again.
     """
-    if _has_lost_work(status):
-        return forgive(_unprepared(status))
+    failure = status.failure
+    if failure is not None and failure.stage is not Stage.PREPARE and failure.code is ErrorCode.WORKSPACE:
+        record = stage_record(status, Stage.PREPARE)
+        return forgive(unprepared(status, replace(record, next_attempt=record.next_attempt + 1)))
     chunks = status.chunks
     if chunks is not None:
         failed = tuple(entry_of(entry.index, record_of(entry).forgiven()) for entry in chunks.failed)
@@ -55,15 +57,18 @@ def forgive(status: TalkingVideoStatus) -> TalkingVideoStatus:
     return status.model_copy(update={"chunks": chunks, "stage_attempts": stages, "failure": None})
 
 
-def _has_lost_work(status: TalkingVideoStatus) -> bool:
-    failure = status.failure
-    return failure is not None and failure.stage is not Stage.PREPARE and failure.code is ErrorCode.WORKSPACE
+def unprepared(status: TalkingVideoStatus, record: Record) -> TalkingVideoStatus:
+    """As before prepare ended.
 
-
-def _unprepared(status: TalkingVideoStatus) -> TalkingVideoStatus:
-    """As before prepare ended, whose Job that did end proves nothing any more."""
-    record = stage_record(status, Stage.PREPARE)
-    others = tuple(entry for entry in status.stage_attempts if entry.stage is not Stage.PREPARE)
-    again = stage_entry(Stage.PREPARE, replace(record, next_attempt=record.next_attempt + 1))
+    Args:
+        status: Of a video that is to be prepared again.
+        record: Of prepare. The Job that did end proves nothing any more: the next attempt is a later one.
+    """
+    others = (
+        stage_entry(entry.stage, record_of(entry).forgiven())
+        for entry in status.stage_attempts
+        if entry.stage is not Stage.PREPARE
+    )
     changes = {"plan_digest": None, "chunks": None, "prepared_time": None, "rendered_time": None, "failure": None}
-    return status.model_copy(update=changes | {"stage_attempts": (*others, again)})
+    entries = (*others, stage_entry(Stage.PREPARE, record))
+    return status.model_copy(update=changes | {"stage_attempts": entries})

@@ -28,6 +28,13 @@ class Record:
         """The record after somebody asked to try again: a clean sheet, but never an old number."""
         return Record(next_attempt=self.next_attempt)
 
+    def failed(self, back_off: BackOff, now: datetime) -> Record:
+        """The record after one more failure: the next attempt waits, each time twice as long."""
+        failures = self.failures + 1
+        delay = min(back_off.max_seconds, back_off.first_seconds * 2 ** (failures - 1))
+        not_before = (now + timedelta(seconds=delay)).replace(microsecond=0)
+        return replace(self, failures=failures, not_before=not_before)
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -101,13 +108,7 @@ def _after_failure(
         record = replace(record, interruptions=record.interruptions + 1)
         over = record.interruptions >= config.max_interruptions
     else:
-        record = replace(record, failures=record.failures + 1)
+        record = record.failed(config.back_off, now)
         over = not failed.failure.retryable or record.failures >= attempts
-        record = replace(record, not_before=_not_before(record.failures, config.back_off, now))
     stray = (*trial.stray, job) if job.unfinished else trial.stray
     return replace(trial, record=record, failure=failed.failure, final=trial.final or over, stray=stray)
-
-
-def _not_before(failures: int, back_off: BackOff, now: datetime) -> datetime:
-    delay = min(back_off.max_seconds, back_off.first_seconds * 2 ** (failures - 1))
-    return (now + timedelta(seconds=delay)).replace(microsecond=0)

@@ -14,6 +14,7 @@ from talkingvideo_api.plan import PLAN_NAME, Plan
 from talkingvideo_worker.engines.base import Engine
 from talkingvideo_worker.engines.registry import make_engine
 from talkingvideo_worker.progress import Reporter
+from talkingvideo_worker.stages.lost import lost
 from talkingvideo_worker.stores.base import MissingFileError, Store
 from talkingvideo_worker.stores.opening import open_beside, open_store
 
@@ -81,11 +82,10 @@ class StageContext:
         """
         plan = self.read_plan()
         if plan is None:
-            message = (
+            raise lost(
                 "The workspace has no plan.json for this order: it was removed, or made by another release or with other "
-                "values in force; the retry annotation makes it again."
+                "values in force."
             )
-            raise StageError(ErrorCode.WORKSPACE, message)
         return plan
 
     def _open(self, uri: str) -> Store:

@@ -7,11 +7,10 @@ content that is there already is taken over, with its report.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
-from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.errors import StageError
 from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import Plan, PlannedChunk
 from talkingvideo_api.reports import StitchReport
@@ -20,6 +19,7 @@ from talkingvideo_worker.media.join import Joined, join
 from talkingvideo_worker.media.thumbnail import thumbnail
 from talkingvideo_worker.stages.chunk_files import done_name, segment_name
 from talkingvideo_worker.stages.context import StageContext
+from talkingvideo_worker.stages.lost import lost
 from talkingvideo_worker.stages.result import deliver, existing_result
 from talkingvideo_worker.stages.workspace import SOUND_NAME, get_prepared
 from talkingvideo_worker.stores.base import MissingFileError
@@ -79,10 +79,5 @@ def _segments(context: StageContext, plan: Plan) -> Iterator[Path]:
 
 def _incomplete(context: StageContext, chunk: PlannedChunk, window: int) -> StageError:
     """A chunk lost a segment, to a lifecycle rule perhaps: it is no longer finished, and will be rendered again."""
-    with suppress(StageError):
-        context.chunks.remove(done_name(chunk.key))
-    message = (
-        f"Chunk {chunk.index} is not complete in the store: segment {window} is missing. "
-        "The retry annotation, or running it again, renders what is missing."
-    )
-    return StageError(ErrorCode.WORKSPACE, message)
+    context.chunks.remove(done_name(chunk.key))
+    return lost(f"Chunk {chunk.index} is not complete in the store: segment {window} is missing.")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
-from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_api.plan import PLAN_NAME, Plan
+from talkingvideo_api.plan import Plan
 from talkingvideo_worker.stages.context import StageContext
+from talkingvideo_worker.stages.lost import lost
 from talkingvideo_worker.stores.base import MissingFileError
 
 SOUND_NAME = "sound.m4a"
@@ -17,18 +16,24 @@ ENGINE_FOLDER = "engine"
 """What the engine's prepare wrote lies below it."""
 
 
+def whole_plan(context: StageContext) -> Plan | None:
+    """The plan, if all of its files are there: a lifecycle rule may take them before it, and then it is of no use."""
+    plan = context.read_plan()
+    return plan if plan is not None and all(_is_there(context, plan, name) for name in plan.files) else None
+
+
 def get_prepared(context: StageContext, plan: Plan, name: str, destination: Path) -> None:
     """Copy one of a plan's files out of the workspace.
 
     Raises:
-        StageError: E_WORKSPACE when it is gone. The plan is taken back then: what is left of it cannot be rendered, and
-            while it is there the next prepare would keep it.
+        StageError: E_WORKSPACE when it is gone.
     """
     try:
         context.workspace.get(plan.stored_name(name), destination)
     except MissingFileError as error:
-        with suppress(StageError):
-            if context.read_plan() == plan:
-                context.workspace.remove(PLAN_NAME)
-        message = f"The workspace has lost {name}, or somebody removed it; the retry annotation makes it again."
-        raise StageError(ErrorCode.WORKSPACE, message) from error
+        raise lost(f"The workspace has lost {name}, or somebody removed it.") from error
+
+
+def _is_there(context: StageContext, plan: Plan, name: str) -> bool:
+    stored = context.workspace.stat(plan.stored_name(name))
+    return stored is not None and stored.sha256 in (None, plan.files[name])

@@ -27,16 +27,17 @@ from talkingvideo_worker.stages.prepare.folders import (
     source_field,
     speaker_input,
 )
+from talkingvideo_worker.stages.workspace import whole_plan
 
 
 def fetch(context: StageContext) -> None:
-    """Fetch every input of the order, unless an earlier run has published the plan already.
+    """Fetch every input of the order, unless an earlier run has published the plan, and all of it is there.
 
     Raises:
         StageError: Naming the field whose input cannot be had.
     """
     context.scratch.mkdir(parents=True, exist_ok=True)
-    if context.read_plan() is not None:
+    if whole_plan(context) is not None:
         prepared_marker(context.scratch).touch()
         return
     order, spec = context.order, context.order.spec

@@ -16,19 +16,18 @@ from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.finished import memory_mode_of, rendering_of
 from talkingvideo_worker.stages.prepare.folders import prepared_folder
 from talkingvideo_worker.stages.result import existing_result
+from talkingvideo_worker.stages.workspace import whole_plan
 
 
 def publish(context: StageContext) -> PrepareReport:
     """Write the workspace, unless it was written before, and report the plan.
 
-    A plan that is there is kept, and so are its files: inputs may have changed since.
+    A plan that is there with all its files is kept: inputs may have changed since.
 
     Raises:
         StageError: E_OUTPUT_EXISTS when the result's place is taken: said before any GPU is asked for.
     """
-    if context.read_plan() is None:
-        _upload(context)
-    plan = context.require_plan()
+    plan = whole_plan(context) or _upload(context)
     context.reporter.report(Stage.PREPARE, 0.95, "Looking for finished chunks")
     there = existing_result(context, plan) is not None
     finished = {chunk.index: rendering_of(context.chunks, chunk.key) for chunk in plan.chunks}
@@ -53,17 +52,20 @@ def _report(plan: Plan, missing: list[PlannedChunk], finished: list[dict[str, An
     )
 
 
-def _upload(context: StageContext) -> None:
+def _upload(context: StageContext) -> Plan:
+    """Write what process made; returns the plan that stands in the workspace then, which may be another run's."""
     folder = prepared_folder(context.scratch)
     if not folder.exists():
-        raise StageError(ErrorCode.WORKSPACE, "Somebody removed plan.json meanwhile; the next attempt makes it again.")
+        message = "Somebody removed plan.json, or a file of it, meanwhile; the next attempt makes it again."
+        raise StageError(ErrorCode.WORKSPACE, message)
     _expect_plain_files(folder)
     plan = Plan.model_validate_json((folder / PLAN_NAME).read_bytes())
     for done, name in enumerate(plan.files):
         context.reporter.report(Stage.PREPARE, 0.8 + 0.15 * done / len(plan.files), f"Writing {name}")
         context.workspace.put(plan.stored_name(name), folder / name)
-    if not context.workspace.put_new(PLAN_NAME, folder / PLAN_NAME) and context.read_plan() is None:
+    if not context.workspace.put_new(PLAN_NAME, folder / PLAN_NAME) and whole_plan(context) is None:
         context.workspace.put(PLAN_NAME, folder / PLAN_NAME)
+    return context.read_plan() or plan
 
 
 def _expect_plain_files(folder: Path) -> None:
