@@ -95,7 +95,7 @@ def rendered(transformer: AudioWanTransformer3DModel, run: Run) -> Tensor:
     material = Material(lambda frame: pictures[min(frame, len(pictures) - 1)], hearing, WindowNoise(3), run.regions)
     spans = window_spans(0, hearing.window_lengths, motion=run.motion)
     windows = render_windows(transformer, Encoders(TinyCodec(), see, read), settings, material, spans)
-    return torch.cat([window.frames for window in windows], 1)
+    return torch.cat([window.frames for window in windows], 1)[:, : hearing.frames]
 
 
 def published(transformer: AudioWanTransformer3DModel, run: Run) -> tuple[Tensor, list[bool]]:
@@ -196,7 +196,7 @@ def recoloured(frame: Tensor, reference: Tensor, strength: float) -> Tensor:
     lab, goal = rgb2lab(rgb), rgb2lab(goal)
     matched = (lab - lab.mean((0, 1))) * (goal.std((0, 1)) / lab.std((0, 1))) + goal.mean((0, 1))
     corrected = torch.from_numpy(lab2rgb(matched).clip(0, 1) * 2 - 1).permute(2, 0, 1).float()
-    return (1 - strength) * frame + strength * corrected
+    return (1 - strength) * frame.clamp(-1, 1) + strength * corrected
 
 
 APG = Projection(norm_threshold=6.0)
@@ -216,6 +216,7 @@ RUNS = {
     "nearly all shared": Run(motion=9, lengths=(22,)),
     "two speakers": Run(lengths=(30, 30), size=(32, 48)),
     "two speakers of unequal length": Run(lengths=(31, 19), size=(32, 48), guidance=Guidance(1, 2)),
+    "the second ends windows before": Run(lengths=(40, 16), size=(32, 48), guidance=Guidance(1, 2)),
     "the second longer": Run(lengths=(19, 31), size=(32, 48), guidance=Guidance(1, 2)),
     "a longest length": Run(lengths=(60,), max_frames=27),
 }

@@ -63,6 +63,12 @@ def test_projected_guidance_is_orthogonal_to_the_prediction_and_bounded() -> Non
     assert 0 < float(added.norm()) <= 3.001
 
 
+def test_a_schedule_has_at_least_one_step() -> None:
+    for make in (published_timesteps, distilled_timesteps):
+        with pytest.raises(ValueError, match="0 steps"):
+            make(0, 5)
+
+
 def test_the_distilled_schedule_is_the_one_the_weights_were_trained_with() -> None:
     assert distilled_timesteps(4) == pytest.approx((1000, 937.5, 833.333, 625, 0), abs=1e-3)
 
@@ -119,6 +125,13 @@ def test_a_constant_frame_becomes_the_mean_of_the_reference() -> None:
     found = match_colours(grey, palette(reference), 1.0)
     assert torch.allclose(palette(found[:, 0]).mean, palette(reference).mean, atol=0.1)
     assert found.flatten(2).std(2).max() < 1e-5
+
+
+def test_colours_are_mixed_from_what_can_be_shown() -> None:
+    """As the published code does, which makes 8-bit pictures on the way."""
+    reference, video = torch.rand(3, 8, 8) - 0.5, torch.randn(3, 1, 8, 8)
+    goal = palette(reference)
+    assert torch.equal(match_colours(video, goal, 0.5), match_colours(video.clamp(-1, 1), goal, 0.5))
 
 
 def test_no_colour_correction_leaves_the_frames_alone() -> None:

@@ -97,6 +97,14 @@ def test_a_window_that_goes_on_needs_what_the_one_before_left(play: Play) -> Non
         play(TinyStage(20, window=9, motion=5), window_spans(0, (9, 4), motion=5)[1:])
 
 
+@pytest.mark.parametrize(("lengths", "motion", "problem"), [((9, 4), 1, "shares 1 frames"), ((10,), 5, "10 frames")])
+def test_windows_that_do_not_fit_the_settings_are_refused(
+    play: Play, lengths: tuple[int, ...], motion: int, problem: str
+) -> None:
+    with pytest.raises(ValueError, match=problem):
+        play(TinyStage(20, window=9, motion=5), window_spans(0, lengths, motion=motion))
+
+
 def test_a_picture_is_encoded_once_for_all_windows(play: Play) -> None:
     stage = TinyStage(36, window=9, motion=5)
     play(stage, window_spans(0, window_lengths(36, 9, 5), motion=5))

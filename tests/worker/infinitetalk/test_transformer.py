@@ -29,6 +29,9 @@ PUBLISHED = {
     "num_layers": 40,
     "eps": 1e-6,
 }
+WAN_CONFIG = ("dim", "eps", "ffn_dim", "freq_dim", "in_dim", "num_heads", "num_layers", "out_dim")
+"""What the published ``config.json`` says of the size."""
+
 SMALL = PUBLISHED | {"text_dim": 8, "dim": 24, "ffn_dim": 32, "freq_dim": 16, "num_heads": 1, "num_layers": 2}
 SMALL |= {"intermediate_dim": 4, "context_tokens": 2, "output_dim": 8}
 
@@ -147,6 +150,24 @@ def test_two_speakers_need_their_regions(small: AudioWanTransformer3DModel) -> N
         small.hear(torch.randn(2, 9, 5, 12, 768))
 
 
+@pytest.mark.parametrize("shape", [(2, 4, 6), (3, 32, 48), (3, 2, 3)], ids=["no background", "pixels", "tokens"])
+def test_regions_of_another_size_are_refused(small: AudioWanTransformer3DModel, shape: tuple[int, ...]) -> None:
+    one = {name: value[:1] for name, value in inputs(torch.float32).items()}
+    with pytest.raises(ValueError, match="regions"):
+        small(**one, audio=small.hear(torch.randn(2, 9, 5, 12, 768), torch.ones(shape)))
+
+
+def test_latents_of_an_odd_size_are_refused(small: AudioWanTransformer3DModel) -> None:
+    given = inputs(torch.float32)
+    with pytest.raises(ValueError, match="patches"):
+        small(**given | {"hidden_states": given["hidden_states"][..., :5]})
+
+
+def test_what_is_heard_may_be_a_view_that_runs_backwards(small: AudioWanTransformer3DModel) -> None:
+    windows = np.random.default_rng(1).standard_normal((1, 9, 5, 12, 768)).astype(np.float32)
+    assert torch.equal(small.hear(windows[:, ::-1]).tokens, small.hear(windows[:, ::-1].copy()).tokens)
+
+
 def test_a_region_without_tokens_gives_numbers(small: AudioWanTransformer3DModel) -> None:
     regions = torch.zeros(3, 4, 6)
     regions[0, :, :3] = 1
@@ -213,6 +234,15 @@ def test_a_file_that_does_not_fit_is_refused_before_anything_changes(
     assert refused.value.code is ErrorCode.PIPELINE_LOAD
     assert problem in refused.value.message
     assert all(torch.equal(before[name], value) for name, value in small.state_dict().items())
+
+
+def test_a_configuration_as_published_is_enough() -> None:
+    published = {name: value for name, value in PUBLISHED.items() if name in WAN_CONFIG}
+    made, expected = (
+        {name: value.shape for name, value in empty_transformer(config | {"num_layers": 1}).state_dict().items()}
+        for config in (published, PUBLISHED)
+    )
+    assert made == expected
 
 
 def test_unknown_or_missing_weights_are_refused() -> None:

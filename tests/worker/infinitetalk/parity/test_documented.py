@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from tests.worker.infinitetalk.parity import frozen
 from tests.worker.infinitetalk.parity.conftest import read_recording
-from tests.worker.infinitetalk.parity.test_loop import StandInCodec, reference_of
+from tests.worker.infinitetalk.parity.test_loop import StandInCodec, reference_of, regions_of
 
 from talkingvideo_worker.engines import infinitetalk
+from talkingvideo_worker.engines.infinitetalk.conditioning import pictures
 
-PREDICTION, RUN = re.findall(r"::\n\n((?:    .*\n|\n)+)", infinitetalk.__doc__ or "")
+PREDICTION, RUN, PICTURES = re.findall(r"::\n\n((?:    .*\n|\n)+)", infinitetalk.__doc__ or "")
 
 
 def told(example: str, **given: Any) -> dict[str, Any]:
@@ -68,3 +69,23 @@ def test_the_run_in_the_docstring_is_the_recorded_one() -> None:
         read=stand_ins.text,
     )
     np.testing.assert_allclose(frozen.sample_video(found["video"]), arrays[f"{scenario}.video"], rtol=0, atol=1e-3)
+
+
+def test_the_pictures_and_regions_in_the_docstring_are_the_recorded_ones() -> None:
+    scenario = "two_people"
+    spec, stand_ins = frozen.LOOP["scenarios"][scenario], frozen.StandIns(frozen.LOOP)
+    rows, columns = spec["src_hw"]
+    expected = regions_of(spec)
+    height, width = (8 * length for length in expected.shape[1:])
+    found = told(
+        PICTURES,
+        **vars(pictures),
+        source=stand_ins.frame(scenario, spec, 0),
+        boxes=pictures.halves(rows, columns),
+        rows=rows,
+        columns=columns,
+        height=height,
+        width=width,
+    )
+    assert torch.equal(found["regions"], expected)
+    assert torch.equal(found["picture"], reference_of(scenario, spec, stand_ins)(0))

@@ -19,11 +19,11 @@ and InfiniteTalk's own names; the dtype of the weights is the model's. One predi
     condition = Condition(reference=reference, image=image, text=text, audio=heard)
     velocity = predict_velocity(transformer, latents, timestep, condition)
 
-A whole run as the published code plans it: ``tracks`` are (frames, layers, channels) of each speaker. The video is as long
+A whole run as the published code plans it: ``tracks`` are (frames, 12, 768) of each speaker. The video is as long
 as the tracks, or ``max_frames`` (the published "clip" is ``max_frames=81``). Motion frames are ``motion``, and
 a frame's picture is asked for by the number of the window's first frame. ``projection`` is ``Projection()`` for adaptive
 projected guidance or None; ``step_cache`` is ``StepCache(threshold)``, for 720p with the calibration
-``sampling.step_cache.PROJECTION_720``, or None. ``conditioning.pictures`` has the published sizing of pictures and masks. ::
+``sampling.step_cache.PROJECTION_720``, or None. ::
 
     hearing = PublishedRun(tracks, max_frames=max_frames, window=81, motion=9)
     settings = Settings(
@@ -42,7 +42,16 @@ projected guidance or None; ``step_cache`` is ``StepCache(threshold)``, for 720p
     encoders = Encoders(video=codec, image=see, text=read)
     spans = window_spans(0, hearing.window_lengths, motion=9)
     windows = list(render_windows(transformer, encoders, settings, material, spans))
-    video = torch.cat([window.frames for window in windows], 1)
+    video = torch.cat([window.frames for window in windows], 1)[:, : hearing.frames]
+
+``conditioning.pictures`` has the published sizing. Of a source picture (rows, columns, 3), 8 bits, and two speakers' boxes
+(top, left, bottom, right) in its pixels, or ``halves(rows, columns)``::
+
+    picture = to_tensor(covering(source, height, width))
+    masks = speaker_masks(boxes, rows, columns)
+    regions = latent_masks(covering_masks(masks, height, width))
+
+At an audio scale of 1 the model is called less often than by the published code: the branches that cancel out are left away.
 
 Each window also gives its final ``latents`` and the ``motion`` latents with which ``render_windows`` goes on elsewhere.
 
@@ -56,12 +65,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import PublishedRun, Tracks
-    from talkingvideo_worker.engines.infinitetalk.loop import Encoders, Material, Settings, render_windows
+    from talkingvideo_worker.engines.infinitetalk.loop import (
+        Encoders,
+        Material,
+        RenderedWindow,
+        Settings,
+        render_windows,
+    )
     from talkingvideo_worker.engines.infinitetalk.sampling.denoising import Condition, predict_velocity
     from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Guidance, Projection
     from talkingvideo_worker.engines.infinitetalk.sampling.schedule import distilled_timesteps, published_timesteps
     from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import StepCache
-    from talkingvideo_worker.engines.infinitetalk.spans import window_spans
+    from talkingvideo_worker.engines.infinitetalk.spans import WindowSpan, window_spans
     from talkingvideo_worker.engines.infinitetalk.weights.building import build_transformer, load_adapter
 
 __all__ = [
@@ -71,9 +86,11 @@ __all__ = [
     "Material",
     "Projection",
     "PublishedRun",
+    "RenderedWindow",
     "Settings",
     "StepCache",
     "Tracks",
+    "WindowSpan",
     "build_transformer",
     "distilled_timesteps",
     "load_adapter",
@@ -87,10 +104,10 @@ _MODULES = {
     "weights.building": ("build_transformer", "load_adapter"),
     "sampling.guidance": ("Guidance", "Projection"),
     "conditioning.hearing": ("PublishedRun", "Tracks"),
-    "loop": ("Encoders", "Material", "Settings", "render_windows"),
+    "loop": ("Encoders", "Material", "RenderedWindow", "Settings", "render_windows"),
     "sampling.denoising": ("Condition", "predict_velocity"),
     "sampling.schedule": ("distilled_timesteps", "published_timesteps"),
-    "spans": ("window_spans",),
+    "spans": ("WindowSpan", "window_spans"),
     "sampling.step_cache": ("StepCache",),
 }
 

@@ -53,7 +53,7 @@ def match_colours(video: Tensor, reference: Palette, strength: float) -> Tensor:
         return video
     out = torch.empty_like(video)
     for index, frame in enumerate(video.unbind(1)):
-        out[:, index] = torch.lerp(frame, _matched(frame, reference), strength)
+        out[:, index] = torch.lerp(frame.clamp(-1, 1), _matched(frame, reference), strength)
     return out
 
 

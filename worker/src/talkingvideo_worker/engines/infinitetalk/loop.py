@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from talkingvideo_worker.engines.infinitetalk.arrays import Array
+from talkingvideo_worker.engines.infinitetalk.arrays import Array, as_tensor
 from talkingvideo_worker.engines.infinitetalk.colour import match_colours, palette
 from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import Hearing
 from talkingvideo_worker.engines.infinitetalk.model.audio_attention import AudioContext
@@ -153,11 +153,13 @@ def render_windows(
         denoiser: Makes a window's latents.
 
     Yields:
-        Each window when it is done. It is not kept: who drops it too has its memory for the next one.
+        Each window when it is done, a ``RenderedWindow``. It is not kept: who drops it too has its memory for the next one.
 
     Raises:
-        ValueError: When a window has a lead and there is no ``motion``.
+        ValueError: When a window has a lead and there is no ``motion``, or does not fit the settings.
     """
+    for span in spans:
+        _expect_fitting(span, settings)
     renderer = _Renderer(transformer, encoders, settings, material, denoiser)
     for span in spans:
         if span.lead and motion is None:
@@ -166,6 +168,14 @@ def render_windows(
         motion = window.motion
         yield window
         del window
+
+
+def _expect_fitting(span: WindowSpan, settings: Settings) -> None:
+    if span.lead not in (0, settings.motion):
+        raise ValueError(f"window {span.index} shares {span.lead} frames, and the settings say {settings.motion}")
+    if span.lead + span.new > settings.window:
+        shown = span.lead + span.new
+        raise ValueError(f"window {span.index} has {shown} frames, and the settings say {settings.window}")
 
 
 @dataclass(frozen=True)
@@ -258,4 +268,4 @@ class _Renderer:
 
     def _tensor(self, values: Array) -> Tensor:
         """Values as float32 on the model's device."""
-        return torch.as_tensor(values).to(self.transformer.scale_shift_table.device, torch.float32)
+        return as_tensor(values).to(self.transformer.scale_shift_table.device, torch.float32)

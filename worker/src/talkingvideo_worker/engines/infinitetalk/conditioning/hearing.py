@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from talkingvideo_worker.chunking.windows import window_lengths
+from talkingvideo_worker.engines.infinitetalk.arrays import Array
 
 REACH = 2
 """Features on each side of a frame's own that it hears, too."""
@@ -67,34 +68,48 @@ class PublishedRun:
     """A whole run as the published code plans it, for comparisons with it.
 
     Its last window hears the end of the track backwards where the track is too short, and the video ends with the last
-    speaker's track.
+    speaker's track. A first track of one window or less makes one window (the published code refuses it).
 
     Attributes:
-        speakers: Features of each speaker.
+        speakers: (frames, layers, channels) of each speaker.
         max_frames: Longest video; up to one window, one window is all there is.
         window: Frames of a window.
         motion: Frames that a window shares with the one before.
     """
 
-    speakers: Sequence[Features]
+    speakers: Sequence[Array]
     max_frames: int
     window: int = 81
     motion: int = 9
 
     @property
-    def window_lengths(self) -> tuple[int, ...]:
-        """New frames of each window."""
-        frames, end = self.max_frames, self._last_start + self.window
+    def frames(self) -> int:
+        """Length of the video."""
+        frames, end = self.max_frames, self._end
         if self._last_start > 0 and any(end >= len(track) for track in self.speakers):
             frames = min(frames, len(self.speakers[-1]))
-        return window_lengths(min(frames, end), self.window, self.motion)
+        return min(frames, end)
+
+    @property
+    def window_lengths(self) -> tuple[int, ...]:
+        """New frames of each window.
+
+        Their sum is ``frames``, unless the last speaker's track is so much shorter than the first one's that whole windows
+        lie behind the video's end: they are rendered, too, and thrown away.
+        """
+        shown, rendered = (window_lengths(end, self.window, self.motion) for end in (self.frames, self._end))
+        return shown if len(shown) == len(rendered) else rendered
 
     def windows(self, start: int, frames: int) -> Features:
         """See ``Hearing``."""
-        tracks = self.speakers
+        tracks = [np.asarray(track) for track in self.speakers]
         if 0 < start == self._last_start:
             tracks = [mirrored(track, start + frames) for track in tracks]
         return Tracks(tracks).windows(start, frames)
+
+    @property
+    def _end(self) -> int:
+        return self._last_start + self.window
 
     @property
     def _last_start(self) -> int:

@@ -14,6 +14,9 @@ from torch import Tensor
 SPEAKER_RANGES = ((0.0, 4.0), (20.0, 24.0))
 """Rotary positions of the tokens of each speaker."""
 
+CLASSES = len(SPEAKER_RANGES) + 1
+"""Regions: the first speaker's, the second's, nobody's."""
+
 BACKGROUND = 12.0
 """Rotary position of a token that is nobody's."""
 
@@ -39,7 +42,7 @@ def attention_to_regions(query: Tensor, key: Tensor, masks: Tensor) -> Tensor:
     The softmax runs over the tokens of latent frame 0 only. One attention call with the regions as values, so the
     matrix of weights need not exist; they are 0 and 1, which every format holds, and divided by their sizes afterwards.
     Values are as wide as keys, and contiguous, which is what the kernels of self-attention take; for others torch falls
-    back to one that writes the matrix.
+    back to one that writes the matrix. Of an odd number of heads the published code leaves out the last; its model has 40.
 
     Args:
         query: (batch, tokens, heads, channels), after normalisation and rotary.

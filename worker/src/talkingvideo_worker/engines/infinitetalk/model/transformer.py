@@ -19,11 +19,11 @@ from diffusers.utils import apply_lora_scale
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from talkingvideo_worker.engines.infinitetalk.arrays import Array
+from talkingvideo_worker.engines.infinitetalk.arrays import Array, as_tensor
 from talkingvideo_worker.engines.infinitetalk.model.audio_attention import AudioContext
 from talkingvideo_worker.engines.infinitetalk.model.audio_projection import AudioProjection
 from talkingvideo_worker.engines.infinitetalk.model.block import AudioWanTransformerBlock
-from talkingvideo_worker.engines.infinitetalk.model.routing import token_masks
+from talkingvideo_worker.engines.infinitetalk.model.routing import CLASSES, token_masks
 from talkingvideo_worker.engines.infinitetalk.model.token_share import AllTokens, TokenShare
 
 Blocks = Callable[[Tensor], Tensor]
@@ -126,19 +126,21 @@ class AudioWanTransformer3DModel(WanTransformer3DModel):
             The context of a batch of one.
 
         Raises:
-            ValueError: For more than two speakers, or two without regions.
+            ValueError: For more than two speakers, or two without their regions and that of nobody.
         """
         speakers = len(windows)
         if speakers > 2 or (speakers == 2 and regions is None):
             raise ValueError(f"{speakers} speakers: the model knows one, or two with their regions")
+        if speakers == 2 and regions is not None and len(regions) != CLASSES:
+            raise ValueError(f"{len(regions)} regions: two speakers have {CLASSES}, theirs and that of nobody")
         weight = self.audio_proj.proj1.weight
-        tokens = self.audio_proj(torch.as_tensor(windows).to(weight.device, weight.dtype))
+        tokens = self.audio_proj(as_tensor(windows).to(weight.device, weight.dtype))
         tokens = tokens.transpose(0, 1).flatten(1, 2)[None]
         if speakers == 1 or regions is None:
             return AudioContext(tokens)
         _, rows, columns = self.config.patch_size
         grid = regions.shape[1] // rows, regions.shape[2] // columns
-        return AudioContext(tokens, speakers, token_masks(torch.as_tensor(regions).to(tokens.device), *grid))
+        return AudioContext(tokens, speakers, token_masks(as_tensor(regions).to(tokens.device), *grid))
 
     def time_modulation(self, timestep: Tensor) -> tuple[Tensor, Tensor]:
         """Time embedding and its projection, which depend on nothing else.
@@ -185,14 +187,20 @@ class AudioWanTransformer3DModel(WanTransformer3DModel):
             (batch, 16, frames, height, width).
 
         Raises:
-            ValueError: When what is heard belongs to another number of frames.
+            ValueError: When a size is no multiple of the patch's, or what is heard belongs to other sizes.
         """
         batch, _, *size = hidden_states.shape
         patch = self.config.patch_size
+        if any(length % step for length, step in zip(size, patch, strict=True)):
+            raise ValueError(f"latents of {size} cannot be cut into patches of {list(patch)}")
         grid = [length // step for length, step in zip(size, patch, strict=True)]
         share, frames = self.token_share, grid[0]
         if audio is not None and audio.tokens.shape[1] != frames:
             raise ValueError(f"there is sound for {audio.tokens.shape[1]} latent frames, not {frames}")
+        if audio is not None and audio.regions is not None and audio.regions.shape[1] != grid[1] * grid[2]:
+            raise ValueError(
+                f"there are regions for {audio.regions.shape[1]} tokens of a frame, not {grid[1] * grid[2]}"
+            )
         cosines, sines = self.rope(hidden_states)
         rotary = (share.own(cosines, frames), share.own(sines, frames))
         tokens = self.patch_embedding(hidden_states).flatten(2).transpose(1, 2).contiguous()

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
 
-from talkingvideo_worker.engines.infinitetalk.arrays import Array
+from talkingvideo_worker.engines.infinitetalk.arrays import Array, as_tensor
 from talkingvideo_worker.engines.infinitetalk.model.audio_attention import AudioContext
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel, Blocks
 from talkingvideo_worker.engines.infinitetalk.sampling.branch_share import ALL_BRANCHES, BranchShare
@@ -75,11 +75,11 @@ def predict_velocity(
         Noise minus data, (16, frames, h, w), float32: the model's raw output, on its device.
 
     Raises:
-        ValueError: For more than 512 tokens of text, or sound for another number of latent frames.
+        ValueError: For more than 512 tokens of text, odd sizes, or sound or regions of another size.
     """
     weight = transformer.patch_embedding.weight
     noisy, reference, image, text = (
-        torch.as_tensor(values).to(weight.device, weight.dtype)
+        as_tensor(values).to(weight.device, weight.dtype)
         for values in (latents, condition.reference, condition.image, condition.text)
     )
     if len(text) > TEXT_TOKENS:

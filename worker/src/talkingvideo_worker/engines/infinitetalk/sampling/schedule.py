@@ -28,9 +28,10 @@ def published_timesteps(steps: int, shift: float) -> Timesteps:
     Its last evaluation is at a noise level near 0 and adds almost nothing, so that 4 steps are in effect 3.
 
     Args:
-        steps: Evaluations of the model.
+        steps: Evaluations of the model, at least 1.
         shift: See ``shifted``.
     """
+    _expect_steps(steps)
     even = np.append(np.linspace(TRAINED_STEPS, 1, steps, dtype=np.float32), np.float32(0))
     return shifted(even / np.float32(TRAINED_STEPS), shift)
 
@@ -39,7 +40,13 @@ def distilled_timesteps(steps: int, shift: float = 5.0) -> Timesteps:
     """The schedule that step-distilled weights were trained with: 1 to 0 evenly, shifted; 1000, 937.5, 833.3, 625, 0.
 
     Args:
-        steps: Evaluations of the model.
+        steps: Evaluations of the model, at least 1.
         shift: See ``shifted``.
     """
+    _expect_steps(steps)
     return shifted(np.linspace(1, 0, steps + 1, dtype=np.float32), shift)
+
+
+def _expect_steps(steps: int) -> None:
+    if steps < 1:
+        raise ValueError(f"{steps} steps: noise stays noise without one")

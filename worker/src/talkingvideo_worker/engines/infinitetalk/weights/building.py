@@ -12,6 +12,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_worker.engines.infinitetalk.arrays import as_tensor
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
 from talkingvideo_worker.engines.infinitetalk.weights.keys import ADAPTER, BASE, rename_all, renamed
 
@@ -23,9 +24,10 @@ def build_transformer(config: Mapping[str, Any], weights: Mapping[str, Any]) -> 
     """Make a transformer from the published format.
 
     Args:
-        config: Wan 2.1's own names (``dim``, ``num_heads``, ``num_layers``, ``ffn_dim``, ``text_dim``, ``freq_dim``,
-            ``in_dim``, ``out_dim``, ``eps``), the adapter's ``intermediate_dim``, and where they differ from the
-            published ones ``image_dim``, ``audio_window``, ``context_tokens``, ``output_dim``, ``vae_scale``.
+        config: Wan 2.1's own names (``dim``, ``num_heads``, ``num_layers``, ``ffn_dim``, ``freq_dim``, ``in_dim``,
+            ``out_dim``, ``eps``: those of its ``config.json``), and where they differ from the published ones
+            ``text_dim``, ``image_dim`` and the adapter's ``intermediate_dim``, ``audio_window``, ``context_tokens``,
+            ``output_dim``, ``vae_scale``.
         weights: Base and adapter by their published names, as tensors or numpy arrays. Used as they are, not copied.
 
     Returns:
@@ -36,7 +38,7 @@ def build_transformer(config: Mapping[str, Any], weights: Mapping[str, Any]) -> 
         RuntimeError: For weights that are missing or of the wrong shape.
     """
     model = empty_transformer(config)
-    tensors = {name: torch.as_tensor(value) for name, value in weights.items()}
+    tensors = {name: as_tensor(value) for name, value in weights.items()}
     model.load_state_dict(rename_all(tensors, (*BASE, *ADAPTER)), strict=True, assign=True)
     model.requires_grad_(False)
     model.eval()
@@ -51,6 +53,7 @@ def empty_transformer(config: Mapping[str, Any]) -> AudioWanTransformer3DModel:
     """
     heads = config["num_heads"]
     optional = {
+        "text_dim": config.get("text_dim"),
         "image_dim": config.get("image_dim"),
         "audio_window": config.get("audio_window"),
         "audio_hidden_dim": config.get("intermediate_dim"),
@@ -64,7 +67,6 @@ def empty_transformer(config: Mapping[str, Any]) -> AudioWanTransformer3DModel:
             attention_head_dim=config["dim"] // heads,
             in_channels=config["in_dim"],
             out_channels=config["out_dim"],
-            text_dim=config["text_dim"],
             freq_dim=config["freq_dim"],
             ffn_dim=config["ffn_dim"],
             num_layers=config["num_layers"],
