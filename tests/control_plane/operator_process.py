@@ -195,6 +195,11 @@ class Stage:
         status: dict[str, Any] = self.get(name).get("status", {})
         return status
 
+    def chunk_status(self) -> dict[str, Any]:
+        """What status says of the chunks: nothing before the plan is written there, though their Jobs may run."""
+        chunks: dict[str, Any] = self.status().get("chunks", {})
+        return chunks
+
     def wait_phase(self, phase: str, name: str = "hello", timeout: float = 30) -> dict[str, Any]:
         try:
             wait_until(lambda: self.status(name).get("phase") == phase, f"{name} is {phase}", timeout)

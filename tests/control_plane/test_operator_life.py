@@ -90,7 +90,7 @@ def test_suspend_ends_unfinished_work_and_resume_goes_on(stage: Stage) -> None:
     stage.apply(video())
     stage.finish("prepare")
     stage.finish("render", 0)
-    wait_until(lambda: stage.status()["chunks"]["done"] == 1, "chunk 0 is done")
+    wait_until(lambda: stage.chunk_status().get("done") == 1, "chunk 0 is done")
     stage.patch({"spec": {"suspend": True}})
     stage.wait_phase("Suspended")
     wait_until(lambda: stage.units() == ["prepare-0", "r0-0"], "unfinished Jobs are gone")
@@ -116,12 +116,12 @@ def test_the_retry_annotation_retries_and_keeps_finished_chunks(stage: Stage) ->
     stage.apply(video())
     stage.finish("prepare")
     stage.finish("render", 1)
-    wait_until(lambda: stage.status()["chunks"]["done"] == 1, "chunk 1 is done")
+    wait_until(lambda: stage.chunk_status().get("done") == 1, "chunk 1 is done")
     stage.fail(ErrorCode.STORE_ACCESS, "render", 0)
     stage.wait_phase("Failed")
     stage.patch({"metadata": {"annotations": {"talkingvideo.dev/retry": "once"}}})
     stage.finish("render", 0, attempt=1)
-    wait_until(lambda: stage.status()["chunks"]["done"] == 2, "chunk 0 is done")
+    wait_until(lambda: stage.chunk_status().get("done") == 2, "chunk 0 is done")
     assert [unit for unit in stage.units() if unit.startswith("r1")] == ["r1-0"]
 
 

@@ -73,11 +73,11 @@ def test_failures_are_counted_across_restarts(stage: Stage) -> None:
     stage.apply(video())
     stage.finish("prepare")
     stage.fail(ErrorCode.FFMPEG, "render", 0)
-    wait_until(lambda: stage.status()["chunks"]["failed"], "the failure is counted")
+    wait_until(lambda: stage.chunk_status().get("failed"), "the failure is counted")
     stage.operator.kill()
     stage.operator.start()
     stage.pod("render", 0, attempt=1)
-    assert stage.status()["chunks"]["failed"][0]["failures"] == 1
+    assert stage.chunk_status()["failed"][0]["failures"] == 1
 
 
 def test_a_video_made_while_the_operator_was_away_is_found(stage: Stage) -> None:
