@@ -64,7 +64,9 @@ ERRORS: dict[ErrorCode, ErrorKind] = {
     ),
     ErrorCode.STORE_ACCESS: ErrorKind(13, Blame.USER, False, "The store refuses the credentials or does not exist."),
     ErrorCode.DOWNLOAD_FAILED: ErrorKind(20, Blame.CLUSTER, True, "An input could not be fetched."),
-    ErrorCode.WORKSPACE: ErrorKind(21, Blame.CLUSTER, True, "The workspace could not be read or written, or has lost a file."),
+    ErrorCode.WORKSPACE: ErrorKind(
+        21, Blame.CLUSTER, True, "The workspace could not be read or written, or has lost a file."
+    ),
     ErrorCode.UPLOAD: ErrorKind(22, Blame.CLUSTER, True, "The result could not be written."),
     ErrorCode.TIMEOUT: ErrorKind(23, Blame.CLUSTER, True, "A stage or the whole video ran past its deadline."),
     ErrorCode.EVICTED: ErrorKind(24, Blame.CLUSTER, True, "The pod was evicted or preempted."),
