@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,8 +27,8 @@ def test_a_bitmap_gives_back_its_indices(indices: set[int]) -> None:
     assert decode_bitmap(encode_bitmap(indices, 500), 500) == sorted(indices)
 
 
-def test_a_plan_of_five_hundred_chunks_fits_into_a_termination_message_whatever_the_warnings() -> None:
-    report = PrepareReport(
+def report_of_many_chunks(**changes: Any) -> PrepareReport:
+    return PrepareReport(
         plan_digest="f" * 64,
         chunk_frames=(15_000,) * 500,
         missing=encode_bitmap(range(500), 500),
@@ -34,6 +36,12 @@ def test_a_plan_of_five_hundred_chunks_fits_into_a_termination_message_whatever_
         height=1088,
         delivered_width=1920,
         delivered_height=1080,
+        **changes,
+    )
+
+
+def test_a_plan_of_five_hundred_chunks_fits_into_a_termination_message_whatever_the_warnings() -> None:
+    report = report_of_many_chunks(
         warnings=("Das Gesicht ist zur Seite gedreht – ein Bild von vorne sieht besser aus.",) * 40,
     )
     text = TerminationMessage(prepared=report).encode()
@@ -45,14 +53,7 @@ def test_a_plan_of_five_hundred_chunks_fits_into_a_termination_message_whatever_
 
 def test_modes_of_finished_chunks_are_told_unless_the_chunks_themselves_need_the_room() -> None:
     modes = tuple(f"FP8, {count} of 40 blocks resident" for count in range(40))
-    report = PrepareReport(
-        plan_digest="f" * 64,
-        chunk_frames=(15_000,) * 500,
-        missing=encode_bitmap(range(500), 500),
-        width=1920,
-        height=1088,
-        delivered_width=1920,
-        delivered_height=1080,
+    report = report_of_many_chunks(
         memory_modes=modes,
         warnings=("It is dark.",),
     )

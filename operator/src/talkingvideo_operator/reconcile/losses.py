@@ -6,13 +6,11 @@ is there, and makes anew what is not.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
-from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.names import Stage
 from talkingvideo_api.status import Failure, TalkingVideoStatus
-from talkingvideo_operator.reconcile.records import stage_record, unprepared
+from talkingvideo_operator.reconcile.records import is_of_workspace, stage_record, unprepared
 from talkingvideo_operator.settings import BackOff
 
 
@@ -32,8 +30,8 @@ def prepared_again(
     Returns:
         None when that would not help, or was done too often.
     """
-    lost = failure.code is ErrorCode.WORKSPACE and failure.stage is not Stage.PREPARE and not failure.retryable
+    lost = is_of_workspace(failure) and not failure.retryable
     record = stage_record(status, Stage.PREPARE).failed(back_off, now)
     if not lost or record.failures >= attempts:
         return None
-    return unprepared(status, replace(record, next_attempt=record.next_attempt + 1))
+    return unprepared(status, record)

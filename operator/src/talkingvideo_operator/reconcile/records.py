@@ -7,7 +7,7 @@ from typing import Any
 
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.names import Stage
-from talkingvideo_api.status import Attempts, StageAttempts, TalkingVideoStatus
+from talkingvideo_api.status import Attempts, Failure, StageAttempts, TalkingVideoStatus
 from talkingvideo_operator.reconcile.retry import Record
 
 
@@ -45,10 +45,8 @@ def forgive(status: TalkingVideoStatus) -> TalkingVideoStatus:
 
     When the workspace was what failed, nothing is known to be there: prepare looks again.
     """
-    failure = status.failure
-    if failure is not None and failure.stage is not Stage.PREPARE and failure.code is ErrorCode.WORKSPACE:
-        record = stage_record(status, Stage.PREPARE)
-        return forgive(unprepared(status, replace(record, next_attempt=record.next_attempt + 1)))
+    if status.failure is not None and is_of_workspace(status.failure):
+        return forgive(unprepared(status, stage_record(status, Stage.PREPARE)))
     chunks = status.chunks
     if chunks is not None:
         failed = tuple(entry_of(entry.index, record_of(entry).forgiven()) for entry in chunks.failed)
@@ -57,18 +55,23 @@ def forgive(status: TalkingVideoStatus) -> TalkingVideoStatus:
     return status.model_copy(update={"chunks": chunks, "stage_attempts": stages, "failure": None})
 
 
+def is_of_workspace(failure: Failure) -> bool:
+    """Whether a stage failed at what prepare had left to it."""
+    return failure.stage is not Stage.PREPARE and failure.code is ErrorCode.WORKSPACE
+
+
 def unprepared(status: TalkingVideoStatus, record: Record) -> TalkingVideoStatus:
     """As before prepare ended.
 
     Args:
         status: Of a video that is to be prepared again.
-        record: Of prepare. The Job that did end proves nothing any more: the next attempt is a later one.
+        record: Of prepare, whose Job that did end proves nothing any more: the next attempt gets a later number.
     """
+    again = stage_entry(Stage.PREPARE, replace(record, next_attempt=record.next_attempt + 1))
     others = (
         stage_entry(entry.stage, record_of(entry).forgiven())
         for entry in status.stage_attempts
         if entry.stage is not Stage.PREPARE
     )
     changes = {"plan_digest": None, "chunks": None, "prepared_time": None, "rendered_time": None, "failure": None}
-    entries = (*others, stage_entry(Stage.PREPARE, record))
-    return status.model_copy(update=changes | {"stage_attempts": entries})
+    return status.model_copy(update=changes | {"stage_attempts": (*others, again)})

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import ScalingType
 
 from talkingvideo_api.spec import Quantization
+from talkingvideo_worker.engines.infinitetalk.memory.retry import is_gpu_full
 
 FORMATS: Mapping[Quantization, torch.dtype] = {
     Quantization.FP8: torch.float8_e4m3fn,
@@ -125,9 +126,9 @@ def multiplies_fp8(device: torch.device) -> bool:
     codes, scale = quantised(rows, torch.float8_e4m3fn)
     try:
         fp8_product(codes, scale, codes[:MULTIPLE], scale[:MULTIPLE], rows[0])
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, ValueError):
+    except (RuntimeError, ValueError) as error:
+        if is_gpu_full(error):
+            raise
         return False
     return True
 
