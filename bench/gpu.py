@@ -39,9 +39,9 @@ def main() -> None:
     options = _options()
     device = torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
     plan = options.plan(options.only, options.sizes)
-    facts = machine_facts(device)
+    stats = machine_facts(device)
     backend = os.environ.get(VARIABLE) or choose_backend(installed_kernels(device))
-    figures = Figures({**facts.to_dict(), "attention": backend, "measured": device.type == "cuda"})
+    figures = Figures({**stats.to_dict(), "attention": backend, "measured": device.type == "cuda"})
     started = time.monotonic()
     limits = Limits(started + 60 * options.minutes, options.longest_window)
 
@@ -49,7 +49,7 @@ def main() -> None:
         if options.json:
             figures.save(options.json)
 
-    session = Session(device, NetworkSizes(), figures, facts.peak, limits, save)
+    session = Session(device, NetworkSizes(), figures, stats.peak, limits, save)
     session.put_planned_rows(plan)
     for name, value in figures.machine.items():
         print(f"- {name}: {value}")

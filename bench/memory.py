@@ -18,8 +18,8 @@ from PIL import Image
 from skimage import data
 
 from talkingvideo_api.resource import parse
-from talkingvideo_worker.local.orders import make_order
-from talkingvideo_worker.local.places import LocalPlaces
+from talkingvideo_worker.local.locations import LocalLocations
+from talkingvideo_worker.local.stage_inputs import make_stage_input
 
 MINUTES = (1, 20)
 RUNS = 3
@@ -55,16 +55,16 @@ def write_order(folder: Path, minutes: int, portrait: Path | None = None) -> Pat
         "chunking": {"targetSeconds": 600},
     }
     video = parse({"metadata": {"name": "video"}, "spec": spec})
-    order = make_order(video, "preview", LocalPlaces(folder / "out", folder / "work"))
+    order = make_stage_input(video, "preview", LocalLocations(folder / "out", folder / "work"))
     one_chunk = order.effective.model_copy(update={"target_seconds": 3_600.0})
-    path = folder / "order.json"
+    path = folder / "stage-input.json"
     path.write_text(order.model_copy(update={"effective": one_chunk}).to_json())
     return path
 
 
 def peak_megabytes(order: Path, *stage: str) -> float:
     """Run a stage; return its peak resident set in MB."""
-    command = [sys.executable, "-c", STAGE, *stage, "--order", str(order)]
+    command = [sys.executable, "-c", STAGE, *stage, "--stage-input", str(order)]
     done = subprocess.run([sys.executable, "-c", WATCH, *command], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stdout + done.stderr)

@@ -12,9 +12,9 @@ from statistics import median
 from memory import write_order
 
 from talkingvideo_api.spec import AspectRatio
+from talkingvideo_worker.files import scratch_folder
 from talkingvideo_worker.progress import LogReporter
-from talkingvideo_worker.scratch import scratch_folder
-from talkingvideo_worker.stages.context import Mounts, StageContext, read_order
+from talkingvideo_worker.stages.context import Mounts, StageContext, read_stage_input
 from talkingvideo_worker.stages.prepare.fetch import fetch
 from talkingvideo_worker.stages.prepare.process import process
 from talkingvideo_worker.stages.prepare.publish import publish
@@ -28,7 +28,7 @@ PORTRAIT = Path(__file__).parents[1] / "examples" / "portrait.jpg"
 
 def frames_per_second(folder: Path, shape: AspectRatio) -> float:
     """Render a minute once."""
-    order = read_order(write_order(folder, 1, PORTRAIT))
+    order = read_stage_input(write_order(folder, 1, PORTRAIT))
     effective = order.effective.model_copy(update={"aspect_ratio": shape})
     with (folder / "log").open("w") as log, scratch_folder(folder) as scratch:
         mounts = Mounts(scratch, scratch, scratch)

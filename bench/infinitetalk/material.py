@@ -30,7 +30,7 @@ PROMPT = "A person talking naturally"
 
 
 @dataclass(frozen=True)
-class Scene:
+class RenderInput:
     """What the windows of a size are made from.
 
     Attributes:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from infinitetalk.clocks import median_seconds
 from infinitetalk.figures import CallRow, PartRow
-from infinitetalk.material import PROMPT, Scene
+from infinitetalk.material import PROMPT, RenderInput
 from infinitetalk.plan import Variant
 from infinitetalk.profiling import profiled_kernels
 from infinitetalk.session import COLOURS, DECODE, ENCODE_LAST, REPEATED_PARTS, TO_HOST, Session
@@ -38,14 +38,14 @@ class VariantAtSize:
     Attributes:
         session: Where figures go.
         variant: Of the transformer.
-        scene: What is rendered.
+        render_input: What is rendered.
         transformer: The variant's.
         encoders: The networks around it.
     """
 
     session: Session
     variant: Variant
-    scene: Scene
+    render_input: RenderInput
     transformer: AudioWanTransformer3DModel
     encoders: Encoders
 
@@ -60,9 +60,9 @@ class VariantAtSize:
         self.session.figures.add(row)
         if row.seconds is None:
             return
-        what = f"{self.variant}, {self.scene.window}"
+        what = f"{self.variant}, {self.render_input.window}"
         parts = self.session.attempt(f"{what}, around the transformer", self._parts)
-        for preset in self.scene.parameters:
+        for preset in self.render_input.parameters:
             self.session.attempt(f"{what}, {preset}", partial(self._window, preset, row.seconds, parts))
         self.session.figures.add(self._with_memory(row))
 
@@ -74,10 +74,10 @@ class VariantAtSize:
         """
         figures = self.session.figures
         figures.kernels = profiled_kernels(self._call(), self.session.device, keep)
-        figures.profiled = f"{self.variant}, {self.scene.window}"
+        figures.profiled = f"{self.variant}, {self.render_input.window}"
 
     def _call_row(self, predicted: float | None) -> CallRow:
-        session, window, act = self.session, self.scene.window, self._call()
+        session, window, act = self.session, self.render_input.window, self._call()
         first = session.clock.seconds(act)
         seconds = median(session.clock.seconds(act) for _ in range(SAMPLES))
         flops = session.work(window).flops
@@ -93,34 +93,34 @@ class VariantAtSize:
         )
 
     def _call(self) -> Callable[[], object]:
-        scene, device = self.scene, self.session.device
+        render_input, device = self.render_input, self.session.device
         text = self.encoders.text(PROMPT).to(device)
-        condition = scene.condition(self.transformer, self.session.sizes, text, device)
-        return partial(predict_velocity, self.transformer, scene.latents(device), TIMESTEP, condition)
+        condition = render_input.condition(self.transformer, self.session.sizes, text, device)
+        return partial(predict_velocity, self.transformer, render_input.latents(device), TIMESTEP, condition)
 
     def _parts(self) -> Mapping[str, float]:
         """Times what is around the transformer."""
-        session, scene, codec = self.session, self.scene, self.encoders.video
-        picture, latents = scene.picture().to(session.device), scene.latents(session.device)
-        clip = picture[:, None].expand(-1, scene.window.frames, -1, -1).contiguous()
-        shared = clip[:, : scene.motion].contiguous()
+        session, render_input, codec = self.session, self.render_input, self.encoders.video
+        picture, latents = render_input.picture().to(session.device), render_input.latents(session.device)
+        clip = picture[:, None].expand(-1, render_input.window.frames, -1, -1).contiguous()
+        shared = clip[:, : render_input.motion].contiguous()
         acts: Mapping[str, Callable[[], object]] = {
             DECODE: partial(codec.decode, latents),
             ENCODE_LAST: partial(codec.encode, shared),
             COLOURS: partial(match_colours, clip, palette(picture), 1.0),
-            TO_HOST: partial(_to_host, clip[:, scene.motion :]),
+            TO_HOST: partial(_to_host, clip[:, render_input.motion :]),
             "encode a reference clip, once a picture": partial(codec.encode, clip),
             "image encoder, once a picture": partial(self.encoders.image, picture),
         }
         seconds = {part: median_seconds(act, session.clock, SAMPLES) for part, act in acts.items()}
         surroundings = self.variant.layout.mode.surroundings
-        size = f"{scene.window}" + (", tiled" if surroundings is Surroundings.FRUGAL else "")
+        size = f"{render_input.window}" + (", tiled" if surroundings is Surroundings.FRUGAL else "")
         session.figures.add(*(PartRow(size, part, value) for part, value in seconds.items()))
         return seconds
 
     def _window(self, preset: Preset, call_seconds: float, parts: Mapping[str, float] | None) -> None:
         """Renders a window, or adds up its parts where that would take too long."""
-        planned = self.session.window_row(self.variant, self.scene.window, preset)
+        planned = self.session.window_row(self.variant, self.render_input.window, preset)
         seconds, how = planned.calls * call_seconds, "calls alone"
         if parts is not None:
             seconds, how = seconds + sum(parts[part] for part in REPEATED_PARTS), "added up"
@@ -129,7 +129,7 @@ class VariantAtSize:
         row = replace(
             planned,
             seconds=seconds,
-            per_video_second=seconds * FRAMES_PER_SECOND / self.scene.new_frames,
+            per_video_second=seconds * FRAMES_PER_SECOND / self.render_input.new_frames,
             over_floor=planned.floor_seconds and seconds / planned.floor_seconds,
             how=how,
         )
@@ -137,14 +137,14 @@ class VariantAtSize:
 
     def _rendered_seconds(self, preset: Preset) -> float:
         """The second of two windows: the first one also encodes the reference."""
-        clock, scene = self.session.clock, self.scene
+        clock, render_input = self.session.clock, self.render_input
         windows = render_windows(
             self.transformer,
             self.encoders,
-            scene.settings(preset),
-            scene.material(),
-            scene.spans(2),
-            scene.motion_latents(self.session.device),
+            render_input.settings(preset),
+            render_input.material(),
+            render_input.spans(2),
+            render_input.motion_latents(self.session.device),
         )
         _to_host(next(windows).frames)
         started = clock.now()
@@ -157,7 +157,7 @@ class VariantAtSize:
             torch.cuda.reset_peak_memory_stats(self.session.device)
 
     def _with_memory(self, row: CallRow) -> CallRow:
-        device, window = self.session.device, self.scene.window
+        device, window = self.session.device, self.render_input.window
         if device.type != "cuda":
             return row
         return replace(

@@ -123,8 +123,8 @@ def _run_layout(session: Session, shared: _Shared, layout: Layout, variants: Seq
             continue
         for window in shared.plan.windows:
             predicted = shared.predictions.get((layout.arithmetic, window))
-            scene = session.scene(window, *shared.plan.presets)
-            subject = VariantAtSize(session, variant, scene, transformer, encoders)
+            render_input = session.render_input(window, *shared.plan.presets)
+            subject = VariantAtSize(session, variant, render_input, transformer, encoders)
             session.attempt(f"{variant}, {window}", partial(subject.measure, predicted))
             if not session.figures.kernels:
                 session.attempt(f"profile of {variant}, {window}", partial(subject.profile, shared.keep_profile))

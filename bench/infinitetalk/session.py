@@ -11,7 +11,7 @@ import torch
 from infinitetalk.clocks import Clock, clock_of
 from infinitetalk.devices import Peak, floor_seconds
 from infinitetalk.figures import CallRow, Figures, PartRow, WindowRow
-from infinitetalk.material import Scene, preset_parameters
+from infinitetalk.material import RenderInput, preset_parameters
 from infinitetalk.plan import Arithmetic, Plan, Variant
 from infinitetalk.random_networks import NetworkSizes
 from infinitetalk.work import CallWork, Flops, Window, call_work, codec_flops
@@ -106,7 +106,7 @@ class Session:
 
     def window_row(self, variant: Variant, window: Window, preset: Preset) -> WindowRow:
         """What a window of a preset takes at least."""
-        settings = self.scene(window, preset).settings(preset)
+        settings = self.render_input(window, preset).settings(preset)
         calls = (len(settings.timesteps) - 1) * len(settings.guidance.branches)
         call = self.floor(self.work(window).flops, variant.layout.arithmetic)
         floor = None
@@ -123,8 +123,8 @@ class Session:
         """What a call multiplies."""
         return call_work(self.sizes.transformer, window)
 
-    def scene(self, window: Window, *presets: Preset) -> Scene:
+    def render_input(self, window: Window, *presets: Preset) -> RenderInput:
         """What is rendered at a size."""
-        return Scene(
+        return RenderInput(
             window, self.motion, {preset: preset_parameters(preset, window, self.motion) for preset in presets}
         )

@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 from tests.cluster.cluster import Cluster
 from tests.cluster.fake_kubelet import FakeKubelet
-from tests.operator.last_words import last_words
+from tests.operator.termination_messages import last_words
 
 from talkingvideo_api import names
 from talkingvideo_api.errors import ERRORS, ErrorCode

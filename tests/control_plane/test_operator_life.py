@@ -164,7 +164,7 @@ def test_the_order_is_immutable_and_holds_the_pinned_values(stage: Stage) -> Non
     stage.wait_phase("Preparing")
     maps = stage.cluster.core.list_namespaced_config_map(stage.namespace, label_selector="talkingvideo.dev/uid").items
     assert maps[0].immutable
-    order = json.loads(maps[0].data["order.json"])
+    order = json.loads(maps[0].data["stage-input.json"])
     uid, revision = order["uid"], stage.status()["revision"]
     work = f"s3://media/work/{stage.namespace}"
     assert order["places"]["workspace"] == f"{work}/hello-{uid[:8]}/{revision}"

@@ -10,7 +10,7 @@ import pytest
 from lupa.lua51 import LuaRuntime
 
 from talkingvideo_api.conditions import Phase, Reason
-from talkingvideo_operator.reconcile.conditions import conditions
+from talkingvideo_operator.planning.conditions import conditions
 
 SCRIPT = (Path(__file__).parents[2] / "docs" / "argocd" / "health.lua").read_text()
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from talkingvideo_api.effective import resolve
 from talkingvideo_api.resource import TalkingVideo, parse
 from talkingvideo_api.support import unsupported, without_effect
-from talkingvideo_operator.reconcile.allow import refusals
+from talkingvideo_operator.planning.policy import refusals
 from talkingvideo_operator.settings import load
 from talkingvideo_worker.cli import app
 

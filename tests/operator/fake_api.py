@@ -7,7 +7,7 @@ import copy
 from collections.abc import AsyncIterator
 from typing import Any
 
-from talkingvideo_operator.kube.api import ApiError, Resource
+from talkingvideo_clients.kube.api import ApiError, Resource
 
 
 class FakeApi:

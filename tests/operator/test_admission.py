@@ -5,52 +5,52 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.operator.world import START
+from tests.operator.fake_cluster import START
 
-from talkingvideo_operator.reconcile.admission import Admission, Claim
-
-
-def claim(uid: Any, wanted: Any = 3, rank: Any = 9, minute: Any = 0, namespace: Any = "ns", limit: Any = None) -> Any:
-    return Claim(uid, namespace, rank, START + timedelta(minutes=minute), wanted, limit)
+from talkingvideo_operator.planning.admission import Admission, QueueEntry
 
 
-def queue(*claims: Any, limit: Any = None, **active: Any) -> Any:
-    return Admission(limit, active, {c.uid: c for c in claims})
+def entry(uid: Any, wanted: Any = 3, rank: Any = 9, minute: Any = 0, namespace: Any = "ns", limit: Any = None) -> Any:
+    return QueueEntry(uid, namespace, rank, START + timedelta(minutes=minute), wanted, limit)
+
+
+def queue(*entries: Any, limit: Any = None, **active: Any) -> Any:
+    return Admission(limit, active, {c.uid: c for c in entries})
 
 
 def test_nothing_is_held_back_without_a_bound() -> None:
-    assert queue().grant(claim("a", wanted=100)).slots == 100
+    assert queue().grant(entry("a", wanted=100)).slots == 100
 
 
 def test_first_come_first_served() -> None:
-    admission = queue(claim("early", wanted=2, minute=0), limit=3)
-    assert admission.grant(claim("late", wanted=3, minute=1)).slots == 1
-    assert admission.grant(claim("earlier", wanted=3, minute=-1)).slots == 3
+    admission = queue(entry("early", wanted=2, minute=0), limit=3)
+    assert admission.grant(entry("late", wanted=3, minute=1)).slots == 1
+    assert admission.grant(entry("earlier", wanted=3, minute=-1)).slots == 3
 
 
 def test_priority_comes_before_time() -> None:
-    admission = queue(claim("early", minute=0), limit=3)
-    assert admission.grant(claim("urgent", rank=0, minute=5)).slots == 3
+    admission = queue(entry("early", minute=0), limit=3)
+    assert admission.grant(entry("urgent", rank=0, minute=5)).slots == 3
 
 
 def test_a_full_namespace_does_not_hold_back_another() -> None:
-    admission = queue(claim("first", namespace="full", limit=1), limit=10, full=1)
-    assert admission.grant(claim("second", namespace="free", minute=1)).slots == 3
+    admission = queue(entry("first", namespace="full", limit=1), limit=10, full=1)
+    assert admission.grant(entry("second", namespace="free", minute=1)).slots == 3
 
 
 def test_positions_count_those_that_wait() -> None:
-    admission = queue(claim("a", minute=0), claim("b", minute=1), limit=1, ns=1)
-    grant = admission.grant(claim("c", minute=2))
+    admission = queue(entry("a", minute=0), entry("b", minute=1), limit=1, ns=1)
+    grant = admission.grant(entry("c", minute=2))
     assert (grant.slots, grant.position) == (0, 3)
 
 
 def test_a_freed_place_belongs_to_the_head_of_the_queue() -> None:
-    assert queue(claim("b", minute=1), claim("a", minute=0, wanted=1), limit=1).winners() == ["a"]
+    assert queue(entry("b", minute=1), entry("a", minute=0, wanted=1), limit=1).winners() == ["a"]
 
 
 CLAIMS = st.lists(
     st.builds(
-        claim,
+        entry,
         uid=st.uuids().map(str),
         wanted=st.integers(0, 10),
         rank=st.integers(0, 3),
@@ -62,20 +62,20 @@ CLAIMS = st.lists(
 )
 
 
-@given(claims=CLAIMS, limit=st.integers(1, 20), active=st.dictionaries(st.sampled_from(["x", "y"]), st.integers(0, 9)))
-def test_together_never_more_is_granted_than_there_is_room_for(claims: Any, limit: Any, active: Any) -> None:
-    admission = Admission(limit, active, {c.uid: c for c in claims})
-    grants = {c.uid: admission.grant(c).slots for c in claims}
+@given(entries=CLAIMS, limit=st.integers(1, 20), active=st.dictionaries(st.sampled_from(["x", "y"]), st.integers(0, 9)))
+def test_together_never_more_is_granted_than_there_is_room_for(entries: Any, limit: Any, active: Any) -> None:
+    admission = Admission(limit, active, {c.uid: c for c in entries})
+    grants = {c.uid: admission.grant(c).slots for c in entries}
     room = max(0, limit - sum(active.values()))
     assert sum(grants.values()) <= room
     for namespace in ("x", "y"):
-        bounded = [c for c in claims if c.namespace == namespace and c.namespace_limit]
-        if bounded and all(c.namespace_limit for c in claims if c.namespace == namespace):
+        bounded = [c for c in entries if c.namespace == namespace and c.namespace_limit]
+        if bounded and all(c.namespace_limit for c in entries if c.namespace == namespace):
             assert sum(grants[c.uid] for c in bounded) <= max(0, 7 - active.get(namespace, 0))
-    if room and not any(c.namespace_limit for c in claims):
-        assert sum(grants.values()) == min(room, sum(c.wanted for c in claims)), "no place stays empty"
+    if room and not any(c.namespace_limit for c in entries):
+        assert sum(grants.values()) == min(room, sum(c.wanted for c in entries)), "no place stays empty"
 
 
 def test_a_grant_says_what_it_lacks() -> None:
-    assert queue(limit=2).grant(claim("a", wanted=5)).lacking == 3
-    assert queue(limit=9).grant(claim("a", wanted=5)).lacking == 0
+    assert queue(limit=2).grant(entry("a", wanted=5)).lacking == 3
+    assert queue(limit=9).grant(entry("a", wanted=5)).lacking == 0

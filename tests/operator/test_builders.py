@@ -4,17 +4,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.operator.world import World, body, config, spec
+from tests.operator.fake_cluster import World, body, config, spec
 
 from talkingvideo_api.names import Stage
-from talkingvideo_api.order import Order
 from talkingvideo_api.profile import Profile
 from talkingvideo_api.spec import Resources
-from talkingvideo_operator.builders.context import Context
+from talkingvideo_api.stage_input import StageInput
+from talkingvideo_clients.kube.objects import Video
+from talkingvideo_operator.builders.context import BuildContext
 from talkingvideo_operator.builders.jobs import FINAL_STATUSES, build_job
-from talkingvideo_operator.builders.order import build_config_map, build_order
-from talkingvideo_operator.reconcile.decision import Start
-from talkingvideo_operator.reconcile.objects import Video
+from talkingvideo_operator.builders.stage_input import build_config_map, build_stage_input
+from talkingvideo_operator.planning.decision import Start
 
 
 def context(profile: Any = None, metadata: Any = None, **changes: Any) -> Any:
@@ -23,7 +23,7 @@ def context(profile: Any = None, metadata: Any = None, **changes: Any) -> Any:
     world.video = Video.of(body(spec(**changes), **(metadata or {})))
     world.reconcile()
     assert world.phase == "Preparing", world.status.failure
-    return Context(world.video, world.video.spec, world.status.effective, settings.profiles["default"])
+    return BuildContext(world.video, world.video.spec, world.status.effective, settings.profiles["default"])
 
 
 def pod(ctx: Any, stage: Any = Stage.PREPARE, chunk: Any = None) -> Any:
@@ -194,18 +194,18 @@ def test_children_are_named_labelled_and_owned() -> None:
 )
 def test_places_of_the_result(output: Any, profile: Any, result: Any) -> None:
     ctx = context(profile, output=output)
-    order = build_order(ctx.video, ctx.spec, ctx.effective, ctx.profile)
-    assert order.places.result == result.format(revision=ctx.video.revision)
-    assert order.places.workspace == f"s3://media/work/ns/hello-11111111/{ctx.video.revision}"
-    assert order.places.chunks == "s3://media/work/ns/chunks"
+    stage_input = build_stage_input(ctx.video, ctx.spec, ctx.effective, ctx.profile)
+    assert stage_input.locations.result == result.format(revision=ctx.video.revision)
+    assert stage_input.locations.workspace == f"s3://media/work/ns/hello-11111111/{ctx.video.revision}"
+    assert stage_input.locations.chunks == "s3://media/work/ns/chunks"
 
 
 def test_the_order_can_be_read_back_from_its_immutable_config_map() -> None:
     ctx = context()
-    order = build_order(ctx.video, ctx.spec, ctx.effective, ctx.profile)
-    made = build_config_map(ctx.video, order)
+    stage_input = build_stage_input(ctx.video, ctx.spec, ctx.effective, ctx.profile)
+    made = build_config_map(ctx.video, stage_input)
     assert made["immutable"] is True
-    assert Order.model_validate_json(made["data"]["order.json"]) == order
+    assert StageInput.model_validate_json(made["data"]["stage-input.json"]) == stage_input
 
 
 def mounted(container: Any) -> Any:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tests.operator.fake_api import FakeApi
 
-from talkingvideo_operator.kube.api import LEASES, ApiError
-from talkingvideo_operator.kube.lease import Lease, LeaseLostError
+from talkingvideo_clients.kube.api import LEASES, ApiError
+from talkingvideo_operator.lease import Lease, LeaseLostError
 from talkingvideo_operator.settings import LeaseSettings
 
 

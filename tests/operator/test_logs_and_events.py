@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 from tests.operator.fake_api import FakeApi
-from tests.operator.world import START, World
+from tests.operator.fake_cluster import START, World
 
 from talkingvideo_api.conditions import Reason
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import Progress, ProgressLine
-from talkingvideo_operator.kube.api import ApiError
-from talkingvideo_operator.kube.events import Recorder
-from talkingvideo_operator.kube.logs import ProgressReader
-from talkingvideo_operator.reconcile.decision import Event
-from talkingvideo_operator.reconcile.objects import Container, Pod
+from talkingvideo_clients.kube.api import ApiError
+from talkingvideo_clients.kube.objects import Container, Pod
+from talkingvideo_operator.events import Recorder
+from talkingvideo_operator.logs import ProgressReader
+from talkingvideo_operator.planning.decision import Event
 
 POD = Pod(
     "p", "ns", "pod", "video", "job", 1, "Running", START, containers=(Container("render", init=False, started=START),)

@@ -4,11 +4,11 @@ import asyncio
 from typing import Any
 
 from tests.operator.fake_api import FakeApi
-from tests.operator.world import body, config, spec
+from tests.operator.fake_cluster import body, config, spec
 
 from talkingvideo_api.names import LABEL_STAGE, LABEL_UID
-from talkingvideo_operator.handlers import Ears
-from talkingvideo_operator.kube.api import ApiError
+from talkingvideo_clients.kube.api import ApiError
+from talkingvideo_operator.handlers import EventHandlers
 from talkingvideo_operator.main import Operator
 
 
@@ -36,10 +36,10 @@ def test_a_job_that_only_looks_like_a_child_stops_no_resync() -> None:
 
 def test_a_job_that_only_looks_like_a_child_stops_no_watch() -> None:
     made, _ = operator()
-    ears: Ears = made._ears
+    event_handlers: EventHandlers = made._ears
     for kind in ("ADDED", "DELETED"):
         event: Any = {"type": kind, "object": impostor("impostor")}
-        asyncio.run(ears.job(event))
+        asyncio.run(event_handlers.job(event))
     assert list(made._cache.jobs.all()) == []
 
 

@@ -4,12 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.operator.world import START, config
+from tests.operator.fake_cluster import START, config
 
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.names import Stage
-from talkingvideo_operator.reconcile.objects import Container, Job, Pod
-from talkingvideo_operator.reconcile.outcome import Failed, Running, Succeeded, outcome
+from talkingvideo_clients.kube.objects import Container, Job, Pod
+from talkingvideo_operator.planning.outcome import Failed, Running, Succeeded, outcome
 
 JOB = Job("j", "ns", "job", "v", 1, "r", Stage.RENDER, 0, 0, created=START)
 FAILED = Job("j", "ns", "job", "v", 1, "r", Stage.RENDER, 0, 0, created=START, failed=True, ended=START)

@@ -4,16 +4,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.operator.world import START, World, config, spec
+from tests.operator.fake_cluster import START, World, config, spec
 
 from talkingvideo_api.conditions import Reason
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import FailureReport, RenderReport, TerminationMessage, decode_bitmap
-from talkingvideo_operator.builders.order import build_order
-from talkingvideo_operator.reconcile.admission import Admission, Claim
-from talkingvideo_operator.reconcile.decision import DeleteRevisions, PlaceOrder, Start
-from talkingvideo_operator.reconcile.objects import Container
+from talkingvideo_clients.kube.objects import Container
+from talkingvideo_operator.builders.stage_input import build_stage_input
+from talkingvideo_operator.planning.admission import Admission, QueueEntry
+from talkingvideo_operator.planning.decision import DeleteRevisions, EnsureStageInput, Start
 
 
 def starts(decision: Any) -> Any:
@@ -23,7 +23,7 @@ def starts(decision: Any) -> Any:
 def test_the_first_decision_accepts_the_video_and_starts_prepare() -> None:
     world = World()
     decision = world.reconcile()
-    assert decision.creates == (PlaceOrder(), Start(Stage.PREPARE, 0))
+    assert decision.creates == (EnsureStageInput(), Start(Stage.PREPARE, 0))
     assert world.phase == "Preparing"
     assert world.status.observed_generation == 1
     assert world.condition("Reconciling").status == "True"
@@ -60,13 +60,13 @@ def test_max_parallel_is_obeyed_and_changing_it_is_no_new_revision() -> None:
 def test_chained_chunks_are_rendered_one_at_a_time_in_order_whatever_max_parallel_says() -> None:
     world = World(chunks=3, chained=True, document=spec(chunking={"maxParallel": 3})).prepared()
     assert world.status.chunks.chained is True
-    order = []
+    stage_input = []
     while world.active() and world.active()[0].stage is Stage.RENDER:
         (job,) = world.active()
-        order.append(job.chunk)
+        stage_input.append(job.chunk)
         world.finish(job)
         world.reconcile()
-    assert order == [0, 1, 2]
+    assert stage_input == [0, 1, 2]
 
 
 def test_a_chained_chunk_waits_for_the_next_attempt_of_the_one_before() -> None:
@@ -165,7 +165,7 @@ def test_a_complete_prepare_job_without_a_report_is_waited_for_and_then_run_agai
     world.complete_job(job)
     decision = world.reconcile()
     assert not decision.creates
-    assert decision.look_again == START + timedelta(seconds=world.settings.missing_report_seconds)
+    assert decision.requeue_at == START + timedelta(seconds=world.settings.missing_report_seconds)
     world.wait(11)
     assert starts(world.reconcile()) == [(Stage.PREPARE, None, 1)]
 
@@ -193,8 +193,8 @@ def test_writes_of_a_whole_life_stay_below_2n_plus_12() -> None:
     while world.active():
         world.finish(world.active()[0])
         world.settle()
-    order = 1
-    assert world.status_writes + len(world.created) + order <= 2 * 20 + 12
+    stage_input = 1
+    assert world.status_writes + len(world.created) + stage_input <= 2 * 20 + 12
 
 
 def test_a_failed_chunk_is_tried_again_after_its_back_off_and_others_go_on() -> None:
@@ -202,7 +202,7 @@ def test_a_failed_chunk_is_tried_again_after_its_back_off_and_others_go_on() -> 
     world.fail(world.job(Stage.RENDER, 0))
     decision = world.reconcile()
     assert starts(decision) == [(Stage.RENDER, 3, 0)]
-    assert decision.look_again == START + timedelta(seconds=10)
+    assert decision.requeue_at == START + timedelta(seconds=10)
     assert any(e.reason is Reason.RETRYING and "chunk 0" in e.message for e in decision.events)
     world.finish(world.job(Stage.RENDER, 1))
     assert starts(world.reconcile()) == [(Stage.RENDER, 4, 0)]
@@ -275,7 +275,7 @@ def test_a_pod_on_a_lost_node_is_given_up_after_the_grace_time_without_counting_
     world.lose_node(lost)
     decision = world.reconcile()
     assert not decision.creates
-    assert decision.look_again == START + timedelta(seconds=15)
+    assert decision.requeue_at == START + timedelta(seconds=15)
     world.wait(60)
     decision = world.reconcile()
     assert starts(decision) == [(Stage.RENDER, 0, 1)]
@@ -361,7 +361,7 @@ def test_the_retry_annotation_keeps_finished_chunks_and_never_reuses_a_number() 
     world.retry("once")
     decision = world.reconcile()
     assert (Stage.RENDER, 0, 1) in starts(decision)
-    assert PlaceOrder() in decision.creates
+    assert EnsureStageInput() in decision.creates
     assert 1 not in {chunk for _, chunk, _ in starts(decision)}
     assert world.status.failure is None
     assert world.phase == "Rendering"
@@ -450,7 +450,7 @@ def test_what_the_store_lost_is_prepared_again_without_anybody_asking() -> None:
     assert Reason.RETRYING in {event.reason for event in decision.events}
     assert not world.active(), "no pod goes on with a plan that is of no use"
     assert not decision.creates
-    assert decision.look_again == world.now + timedelta(seconds=10)
+    assert decision.requeue_at == world.now + timedelta(seconds=10)
     world.missing = (1, 2)
     world.wait(10)
     assert starts(world.reconcile()) == [(Stage.PREPARE, None, 1)]
@@ -541,7 +541,7 @@ def test_dry_run_ends_after_prepare_without_a_gpu() -> None:
 
 def test_the_deadline_fails_the_video_and_a_retry_gives_it_the_whole_time_again() -> None:
     world = World(document=spec(activeDeadlineSeconds=100)).prepared()
-    assert world.decision.look_again <= START + timedelta(seconds=100)
+    assert world.decision.requeue_at <= START + timedelta(seconds=100)
     world.wait(100)
     world.reconcile()
     assert world.status.failure.code is ErrorCode.TIMEOUT
@@ -553,7 +553,7 @@ def test_the_deadline_fails_the_video_and_a_retry_gives_it_the_whole_time_again(
 
 def test_children_are_deleted_after_their_time_and_the_result_is_not() -> None:
     world = World(document=spec(dryRun=True, ttlSecondsAfterFinished=60)).prepared()
-    assert world.reconcile().look_again == START + timedelta(seconds=60)
+    assert world.reconcile().requeue_at == START + timedelta(seconds=60)
     world.wait(60)
     assert world.reconcile().deletes == (DeleteRevisions(but=None),)
     assert world.jobs == {}
@@ -627,8 +627,8 @@ def test_fields_without_effect_are_told_as_warnings() -> None:
 
 def test_a_video_that_waits_for_the_cluster_says_its_place() -> None:
     world = World()
-    first = Claim("other", "ns", 0, START - timedelta(hours=1), wanted=5)
-    world.admission = Admission(limit=2, active={"ns": 2}, claims={"other": first})
+    first = QueueEntry("other", "ns", 0, START - timedelta(hours=1), wanted=5)
+    world.admission = Admission(limit=2, active={"ns": 2}, entries={"other": first})
     world.prepared()
     assert world.active() == []
     assert world.status.queue_position == 2
@@ -658,7 +658,7 @@ def test_what_holds_a_pod_up_is_told_after_a_while(pod: Any, reason: Any) -> Non
         changes["containers"] = (Container("fetch", init=True, waiting_reason=waiting[0], waiting_message=waiting[1]),)
     world.set_pod(world.pod_of(world.job(Stage.PREPARE)), **changes)
     assert world.condition("Ready").reason is Reason.PREPARING
-    assert world.reconcile().look_again == START + timedelta(seconds=15)
+    assert world.reconcile().requeue_at == START + timedelta(seconds=15)
     world.wait(15)
     world.reconcile()
     assert world.condition("Ready").reason is reason
@@ -694,9 +694,9 @@ def test_status_shows_a_loras_address_without_its_signature_and_stages_get_it_wh
     assert "sig=" not in world.status.to_json()
     assert len(world.status.to_json().encode()) < 8_000
     profile = world.settings.profiles["default"]
-    order = build_order(world.video, world.video.spec, world.status.effective, profile)
-    assert order.effective.sampling is not None
-    fusion, *given = order.effective.sampling.loras
+    stage_input = build_stage_input(world.video, world.video.spec, world.status.effective, profile)
+    assert stage_input.effective.sampling is not None
+    fusion, *given = stage_input.effective.sampling.loras
     assert fusion.name == "Wan2.1_I2V_14B_FusionX_LoRA"
     assert [(it.uri, it.name, it.scale) for it in given] == [
         (it.get("uri"), it.get("name"), it.get("scale", 1.0)) for it in loras
@@ -714,7 +714,7 @@ def test_whatever_starts_finds_its_order() -> None:
     while world.phase != "Succeeded":
         world.finish(world.active()[0])
         creates = world.reconcile().creates
-        assert (creates[:1] == (PlaceOrder(),)) == bool(starts(world.decision))
+        assert (creates[:1] == (EnsureStageInput(),)) == bool(starts(world.decision))
         assert not world.reconcile().creates
 
 
@@ -728,7 +728,7 @@ def test_a_retry_that_has_to_wait_for_a_place_finds_its_order_all_the_same() -> 
     world.retry("once")
     assert starts(world.reconcile()) == []
     world.admission = Admission()
-    assert world.reconcile().creates[0] == PlaceOrder()
+    assert world.reconcile().creates[0] == EnsureStageInput()
 
 
 def test_a_video_resumed_after_its_order_was_deleted_finds_one() -> None:
@@ -736,7 +736,7 @@ def test_a_video_resumed_after_its_order_was_deleted_finds_one() -> None:
     world.edit(spec(suspend=True))
     world.reconcile()
     world.edit(spec())
-    assert world.reconcile().creates[0] == PlaceOrder()
+    assert world.reconcile().creates[0] == EnsureStageInput()
 
 
 def test_an_order_that_pods_seem_to_miss_is_placed_again() -> None:
@@ -746,7 +746,7 @@ def test_an_order_that_pods_seem_to_miss_is_placed_again() -> None:
         world.set_pod(world.pod_of(job), containers=(waiting,))
     assert not world.reconcile().creates
     world.wait(15)
-    assert world.reconcile().creates == (PlaceOrder(),)
+    assert world.reconcile().creates == (EnsureStageInput(),)
     for job in world.active():
         world.run_pod(job)
     assert not world.reconcile().creates
@@ -761,7 +761,7 @@ def test_a_video_that_got_some_places_looks_again_for_more() -> None:
         world.run_pod(job)
     world.wait(60)
     world.admission = Admission(limit=1, active={"ns": 1})
-    assert world.reconcile().look_again == world.now + timedelta(seconds=30)
+    assert world.reconcile().requeue_at == world.now + timedelta(seconds=30)
 
 
 def test_long_prompts_are_shortened_in_status_and_whole_in_the_order() -> None:
@@ -770,5 +770,5 @@ def test_long_prompts_are_shortened_in_status_and_whole_in_the_order() -> None:
     effective = world.status.effective
     assert len(effective.prompt.encode()) <= 512 and effective.prompt.endswith("…")
     profile = world.settings.profiles["default"]
-    order = build_order(world.video, world.video.spec, effective, profile)
-    assert (order.effective.prompt, order.effective.negative_prompt) == ("話" * 4_000, "ü" * 4_000)
+    stage_input = build_stage_input(world.video, world.video.spec, effective, profile)
+    assert (stage_input.effective.prompt, stage_input.effective.negative_prompt) == ("話" * 4_000, "ü" * 4_000)

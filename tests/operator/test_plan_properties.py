@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.operator.last_words import last_words
-from tests.operator.world import World, config, spec
+from tests.operator.fake_cluster import World, config, spec
+from tests.operator.termination_messages import last_words
 
 from talkingvideo_api.conditions import Phase, Reason
 from talkingvideo_api.errors import ErrorCode

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 from tests.operator.fake_api import FakeApi
-from tests.operator.world import START, World, body, config, spec
+from tests.operator.fake_cluster import START, World, body, config, spec
 
 from talkingvideo_api.names import Stage
-from talkingvideo_operator.handlers import Ears
-from talkingvideo_operator.kube.api import ApiError
-from talkingvideo_operator.kube.events import Recorder
-from talkingvideo_operator.kube.logs import ProgressReader
-from talkingvideo_operator.reconcile.cache import Cache
-from talkingvideo_operator.reconcile.effects import Effects, NameConflictError
-from talkingvideo_operator.reconcile.keyqueue import KeyQueue
-from talkingvideo_operator.reconcile.objects import Job, Video
-from talkingvideo_operator.reconcile.reconciler import Reconciler
+from talkingvideo_clients.kube.api import ApiError
+from talkingvideo_clients.kube.objects import Job, Video
+from talkingvideo_operator.cache import Cache
+from talkingvideo_operator.effects import Effects, NameConflictError
+from talkingvideo_operator.events import Recorder
+from talkingvideo_operator.handlers import EventHandlers
+from talkingvideo_operator.logs import ProgressReader
+from talkingvideo_operator.reconciler import Reconciler
+from talkingvideo_operator.workqueue import WorkQueue
 
 
 def fake_api() -> Any:
@@ -27,7 +27,7 @@ def fake_api() -> Any:
 class Bench:
     def __init__(self, document: Any = None, **settings: Any) -> None:
         self.api = fake_api()
-        self.cache, self.queue = Cache(), KeyQueue()
+        self.cache, self.queue = Cache(), WorkQueue()
         self.config = config(**settings)
         self.recorder = Recorder(self.api, "test")
         effects = Effects(self.api, self.cache, self.config, self.recorder)
@@ -38,10 +38,10 @@ class Bench:
         self.cache.videos.put(Video.of(document))
 
     def reconcile(self) -> None:
-        async def turn() -> None:
+        async def get() -> None:
             await self.reconciler.reconcile(self.uid)
 
-        asyncio.run(turn())
+        asyncio.run(get())
 
     def writes(self) -> Any:
         return [call for call in self.api.calls if not call.startswith("get")]
@@ -192,11 +192,11 @@ def test_a_namesake_of_another_namespace_is_no_child() -> None:
 def test_what_is_kept_about_a_video_goes_with_it() -> None:
     bench = Bench()
     bench.reconcile()
-    ears = Ears(bench.cache, bench.queue, lambda: None)
+    event_handlers = EventHandlers(bench.cache, bench.queue, lambda: None)
 
     async def scenario() -> None:
-        await ears.video({"type": "DELETED", "object": bench.api.objects["talkingvideos", "hello"]})
-        async with bench.queue.turn() as key:
+        await event_handlers.video({"type": "DELETED", "object": bench.api.objects["talkingvideos", "hello"]})
+        async with bench.queue.get() as key:
             await bench.reconciler.reconcile(key)
 
     asyncio.run(scenario())
@@ -208,7 +208,7 @@ def test_turns_without_anything_to_do_leave_time_for_others() -> None:
 
     async def scenario() -> int:
         for number in range(100):
-            bench.queue.mark(f"gone-{number}")
+            bench.queue.add(f"gone-{number}")
         worker = asyncio.create_task(bench.reconciler.work())
         await asyncio.sleep(0)
         left = len(bench.queue)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import PrepareReport, encode_bitmap
-from talkingvideo_worker.terminal import TerminalReporter, say
+from talkingvideo_worker.process.terminal import TerminalReporter, say
 
 
 def plan(missing: list[int]) -> PrepareReport:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_api.order import Order
 from talkingvideo_api.reports import TerminationMessage
-from talkingvideo_worker.stages.context import read_order
-from talkingvideo_worker.termination import failure_of, leave_failure, trace_of
+from talkingvideo_api.stage_input import StageInput
+from talkingvideo_worker.process.termination import failure_of, leave_failure, trace_of
+from talkingvideo_worker.stages.context import read_stage_input
 
 SECRET = "https://bucket.example/face.png?X-Amz-Signature=0123456789abcdef"
 
@@ -70,10 +70,10 @@ def test_every_error_has_its_row(error: Exception, code: ErrorCode) -> None:
 
 
 def test_an_order_that_cannot_be_read_is_not_repeated(tmp_path: Path) -> None:
-    path = tmp_path / "order.json"
+    path = tmp_path / "stage-input.json"
     path.write_text(f'{{"version": 9, "spec": {{"source": {{"image": {{"url": "{SECRET}"}}}}}}}}')
     with pytest.raises(StageError, match="one release") as refused:
-        read_order(path)
+        read_stage_input(path)
     assert "Signature" not in str(refused.value)
     assert "version" in str(refused.value)
-    assert Order.model_fields["version"].default == 1
+    assert StageInput.model_fields["version"].default == 1

@@ -46,9 +46,9 @@ def _stem(name: str, uid: str, revision: str) -> str:
     return f"{name[:38].replace('.', '-').rstrip('-')}-{uid[:8]}-{revision[:4]}"
 
 
-def order_name(name: str, uid: str, revision: str) -> str:
-    """Name of the ConfigMap with the revision's order."""
-    return f"{_stem(name, uid, revision)}-order"
+def stage_input_name(name: str, uid: str, revision: str) -> str:
+    """Name of the ConfigMap with the revision's stage input."""
+    return f"{_stem(name, uid, revision)}-input"
 
 
 def job_name(name: str, uid: str, revision: str, stage: Stage, attempt: int, chunk: int | None = None) -> str:

@@ -34,7 +34,7 @@ class PlannedChunk(Model):
     """New frames of each window."""
     first_window: int
     """Global index of its first window."""
-    lead: int = 0
+    overlap: int = 0
     """Frames that its first window shares with the chunk before, whose last state it goes on from; 0: with none."""
     key: Digest
     """Digest of all that determines its pixels; its folder's name among the finished chunks."""

@@ -13,8 +13,8 @@ import typer
 import yaml
 
 from talkingvideo_api.crd import custom_resource_definition
-from talkingvideo_operator.kube.api import NotHoldingError
-from talkingvideo_operator.kube.lease import LeaseLostError
+from talkingvideo_clients.kube.api import NotHoldingError
+from talkingvideo_operator.lease import LeaseLostError
 from talkingvideo_operator.main import run as run_operator
 from talkingvideo_operator.settings import ConfigError, load
 

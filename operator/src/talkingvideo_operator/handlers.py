@@ -14,11 +14,12 @@ import kopf
 from kopf._core.engines import peering
 
 from talkingvideo_api.names import GROUP, PLURAL, VERSION
+from talkingvideo_clients.kube.connection import configuration
+from talkingvideo_clients.kube.index import Index
+from talkingvideo_clients.kube.objects import Job, Pod, Video, try_parse
 from talkingvideo_operator.builders.metadata import CHILD_SELECTOR
-from talkingvideo_operator.kube.connection import login
-from talkingvideo_operator.reconcile.cache import Cache, Shelf
-from talkingvideo_operator.reconcile.keyqueue import KeyQueue
-from talkingvideo_operator.reconcile.objects import Job, Pod, Video, understood
+from talkingvideo_operator.cache import Cache
+from talkingvideo_operator.workqueue import WorkQueue
 
 logger = logging.getLogger(__name__)
 
@@ -45,19 +46,19 @@ def kopf_settings() -> kopf.OperatorSettings:
     return settings
 
 
-class Ears:
+class EventHandlers:
     """Takes up events.
 
     Args:
         cache: Where they go.
         queue: Where their video is marked.
-        place_freed: Called when a render Job has ended, or a video that may have waited is gone.
+        slot_freed: Called when a render Job has ended, or a video that may have waited is gone.
     """
 
-    def __init__(self, cache: Cache, queue: KeyQueue, place_freed: Callable[[], None]) -> None:
+    def __init__(self, cache: Cache, queue: WorkQueue, slot_freed: Callable[[], None]) -> None:
         self._cache = cache
         self._queue = queue
-        self._place_freed = place_freed
+        self._place_freed = slot_freed
 
     async def video(self, event: kopf.RawEvent, **_: object) -> None:
         """A TalkingVideo has changed."""
@@ -70,7 +71,7 @@ class Ears:
 
     async def job(self, event: kopf.RawEvent, **_: object) -> None:
         """A Job has changed."""
-        job = understood(Job.of, event["object"])
+        job = try_parse(Job.of, event["object"])
         if job is None:
             return
         known = next((j for j in self._cache.jobs.of(job.owner) if j.name == job.name), None)
@@ -84,7 +85,7 @@ class Ears:
 
     async def pod(self, event: kopf.RawEvent, **_: object) -> None:
         """A pod has changed."""
-        pod = understood(Pod.of, event["object"])
+        pod = try_parse(Pod.of, event["object"])
         if pod is None:
             return
         if event["type"] == "DELETED":
@@ -92,13 +93,31 @@ class Ears:
         else:
             self._take(self._cache.pods, pod)
 
-    def _take(self, shelf: Shelf[Any], item: Any) -> None:
-        if shelf.put(item) is not None:
-            self._queue.mark(item.owner)
+    def _take(self, index: Index[Any], item: Any) -> None:
+        if index.put(item) is not None:
+            self._queue.add(item.owner)
 
-    def _forget(self, shelf: Shelf[Any], item: Any) -> None:
-        if shelf.remove(item):
-            self._queue.mark(item.owner)
+    def _forget(self, index: Index[Any], item: Any) -> None:
+        if index.remove(item):
+            self._queue.add(item.owner)
+
+
+async def login(**_: object) -> kopf.ConnectionInfo:
+    """Kopf's login handler; called again when a token has expired.
+
+    kopf's own handlers would use the cluster's DNS name of the API server, or import the synchronous client as well.
+    """
+    loaded = await configuration()
+    scheme, _space, token = str(loaded.api_key.get("BearerToken", "")).rpartition(" ")
+    return kopf.ConnectionInfo(
+        server=loaded.host,
+        ca_path=loaded.ssl_ca_cert,
+        insecure=not loaded.verify_ssl,
+        scheme=scheme.capitalize() or None,
+        token=token or None,
+        certificate_path=loaded.cert_file,
+        private_key_path=loaded.key_file,
+    )
 
 
 def kopf_identity(holder: str) -> peering.Identity:
@@ -106,19 +125,21 @@ def kopf_identity(holder: str) -> peering.Identity:
     return peering.Identity(holder)
 
 
-def registry(ears: Ears, alive: Callable[[], bool], stop: Callable[[], None]) -> kopf.OperatorRegistry:
+def registry(
+    event_handlers: EventHandlers, alive: Callable[[], bool], stop: Callable[[], None]
+) -> kopf.OperatorRegistry:
     """Register the handlers.
 
     Args:
-        ears: What hears.
+        event_handlers: What hears.
         alive: Asked by the liveness probe.
         stop: Called when kopf begins to end, by a signal or an error.
     """
     handlers = kopf.OperatorRegistry()
     kopf.on.login(registry=handlers)(login)
-    kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers, id="video")(ears.video)
-    kopf.on.event("batch", "v1", "jobs", registry=handlers, id="job")(ears.job)
-    kopf.on.event("v1", "pods", registry=handlers, id="pod")(ears.pod)
+    kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers, id="video")(event_handlers.video)
+    kopf.on.event("batch", "v1", "jobs", registry=handlers, id="job")(event_handlers.job)
+    kopf.on.event("v1", "pods", registry=handlers, id="pod")(event_handlers.pod)
 
     @kopf.on.probe(registry=handlers, id="reconciler")
     async def reconciler(**_: object) -> str:

@@ -11,19 +11,20 @@ from typing import TypeVar
 import kopf
 from kubernetes.aio.client import ApiClient
 
+from talkingvideo_clients.kube.api import JOBS, PODS, VIDEOS, Api, ApiError, Resource
+from talkingvideo_clients.kube.connection import configuration, own_namespace
+from talkingvideo_clients.kube.index import Index, Item
+from talkingvideo_clients.kube.objects import Body, Job, Pod, Video, try_parse
 from talkingvideo_operator.builders.metadata import CHILD_SELECTOR
-from talkingvideo_operator.handlers import Ears, kopf_identity, kopf_settings, registry
-from talkingvideo_operator.kube.api import JOBS, PODS, VIDEOS, Api, ApiError, Resource
-from talkingvideo_operator.kube.connection import configuration, own_namespace
-from talkingvideo_operator.kube.events import Recorder
-from talkingvideo_operator.kube.lease import Lease, identity
-from talkingvideo_operator.kube.logs import ProgressReader
-from talkingvideo_operator.reconcile.cache import Cache, Item, Shelf
-from talkingvideo_operator.reconcile.effects import Effects
-from talkingvideo_operator.reconcile.keyqueue import KeyQueue
-from talkingvideo_operator.reconcile.objects import Body, Job, Pod, Video, understood
-from talkingvideo_operator.reconcile.reconciler import Reconciler
+from talkingvideo_operator.cache import Cache
+from talkingvideo_operator.effects import Effects
+from talkingvideo_operator.events import Recorder
+from talkingvideo_operator.handlers import EventHandlers, kopf_identity, kopf_settings, registry
+from talkingvideo_operator.lease import Lease, identity
+from talkingvideo_operator.logs import ProgressReader
+from talkingvideo_operator.reconciler import Reconciler
 from talkingvideo_operator.settings import OperatorConfig
+from talkingvideo_operator.workqueue import WorkQueue
 
 logger = logging.getLogger(__name__)
 
@@ -46,12 +47,12 @@ class Operator:
         self._holder = holder = identity()
         self._lease = Lease(Api(client), config.lease, config.lease.namespace or own_namespace(), holder)
         self._api = Api(client, self._lease.held)
-        self._cache, self._queue = Cache(), KeyQueue()
+        self._cache, self._queue = Cache(), WorkQueue()
         self._recorder = Recorder(self._api, holder)
         self._progress = ProgressReader(self._api)
         effects = Effects(self._api, self._cache, config, self._recorder)
         self._reconciler = Reconciler(self._cache, self._queue, effects, self._progress, config)
-        self._ears = Ears(self._cache, self._queue, self._reconciler.wake_waiting)
+        self._ears = EventHandlers(self._cache, self._queue, self._reconciler.wake_waiting)
         self._acting = False
 
     async def run(self) -> None:
@@ -94,7 +95,7 @@ class Operator:
             group.create_task(self._beat(), name="heartbeat")
             if self._config.progress_from_logs:
                 pace = self._config.progress_seconds
-                reading = self._progress.watch(self._cache.pods.all, self._queue.mark, pace)
+                reading = self._progress.watch(self._cache.pods.all, self._queue.add, pace)
                 group.create_task(reading, name="progress")
             for number in range(self._config.workers):
                 group.create_task(self._reconciler.work(), name=f"reconciler-{number}")
@@ -120,23 +121,23 @@ class Operator:
             changed |= await self._read(self._cache.jobs, JOBS, namespace, CHILD_SELECTOR, Job.of)
             changed |= await self._read(self._cache.videos, VIDEOS, namespace, "", Video.of)
         for uid in {*changed, *(video.uid for video in self._cache.videos.all())}:
-            self._queue.mark(uid)
+            self._queue.add(uid)
         logger.info("read everything in %.2f s; %d videos had news", time.monotonic() - began, len(changed))
 
     async def _read(
-        self, shelf: Shelf[T], resource: Resource, namespace: str | None, selector: str, project: Callable[[Body], T]
+        self, index: Index[T], resource: Resource, namespace: str | None, selector: str, project: Callable[[Body], T]
     ) -> set[str]:
         items: list[T] = []
         version = 0
         async for page in self._api.pages(resource, namespace, selector):
-            items += (item for body in page["items"] if (item := understood(project, body)) is not None)
+            items += (item for body in page["items"] if (item := try_parse(project, body)) is not None)
             version = int(page["metadata"]["resourceVersion"])
-        return shelf.resync(items, version, namespace)
+        return index.resync(items, version, namespace)
 
     async def _beat(self) -> None:
         """Show life while there is nothing to do: a key that no video has passes through the queue and a worker."""
         while True:
-            self._queue.mark("")
+            self._queue.add("")
             await asyncio.sleep(BEAT_SECONDS)
 
     def _alive(self) -> bool:

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkingvideo_worker.chunking.chained import chained_chunks
-from talkingvideo_worker.chunking.plan import PlanSettings
+from talkingvideo_worker.chunking.plan import PlanSettings, chained_chunks
 from talkingvideo_worker.chunking.windows import window_lengths
 
 
@@ -25,7 +24,7 @@ def test_together_they_are_the_windows_of_one_run(frames: int, seconds: float, w
     windows = window_lengths(frames, window, motion)
     assert tuple(length for chunk in chunks for length in chunk.windows) == windows
     assert [chunk.start for chunk in chunks] == [sum(windows[: chunk.first_window]) for chunk in chunks]
-    assert [chunk.lead for chunk in chunks] == [0] + [motion] * (len(chunks) - 1)
+    assert [chunk.overlap for chunk in chunks] == [0] + [motion] * (len(chunks) - 1)
     assert all(after.first_window - before.first_window == len(before.windows) for before, after in pairwise(chunks))
     sizes = {len(chunk.windows) for chunk in chunks}
     assert 1 <= len(chunks) <= 500

@@ -18,20 +18,9 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from talkingvideo_api.effective import Sampling
 from talkingvideo_api.spec import Preset
-from talkingvideo_worker.chunking.chained import chained_chunks
-from talkingvideo_worker.chunking.plan import PlanSettings
-from talkingvideo_worker.chunking.windows import window_lengths
-from talkingvideo_worker.engines.base import (
-    SAMPLES_PER_FRAME,
-    ChunkFrames,
-    Engine,
-    Frame,
-    LoraFile,
-    Note,
-    Portrait,
-    Scene,
-    Track,
-)
+from talkingvideo_worker.chunking.plan import PlanSettings, chained_chunks
+from talkingvideo_worker.chunking.windows import ChunkFrames, window_lengths
+from talkingvideo_worker.engines.base import Engine, LoraFile, Portrait, RenderInput, Track
 from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine
 from talkingvideo_worker.engines.infinitetalk.loop import Denoiser
 from talkingvideo_worker.engines.infinitetalk.memory.modes import MemoryMode
@@ -43,6 +32,8 @@ from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Projectio
 from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import PROJECTION_480, PROJECTION_720, StepCache
 from talkingvideo_worker.engines.infinitetalk.settings import NEGATIVE_PROMPT, settings_of
 from talkingvideo_worker.media.wav import WavWriter
+from talkingvideo_worker.progress import ProgressCallback
+from talkingvideo_worker.units import SAMPLES_PER_FRAME, Frame
 
 SAMPLING = Sampling(
     preset=Preset.QUALITY, steps=2, text_guidance=1.0, audio_guidance=2.0, shift=3.0, color_correction=1.0
@@ -82,20 +73,20 @@ class TinyWeights:
     def check_loras(self, loras: Sequence[LoraFile]) -> list[str]:
         return [lora.label for lora in loras]
 
-    def networks(self, scene: Scene, frames: int, note: Note) -> LeanerOnce[Networks]:
-        return LeanerOnce(lambda _mode: self._networks(scene), MemoryMode(), lambda _mode: None, lambda: None)
+    def networks(self, render_input: RenderInput, frames: int, note: ProgressCallback) -> LeanerOnce[Networks]:
+        return LeanerOnce(lambda _mode: self._networks(render_input), MemoryMode(), lambda _mode: None, lambda: None)
 
-    def _networks(self, scene: Scene) -> Networks:
-        return Networks(self._transformer, TinyStage(scene.frames).encoders)
+    def _networks(self, render_input: RenderInput) -> Networks:
+        return Networks(self._transformer, TinyStage(render_input.frames).encoders)
 
 
-MakeScene = Callable[..., Scene]
+MakeScene = Callable[..., RenderInput]
 RICH, LEAN = MemoryMode(), MemoryMode(resident=0)
 
 
 @pytest.fixture
 def make_scene(tmp_path: Path) -> MakeScene:
-    def make(frames: int = 25, speakers: int = 1, seed: int = 1) -> Scene:
+    def make(frames: int = 25, speakers: int = 1, seed: int = 1) -> RenderInput:
         rng = np.random.default_rng(seed)
         picture = tmp_path / f"picture-{seed}.png"
         Image.fromarray(rng.integers(0, 256, (32, 48, 3), np.uint8)).save(picture)
@@ -105,7 +96,7 @@ def make_scene(tmp_path: Path) -> MakeScene:
             with WavWriter(path, 16_000) as wav:
                 wav.write(rng.integers(-9000, 9000, frames * SAMPLES_PER_FRAME).astype(np.int16))
             tracks.append(Track(path))
-        return Scene(Portrait(picture, False, 48, 32), tuple(tracks), frames, 42, PARAMETERS)
+        return RenderInput(Portrait(picture, False, 48, 32), tuple(tracks), frames, 42, PARAMETERS)
 
     return make
 
@@ -133,9 +124,9 @@ def same(some: list[list[Frame]], others: list[list[Frame]]) -> bool:
 def test_a_scene_becomes_its_frames(
     engine: Engine, make_scene: MakeScene, tmp_path: Path, frames: int, speakers: int
 ) -> None:
-    scene = make_scene(frames, speakers)
-    engine.prepare(scene, tmp_path / "engine")
-    engine.load(scene, tmp_path / "engine", scene.frames)
+    render_input = make_scene(frames, speakers)
+    engine.prepare(render_input, tmp_path / "engine")
+    engine.load(render_input, tmp_path / "engine", render_input.frames)
     chunk = whole(frames)
     windows = [(window.index, list(window.frames)) for window in engine.render(chunk)]
     assert [index for index, _ in windows] == list(range(len(chunk.windows)))
@@ -148,9 +139,9 @@ def test_a_scene_becomes_its_frames(
 def test_a_killed_chunk_goes_on_at_any_window(
     engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
 ) -> None:
-    scene, chunk = make_scene(25), whole(25)
-    engine.prepare(scene, tmp_path / "engine")
-    engine.load(scene, tmp_path / "engine", scene.frames)
+    render_input, chunk = make_scene(25), whole(25)
+    engine.prepare(render_input, tmp_path / "engine")
+    engine.load(render_input, tmp_path / "engine", render_input.frames)
     windows = [(list(window.frames), window.state) for window in engine.render(chunk)]
     uninterrupted = [frames for frames, _ in windows]
     for first in range(1, len(windows)):
@@ -161,9 +152,9 @@ def test_a_killed_chunk_goes_on_at_any_window(
 def test_chained_chunks_equal_one_run(
     engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path, seconds: float
 ) -> None:
-    scene = make_scene(30)
-    engine.prepare(scene, tmp_path / "engine")
-    engine.load(scene, tmp_path / "engine", scene.frames)
+    render_input = make_scene(30)
+    engine.prepare(render_input, tmp_path / "engine")
+    engine.load(render_input, tmp_path / "engine", render_input.frames)
     chunks = chained_chunks(30, PlanSettings(seconds, 9, 5))
     assert len(chunks) == round(30 / 25 / seconds)
     state, frames = None, []
@@ -177,26 +168,29 @@ def test_chained_chunks_equal_one_run(
 def test_a_chained_chunk_hears_from_where_its_first_window_begins(
     engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
 ) -> None:
-    scene, folder = make_scene(25), tmp_path / "engine"
-    engine.prepare(scene, folder)
-    chained, alone = ChunkFrames(13, (4,), 2, lead=5), ChunkFrames(13, (4,), 2)
-    before, without = engine.chunk_digest(scene, folder, chained), engine.chunk_digest(scene, folder, alone)
+    render_input, folder = make_scene(25), tmp_path / "engine"
+    engine.prepare(render_input, folder)
+    chained, alone = ChunkFrames(13, (4,), 2, overlap=5), ChunkFrames(13, (4,), 2)
+    before, without = (
+        engine.chunk_digest(render_input, folder, chained),
+        engine.chunk_digest(render_input, folder, alone),
+    )
     features = np.load(folder / "features-0.npy")
     features[13 - 5 - 2] += 1
     np.save(folder / "features-0.npy", features)
-    assert engine.chunk_digest(scene, folder, chained) != before
-    assert engine.chunk_digest(scene, folder, alone) == without
+    assert engine.chunk_digest(render_input, folder, chained) != before
+    assert engine.chunk_digest(render_input, folder, alone) == without
 
 
 def test_a_chunk_is_known_by_what_it_hears(engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path) -> None:
-    scene, chunk = make_scene(25), ChunkFrames(0, (9,))
+    render_input, chunk = make_scene(25), ChunkFrames(0, (9,))
     folder = tmp_path / "engine"
-    engine.prepare(scene, folder)
-    digest = engine.chunk_digest(scene, folder, chunk)
-    assert engine.chunk_digest(scene, folder, chunk) == digest
-    assert engine.chunk_digest(scene, folder, ChunkFrames(9, (9,))) != digest
+    engine.prepare(render_input, folder)
+    digest = engine.chunk_digest(render_input, folder, chunk)
+    assert engine.chunk_digest(render_input, folder, chunk) == digest
+    assert engine.chunk_digest(render_input, folder, ChunkFrames(9, (9,))) != digest
     engine.prepare(make_scene(25, seed=2), folder)
-    assert engine.chunk_digest(scene, folder, chunk) != digest
+    assert engine.chunk_digest(render_input, folder, chunk) != digest
 
 
 def test_the_features_reach_as_far_as_the_last_window(
@@ -213,12 +207,12 @@ class FullOnce(TinyWeights):
         super().__init__(transformer)
         self.modes: list[MemoryMode] = []
 
-    def networks(self, scene: Scene, frames: int, note: Note) -> LeanerOnce[Networks]:
-        return LeanerOnce(lambda mode: self._in(mode, scene), RICH, lambda mode: LEAN, lambda: None)
+    def networks(self, render_input: RenderInput, frames: int, note: ProgressCallback) -> LeanerOnce[Networks]:
+        return LeanerOnce(lambda mode: self._in(mode, render_input), RICH, lambda mode: LEAN, lambda: None)
 
-    def _in(self, mode: MemoryMode, scene: Scene) -> Networks:
+    def _in(self, mode: MemoryMode, render_input: RenderInput) -> Networks:
         self.modes.append(mode)
-        networks = self._networks(scene)
+        networks = self._networks(render_input)
         return replace(networks, denoiser=_full_at_the_second(denoise)) if mode == RICH else networks
 
 
@@ -236,40 +230,40 @@ def _full_at_the_second(denoiser: Denoiser) -> Denoiser:
 def test_a_window_that_did_not_fit_is_rendered_in_a_leaner_mode_and_said_so(
     tiny_transformer: AudioWanTransformer3DModel, make_scene: MakeScene, tmp_path: Path
 ) -> None:
-    scene, chunk = make_scene(25), whole(25)
+    render_input, chunk = make_scene(25), whole(25)
     weights = FullOnce(tiny_transformer)
     engine, plenty = InfiniteTalkEngine(weights), InfiniteTalkEngine(TinyWeights(tiny_transformer))
     for one in (engine, plenty):
-        one.prepare(scene, tmp_path / "engine")
-        one.load(scene, tmp_path / "engine", scene.frames)
+        one.prepare(render_input, tmp_path / "engine")
+        one.load(render_input, tmp_path / "engine", render_input.frames)
     assert same(drawn(engine, chunk), drawn(plenty, chunk))
     assert weights.modes == [RICH, LEAN]
-    facts = engine.facts()
-    assert facts.memory_mode == str(LEAN)
-    assert "memory did not suffice" in facts.warnings[0]
-    assert set(facts.seconds) == {"encode", "denoise", "decode"}
+    stats = engine.stats()
+    assert stats.memory_mode == str(LEAN)
+    assert "memory did not suffice" in stats.warnings[0]
+    assert set(stats.seconds) == {"encode", "denoise", "decode"}
 
 
 def test_a_second_chunk_of_a_scene_is_rendered_without_loading_again(
     tiny_transformer: AudioWanTransformer3DModel, make_scene: MakeScene, tmp_path: Path
 ) -> None:
-    scene, weights = make_scene(25), FullOnce(tiny_transformer)
+    render_input, weights = make_scene(25), FullOnce(tiny_transformer)
     engine = InfiniteTalkEngine(weights)
-    engine.prepare(scene, tmp_path / "engine")
+    engine.prepare(render_input, tmp_path / "engine")
     for _ in range(2):
-        engine.load(scene, tmp_path / "engine", scene.frames)
+        engine.load(render_input, tmp_path / "engine", render_input.frames)
     assert weights.modes == [RICH]
 
 
 def test_a_place_that_no_token_covers_is_told_of(
     engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
 ) -> None:
-    scene = make_scene(9, speakers=2)
-    tiny = replace(scene.tracks[1], region=(0.9, 0.4, 0.02, 0.02))
-    found = engine.prepare(replace(scene, tracks=(scene.tracks[0], tiny)), tmp_path / "engine")
+    render_input = make_scene(9, speakers=2)
+    tiny = replace(render_input.tracks[1], region=(0.9, 0.4, 0.02, 0.02))
+    found = engine.prepare(replace(render_input, tracks=(render_input.tracks[0], tiny)), tmp_path / "engine")
     (warning,) = found["warnings"]
     assert "speakers[1]" in warning
-    assert "warnings" not in engine.prepare(scene, tmp_path / "engine")
+    assert "warnings" not in engine.prepare(render_input, tmp_path / "engine")
 
 
 def test_rendering_needs_loading(engine: InfiniteTalkEngine) -> None:
@@ -315,15 +309,15 @@ def test_a_painted_speaker_is_drawn_where_it_is_painted(
     engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
 ) -> None:
     """A mask over the left half is the region of the left half; another mask is another video."""
-    scene, left = make_scene(9, 2), np.zeros((32, 48), np.uint8)
+    render_input, left = make_scene(9, 2), np.zeros((32, 48), np.uint8)
     left[:, :24] = 255
     Image.fromarray(left).save(tmp_path / "left.png")
     Image.fromarray(left[:, ::-1]).save(tmp_path / "right.png")
-    second = replace(scene.tracks[1], region=(0.5, 0.0, 0.5, 1.0))
+    second = replace(render_input.tracks[1], region=(0.5, 0.0, 0.5, 1.0))
     places = ({"region": (0.0, 0.0, 0.5, 1.0)}, {"mask": tmp_path / "left.png"}, {"mask": tmp_path / "right.png"})
     videos = []
     for place in places:
-        placed = replace(scene, tracks=(replace(scene.tracks[0], **place), second))
+        placed = replace(render_input, tracks=(replace(render_input.tracks[0], **place), second))
         engine.prepare(placed, tmp_path)
         engine.load(placed, tmp_path, placed.frames)
         videos.append(drawn(engine, whole(9)))
@@ -334,21 +328,21 @@ def test_a_painted_speaker_is_drawn_where_it_is_painted(
 def test_no_frames_are_on_the_gpu_while_the_next_window_is_made(
     engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
 ) -> None:
-    scene, chunk, alive = make_scene(25), whole(25), []
-    engine.prepare(scene, tmp_path / "engine")
-    engine.load(scene, tmp_path / "engine", scene.frames)
-    before = _videos(scene)
+    render_input, chunk, alive = make_scene(25), whole(25), []
+    engine.prepare(render_input, tmp_path / "engine")
+    engine.load(render_input, tmp_path / "engine", render_input.frames)
+    before = _videos(render_input)
 
     def count(_fraction: float, _message: str) -> None:
-        alive.append(_videos(scene))
+        alive.append(_videos(render_input))
 
     for window in engine.render(chunk, note=count):
         assert len(list(window.frames)) == chunk.windows[window.index]
     assert alive == [before] * 2 * len(chunk.windows)
 
 
-def _videos(scene: Scene) -> int:
+def _videos(render_input: RenderInput) -> int:
     """Tensors alive that hold frames of a scene."""
-    size = scene.portrait.height, scene.portrait.width
+    size = render_input.portrait.height, render_input.portrait.width
     tensors = [one for one in gc.get_objects() if type(one) is Tensor]
     return sum(one.ndim == 4 and one.shape[0] == 3 and one.shape[2:] == size for one in tensors)

@@ -40,9 +40,9 @@ def video(windows: Iterable[RenderedWindow]) -> Tensor:
 def test_spans_show_every_frame_once_and_stay_in_their_windows(frames: int) -> None:
     spans = window_spans(0, window_lengths(frames))
     assert len(spans) == 1 + max(0, -(-(frames - 81) // 72))
-    shown = [span.start + span.lead + i for span in spans for i in range(span.new)]
+    shown = [span.start + span.overlap + i for span in spans for i in range(span.new)]
     assert shown == list(range(frames))
-    assert all(span.lead + span.new <= 81 for span in spans)
+    assert all(span.overlap + span.new <= 81 for span in spans)
     assert [span.start for span in spans] == [72 * i for i in range(len(spans))]
 
 
@@ -58,8 +58,8 @@ def test_the_video_has_exactly_the_frames_that_were_asked_for(play: Play, frames
 def test_spans_of_any_windows_show_every_frame_once(frames: int, window: int, motion: int) -> None:
     window, motion = 4 * window + 1, 4 * min(motion, window - 1) + 1
     spans = window_spans(0, window_lengths(frames, window, motion), motion=motion)
-    assert [span.start + span.lead + i for span in spans for i in range(span.new)] == list(range(frames))
-    assert all(span.lead + span.new <= window for span in spans)
+    assert [span.start + span.overlap + i for span in spans for i in range(span.new)] == list(range(frames))
+    assert all(span.overlap + span.new <= window for span in spans)
 
 
 def test_going_on_at_any_window_equals_a_run_without_a_break(play: Play) -> None:
@@ -78,8 +78,8 @@ def test_chained_chunks_equal_one_streaming_run(play: Play) -> None:
     stage = TinyStage(33, window=9, motion=5)
     whole = video(play(stage, window_spans(0, window_lengths(33, 9, 5), motion=5)))
     first = play(stage, window_spans(0, (9, 4, 4), motion=5))
-    second = play(stage, window_spans(17, (4, 4), first_index=3, motion=5, lead=5), first[-1].motion)
-    third = play(stage, window_spans(25, (4, 4), first_index=5, motion=5, lead=5), second[-1].motion)
+    second = play(stage, window_spans(17, (4, 4), first_index=3, motion=5, overlap=5), first[-1].motion)
+    third = play(stage, window_spans(25, (4, 4), first_index=5, motion=5, overlap=5), second[-1].motion)
     assert torch.equal(video([*first, *second, *third]), whole)
 
 

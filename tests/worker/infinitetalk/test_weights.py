@@ -34,7 +34,7 @@ from talkingvideo_worker.engines.infinitetalk.weights.layout import (
     CONFIG as CONFIG_FILE,
 )
 from talkingvideo_worker.engines.infinitetalk.weights.shapes import Shape, adapter_shapes, base_shapes
-from talkingvideo_worker.weights_commands import app
+from talkingvideo_worker.process.weights_commands import app
 
 CONFIG = SAID | UNSAID
 SHARD = BASE / "diffusion_pytorch_model-00001-of-00002.safetensors"

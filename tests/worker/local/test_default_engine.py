@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from talkingvideo_worker.local.default_engine import default_engine
+from talkingvideo_worker.local.stage_inputs import default_engine
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_without_a_gpu_it_is_preview(weights: Path, monkeypatch: pytest.MonkeyPa
 
 def test_without_weights_it_is_preview_and_torch_is_not_even_imported(weights: Path) -> None:
     code = (
-        "import sys; from talkingvideo_worker.local.default_engine import default_engine; "
+        "import sys; from talkingvideo_worker.local.stage_inputs import default_engine; "
         "assert default_engine() == 'preview' and 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

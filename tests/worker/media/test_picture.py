@@ -19,7 +19,7 @@ FIELD = "spec.source.image.uri"
 ORIENTATION = 0x0112
 
 
-def scene(width: int = 120, height: int = 80) -> Rgb:
+def render_input(width: int = 120, height: int = 80) -> Rgb:
     """Red at the left top, blue at the right, green at the bottom: no turn looks like another."""
     y, x = np.mgrid[0:height, 0:width]
     picture = np.zeros((height, width, 3), np.uint8)
@@ -57,8 +57,8 @@ def near(one: Rgb, other: Rgb, tolerance: float) -> bool:
 def test_a_plain_picture_is_read_as_it_is(
     tmp_path: Path, limits: InputLimits, form: str, options: dict[str, object]
 ) -> None:
-    picture = read(saved(tmp_path / "x.txt", Image.fromarray(scene()), form, **options), limits)
-    assert near(picture.rgb, scene(), 3)
+    picture = read(saved(tmp_path / "x.txt", Image.fromarray(render_input()), form, **options), limits)
+    assert near(picture.rgb, render_input(), 3)
     assert picture.notes == ()
 
 
@@ -74,32 +74,34 @@ def test_exif_turns_the_picture_upright(tmp_path: Path, limits: InputLimits, for
         7: "TRANSVERSE",
         8: "ROTATE_270",
     }
-    stored = Image.fromarray(scene())
+    stored = Image.fromarray(render_input())
     if orientation in turns:
         stored = stored.transpose(Image.Transpose[turns[orientation]])
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     picture = read(saved(tmp_path / "x", stored, form, exif=exif.tobytes(), quality=95), limits)
-    assert near(picture.rgb, scene(), 6)
+    assert near(picture.rgb, render_input(), 6)
 
 
 def test_broken_exif_does_not_cost_the_picture(tmp_path: Path, limits: InputLimits) -> None:
-    path = saved(tmp_path / "x", Image.fromarray(scene()), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff" + b"\xff" * 30)
+    path = saved(
+        tmp_path / "x", Image.fromarray(render_input()), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff" + b"\xff" * 30
+    )
     assert read(path, limits).rgb.shape == (80, 120, 3)
 
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP"])
 def test_transparency_becomes_grey_and_is_said(tmp_path: Path, limits: InputLimits, form: str) -> None:
-    rgba = np.dstack([scene(), np.full((80, 120), 255, np.uint8)])
+    rgba = np.dstack([render_input(), np.full((80, 120), 255, np.uint8)])
     rgba[:, 60:, 3] = 0
     picture = read(saved(tmp_path / "x", Image.fromarray(rgba), form, lossless=True, exact=True), limits)
-    assert near(picture.rgb[:, :60], scene()[:, :60], 1)
+    assert near(picture.rgb[:, :60], render_input()[:, :60], 1)
     assert (picture.rgb[:, 60:] == BACKGROUND).all()
     assert "transparent" in picture.notes[0]
 
 
 def test_an_opaque_alpha_channel_is_nothing_to_tell(tmp_path: Path, limits: InputLimits) -> None:
-    rgba = np.dstack([scene(), np.full((80, 120), 255, np.uint8)])
+    rgba = np.dstack([render_input(), np.full((80, 120), 255, np.uint8)])
     assert read(saved(tmp_path / "x", Image.fromarray(rgba), "PNG"), limits).notes == ()
 
 
@@ -151,9 +153,9 @@ def test_sixteen_bit_colours_keep_their_brightness(tmp_path: Path, limits: Input
 
 
 def test_cmyk_becomes_rgb_in_the_right_sense(tmp_path: Path, limits: InputLimits) -> None:
-    image = Image.fromarray(scene()).convert("CMYK")
+    image = Image.fromarray(render_input()).convert("CMYK")
     picture = read(saved(tmp_path / "x", image, "JPEG", quality=95), limits)
-    assert near(picture.rgb, scene(), 12)
+    assert near(picture.rgb, render_input(), 12)
     assert "CMYK" in picture.notes[0]
 
 
@@ -164,26 +166,29 @@ def test_an_embedded_profile_is_applied(tmp_path: Path, limits: InputLimits) -> 
     offsets = {bytes(profile[132 + 12 * n : 136 + 12 * n]): 136 + 12 * n for n in range(count)}
     red, blue = (bytes(profile[offsets[name] : offsets[name] + 8]) for name in (b"rXYZ", b"bXYZ"))
     profile[offsets[b"rXYZ"] : offsets[b"rXYZ"] + 8], profile[offsets[b"bXYZ"] : offsets[b"bXYZ"] + 8] = blue, red
-    for image in (Image.fromarray(scene()), Image.fromarray(np.dstack([scene(), np.full((80, 120), 255, np.uint8)]))):
+    for image in (
+        Image.fromarray(render_input()),
+        Image.fromarray(np.dstack([render_input(), np.full((80, 120), 255, np.uint8)])),
+    ):
         picture = read(saved(tmp_path / "x", image, "PNG", icc_profile=bytes(profile)), limits)
-        assert near(picture.rgb, scene()[..., ::-1], 3)
+        assert near(picture.rgb, render_input()[..., ::-1], 3)
         assert picture.notes == ()
 
 
 def test_a_broken_profile_is_reported_and_left_out(tmp_path: Path, limits: InputLimits) -> None:
-    path = saved(tmp_path / "x", Image.fromarray(scene()), "PNG", icc_profile=b"no profile at all")
+    path = saved(tmp_path / "x", Image.fromarray(render_input()), "PNG", icc_profile=b"no profile at all")
     picture = read(path, limits)
-    assert near(picture.rgb, scene(), 1)
+    assert near(picture.rgb, render_input(), 1)
     assert "profile" in picture.notes[0]
 
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP"])
 def test_of_an_animation_the_first_frame_is_used(tmp_path: Path, limits: InputLimits, form: str) -> None:
-    frames = [Image.fromarray(scene()), Image.new("RGB", (120, 80), "white")]
+    frames = [Image.fromarray(render_input()), Image.new("RGB", (120, 80), "white")]
     picture = read(
         saved(tmp_path / "x", frames[0], form, save_all=True, append_images=frames[1:], lossless=True), limits
     )
-    assert near(picture.rgb, scene(), 1)
+    assert near(picture.rgb, render_input(), 1)
     assert "animated" in picture.notes[0]
 
 
@@ -199,10 +204,10 @@ def test_a_picture_that_breaks_off_is_refused(tmp_path: Path, limits: InputLimit
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
 def test_a_small_or_huge_picture_is_refused_with_its_size(tmp_path: Path, form: str) -> None:
-    path = saved(tmp_path / "x", Image.fromarray(scene()), form)
+    path = saved(tmp_path / "x", Image.fromarray(render_input()), form)
     assert "120 x 80" in refusal(path, InputLimits(pixels=9_000))
     assert read(path, InputLimits(pixels=9_600)).rgb.shape == (80, 120, 3)
-    small = saved(tmp_path / "x", Image.fromarray(scene(63, 200)), form)
+    small = saved(tmp_path / "x", Image.fromarray(render_input(63, 200)), form)
     assert "63 x 200" in refusal(small, InputLimits())
 
 
@@ -230,12 +235,12 @@ def test_a_webp_is_measured_before_memory_is_set_aside(tmp_path: Path, limits: I
 @pytest.mark.media
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
 def test_a_large_picture_is_reduced_and_stays_the_same_picture(tmp_path: Path, limits: InputLimits, form: str) -> None:
-    big = Image.fromarray(scene()).resize((9000, 6000))
+    big = Image.fromarray(render_input()).resize((9000, 6000))
     picture = read(saved(tmp_path / "x", big, form, compress_level=1), limits)
     assert max(picture.rgb.shape) <= 4096
     assert "9000 x 6000" in picture.notes[0]
     small = np.asarray(Image.fromarray(picture.rgb).resize((120, 80), Image.Resampling.BOX))
-    assert near(small, scene(), 4)
+    assert near(small, render_input(), 4)
 
 
 @pytest.mark.parametrize("content", [b"GIF89a" + bytes(20), b"<svg/>", b"", b"II*\0" + bytes(20), b"%PDF-1.4"])
@@ -245,7 +250,7 @@ def test_other_formats_are_refused_by_name(tmp_path: Path, limits: InputLimits, 
 
 
 def test_a_crop_is_scaled_without_shifting(tmp_path: Path) -> None:
-    picture = scene(400, 400)
+    picture = render_input(400, 400)
     for width, height in ((100, 50), (800, 400), (200, 100)):
         cut = fit(picture, Box(100, 200, 200, 100), width, height)
         assert cut.shape == (height, width, 3)
@@ -261,8 +266,8 @@ def test_fine_stripes_do_not_alias_when_reduced() -> None:
 
 
 def test_a_picture_comes_back_from_its_png(tmp_path: Path, limits: InputLimits) -> None:
-    write_png(scene(), tmp_path / "picture.png")
-    assert np.array_equal(read(tmp_path / "picture.png", limits).rgb, scene())
+    write_png(render_input(), tmp_path / "picture.png")
+    assert np.array_equal(read(tmp_path / "picture.png", limits).rgb, render_input())
     assert [entry.name for entry in tmp_path.iterdir()] == ["picture.png"]
 
 

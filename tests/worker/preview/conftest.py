@@ -10,11 +10,12 @@ import pytest
 import skimage.data
 from numpy.typing import NDArray
 
-from talkingvideo_worker.engines.base import SAMPLE_RATE, SAMPLES_PER_FRAME, Portrait, Scene, Track
+from talkingvideo_worker.engines.base import Portrait, RenderInput, Track
 from talkingvideo_worker.faces import Picture
+from talkingvideo_worker.units import SAMPLE_RATE, SAMPLES_PER_FRAME
 
 WriteSound = Callable[[str, NDArray[np.floating]], Path]
-MakeScene = Callable[..., Scene]
+MakeScene = Callable[..., RenderInput]
 
 
 @pytest.fixture
@@ -56,12 +57,12 @@ def babble(seconds: float, seed: int = 0) -> NDArray[np.float64]:
 def make_scene(tmp_path: Path, write_sound: WriteSound) -> MakeScene:
     """A scene of a picture and one sound per speaker."""
 
-    def make(picture: Picture, *sounds: NDArray[np.floating], seed: int = 7) -> Scene:
+    def make(picture: Picture, *sounds: NDArray[np.floating], seed: int = 7) -> RenderInput:
         path = tmp_path / f"picture-{len(list(tmp_path.glob('picture-*')))}.png"
         cv2.imwrite(str(path), picture[..., ::-1])
         tracks = tuple(Track(write_sound(f"{path.stem}-{number}", sound)) for number, sound in enumerate(sounds))
         frames = max(1, int(len(sounds[0]) / SAMPLES_PER_FRAME + 0.5))
-        return Scene(Portrait(path, False, picture.shape[1], picture.shape[0]), tracks, frames, seed)
+        return RenderInput(Portrait(path, False, picture.shape[1], picture.shape[0]), tracks, frames, seed)
 
     return make
 

@@ -12,15 +12,17 @@ import numpy as np
 import pytest
 from tests.worker.preview.conftest import MakeScene, babble
 
-from talkingvideo_worker.engines.base import ChunkFrames, Frame, Portrait, Scene
+from talkingvideo_worker.chunking.windows import ChunkFrames
+from talkingvideo_worker.engines.base import Portrait, RenderInput
 from talkingvideo_worker.engines.preview import PreviewEngine
 from talkingvideo_worker.faces import Picture
+from talkingvideo_worker.units import Frame
 
 
-def prepared(scene: Scene, folder: Path) -> tuple[PreviewEngine, dict[str, Any]]:
-    report = PreviewEngine().prepare(scene, folder)
+def prepared(render_input: RenderInput, folder: Path) -> tuple[PreviewEngine, dict[str, Any]]:
+    report = PreviewEngine().prepare(render_input, folder)
     engine = PreviewEngine()
-    engine.load(scene, folder, scene.frames)
+    engine.load(render_input, folder, render_input.frames)
     return engine, report
 
 
@@ -47,13 +49,13 @@ def film(path: Path, picture: Picture, frames: int) -> Portrait:
 
 
 def test_frames_do_not_depend_on_chunks(portrait: Picture, make_scene: MakeScene, tmp_path: Path) -> None:
-    scene = make_scene(portrait, babble(3.2))
-    engine, _ = prepared(scene, tmp_path / "engine")
-    whole = drawn(engine, 0, scene.frames)
-    assert scene.frames == 80
+    render_input = make_scene(portrait, babble(3.2))
+    engine, _ = prepared(render_input, tmp_path / "engine")
+    whole = drawn(engine, 0, render_input.frames)
+    assert render_input.frames == 80
     assert same(whole, drawn(engine, 0, 17) + drawn(engine, 17, 30, 3) + drawn(engine, 50, 29, 1))
     fresh = PreviewEngine()
-    fresh.load(scene, tmp_path / "engine", scene.frames)
+    fresh.load(render_input, tmp_path / "engine", render_input.frames)
     assert same(whole[40:60], drawn(fresh, 40, 20))
 
 
@@ -61,17 +63,17 @@ def test_frames_of_a_video_portrait_do_not_depend_on_chunks(
     portrait: Picture, make_scene: MakeScene, tmp_path: Path
 ) -> None:
     """Also past the video's end, where its last frame holds."""
-    scene = replace(make_scene(portrait, babble(2.4)), portrait=film(tmp_path / "film.mp4", portrait, 40))
-    engine, report = prepared(scene, tmp_path / "engine")
+    render_input = replace(make_scene(portrait, babble(2.4)), portrait=film(tmp_path / "film.mp4", portrait, 40))
+    engine, report = prepared(render_input, tmp_path / "engine")
     assert report["faces"] == 1
-    whole = drawn(engine, 0, scene.frames)
+    whole = drawn(engine, 0, render_input.frames)
     assert same(whole, drawn(engine, 0, 13, 20) + drawn(engine, 33, 7) + drawn(engine, 40, 15) + drawn(engine, 55, 5))
     assert not np.array_equal(whole[5], whole[15])
 
 
 def test_rendering_goes_on_at_a_window(portrait: Picture, make_scene: MakeScene, tmp_path: Path) -> None:
-    scene = make_scene(portrait, babble(2))
-    engine, _ = prepared(scene, tmp_path / "engine")
+    render_input = make_scene(portrait, babble(2))
+    engine, _ = prepared(render_input, tmp_path / "engine")
     chunk = ChunkFrames(5, (12, 10, 8))
     rest = list(engine.render(chunk, first=1))
     assert [window.index for window in rest] == [1, 2]
@@ -81,15 +83,15 @@ def test_rendering_goes_on_at_a_window(portrait: Picture, make_scene: MakeScene,
 def test_the_rest_of_a_chunk_is_what_it_would_have_been(
     portrait: Picture, make_scene: MakeScene, tmp_path: Path
 ) -> None:
-    scene = make_scene(portrait, babble(2))
-    engine, _ = prepared(scene, tmp_path / "engine")
+    render_input = make_scene(portrait, babble(2))
+    engine, _ = prepared(render_input, tmp_path / "engine")
     resumed = [frame for window in engine.render(ChunkFrames(5, (12, 10, 8)), first=1) for frame in window.frames]
     assert same(resumed, drawn(engine, 17, 18))
 
 
 def test_frames_are_drawn_only_when_asked_for(portrait: Picture, make_scene: MakeScene, tmp_path: Path) -> None:
-    scene = make_scene(portrait, babble(1))
-    engine, _ = prepared(scene, tmp_path / "engine")
+    render_input = make_scene(portrait, babble(1))
+    engine, _ = prepared(render_input, tmp_path / "engine")
     window = next(engine.render(ChunkFrames(0, (10_000_000,))))
     assert next(window.frames).shape == portrait.shape
 
@@ -105,8 +107,8 @@ def test_a_seed_moves_the_head_its_own_way(portrait: Picture, make_scene: MakeSc
 def test_each_of_two_speakers_has_a_face(couple: Picture, make_scene: MakeScene, tmp_path: Path) -> None:
     """Only the one on the right speaks: only that mouth opens."""
     sound = babble(2)
-    scene = make_scene(couple, np.zeros_like(sound), sound)
-    engine, report = prepared(scene, tmp_path / "engine")
+    render_input = make_scene(couple, np.zeros_like(sound), sound)
+    engine, report = prepared(render_input, tmp_path / "engine")
     parts = engine._parts
     assert report["warnings"] == []
     assert parts[0].mouth.max() == 0
@@ -117,8 +119,8 @@ def test_each_of_two_speakers_has_a_face(couple: Picture, make_scene: MakeScene,
 
 
 def test_a_region_picks_the_face(couple: Picture, make_scene: MakeScene, tmp_path: Path) -> None:
-    scene = make_scene(couple, babble(1))
-    right = replace(scene, tracks=(replace(scene.tracks[0], region=(0.5, 0.0, 0.5, 1.0)),))
+    render_input = make_scene(couple, babble(1))
+    right = replace(render_input, tracks=(replace(render_input.tracks[0], region=(0.5, 0.0, 0.5, 1.0)),))
     points = prepared(right, tmp_path / "engine")[0]._parts[0].points_at(0)
     assert points is not None
     assert np.nanmin(points[:, 0]) > couple.shape[1] / 2
@@ -154,11 +156,11 @@ def test_the_chunk_digest_tells_what_changes_its_pixels(
     later[-16_000:] = sound[-24_000:-8_000]
     first, last = ChunkFrames(0, (300,)), ChunkFrames(300, (200,))
 
-    def digests(name: str, scene: Scene) -> tuple[str, str]:
-        engine, _ = prepared(scene, tmp_path / name)
+    def digests(name: str, render_input: RenderInput) -> tuple[str, str]:
+        engine, _ = prepared(render_input, tmp_path / name)
         return (
-            engine.chunk_digest(scene, tmp_path / name, first),
-            engine.chunk_digest(scene, tmp_path / name, last),
+            engine.chunk_digest(render_input, tmp_path / name, first),
+            engine.chunk_digest(render_input, tmp_path / name, last),
         )
 
     usual = digests("usual", make_scene(portrait, sound))

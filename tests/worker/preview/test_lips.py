@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from tests.worker.preview.conftest import WriteSound, babble
 
 from talkingvideo_api.errors import StageError
-from talkingvideo_worker.engines.base import SAMPLE_RATE
 from talkingvideo_worker.engines.preview import hearing, lips
 from talkingvideo_worker.engines.preview.shapes import JAW, PRESS, ROUNDING, SPREAD, Shapes
+from talkingvideo_worker.units import SAMPLE_RATE
 
 TIMES = np.arange(int(0.4 * SAMPLE_RATE)) / SAMPLE_RATE
 

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from tests.worker.preview.conftest import MakeScene
 from tests.worker.preview.sync_score import sync_score
 
-from talkingvideo_worker.engines.base import SAMPLE_RATE, ChunkFrames, Scene
+from talkingvideo_worker.chunking.windows import ChunkFrames
+from talkingvideo_worker.engines.base import RenderInput
 from talkingvideo_worker.engines.preview import PreviewEngine
 from talkingvideo_worker.faces import Picture
 from talkingvideo_worker.speech import Speech, speak
+from talkingvideo_worker.units import SAMPLE_RATE
 
 TEXT = (
     "Hello, and welcome. Give me one picture of a face and one voice, and I will make them speak. People move their lips, "
@@ -43,15 +45,19 @@ def noisy(samples: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((samples + noise * samples.std() / noise.std() * 10 ** (-12 / 20)) * quieter * 0.8)
 
 
-def filmed(scene: Scene, folder: Path) -> Path:
+def filmed(render_input: RenderInput, folder: Path) -> Path:
     engine = PreviewEngine()
-    engine.prepare(scene, folder)
-    engine.load(scene, folder, scene.frames)
+    engine.prepare(render_input, folder)
+    engine.load(render_input, folder, render_input.frames)
     path = folder / "film.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"preset": "veryfast"})
-        stream.width, stream.height, stream.pix_fmt = scene.portrait.width, scene.portrait.height, "yuv420p"
-        for window in engine.render(ChunkFrames(0, (scene.frames,))):
+        stream.width, stream.height, stream.pix_fmt = (
+            render_input.portrait.width,
+            render_input.portrait.height,
+            "yuv420p",
+        )
+        for window in engine.render(ChunkFrames(0, (render_input.frames,))):
             for frame in window.frames:
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
@@ -73,10 +79,10 @@ def test_lips_follow_the_voice(
     by: str, spoken: tuple[Speech, NDArray[np.float64]], portrait: Picture, make_scene: MakeScene, tmp_path: Path
 ) -> None:
     speech, samples = spoken
-    scene = make_scene(portrait, noisy(samples) if by == "noisy sound" else samples)
+    render_input = make_scene(portrait, noisy(samples) if by == "noisy sound" else samples)
     if by == "phonemes":
-        scene = replace(scene, tracks=(replace(scene.tracks[0], phonemes=speech.phonemes),))
-    check(filmed(scene, tmp_path / "engine"), scene.tracks[0].path)
+        render_input = replace(render_input, tracks=(replace(render_input.tracks[0], phonemes=speech.phonemes),))
+    check(filmed(render_input, tmp_path / "engine"), render_input.tracks[0].path)
 
 
 @pytest.mark.media
@@ -85,7 +91,7 @@ def test_the_score_notices_a_late_sound(
 ) -> None:
     """The measure itself: sound that is six frames late is found to be so."""
     small = np.asarray(cv2.resize(portrait, (240, 240), interpolation=cv2.INTER_AREA), np.uint8)
-    scene = make_scene(small, spoken[1])
-    film = filmed(scene, tmp_path / "engine")
+    render_input = make_scene(small, spoken[1])
+    film = filmed(render_input, tmp_path / "engine")
     late = make_scene(small, np.concatenate([np.zeros(6 * 640), spoken[1]])).tracks[0].path
     assert sync_score(film, late).best_lag == pytest.approx(-6, abs=1)

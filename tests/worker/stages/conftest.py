@@ -16,19 +16,19 @@ from PIL import Image
 from skimage import data
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_api.order import Order, Places
 from talkingvideo_api.resource import parse
-from talkingvideo_worker.local.orders import make_order
-from talkingvideo_worker.local.places import LocalPlaces
+from talkingvideo_api.stage_input import Locations, StageInput
+from talkingvideo_clients.stores.base import Store
+from talkingvideo_worker.local.locations import LocalLocations
+from talkingvideo_worker.local.stage_inputs import make_stage_input
 from talkingvideo_worker.progress import LogReporter
 from talkingvideo_worker.stages.context import Mounts, StageContext
 from talkingvideo_worker.stages.prepare.fetch import fetch
 from talkingvideo_worker.stages.prepare.process import process
 from talkingvideo_worker.stages.prepare.publish import publish
 from talkingvideo_worker.stages.render import render
-from talkingvideo_worker.stores.base import Store
 
-MakeOrder = Callable[..., Order]
+MakeOrder = Callable[..., StageInput]
 
 
 @pytest.fixture(scope="session")
@@ -63,16 +63,16 @@ def write_voice(path: Path, seconds: float, rate: int = 22_050, seed: int = 7) -
 def make_in(folder: Path, portrait: Path, voice: Path) -> MakeOrder:
     """Makes orders of local runs in a folder: ``make(name="a", render={…})``."""
 
-    def order(name: str = "hello", **spec: Any) -> Order:
+    def stage_input(name: str = "hello", **spec: Any) -> StageInput:
         base: dict[str, Any] = {
             "source": {"image": {"uri": portrait.as_uri()}},
             "speech": {"speakers": [{"audio": {"uri": voice.as_uri()}}]},
             "chunking": {"targetSeconds": 10},
         }
         video = parse({"metadata": {"name": name}, "spec": base | spec})
-        return make_order(video, "preview", LocalPlaces(folder / "out", folder / "work"))
+        return make_stage_input(video, "preview", LocalLocations(folder / "out", folder / "work"))
 
-    return order
+    return stage_input
 
 
 @pytest.fixture
@@ -122,15 +122,15 @@ class Kept:
 
 def _context(folder: Path, spec: dict[str, Any], name: str, changes: dict[str, Any]) -> StageContext:
     video = parse({"metadata": {"name": name}, "spec": spec})
-    order = make_order(video, "preview", LocalPlaces(folder / "out", folder))
-    places = Places(
+    stage_input = make_stage_input(video, "preview", LocalLocations(folder / "out", folder))
+    locations = Locations(
         workspace=(folder / "work" / name).as_uri(),
         chunks=(folder / "chunks").as_uri(),
         result=(folder / "out" / "film").as_uri(),
     )
-    effective = order.effective.model_copy(update={"overwrite": False, **changes})
+    effective = stage_input.effective.model_copy(update={"overwrite": False, **changes})
     return StageContext(
-        order=order.model_copy(update={"places": places, "effective": effective}),
+        stage_input=stage_input.model_copy(update={"places": locations, "effective": effective}),
         mounts=Mounts(folder / "claims", folder / "configmaps", folder / "headers"),
         scratch=Path(tempfile.mkdtemp(dir=folder)),
         reporter=LogReporter(),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Semaphore, Thread
 
-from talkingvideo_worker.stores.base import MissingFileError, Stored
+from talkingvideo_clients.stores.base import MissingFileError, Stored
 
 
 class MemoryStore:

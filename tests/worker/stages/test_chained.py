@@ -16,7 +16,9 @@ from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.plan import Plan
 from talkingvideo_api.reports import PrepareReport, RenderReport
 from talkingvideo_api.spec import Continuity
-from talkingvideo_worker.engines.base import ChunkFrames, Facts, Note, Scene, Window, unheard
+from talkingvideo_worker.chunking.windows import ChunkFrames
+from talkingvideo_worker.engines.base import RenderInput, RenderStats, Window
+from talkingvideo_worker.progress import ProgressCallback, ignore_progress
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.fetch import fetch
 from talkingvideo_worker.stages.prepare.process import process
@@ -48,26 +50,28 @@ class RememberingEngine:
     def digest(self, parameters: Mapping[str, Any]) -> str:
         return "remembering"
 
-    def prepare(self, scene: Scene, folder: Path) -> dict[str, Any]:
+    def prepare(self, render_input: RenderInput, folder: Path) -> dict[str, Any]:
         return {}
 
-    def chunk_digest(self, scene: Scene, folder: Path, chunk: ChunkFrames) -> str:
+    def chunk_digest(self, render_input: RenderInput, folder: Path, chunk: ChunkFrames) -> str:
         return "" if chunk.start else self._beginning
 
-    def load(self, scene: Scene, folder: Path, frames: int, note: Note = unheard) -> None:
+    def load(
+        self, render_input: RenderInput, folder: Path, frames: int, note: ProgressCallback = ignore_progress
+    ) -> None:
         pass
 
-    def facts(self) -> Facts:
-        return Facts()
+    def stats(self) -> RenderStats:
+        return RenderStats()
 
     def render(
         self,
         chunk: ChunkFrames,
         first: int = 0,
         state: Mapping[str, NDArray[Any]] | None = None,
-        note: Note = unheard,
+        note: ProgressCallback = ignore_progress,
     ) -> Iterator[Window]:
-        assert (state is None) == (chunk.lead == 0 and first == 0), "every window but the first goes on from a state"
+        assert (state is None) == (chunk.overlap == 0 and first == 0), "every window but the first goes on from a state"
         history = 0 if state is None else int(state["history"])
         for index in range(first, len(chunk.windows)):
             if not self._left:

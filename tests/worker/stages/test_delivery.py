@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from talkingvideo_api.spec import Fit
-from talkingvideo_worker.delivery import Delivery, cut_by_delivery
 from talkingvideo_worker.engines.base import Portrait
+from talkingvideo_worker.media.delivery import FrameScaler, cropped_by_delivery
 
 
 def gradient(width: int, height: int) -> np.ndarray:
@@ -19,18 +19,18 @@ def gradient(width: int, height: int) -> np.ndarray:
 
 def test_a_frame_of_the_right_size_is_passed_on_as_it_is() -> None:
     frame = gradient(640, 640)
-    assert Delivery((640, 640), (640, 640), Fit.CROP)(frame) is frame
+    assert FrameScaler((640, 640), (640, 640), Fit.CROP)(frame) is frame
 
 
 def test_crop_fills_the_frame_and_keeps_the_middle() -> None:
-    made = Delivery((896, 448), (796, 448), Fit.CROP)(gradient(896, 448))
+    made = FrameScaler((896, 448), (796, 448), Fit.CROP)(gradient(896, 448))
     assert made.shape == (448, 796, 3)
     assert abs(int(made[0, 398, 0]) - 130) <= 1
     assert made.min() > 40
 
 
 def test_pad_shows_all_on_black() -> None:
-    made = Delivery((640, 640), (1280, 720), Fit.PAD)(gradient(640, 640))
+    made = FrameScaler((640, 640), (1280, 720), Fit.PAD)(gradient(640, 640))
     assert made.shape == (720, 1280, 3)
     assert not made[:, :279].any()
     assert not made[:, -279:].any()
@@ -50,10 +50,10 @@ def test_pad_shows_all_on_black() -> None:
 def test_what_delivery_cuts_is_known_before(
     rendered: tuple[int, int], delivered: tuple[int, int], fit: Fit, cut: tuple[int, int]
 ) -> None:
-    assert cut_by_delivery(rendered, delivered, fit) == cut
+    assert cropped_by_delivery(rendered, delivered, fit) == cut
     marked = np.zeros((rendered[1], rendered[0], 3), np.uint8)
     rows, columns = Portrait(Path(), False, *rendered, cut).shown
     marked[rows, columns] = 255
-    made = Delivery(rendered, delivered, fit)(marked)
+    made = FrameScaler(rendered, delivered, fit)(marked)
     lit = made.min(axis=2) > 200
     assert lit.mean() >= min(1.0, rendered[0] * delivered[1] / (rendered[1] * delivered[0])) * 0.99

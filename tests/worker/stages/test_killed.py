@@ -18,7 +18,7 @@ import pytest
 from tests.worker.stages.conftest import MakeOrder, make_in
 
 from talkingvideo_api.errors import ERRORS, ErrorCode
-from talkingvideo_api.order import Order
+from talkingvideo_api.stage_input import StageInput
 
 pytestmark = pytest.mark.media
 
@@ -26,16 +26,16 @@ pytestmark = pytest.mark.media
 class Pod:
     """Runs stages as a pod would: the command, an order file, a scratch folder that ends with the pod."""
 
-    def __init__(self, order: Order, folder: Path) -> None:
-        self.order_file = folder / "order.json"
-        self.order_file.write_text(order.to_json())
+    def __init__(self, stage_input: StageInput, folder: Path) -> None:
+        self.order_file = folder / "stage-input.json"
+        self.order_file.write_text(stage_input.to_json())
         self.temporary = folder / "tmp"
         self.temporary.mkdir(exist_ok=True)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", "from talkingvideo_worker.cli import main; main()", *arguments]
         return subprocess.Popen(
-            [*command, "--order", str(self.order_file)],
+            [*command, "--stage-input", str(self.order_file)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -66,7 +66,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, portrait: Path, voice: Pa
     return folder
 
 
-def order_in(folder: Path, portrait: Path, voice: Path) -> Order:
+def order_in(folder: Path, portrait: Path, voice: Path) -> StageInput:
     return make_in(folder, portrait, voice)(
         chunking={"targetSeconds": 60},
         video={"maxFrames": 58},
@@ -75,72 +75,74 @@ def order_in(folder: Path, portrait: Path, voice: Path) -> Order:
 
 
 @pytest.fixture
-def order(tmp_path: Path, portrait: Path, voice: Path) -> Order:
+def stage_input(tmp_path: Path, portrait: Path, voice: Path) -> StageInput:
     return order_in(tmp_path, portrait, voice)
 
 
 @pytest.fixture
-def unprepared(order: Order, tmp_path: Path) -> Pod:
-    return Pod(order, tmp_path)
+def unprepared(stage_input: StageInput, tmp_path: Path) -> Pod:
+    return Pod(stage_input, tmp_path)
 
 
 @pytest.fixture
-def pod(order: Order, tmp_path: Path, prepared: Path) -> Pod:
+def pod(stage_input: StageInput, tmp_path: Path, prepared: Path) -> Pod:
     shutil.copytree(prepared / "work", tmp_path / "work")
-    return Pod(order, tmp_path)
+    return Pod(stage_input, tmp_path)
 
 
 def folder(uri: str) -> Path:
     return Path(uri.removeprefix("file://"))
 
 
-def segments(order: Order) -> list[Path]:
-    return sorted(folder(order.places.chunks).glob("*/segment-*.mp4"))
+def segments(stage_input: StageInput) -> list[Path]:
+    return sorted(folder(stage_input.locations.chunks).glob("*/segment-*.mp4"))
 
 
-def has_segments(order: Order, count: int) -> bool:
-    return len(segments(order)) >= count
+def has_segments(stage_input: StageInput, count: int) -> bool:
+    return len(segments(stage_input)) >= count
 
 
 def has_passed(moment: float) -> bool:
     return time.monotonic() > moment
 
 
-def result(order: Order) -> Path:
-    return folder(order.places.result + ".mp4")
+def result(stage_input: StageInput) -> Path:
+    return folder(stage_input.locations.result + ".mp4")
 
 
-def test_a_render_killed_at_every_window_goes_on_there_and_makes_the_same_segments(pod: Pod, order: Order) -> None:
+def test_a_render_killed_at_every_window_goes_on_there_and_makes_the_same_segments(
+    pod: Pod, stage_input: StageInput
+) -> None:
     pod.run("render", "--chunk", "0")
-    whole = {path.name: path.read_bytes() for path in segments(order)}
+    whole = {path.name: path.read_bytes() for path in segments(stage_input)}
     assert len(whole) == 5  # of 17 + 3 x 12 + 5 frames
-    shutil.rmtree(folder(order.places.chunks))
+    shutil.rmtree(folder(stage_input.locations.chunks))
     for finished in range(1, 4):
-        pod.kill_when(partial(has_segments, order, finished), "render", "--chunk", "0")
-        for path in segments(order):
+        pod.kill_when(partial(has_segments, stage_input, finished), "render", "--chunk", "0")
+        for path in segments(stage_input):
             with av.open(str(path)) as file:
                 assert sum(1 for _ in file.decode(video=0)) > 0
     pod.run("render", "--chunk", "0")
-    assert {path.name: path.read_bytes() for path in segments(order)} == whole
+    assert {path.name: path.read_bytes() for path in segments(stage_input)} == whole
 
 
-def test_a_stitch_killed_at_any_moment_leaves_no_result_or_a_whole_one(pod: Pod, order: Order) -> None:
+def test_a_stitch_killed_at_any_moment_leaves_no_result_or_a_whole_one(pod: Pod, stage_input: StageInput) -> None:
     """Between which writes it is killed is up to chance here, and is not in test_result.py."""
     pod.run("render", "--chunk", "0")
     started = time.monotonic()
     pod.run("stitch")
-    whole, duration = result(order).read_bytes(), time.monotonic() - started
+    whole, duration = result(stage_input).read_bytes(), time.monotonic() - started
     for part in (0.5, 0.7, 0.8, 0.9):
-        for path in folder(order.places.result).parent.iterdir():
+        for path in folder(stage_input.locations.result).parent.iterdir():
             path.unlink()
         pod.kill_when(partial(has_passed, time.monotonic() + part * duration), "stitch")
-        assert not result(order).exists() or result(order).read_bytes() == whole
+        assert not result(stage_input).exists() or result(stage_input).read_bytes() == whole
     pod.run("stitch")
-    assert result(order).read_bytes() == whole
+    assert result(stage_input).read_bytes() == whole
 
 
-def test_a_prepare_killed_half_way_is_made_whole_by_the_next(unprepared: Pod, order: Order) -> None:
-    pod, workspace = unprepared, folder(order.places.workspace)
+def test_a_prepare_killed_half_way_is_made_whole_by_the_next(unprepared: Pod, stage_input: StageInput) -> None:
+    pod, workspace = unprepared, folder(stage_input.locations.workspace)
     pod.kill_when(lambda: any(workspace.glob("picture-*.png")), "prepare")
     assert not (workspace / "plan.json").exists() or json.loads((workspace / "plan.json").read_text())
     pod.run("prepare")
@@ -149,40 +151,40 @@ def test_a_prepare_killed_half_way_is_made_whole_by_the_next(unprepared: Pod, or
     assert (workspace / "plan.json").read_bytes() == first
 
 
-def test_a_terminated_stage_ends_at_once_and_leaves_no_temporary_file(pod: Pod, order: Order) -> None:
-    ended = pod.kill_when(lambda: len(segments(order)) >= 1, "render", "--chunk", "0", by=signal.SIGTERM)
+def test_a_terminated_stage_ends_at_once_and_leaves_no_temporary_file(pod: Pod, stage_input: StageInput) -> None:
+    ended = pod.kill_when(lambda: len(segments(stage_input)) >= 1, "render", "--chunk", "0", by=signal.SIGTERM)
     assert ended == 128 + signal.SIGTERM
     assert list(pod.temporary.iterdir()) == []
 
 
-def test_what_a_killed_stage_left_behind_is_removed_by_the_next(pod: Pod, order: Order) -> None:
-    pod.kill_when(lambda: len(segments(order)) >= 1, "render", "--chunk", "0")
+def test_what_a_killed_stage_left_behind_is_removed_by_the_next(pod: Pod, stage_input: StageInput) -> None:
+    pod.kill_when(lambda: len(segments(stage_input)) >= 1, "render", "--chunk", "0")
     assert list(pod.temporary.iterdir())
     pod.run("render", "--chunk", "0")
     assert list(pod.temporary.iterdir()) == []
 
 
-def test_two_pods_that_render_one_chunk_at_once_make_it_once(pod: Pod, order: Order) -> None:
+def test_two_pods_that_render_one_chunk_at_once_make_it_once(pod: Pod, stage_input: StageInput) -> None:
     pods = [pod.start("render", "--chunk", "0") for _ in range(2)]
     assert [process.wait(timeout=120) for process in pods] == [0, 0]
-    assert len(segments(order)) == 5
-    kept = {path.name for path in folder(order.places.chunks).glob("*/*")}
-    assert kept == {*(path.name for path in segments(order)), "done.json"}
+    assert len(segments(stage_input)) == 5
+    kept = {path.name for path in folder(stage_input.locations.chunks).glob("*/*")}
+    assert kept == {*(path.name for path in segments(stage_input)), "done.json"}
     assert pod.run("stitch")
-    with av.open(str(result(order))) as file:
+    with av.open(str(result(stage_input))) as file:
         assert sum(1 for _ in file.decode(video=0)) == 58
 
 
-def test_a_finished_chunk_is_not_rendered_again(pod: Pod, order: Order) -> None:
+def test_a_finished_chunk_is_not_rendered_again(pod: Pod, stage_input: StageInput) -> None:
     pod.run("render", "--chunk", "0")
-    made = {path: path.stat().st_mtime_ns for path in segments(order)}
+    made = {path: path.stat().st_mtime_ns for path in segments(stage_input)}
     assert '"progress"' not in pod.run("render", "--chunk", "0")
-    assert {path: path.stat().st_mtime_ns for path in segments(order)} == made
+    assert {path: path.stat().st_mtime_ns for path in segments(stage_input)} == made
 
 
 def test_a_stage_ends_with_the_exit_status_of_its_error(make: MakeOrder, tmp_path: Path) -> None:
-    order = make(source={"image": {"uri": (tmp_path / "missing.png").as_uri()}})
-    process = Pod(order, tmp_path).start("prepare")
+    stage_input = make(source={"image": {"uri": (tmp_path / "missing.png").as_uri()}})
+    process = Pod(stage_input, tmp_path).start("prepare")
     output, _ = process.communicate(timeout=60)
     assert "spec.source.image.uri" in output
     assert process.returncode in {
@@ -190,9 +192,9 @@ def test_a_stage_ends_with_the_exit_status_of_its_error(make: MakeOrder, tmp_pat
     }
 
 
-def test_a_chunk_that_was_removed_is_named_by_stitch(pod: Pod, order: Order) -> None:
+def test_a_chunk_that_was_removed_is_named_by_stitch(pod: Pod, stage_input: StageInput) -> None:
     pod.run("render", "--chunk", "0")
-    segments(order)[2].unlink()
+    segments(stage_input)[2].unlink()
     process = pod.start("stitch")
     output, _ = process.communicate(timeout=60)
     assert process.returncode == ERRORS[ErrorCode.WORKSPACE].exit_status

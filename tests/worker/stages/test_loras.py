@@ -16,14 +16,14 @@ from tests.worker.stages.conftest import write_voice
 
 from talkingvideo_api.effective import PRESET_LORAS
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_api.order import Order
 from talkingvideo_api.plan import Plan
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_api.resource import parse
 from talkingvideo_api.spec import Preset, Quantization
+from talkingvideo_api.stage_input import StageInput
 from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
-from talkingvideo_worker.local.orders import make_order
-from talkingvideo_worker.local.places import LocalPlaces
+from talkingvideo_worker.local.locations import LocalLocations
+from talkingvideo_worker.local.stage_inputs import make_stage_input
 from talkingvideo_worker.progress import LogReporter
 from talkingvideo_worker.stages.context import Mounts, StageContext
 from talkingvideo_worker.stages.prepare.fetch import fetch
@@ -31,7 +31,7 @@ from talkingvideo_worker.stages.prepare.folders import inputs_folder, prepared_f
 from talkingvideo_worker.stages.prepare.process import process
 from talkingvideo_worker.stages.prepare.publish import publish
 from talkingvideo_worker.stages.render import render
-from talkingvideo_worker.stages.scene import files_to_render, scene_of
+from talkingvideo_worker.stages.render_input import files_to_render, make_render_input
 from talkingvideo_worker.stages.workspace import get_prepared
 
 pytestmark = pytest.mark.media
@@ -65,17 +65,21 @@ def asked(tmp_path: Path, portrait: Path) -> Callable[..., StageContext]:
     voice = write_voice(tmp_path / "voice.wav", seconds=0.4)
 
     def context(
-        *loras: dict[str, Any], name: str = "hello", engine: str = "infinitetalk", preset: str = "quality", **order: Any
+        *loras: dict[str, Any],
+        name: str = "hello",
+        engine: str = "infinitetalk",
+        preset: str = "quality",
+        **stage_input: Any,
     ) -> StageContext:
         spec = {
             "source": {"image": {"uri": portrait.as_uri()}},
             "speech": {"speakers": [{"audio": {"uri": voice.as_uri()}}]},
             "render": {"preset": preset, "windowFrames": 5, "motionFrames": 1, "loras": list(loras)},
         }
-        places = LocalPlaces(tmp_path / name / "out", tmp_path / name / "work")
-        made = make_order(parse({"metadata": {"name": name}, "spec": spec}), engine, places)
+        locations = LocalLocations(tmp_path / name / "out", tmp_path / name / "work")
+        made = make_stage_input(parse({"metadata": {"name": name}, "spec": spec}), engine, locations)
         return StageContext(
-            made.model_copy(update=order),
+            made.model_copy(update=stage_input),
             Mounts(tmp_path / "claims", tmp_path / "configmaps", tmp_path / "headers"),
             tmp_path / name / "scratch",
             LogReporter(),
@@ -131,16 +135,22 @@ def test_render_pods_get_fetched_loras_and_merge_them_after_the_presets(
     elsewhere = tmp_path / "elsewhere"
     for name in files_to_render(plan):
         get_prepared(context, plan, name, elsewhere / name)
-    scene = scene_of(plan, context.order, elsewhere)
+    render_input = make_render_input(plan, context.stage_input, elsewhere)
     (turbo,) = PRESET_LORAS[Preset.TURBO]
-    assert [(it.label, it.scale) for it in scene.loras] == [(turbo.name, 1.0), ("named", -1.0), (mine.as_uri(), 0.5)]
-    fetched = scene.loras[2].fetched
+    assert [(it.label, it.scale) for it in render_input.loras] == [
+        (turbo.name, 1.0),
+        ("named", -1.0),
+        (mine.as_uri(), 0.5),
+    ]
+    fetched = render_input.loras[2].fetched
     assert fetched is not None
     assert fetched.is_relative_to(elsewhere)
     assert fetched.read_bytes() == mine.read_bytes()
     folder = WeightsFolder(weights)
-    plain = folder.networks(scene_of(plan, without_loras(context.order), elsewhere), 9, lambda _f, _m: None).load()
-    merged = folder.networks(scene, 9, lambda _f, _m: None).load()
+    plain = folder.networks(
+        make_render_input(plan, without_loras(context.stage_input), elsewhere), 9, lambda _f, _m: None
+    ).load()
+    merged = folder.networks(render_input, 9, lambda _f, _m: None).load()
     change = torch.zeros(48, 48)
     for path, scale in zip(
         (weights / f"loras/{turbo.name}.safetensors", weights / "loras/named.safetensors", mine),
@@ -152,12 +162,12 @@ def test_render_pods_get_fetched_loras_and_merge_them_after_the_presets(
     torch.testing.assert_close(difference.float().cpu(), change, atol=1e-5, rtol=1e-4)
 
 
-def without_loras(order: Order) -> Order:
-    assert order.effective.sampling is not None
-    sampling = order.effective.sampling.model_copy(update={"loras": ()})
-    spec = order.spec.model_copy(update={"render": None})
-    return order.model_copy(
-        update={"effective": order.effective.model_copy(update={"sampling": sampling}), "spec": spec}
+def without_loras(stage_input: StageInput) -> StageInput:
+    assert stage_input.effective.sampling is not None
+    sampling = stage_input.effective.sampling.model_copy(update={"loras": ()})
+    spec = stage_input.spec.model_copy(update={"render": None})
+    return stage_input.model_copy(
+        update={"effective": stage_input.effective.model_copy(update={"sampling": sampling}), "spec": spec}
     )
 
 
@@ -236,9 +246,9 @@ def test_loras_together_keep_to_the_limit_that_the_scratch_folder_has_room_for(a
 def test_a_chunk_is_known_by_its_numbers_format_and_not_by_where_they_wait(asked: Any) -> None:
     def known(name: str, **memory: Any) -> list[str]:
         context = asked(name=name)
-        sampling = context.order.effective.sampling.model_copy(update=memory)
-        effective = context.order.effective.model_copy(update={"sampling": sampling})
-        return keys(replace(context, order=context.order.model_copy(update={"effective": effective})))
+        sampling = context.stage_input.effective.sampling.model_copy(update=memory)
+        effective = context.stage_input.effective.model_copy(update={"sampling": sampling})
+        return keys(replace(context, stage_input=context.stage_input.model_copy(update={"effective": effective})))
 
     assert known("usual") == known("waiting", resident_parameters=7)
     assert known("usual") != known("small", quantization=Quantization.FP8)

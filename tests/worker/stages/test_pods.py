@@ -14,8 +14,8 @@ from tests.worker.stages.conftest import MakeOrder, write_voice
 from typer.testing import CliRunner
 
 from talkingvideo_api.errors import ERRORS, ErrorCode
-from talkingvideo_api.order import Order, Places, S3Connection
 from talkingvideo_api.reports import PrepareReport, TerminationMessage, decode_bitmap
+from talkingvideo_api.stage_input import Locations, S3Connection, StageInput
 from talkingvideo_worker.cli import app
 
 pytestmark = pytest.mark.media
@@ -27,13 +27,13 @@ class Pods:
 
     Attributes:
         folder: Of the test.
-        order: What to make.
+        stage_input: What to make.
         credentials: Environment of the containers that are trusted with them.
         exit_status: Of the last stage.
     """
 
     folder: Path
-    order: Order
+    stage_input: StageInput
     credentials: dict[str, str] = field(default_factory=dict)
     exit_status: int = 0
 
@@ -41,11 +41,11 @@ class Pods:
         """Run the containers of one pod one after another; returns the last one's words."""
         pod = self.folder / f"pod-{uuid.uuid4().hex[:8]}"
         pod.mkdir()
-        (pod / "order.json").write_text(self.order.to_json())
+        (pod / "stage-input.json").write_text(self.stage_input.to_json())
         for step in steps:
             (pod / "termination-log").write_text("")
             result = CliRunner().invoke(
-                app, [*step.split(), "--order", str(pod / "order.json")], env=self.env(pod, step)
+                app, [*step.split(), "--stage-input", str(pod / "stage-input.json")], env=self.env(pod, step)
             )
             self.exit_status = result.exit_code
             if result.exit_code:
@@ -77,8 +77,8 @@ class Pods:
         return self.run("stitch")
 
 
-def places(root: str) -> Places:
-    return Places(
+def locations(root: str) -> Locations:
+    return Locations(
         workspace=f"{root}/work/media/hello-1/abc", chunks=f"{root}/work/media/chunks", result=f"{root}/hello"
     )
 
@@ -95,12 +95,12 @@ MakePods = Callable[[str, str], Pods]
 @pytest.fixture
 def pods(tmp_path: Path, make: MakeOrder) -> MakePods:
     def made(inputs: str, root: str) -> Pods:
-        order = make(
+        stage_input = make(
             source={"image": {"uri": f"{inputs}/face.png"}},
             speech={"speakers": [{"audio": {"uri": f"{inputs}/voice.wav"}}]},
         )
-        effective = order.effective.model_copy(update={"overwrite": False})
-        return Pods(tmp_path, order.model_copy(update={"places": places(root), "effective": effective}))
+        effective = stage_input.effective.model_copy(update={"overwrite": False})
+        return Pods(tmp_path, stage_input.model_copy(update={"places": locations(root), "effective": effective}))
 
     return made
 
@@ -113,7 +113,7 @@ def test_a_video_is_made_from_s3_and_kept_in_s3(
     client.upload_file(str(sound), bucket, "in/voice.wav")
     here = pods(f"s3://{bucket}/in", f"s3://{bucket}/some/prefix")
     connection = S3Connection(endpoint=s3_server.endpoint, region=s3_server.region, addressing_style="path")
-    here.order = here.order.model_copy(update={"s3": connection, "input_buckets": (bucket,)})
+    here.stage_input = here.stage_input.model_copy(update={"s3": connection, "input_buckets": (bucket,)})
     owner = s3_server.owner
     here.credentials = {"AWS_ACCESS_KEY_ID": owner.access_key, "AWS_SECRET_ACCESS_KEY": owner.secret_key}
     said = here.make()
@@ -129,7 +129,7 @@ def test_a_video_is_made_from_s3_and_kept_in_s3(
 
 def test_inputs_come_from_the_allowed_buckets_only(pods: MakePods) -> None:
     here = pods("s3://elsewhere", "pvc://store")
-    here.order = here.order.model_copy(update={"input_buckets": ("mine",)})
+    here.stage_input = here.stage_input.model_copy(update={"input_buckets": ("mine",)})
     said = here.run("prepare --step fetch")
     assert said is not None and said.failure is not None
     assert (said.failure.code, said.failure.field) == (ErrorCode.INPUT_VALIDATION, "spec.source.image.uri")

@@ -30,7 +30,7 @@ def prepare(context: StageContext) -> None:
 
 
 def workspace_folder(context: StageContext) -> Path:
-    return Path(context.order.places.workspace.removeprefix("file://"))
+    return Path(context.stage_input.locations.workspace.removeprefix("file://"))
 
 
 def workspace(context: StageContext) -> dict[str, bytes]:
@@ -59,7 +59,7 @@ def test_files_of_a_published_plan_stay_though_an_input_changed(rendered: Render
     fetch(blind)
     process(blind)
     seeing = rendered.context(tmp_path)
-    publish(StageContext(seeing.order, seeing.mounts, blind.scratch, seeing.reporter))
+    publish(StageContext(seeing.stage_input, seeing.mounts, blind.scratch, seeing.reporter))
     assert workspace(seeing) == before
 
 

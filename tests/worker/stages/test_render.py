@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from tests.worker.stages.conftest import Rendered
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.engines.base import ChunkFrames, Facts, Note, Scene, Window, unheard
+from talkingvideo_worker.chunking.windows import ChunkFrames
+from talkingvideo_worker.engines.base import RenderInput, RenderStats, Window
 from talkingvideo_worker.engines.preview.engine import PreviewEngine
-from talkingvideo_worker.progress import LogReporter
+from talkingvideo_worker.progress import LogReporter, ProgressCallback, ignore_progress
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.publish import publish
 from talkingvideo_worker.stages.render import render
@@ -42,25 +43,27 @@ class GreyEngine:
         """The preview engine planned what it renders here."""
         return PreviewEngine().digest(parameters)
 
-    def prepare(self, scene: Scene, folder: Path) -> dict[str, Any]:
+    def prepare(self, render_input: RenderInput, folder: Path) -> dict[str, Any]:
         return {}
 
-    def chunk_digest(self, scene: Scene, folder: Path, chunk: ChunkFrames) -> str:
+    def chunk_digest(self, render_input: RenderInput, folder: Path, chunk: ChunkFrames) -> str:
         return "grey"
 
-    def load(self, scene: Scene, folder: Path, frames: int, note: Note = unheard) -> None:
+    def load(
+        self, render_input: RenderInput, folder: Path, frames: int, note: ProgressCallback = ignore_progress
+    ) -> None:
         self.loaded += 1
         note(0.5, "Loading the greys")
 
-    def facts(self) -> Facts:
-        return Facts("Resident", 7, 2, {"grey": 0.12345}, ("It is grey.",))
+    def stats(self) -> RenderStats:
+        return RenderStats("Resident", 7, 2, {"grey": 0.12345}, ("It is grey.",))
 
     def render(
         self,
         chunk: ChunkFrames,
         first: int = 0,
         state: Mapping[str, NDArray[Any]] | None = None,
-        note: Note = unheard,
+        note: ProgressCallback = ignore_progress,
     ) -> Iterator[Window]:
         level = int(state["level"]) if state is not None else 0
         for index in range(first, min(len(chunk.windows), self._windows)):

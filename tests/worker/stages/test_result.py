@@ -15,11 +15,11 @@ from talkingvideo_api.effective import Sampling
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.reports import decode_bitmap
 from talkingvideo_api.spec import Lora, Preset
+from talkingvideo_clients.stores.local import LocalStore
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.publish import publish
 from talkingvideo_worker.stages.render import render
 from talkingvideo_worker.stages.stitch import stitch
-from talkingvideo_worker.stores.local import LocalStore
 
 pytestmark = pytest.mark.media
 
@@ -70,7 +70,7 @@ def interrupted(context: StageContext, number: int, interruption: Callable[[], N
 
 def film(context: StageContext) -> Path:
     """The result without ending."""
-    return Path(context.order.places.result.removeprefix("file://"))
+    return Path(context.stage_input.locations.result.removeprefix("file://"))
 
 
 def files(context: StageContext) -> dict[str, bytes]:
@@ -148,8 +148,10 @@ def with_consent(rendered: Rendered, folder: Path) -> StageContext:
     """Another video for the same place."""
     shutil.copytree(folder / "work" / "hello", folder / "work" / "other")
     other = rendered.context(folder, "other")
-    spec = other.order.spec.model_copy(update={"consent_reference": "contract 17"})
-    return StageContext(other.order.model_copy(update={"spec": spec}), other.mounts, other.scratch, other.reporter)
+    spec = other.stage_input.spec.model_copy(update={"consent_reference": "contract 17"})
+    return StageContext(
+        other.stage_input.model_copy(update={"spec": spec}), other.mounts, other.scratch, other.reporter
+    )
 
 
 def test_of_two_videos_for_one_place_the_first_stays_and_describes_itself(rendered: Rendered, tmp_path: Path) -> None:
@@ -194,7 +196,7 @@ def test_the_description_says_where_a_lora_came_from_without_its_signature(rende
     )
     context = rendered.context(tmp_path, sampling=asked)
     planned = rendered.context(tmp_path).require_plan()
-    plan = planned.model_copy(update={"effective_digest": context.order.effective.digest})
+    plan = planned.model_copy(update={"effective_digest": context.stage_input.effective.digest})
     (tmp_path / "work" / "hello" / "plan.json").write_text(plan.to_json())
     stitch(context)
     described = files(context)["film.json"].decode()

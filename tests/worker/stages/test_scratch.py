@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from talkingvideo_worker.scratch import scratch_folder
+from talkingvideo_worker.files import scratch_folder
 
 HOLDING = """
 import sys, time
 from pathlib import Path
-from talkingvideo_worker.scratch import scratch_folder
+from talkingvideo_worker.files import scratch_folder
 with scratch_folder(Path(sys.argv[1])) as folder:
     (folder / "frames").write_bytes(b"x" * 1000)
     print("ready", flush=True)

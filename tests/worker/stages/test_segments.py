@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from talkingvideo_api.plan import PlannedChunk
 from talkingvideo_api.reports import RenderReport
-from talkingvideo_worker.stages.finished import rendering_of
-from talkingvideo_worker.stages.segments import Segments, State
-from talkingvideo_worker.stores.base import Stored
-from talkingvideo_worker.stores.local import LocalStore
+from talkingvideo_clients.stores.base import Stored
+from talkingvideo_clients.stores.local import LocalStore
+from talkingvideo_worker.stages.segments import Segments, State, rendering_of
 
 KEY = "ab" * 32
 CHUNK = PlannedChunk(index=0, start_frame=0, windows=(4, 4, 4), first_window=0, key=KEY)

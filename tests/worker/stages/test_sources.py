@@ -14,8 +14,8 @@ from PIL import Image
 from tests.e2e.result import assert_sound_is_the_input, assert_video_is_whole
 from tests.worker.stages.conftest import MakeOrder, write_voice
 
-from talkingvideo_api.order import Order
 from talkingvideo_api.plan import Plan
+from talkingvideo_api.stage_input import StageInput
 from talkingvideo_worker.local.documents import Documents
 from talkingvideo_worker.local.run import LocalMounts, run_locally
 from talkingvideo_worker.progress import LogReporter
@@ -27,9 +27,9 @@ from talkingvideo_worker.stages.prepare.process import process
 pytestmark = pytest.mark.media
 
 
-def prepared(order: Order, scratch: Path) -> tuple[Plan, Path]:
+def prepared(stage_input: StageInput, scratch: Path) -> tuple[Plan, Path]:
     """What prepare would publish: the plan, and its folder."""
-    context = StageContext(order, Mounts(scratch, scratch, scratch), scratch, LogReporter())
+    context = StageContext(stage_input, Mounts(scratch, scratch, scratch), scratch, LogReporter())
     fetch(context)
     process(context)
     folder = prepared_folder(scratch)
@@ -49,7 +49,7 @@ def region(left: float, top: float, width: float, height: float) -> dict[str, fl
     return {"left": left, "top": top, "width": width, "height": height}
 
 
-def two_speakers(make: MakeOrder, folder: Path, *regions: dict[str, float] | None) -> Order:
+def two_speakers(make: MakeOrder, folder: Path, *regions: dict[str, float] | None) -> StageInput:
     sound = write_voice(folder / "voice.wav", seconds=0.4)
     speakers: list[dict[str, Any]] = [{"audio": {"uri": sound.as_uri()}} for _ in regions]
     for speaker, place in zip(speakers, regions, strict=True):
@@ -71,8 +71,8 @@ def seen(picture: NDArray[np.uint8], place: tuple[float, float, float, float]) -
 
 
 def test_a_speakers_region_follows_the_crop(make: MakeOrder, tmp_path: Path) -> None:
-    order = two_speakers(make, tmp_path, region(0.1, 0.4, 0.3, 0.2), region(0.6, 0.25, 0.25, 0.3))
-    plan, folder = prepared(order, tmp_path / "scratch")
+    stage_input = two_speakers(make, tmp_path, region(0.1, 0.4, 0.3, 0.2), region(0.6, 0.25, 0.25, 0.3))
+    plan, folder = prepared(stage_input, tmp_path / "scratch")
     picture = np.asarray(Image.open(folder / plan.picture))
     assert plan.width == 2 * plan.height
     for track, wanted in zip(plan.tracks, ([0.1, 0.4, 0.4, 0.6], [0.6, 0.25, 0.85, 0.55]), strict=True):
@@ -86,9 +86,9 @@ def test_speakers_without_a_region_have_half_the_picture_each(make: MakeOrder, t
 
 
 def test_a_speaker_whose_region_is_cut_away_is_said_and_spoils_nothing(make: MakeOrder, tmp_path: Path) -> None:
-    order, said = two_speakers(make, tmp_path, region(0, 0, 0.1, 0.1), region(0.5, 0.4, 0.5, 0.2)), list[str]()
+    stage_input, said = two_speakers(make, tmp_path, region(0, 0, 0.1, 0.1), region(0.5, 0.4, 0.5, 0.2)), list[str]()
     mounts = LocalMounts({}, Documents((), {}))
-    report = run_locally(order, mounts, LogReporter(), lambda plan: said.extend(plan.warnings))
+    report = run_locally(stage_input, mounts, LogReporter(), lambda plan: said.extend(plan.warnings))
     assert report.frame_count == 10
     assert any("speaker 1" in warning for warning in said)
 
@@ -120,12 +120,12 @@ def test_a_film_is_dubbed_frame_by_frame_and_its_own_sound_is_dropped(
     make: MakeOrder, portrait: Path, tmp_path: Path
 ) -> None:
     sound = write_voice(tmp_path / "voice.wav", seconds=1.4)
-    order = make(
+    stage_input = make(
         source={"video": {"uri": film(tmp_path / "film.mp4", portrait).as_uri()}},
         speech={"speakers": [{"audio": {"uri": sound.as_uri()}}]},
     )
-    run_locally(order, LocalMounts({}, Documents((), {})), LogReporter())
-    result = Path(order.places.result.removeprefix("file://") + ".mp4")
+    run_locally(stage_input, LocalMounts({}, Documents((), {})), LogReporter())
+    result = Path(stage_input.locations.result.removeprefix("file://") + ".mp4")
     assert_video_is_whole(result, 35, 640, 640)
     assert_sound_is_the_input(result, sound)
     with av.open(str(result)) as file:

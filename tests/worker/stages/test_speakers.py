@@ -14,13 +14,13 @@ from tests.worker.stages.conftest import MakeOrder, write_voice
 from tests.worker.stages.test_sources import chart, prepared, region
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_api.order import Order
 from talkingvideo_api.plan import Plan
+from talkingvideo_api.stage_input import StageInput
 from talkingvideo_worker.media.wav import count_samples, read_samples
 from talkingvideo_worker.stages.prepare.turns import PAUSE, spoken_within
-from talkingvideo_worker.stages.scene import files_to_render, scene_of
+from talkingvideo_worker.stages.render_input import files_to_render, make_render_input
 from talkingvideo_worker.stages.workspace import SOUND_NAME
-from talkingvideo_worker.weights_location import KOKORO
+from talkingvideo_worker.weights.location import KOKORO
 
 pytestmark = pytest.mark.media
 
@@ -48,7 +48,7 @@ def tracks_of(plan: Plan, folder: Path) -> list[NDArray[np.int16]]:
     return [read_samples(path, 0, count_samples(path)) for path in paths]
 
 
-def conversation(make: MakeOrder, folder: Path, turns: list[dict[str, float]], **second: Any) -> Order:
+def conversation(make: MakeOrder, folder: Path, turns: list[dict[str, float]], **second: Any) -> StageInput:
     """A recording of 2.6 s whose first 1.6 s are voiced without a pause."""
     sound = write_voice(folder / "both.wav", seconds=2.6)
     return make(speech={"speakers": [{"audio": {"uri": sound.as_uri()}}, second], "turns": turns})
@@ -79,9 +79,9 @@ def test_the_delivered_sound_is_the_whole_recording(make: MakeOrder, tmp_path: P
 
 
 def test_a_turn_past_the_end_is_refused_by_its_number(make: MakeOrder, tmp_path: Path) -> None:
-    order = conversation(make, tmp_path, [turn(0, 0, 1), turn(1, 1, 2.7)])
+    stage_input = conversation(make, tmp_path, [turn(0, 0, 1), turn(1, 1, 2.7)])
     with pytest.raises(StageError, match=r"ends at 2\.7 s, but the recording lasts 2\.60 s") as refused:
-        prepared(order, tmp_path / "scratch")
+        prepared(stage_input, tmp_path / "scratch")
     assert refused.value.code is ErrorCode.INPUT_VALIDATION
     assert refused.value.field == "spec.speech.turns[1].end"
 
@@ -93,8 +93,8 @@ def test_a_turn_may_end_where_a_rounded_length_says(make: MakeOrder, tmp_path: P
 
 def test_one_speaker_may_have_turns_beside_a_voice_that_is_nobodys(make: MakeOrder, tmp_path: Path) -> None:
     sound = write_voice(tmp_path / "narrator.wav", seconds=2.6)
-    order = make(speech={"speakers": [{"audio": {"uri": sound.as_uri()}}], "turns": [turn(0, 0.5, 1)]})
-    plan, folder = prepared(order, tmp_path / "scratch")
+    stage_input = make(speech={"speakers": [{"audio": {"uri": sound.as_uri()}}], "turns": [turn(0, 0.5, 1)]})
+    plan, folder = prepared(stage_input, tmp_path / "scratch")
     (track,) = tracks_of(plan, folder)
     assert not track[: RATE // 2].any()
     assert level(track, 0.52, 0.98) > 100
@@ -104,8 +104,8 @@ def test_one_speaker_may_have_turns_beside_a_voice_that_is_nobodys(make: MakeOrd
 def test_other_turns_are_another_chunk(make: MakeOrder, tmp_path: Path) -> None:
     keys = set()
     for number, end in enumerate((0.5, 0.5, 0.6)):
-        order = conversation(make, tmp_path, [turn(0, 0, end), turn(1, 1, 1.4)])
-        plan, _ = prepared(order, tmp_path / f"scratch-{number}")
+        stage_input = conversation(make, tmp_path, [turn(0, 0, end), turn(1, 1, 1.4)])
+        plan, _ = prepared(stage_input, tmp_path / f"scratch-{number}")
         keys.add(plan.chunks[0].key)
     assert len(keys) == 2
 
@@ -142,8 +142,8 @@ def test_a_text_is_spoken_by_kokoro_where_its_weights_are(make: MakeOrder, tmp_p
     from tests.worker.speech.tiny_kokoro import write_tiny_kokoro
 
     write_tiny_kokoro(weights / KOKORO, "af_heart")
-    order = make(speech={"speakers": [{"text": "Mama."}, {}], "turns": [turn(1, 0.0, 0.6)]})
-    plan, folder = prepared(order, tmp_path / "scratch")
+    stage_input = make(speech={"speakers": [{"text": "Mama."}, {}], "turns": [turn(1, 0.0, 0.6)]})
+    plan, folder = prepared(stage_input, tmp_path / "scratch")
     assert not [warning for warning in plan.warnings if "espeak" in warning]
     assert plan.tracks[0].phonemes == ()
     assert [sound for _, sound in plan.tracks[1].phonemes] == ["m", "A", "m", "@", "_:", "_:"]
@@ -160,7 +160,7 @@ def painted(path: Path, shape: tuple[int, int], **white: tuple[int, int]) -> dic
     return {"uri": path.as_uri()}
 
 
-def masked(make: MakeOrder, folder: Path, mask: dict[str, str], **second: Any) -> Order:
+def masked(make: MakeOrder, folder: Path, mask: dict[str, str], **second: Any) -> StageInput:
     """A square chart shown at 16:9, so that rows are cut off."""
     sound = {"uri": write_voice(folder / "voice.wav", seconds=0.4).as_uri()}
     return make(
@@ -173,8 +173,8 @@ def masked(make: MakeOrder, folder: Path, mask: dict[str, str], **second: Any) -
 def test_a_speakers_mask_follows_the_crop(make: MakeOrder, tmp_path: Path) -> None:
     """The mask is smaller than the source: only shapes must agree."""
     mask = painted(tmp_path / "mask.png", (256, 256), rows=(102, 154), columns=(26, 102))
-    order = masked(make, tmp_path, mask, region=region(0.6, 0.25, 0.25, 0.3))
-    plan, folder = prepared(order, tmp_path / "scratch")
+    stage_input = masked(make, tmp_path, mask, region=region(0.6, 0.25, 0.25, 0.3))
+    plan, folder = prepared(stage_input, tmp_path / "scratch")
     assert [(it.mask, it.region is None) for it in plan.tracks] == [("mask-0.png", True), (None, False)]
     picture, shown = np.asarray(Image.open(folder / plan.picture)), np.asarray(Image.open(folder / "mask-0.png"))
     assert shown.shape == (plan.height, plan.width)
@@ -186,10 +186,13 @@ def test_a_speakers_mask_follows_the_crop(make: MakeOrder, tmp_path: Path) -> No
 
 def test_engines_are_given_the_mask(make: MakeOrder, tmp_path: Path) -> None:
     mask = painted(tmp_path / "mask.png", (256, 256), rows=(102, 154), columns=(26, 102))
-    order = masked(make, tmp_path, mask)
-    plan, folder = prepared(order, tmp_path / "scratch")
+    stage_input = masked(make, tmp_path, mask)
+    plan, folder = prepared(stage_input, tmp_path / "scratch")
     assert "mask-0.png" in files_to_render(plan)
-    assert [track.mask for track in scene_of(plan, order, folder).tracks] == [folder / "mask-0.png", None]
+    assert [track.mask for track in make_render_input(plan, stage_input, folder).tracks] == [
+        folder / "mask-0.png",
+        None,
+    ]
 
 
 def test_another_mask_is_another_chunk(make: MakeOrder, tmp_path: Path) -> None:
@@ -229,10 +232,10 @@ def test_the_preview_takes_the_face_that_is_painted(make: MakeOrder, tmp_path: P
     both.save(tmp_path / "both.png")
     voice = {"uri": write_voice(tmp_path / "voice.wav", seconds=0.4).as_uri()}
     mask = painted(tmp_path / "mask.png", (512, 1024), rows=(60, 180), columns=(680, 790))
-    order = make(
+    stage_input = make(
         source={"image": {"uri": (tmp_path / "both.png").as_uri()}},
         speech={"speakers": [{"audio": voice, "mask": mask}]},
     )
-    plan, folder = prepared(order, tmp_path / "scratch")
+    plan, folder = prepared(stage_input, tmp_path / "scratch")
     points = np.fromfile(folder / "engine" / "points-0.f32", np.float32).reshape(-1, 2)
     assert points[:, 0].min() > plan.width / 2

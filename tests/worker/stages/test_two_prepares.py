@@ -19,9 +19,9 @@ from tests.worker.stages.conftest import make_in, write_voice
 from tests.worker.stages.taking_turns import MemoryStore, Pod
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_api.order import Order
 from talkingvideo_api.plan import PLAN_NAME, Plan
 from talkingvideo_api.reports import PrepareReport
+from talkingvideo_api.stage_input import StageInput
 from talkingvideo_worker.progress import LogReporter
 from talkingvideo_worker.stages.context import Mounts, StageContext
 from talkingvideo_worker.stages.prepare.fetch import fetch
@@ -87,9 +87,9 @@ class Revision:
         return owner
 
 
-def surroundings(order: Order, workspace: MemoryStore, scratch: Path) -> StageContext:
+def surroundings(stage_input: StageInput, workspace: MemoryStore, scratch: Path) -> StageContext:
     mounts = Mounts(scratch / "claims", scratch / "configmaps", scratch / "headers")
-    context = StageContext(order, mounts, scratch, LogReporter())
+    context = StageContext(stage_input, mounts, scratch, LogReporter())
     context.__dict__["workspace"] = workspace
     return context
 

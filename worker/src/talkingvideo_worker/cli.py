@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from talkingvideo_worker import weights_commands
+from talkingvideo_worker.process import weights_commands
 
 app = typer.Typer(
     help="A portrait and a voice in, a lip-synced talking video out.",
@@ -31,7 +31,7 @@ class PrepareStep(StrEnum):
 
 
 File = Annotated[Path, typer.Argument(help="YAML with TalkingVideos and the ConfigMaps that they name.")]
-OrderFile = Annotated[Path, typer.Option("--order", help="The order, as the operator wrote it.")]
+StageInputFile = Annotated[Path, typer.Option("--stage-input", help="The stage input that the operator wrote.")]
 Out = Annotated[Path, typer.Option(help="Folder of the results.")]
 EngineName = Annotated[str | None, typer.Option("--engine", help="Engine of objects that name none.")]
 Workspace = Annotated[Path | None, typer.Option(help="Folder of finished chunks, which later runs find again.")]
@@ -47,13 +47,13 @@ def run(
     mount: MountOptions = None,
 ) -> None:
     """Make the videos of FILE on this machine."""
-    from talkingvideo_worker.terminal import failures_for_people
+    from talkingvideo_worker.process.terminal import failures_for_people
 
     with failures_for_people():
         from talkingvideo_worker.local.commands import make_videos
-        from talkingvideo_worker.local.places import LocalPlaces, default_workspace
+        from talkingvideo_worker.local.locations import LocalLocations, default_workspace
 
-        make_videos(file, engine, mount or (), LocalPlaces(out, workspace or default_workspace()))
+        make_videos(file, engine, mount or (), LocalLocations(out, workspace or default_workspace()))
 
 
 @app.command()
@@ -65,25 +65,25 @@ def plan(
     mount: MountOptions = None,
 ) -> None:
     """Fetch, check and split the videos of FILE, and print the plan; nothing is rendered."""
-    from talkingvideo_worker.terminal import failures_for_people
+    from talkingvideo_worker.process.terminal import failures_for_people
 
     with failures_for_people():
         from talkingvideo_worker.local.commands import plans_of
-        from talkingvideo_worker.local.places import LocalPlaces, default_workspace
+        from talkingvideo_worker.local.locations import LocalLocations, default_workspace
 
-        for report in plans_of(file, engine, mount or (), LocalPlaces(out, workspace or default_workspace())):
+        for report in plans_of(file, engine, mount or (), LocalLocations(out, workspace or default_workspace())):
             typer.echo(report.model_dump_json(by_alias=True, exclude_none=True, indent=2))
 
 
 @app.command()
 def prepare(
-    order: OrderFile,
+    stage_input: StageInputFile,
     step: Annotated[PrepareStep | None, typer.Option(help="One step; all of them when absent.")] = None,
 ) -> None:
     """Fetch the inputs, check them, plan the chunks (in a pod)."""
-    from talkingvideo_worker.pod import stage_in_pod
+    from talkingvideo_worker.process.pod import stage_in_pod
 
-    with stage_in_pod(order) as pod:
+    with stage_in_pod(stage_input) as pod:
         if step in (None, PrepareStep.FETCH):
             from talkingvideo_worker.stages.prepare.fetch import fetch
 
@@ -99,22 +99,22 @@ def prepare(
 
 
 @app.command()
-def render(order: OrderFile, chunk: Annotated[int, typer.Option(min=0, help="Index of the chunk.")]) -> None:
+def render(stage_input: StageInputFile, chunk: Annotated[int, typer.Option(min=0, help="Index of the chunk.")]) -> None:
     """Render one chunk (in a pod)."""
-    from talkingvideo_worker.pod import stage_in_pod
+    from talkingvideo_worker.process.pod import stage_in_pod
 
-    with stage_in_pod(order) as pod:
+    with stage_in_pod(stage_input) as pod:
         from talkingvideo_worker.stages.render import render as render_chunk
 
         pod.leave(rendered=render_chunk(pod.context, chunk))
 
 
 @app.command()
-def stitch(order: OrderFile) -> None:
+def stitch(stage_input: StageInputFile) -> None:
     """Join the chunks and deliver the result (in a pod)."""
-    from talkingvideo_worker.pod import stage_in_pod
+    from talkingvideo_worker.process.pod import stage_in_pod
 
-    with stage_in_pod(order) as pod:
+    with stage_in_pod(stage_input) as pod:
         from talkingvideo_worker.stages.stitch import stitch as stitch_video
 
         pod.leave(stitched=stitch_video(pod.context))

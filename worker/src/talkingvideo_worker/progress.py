@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Protocol, TextIO
 
 from talkingvideo_api.names import Stage
@@ -43,3 +44,11 @@ class LogReporter:
         progress = Progress(stage=stage, fraction=round(fraction, 4), message=message, chunk=chunk)
         self._stream.write(ProgressLine(progress=progress).to_json() + "\n")
         self._stream.flush()
+
+
+ProgressCallback = Callable[[float, str], None]
+"""Told how far something is, 0..1, and what is being done, for people."""
+
+
+def ignore_progress(_fraction: float, _message: str) -> None:
+    """A `ProgressCallback` for nobody."""

@@ -8,11 +8,11 @@ from talkingvideo_api.effective import Effective
 from talkingvideo_api.names import Stage
 from talkingvideo_api.profile import Profile, StagePods, Store
 from talkingvideo_api.spec import TalkingVideoSpec
-from talkingvideo_operator.reconcile.objects import Video
+from talkingvideo_clients.kube.objects import Video
 
 
 @dataclass(frozen=True)
-class Context:
+class BuildContext:
     """All that a pod is made of."""
 
     video: Video

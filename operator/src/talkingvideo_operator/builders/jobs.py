@@ -6,18 +6,18 @@ from typing import Any
 
 from talkingvideo_api import names
 from talkingvideo_api.errors import ERRORS
-from talkingvideo_operator.builders.context import Context
+from talkingvideo_clients.kube.objects import KUEUE_QUEUE_LABEL
+from talkingvideo_operator.builders.context import BuildContext
 from talkingvideo_operator.builders.metadata import child_metadata
 from talkingvideo_operator.builders.pod import build_pod_spec, pod_annotations
-from talkingvideo_operator.reconcile.decision import Start
-from talkingvideo_operator.reconcile.objects import KUEUE_QUEUE_LABEL
+from talkingvideo_operator.planning.decision import Start
 
 Manifest = dict[str, Any]
 
 FINAL_STATUSES = sorted(kind.exit_status for kind in ERRORS.values() if not kind.retryable)
 
 
-def build_job(context: Context, start: Start) -> Manifest:
+def build_job(context: BuildContext, start: Start) -> Manifest:
     """The Job of one attempt.
 
     It never starts its pod again by itself (``backoffLimit: 0``): attempts are counted by the operator, one Job each.

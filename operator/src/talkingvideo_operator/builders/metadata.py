@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from talkingvideo_api import names
-from talkingvideo_operator.reconcile.objects import Video
+from talkingvideo_clients.kube.objects import Video
 
 CHILD_SELECTOR = f"{names.LABEL_MANAGED_BY}={names.OPERATOR_NAME},{names.LABEL_UID}"
 """What the operator watches and deletes: the server filters, so that nobody else's pods are read."""

@@ -7,19 +7,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from talkingvideo_api.names import Stage, order_name
-from talkingvideo_api.order import ORDER_KEY
+from talkingvideo_api.names import Stage, stage_input_name
 from talkingvideo_api.spec import Output
+from talkingvideo_api.stage_input import STAGE_INPUT_KEY
 from talkingvideo_api.uris import parse_object_uri, scheme_of
-from talkingvideo_operator.builders.context import Context
-from talkingvideo_operator.reconcile.allow import inputs_of
+from talkingvideo_operator.builders.context import BuildContext
+from talkingvideo_operator.planning.policy import inputs_of
 
 Manifest = dict[str, Any]
 
 TMP_SIZE = "256Mi"
 HOME = "/tmp"  # noqa: S108 - an emptyDir of the pod's own
-ORDER_MOUNT = "/order"
-ORDER_FILE = f"{ORDER_MOUNT}/{ORDER_KEY}"
+STAGE_INPUT_MOUNT = "/stage-input"
+STAGE_INPUT_FILE = f"{STAGE_INPUT_MOUNT}/{STAGE_INPUT_KEY}"
 SCRATCH = "/scratch"
 CLAIMS = "/mnt/claims"
 CONFIG_MAPS = "/mnt/configmaps"
@@ -43,24 +43,27 @@ class Mount:
         return {"name": self.volume["name"], "mountPath": self.path, "readOnly": self.read_only}
 
 
-def own_mounts(context: Context, stage: Stage) -> Iterator[Mount]:
+def own_mounts(context: BuildContext, stage: Stage) -> Iterator[Mount]:
     """What every container sees."""
     video = context.video
-    order = {"name": "order", "configMap": {"name": order_name(video.name, video.uid, video.revision or "")}}
-    yield Mount(order, ORDER_MOUNT)
+    stage_input = {
+        "name": "stage-input",
+        "configMap": {"name": stage_input_name(video.name, video.uid, video.revision or "")},
+    }
+    yield Mount(stage_input, STAGE_INPUT_MOUNT)
     scratch = {"name": "scratch", "emptyDir": {"sizeLimit": context.stage(stage).scratch}}
     yield Mount(scratch, SCRATCH, read_only=False, env=_scratch_env(context, stage))
     yield Mount({"name": "tmp", "emptyDir": {"sizeLimit": TMP_SIZE}}, HOME, read_only=False, env={"HOME": HOME})
 
 
-def _scratch_env(context: Context, stage: Stage) -> dict[str, str]:
+def _scratch_env(context: BuildContext, stage: Stage) -> dict[str, str]:
     """Compilers of kernels would put them into the home, which is small, unless they are told where."""
     env = {"TMPDIR": SCRATCH, "TALKINGVIDEO_SCRATCH": SCRATCH}
     compiles = stage is Stage.RENDER and context.profile.compile_cache_claim is None
     return env | _compiling_in(f"{SCRATCH}{COMPILE_CACHE}") if compiles else env
 
 
-def input_mounts(context: Context) -> Iterator[Mount]:
+def input_mounts(context: BuildContext) -> Iterator[Mount]:
     """Volumes that inputs name. What is missing is left out, so that the stage can say which input lacks it."""
     for _, media in inputs_of(context.spec):
         scheme = scheme_of(media.uri)
@@ -75,20 +78,20 @@ def input_mounts(context: Context) -> Iterator[Mount]:
             yield Mount(volume, f"{HEADERS}/{secret}")
 
 
-def workspace_mounts(context: Context) -> Iterator[Mount]:
+def workspace_mounts(context: BuildContext) -> Iterator[Mount]:
     """The volume of a store that is one."""
     if context.store.pvc:
         yield _claim(context.store.pvc.claim, read_only=False)
 
 
-def result_mounts(context: Context, *, read_only: bool) -> Iterator[Mount]:
+def result_mounts(context: BuildContext, *, read_only: bool) -> Iterator[Mount]:
     """The volume of ``output.pvc``: stitch writes it, publish looks whether the result's name is taken."""
     output = context.spec.output or Output()
     if output.pvc:
         yield _claim(output.pvc.claim, read_only=read_only)
 
 
-def model_mounts(context: Context) -> Iterator[Mount]:
+def model_mounts(context: BuildContext) -> Iterator[Mount]:
     """What a model needs to render: its weights, a place for compiled kernels, and memory that several GPUs share."""
     yield from weights_mount(context)
     yield from _compile_cache(context)
@@ -97,7 +100,7 @@ def model_mounts(context: Context) -> Iterator[Mount]:
         yield Mount(volume, SHARED_MEMORY, read_only=False)
 
 
-def weights_mount(context: Context) -> Iterator[Mount]:
+def weights_mount(context: BuildContext) -> Iterator[Mount]:
     """The models' weights, where the profile has some."""
     claim, path = context.profile.weights_claim, context.profile.weights_path
     if claim:
@@ -105,7 +108,7 @@ def weights_mount(context: Context) -> Iterator[Mount]:
         yield Mount(volume, path, env={"TALKINGVIDEO_WEIGHTS": path})
 
 
-def _compile_cache(context: Context) -> Iterator[Mount]:
+def _compile_cache(context: BuildContext) -> Iterator[Mount]:
     """Where kernels outlive pods. Without a claim they go into scratch."""
     if claim := context.profile.compile_cache_claim:
         volume = {"name": "compile-cache", "persistentVolumeClaim": {"claimName": claim}}

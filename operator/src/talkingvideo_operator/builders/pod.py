@@ -10,12 +10,12 @@ from typing import Any
 from talkingvideo_api.names import Stage
 from talkingvideo_api.profile import S3Store
 from talkingvideo_api.spec import Overrides, Resources, Toleration
-from talkingvideo_operator.builders.context import Context
+from talkingvideo_operator.builders.context import BuildContext
 from talkingvideo_operator.builders.mounts import (
     CLAIMS,
     CONFIG_MAPS,
     HEADERS,
-    ORDER_FILE,
+    STAGE_INPUT_FILE,
     Mount,
     input_mounts,
     model_mounts,
@@ -37,7 +37,7 @@ SKIP_IDENTITY = "eks.amazonaws.com/skip-containers"
 """IRSA's webhook gives every container of a pod the identity; `process` must not have it."""
 
 
-def build_pod_spec(context: Context, stage: Stage, chunk: int | None) -> Manifest:
+def build_pod_spec(context: BuildContext, stage: Stage, chunk: int | None) -> Manifest:
     """The pod of one stage, or of one chunk."""
     inits, main = _containers(context, stage, chunk)
     pods, overrides = context.stage(stage), _overrides(context, stage)
@@ -69,37 +69,42 @@ def build_pod_spec(context: Context, stage: Stage, chunk: int | None) -> Manifes
     return {key: value for key, value in spec.items() if value not in (None, [], {})}
 
 
-def pod_annotations(context: Context) -> dict[str, str]:
+def pod_annotations(context: BuildContext) -> dict[str, str]:
     """Annotations that keep a cloud identity away from the container that parses strangers' media."""
     identity = context.store.s3 and context.store.s3.service_account_name
     return {SKIP_IDENTITY: "process"} if identity else {}
 
 
-def _containers(context: Context, stage: Stage, chunk: int | None) -> tuple[list[Manifest], Manifest]:
-    order = ["--order", ORDER_FILE]
+def _containers(context: BuildContext, stage: Stage, chunk: int | None) -> tuple[list[Manifest], Manifest]:
+    stage_input = ["--stage-input", STAGE_INPUT_FILE]
     works = list(workspace_mounts(context))
     if stage is Stage.PREPARE:
         fetch = _container(
-            context, stage, "fetch", ["prepare", "--step", "fetch", *order], list(input_mounts(context)), trusted=True
+            context,
+            stage,
+            "fetch",
+            ["prepare", "--step", "fetch", *stage_input],
+            list(input_mounts(context)),
+            trusted=True,
         )
         process = _container(
             context,
             stage,
             "process",
-            ["prepare", "--step", "process", *order],
+            ["prepare", "--step", "process", *stage_input],
             list(weights_mount(context)),
             trusted=False,
         )
-        publish = ["prepare", "--step", "publish", *order]
+        publish = ["prepare", "--step", "publish", *stage_input]
         seen = [*works, *result_mounts(context, read_only=True)]
         return [fetch, process], _container(context, stage, "publish", publish, seen, trusted=True)
-    args = ["render", *order, "--chunk", str(chunk)] if stage is Stage.RENDER else ["stitch", *order]
+    args = ["render", *stage_input, "--chunk", str(chunk)] if stage is Stage.RENDER else ["stitch", *stage_input]
     mounts = [*works, *(model_mounts(context) if stage is Stage.RENDER else result_mounts(context, read_only=False))]
     return [], _container(context, stage, stage.value, args, mounts, trusted=True)
 
 
 def _container(
-    context: Context, stage: Stage, name: str, args: list[str], mounts: list[Mount], *, trusted: bool
+    context: BuildContext, stage: Stage, name: str, args: list[str], mounts: list[Mount], *, trusted: bool
 ) -> Manifest:
     """One container; only a trusted one sees credentials."""
     seen = unique([*own_mounts(context, stage), *mounts])
@@ -146,7 +151,7 @@ def _credentials(store: S3Store) -> list[Manifest]:
     ]
 
 
-def _resources(context: Context, stage: Stage) -> Manifest:
+def _resources(context: BuildContext, stage: Stage) -> Manifest:
     resources = _merged(context.stage(stage).resources, _overrides(context, stage).resources)
     if stage is Stage.RENDER and context.profile.gpu:
         gpus = {context.profile.gpu.resource: str(context.effective.gpus_per_chunk)}
@@ -162,7 +167,7 @@ def _merged(base: Resources, over: Resources | None) -> Manifest:
     return {key: value for key, value in merged.items() if value}
 
 
-def _overrides(context: Context, stage: Stage) -> Overrides:
+def _overrides(context: BuildContext, stage: Stage) -> Overrides:
     """Overrides are for render pods; pull secrets are needed by every stage."""
     given = context.spec.overrides or Overrides()
     return given if stage is Stage.RENDER else Overrides(image_pull_secrets=given.image_pull_secrets)
@@ -172,7 +177,7 @@ def _toleration(toleration: Toleration) -> Manifest:
     return toleration.to_dict()
 
 
-def _volumes(context: Context, stage: Stage) -> list[Manifest]:
+def _volumes(context: BuildContext, stage: Stage) -> list[Manifest]:
     mounts = [*own_mounts(context, stage), *workspace_mounts(context)]
     if stage is Stage.PREPARE:
         mounts += [*input_mounts(context), *weights_mount(context), *result_mounts(context, read_only=True)]

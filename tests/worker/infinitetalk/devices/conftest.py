@@ -22,12 +22,14 @@ from tests.worker.infinitetalk.devices.simulated import SimulatedGpu
 
 from talkingvideo_api.effective import Sampling
 from talkingvideo_api.spec import Preset
-from talkingvideo_worker.engines.base import SAMPLES_PER_FRAME, ChunkFrames, Frame, LoraFile, Portrait, Scene, Track
+from talkingvideo_worker.chunking.windows import ChunkFrames
+from talkingvideo_worker.engines.base import LoraFile, Portrait, RenderInput, Track
 from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine, State
 from talkingvideo_worker.engines.infinitetalk.material import write_features
 from talkingvideo_worker.engines.infinitetalk.weights import reading
 from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
 from talkingvideo_worker.media.wav import WavWriter
+from talkingvideo_worker.units import SAMPLES_PER_FRAME, Frame
 
 WINDOW, MOTION = 5, 1
 FRAMES = 9
@@ -87,13 +89,13 @@ class Stage:
     weights: Path
     folder: Path
 
-    def scene(
+    def render_input(
         self,
         *tracks: Track,
         portrait: Portrait | None = None,
         loras: tuple[LoraFile, ...] = (),
         **sampling: Any,
-    ) -> Scene:
+    ) -> RenderInput:
         """A scene of ``FRAMES`` frames: one speaker before a picture unless others are given."""
         values: dict[str, Any] = {
             "preset": Preset.QUALITY, "steps": 1, "text_guidance": 1.0, "audio_guidance": 2.0, "shift": 3.0,
@@ -102,7 +104,7 @@ class Stage:
         parameters = {"prompt": "speaks", "negativePrompt": None, "windowFrames": WINDOW, "motionFrames": MOTION}
         parameters |= Sampling(**(values | sampling)).to_dict()
         speakers = tracks or (self.track(0),)
-        return Scene(portrait or self.picture(32, 32), speakers, FRAMES, 42, parameters, loras)
+        return RenderInput(portrait or self.picture(32, 32), speakers, FRAMES, 42, parameters, loras)
 
     def picture(self, height: int, width: int) -> Portrait:
         """A portrait that stays."""
@@ -130,19 +132,19 @@ class Stage:
             wav.write(noise.astype(np.int16))
         return Track(path, **place)
 
-    def heard(self, scene: Scene) -> Path:
+    def heard(self, render_input: RenderInput) -> Path:
         """A folder with features, as ``prepare`` writes them."""
         folder = self.folder / "engine"
         folder.mkdir(exist_ok=True)
-        for number in range(len(scene.tracks)):
+        for number in range(len(render_input.tracks)):
             features = torch.randn(FRAMES + WINDOW + 2, 12, 768, generator=torch.Generator().manual_seed(number))
             write_features(folder, number, iter([features]), len(features))
         return folder
 
-    def loaded(self, scene: Scene) -> InfiniteTalkEngine:
+    def loaded(self, render_input: RenderInput) -> InfiniteTalkEngine:
         """The engine, ready to render."""
         engine = InfiniteTalkEngine(WeightsFolder(self.weights))
-        engine.load(scene, self.heard(scene), scene.frames)
+        engine.load(render_input, self.heard(render_input), render_input.frames)
         return engine
 
     @staticmethod

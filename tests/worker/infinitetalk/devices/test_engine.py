@@ -22,7 +22,8 @@ from tests.worker.infinitetalk.devices.simulated import UNPINNED, SimulatedGpu
 
 from talkingvideo_api.effective import PRESET_LORAS
 from talkingvideo_api.spec import Preset, Quantization
-from talkingvideo_worker.engines.base import ChunkFrames, LoraFile, Scene
+from talkingvideo_worker.chunking.windows import ChunkFrames
+from talkingvideo_worker.engines.base import LoraFile, RenderInput
 from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine
 from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
 
@@ -34,21 +35,23 @@ LORA = LoraFile(str(PRESET_LORAS[Preset.TURBO][0].name), 1.0)
 FIRST_WINDOW = ChunkFrames(0, WHOLE.windows[:1])
 
 
-def one_with_a_mask_and_one_with_a_region(stage: Stage) -> Scene:
+def one_with_a_mask_and_one_with_a_region(stage: Stage) -> RenderInput:
     mask = stage.folder / "mask.png"
     Image.fromarray(np.pad(np.full((32, 16), 255, np.uint8), ((0, 0), (0, 16)))).save(mask)
-    return stage.scene(stage.track(0, mask=mask), stage.track(1, region=(0.5, 0, 0.5, 1)))
+    return stage.render_input(stage.track(0, mask=mask), stage.track(1, region=(0.5, 0, 0.5, 1)))
 
 
 SCENES = {
-    "one speaker, all guidance": lambda stage: stage.scene(text_guidance=2.0),
-    "projected guidance": lambda stage: stage.scene(
+    "one speaker, all guidance": lambda stage: stage.render_input(text_guidance=2.0),
+    "projected guidance": lambda stage: stage.render_input(
         steps=2, text_guidance=2.0, apg_momentum=-0.75, apg_norm_threshold=55.0
     ),
-    "skipped steps": lambda stage: stage.scene(steps=7, audio_guidance=1.0, tea_cache_threshold=1e9),
-    "as distilled, with a LoRA": lambda stage: stage.scene(preset=Preset.TURBO, audio_guidance=1.0, loras=(LORA,)),
+    "skipped steps": lambda stage: stage.render_input(steps=7, audio_guidance=1.0, tea_cache_threshold=1e9),
+    "as distilled, with a LoRA": lambda stage: stage.render_input(
+        preset=Preset.TURBO, audio_guidance=1.0, loras=(LORA,)
+    ),
     "two speakers": one_with_a_mask_and_one_with_a_region,
-    "dubbing": lambda stage: stage.scene(portrait=stage.film(32, 32), audio_guidance=1.0),
+    "dubbing": lambda stage: stage.render_input(portrait=stage.film(32, 32), audio_guidance=1.0),
 }
 
 
@@ -62,24 +65,24 @@ def test_every_kind_of_scene_is_rendered(gpu: SimulatedGpu, stage: Stage, make: 
 
 
 def test_what_is_heard_and_seen_is_prepared_beside_a_gpu(gpu: SimulatedGpu, stage: Stage) -> None:
-    scene, engine = stage.scene(audio_guidance=1.0), InfiniteTalkEngine(WeightsFolder(stage.weights))
-    engine.prepare(scene, stage.folder / "prepared")
+    render_input, engine = stage.render_input(audio_guidance=1.0), InfiniteTalkEngine(WeightsFolder(stage.weights))
+    engine.prepare(render_input, stage.folder / "prepared")
     assert not gpu.waits
-    engine.load(scene, stage.folder / "prepared", FRAMES)
+    engine.load(render_input, stage.folder / "prepared", FRAMES)
     assert len(pictures(drawn(engine))) == FRAMES
-    facts = engine.facts()
-    assert (facts.gpus, facts.memory_mode, facts.peak_gpu_bytes) == (1, "BF16, resident", 1)
+    stats = engine.stats()
+    assert (stats.gpus, stats.memory_mode, stats.peak_gpu_bytes) == (1, "BF16, resident", 1)
 
 
 def test_a_chunk_goes_on_from_a_state_that_was_kept_on_the_disk(gpu: SimulatedGpu, stage: Stage) -> None:
-    engine = stage.loaded(stage.scene())
+    engine = stage.loaded(stage.render_input())
     whole = drawn(engine)
     path = stage.folder / "state.npz"
     np.savez(path, allow_pickle=False, **(whole[0][1] or {}))
     with np.load(path) as arrays:
         state = dict(arrays)
     assert np.array_equal(pictures(drawn(engine, first=1, state=state)), pictures(whole[1:]))
-    chained = ChunkFrames(5, (4,), first_window=1, lead=1)
+    chained = ChunkFrames(5, (4,), first_window=1, overlap=1)
     assert np.array_equal(pictures(drawn(engine, chained, state=state)), pictures(whole[1:]))
 
 
@@ -88,7 +91,7 @@ def resident(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> An
     """Pictures by a transformer that lies on the GPU as it is."""
     stage = Stage(tiny_weights, tmp_path_factory.mktemp("resident"))
     with one_thread_only(), simulated_gpu():
-        return pictures(drawn(stage.loaded(stage.scene(loras=(LORA,))), FIRST_WINDOW))
+        return pictures(drawn(stage.loaded(stage.render_input(loras=(LORA,))), FIRST_WINDOW))
 
 
 @pytest.mark.parametrize(
@@ -105,9 +108,9 @@ def test_every_layout_in_memory_renders_the_same(
 ) -> None:
     """Blocks that come from host memory come in time, and change nothing."""
     gpu.capability = capability
-    engine = stage.loaded(stage.scene(loras=(LORA,), **asked))
+    engine = stage.loaded(stage.render_input(loras=(LORA,), **asked))
     found = pictures(drawn(engine, FIRST_WINDOW))
-    assert engine.facts().memory_mode == mode
+    assert engine.stats().memory_mode == mode
     assert np.abs(found.astype(float) - resident).mean() <= levels
     multiplied = gpu.operations[PRODUCTS] > 1  # one only tells whether the GPU can
     assert multiplied == (mode == "FP8, resident")
@@ -116,6 +119,6 @@ def test_every_layout_in_memory_renders_the_same(
 
 def test_a_small_gpu_decodes_in_tiles_and_reads_the_prompts_on_the_cpu(gpu: SimulatedGpu, stage: Stage) -> None:
     gpu.free = SMALL_GPU
-    engine = stage.loaded(stage.scene(portrait=stage.picture(32, 272), audio_guidance=1.0, steps=1))
+    engine = stage.loaded(stage.render_input(portrait=stage.picture(32, 272), audio_guidance=1.0, steps=1))
     assert pictures(drawn(engine)).shape == (FRAMES, 32, 272, 3)
-    assert engine.facts().memory_mode == "FP8, 0 of 2 blocks resident, tiled"
+    assert engine.stats().memory_mode == "FP8, 0 of 2 blocks resident, tiled"

@@ -10,7 +10,6 @@ import torch
 from tests.worker.infinitetalk.devices.conftest import FRAMES, Stage, drawn, pictures
 from tests.worker.infinitetalk.devices.simulated import GPU, SimulatedGpu
 
-from talkingvideo_worker.engines.base import SAMPLES_PER_FRAME
 from talkingvideo_worker.engines.infinitetalk.conditioning.speech_features import speech_features
 from talkingvideo_worker.engines.infinitetalk.memory.networks import OnDemand, encoded_prompts
 from talkingvideo_worker.engines.infinitetalk.weights.converted import sources_of
@@ -18,6 +17,7 @@ from talkingvideo_worker.engines.infinitetalk.weights.converting import convert_
 from talkingvideo_worker.engines.infinitetalk.weights.layout import SPEECH
 from talkingvideo_worker.engines.infinitetalk.weights.loading import load_speech_model
 from talkingvideo_worker.engines.infinitetalk.weights.reading import read_weights
+from talkingvideo_worker.units import SAMPLES_PER_FRAME
 
 
 def test_speech_is_heard_on_a_gpu_as_on_the_cpu(gpu: SimulatedGpu, tiny_weights: Path) -> None:
@@ -47,8 +47,8 @@ def test_a_network_that_is_needed_now_and_then_calculates_on_the_gpu_and_leaves_
 def test_converted_copies_render_the_same_pictures(gpu: SimulatedGpu, stage: Stage, tmp_path: Path) -> None:
     copied = Stage(shutil.copytree(stage.weights, tmp_path / "copied"), tmp_path)
     convert_weights(copied.weights)
-    scene = stage.scene(audio_guidance=1.0)
-    assert np.array_equal(*(pictures(drawn(one.loaded(scene))) for one in (stage, copied)))
+    render_input = stage.render_input(audio_guidance=1.0)
+    assert np.array_equal(*(pictures(drawn(one.loaded(render_input))) for one in (stage, copied)))
 
 
 def test_weights_are_read_straight_to_the_gpu(gpu: SimulatedGpu, tiny_weights: Path) -> None:

@@ -12,7 +12,7 @@ from tests.worker.infinitetalk.devices.conftest import FRAMES, WHOLE, Stage
 from tests.worker.infinitetalk.devices.simulated import GPU, SimulatedGpu
 from torch import Tensor
 
-from talkingvideo_worker.engines.base import Scene, Track, unheard
+from talkingvideo_worker.engines.base import RenderInput, Track
 from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import Tracks
 from talkingvideo_worker.engines.infinitetalk.loop import Material, RenderedWindow, render_windows
 from talkingvideo_worker.engines.infinitetalk.material import read_features, reference_of, regions_of
@@ -21,6 +21,7 @@ from talkingvideo_worker.engines.infinitetalk.sampling.noise import WindowNoise
 from talkingvideo_worker.engines.infinitetalk.settings import settings_of
 from talkingvideo_worker.engines.infinitetalk.spans import window_spans
 from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
+from talkingvideo_worker.progress import ignore_progress
 
 Watch = Callable[..., list[RenderedWindow]]
 
@@ -35,11 +36,13 @@ def watch(gpu: SimulatedGpu, stage: Stage) -> Watch:
         waits += gpu.waits
         return latents
 
-    def render(scene: Scene, first: int = 0, motion: Tensor | None = None) -> list[RenderedWindow]:
-        networks = WeightsFolder(stage.weights).networks(scene, FRAMES, unheard).load()
-        features = read_features(scene, stage.heard(scene))
-        material = Material(reference_of(scene.portrait), Tracks(features), WindowNoise(0), regions_of(scene))
-        settings, waits = settings_of(scene.parameters, 32 * 32), list[str]()
+    def render(render_input: RenderInput, first: int = 0, motion: Tensor | None = None) -> list[RenderedWindow]:
+        networks = WeightsFolder(stage.weights).networks(render_input, FRAMES, ignore_progress).load()
+        features = read_features(render_input, stage.heard(render_input))
+        material = Material(
+            reference_of(render_input.portrait), Tracks(features), WindowNoise(0), regions_of(render_input)
+        )
+        settings, waits = settings_of(render_input.parameters, 32 * 32), list[str]()
         spans = window_spans(0, WHOLE.windows, motion=settings.motion)[first:]
         rendered = render_windows(
             networks.transformer,
@@ -68,15 +71,15 @@ def test_denoising_waits_for_nothing_and_its_results_stay_on_the_gpu(
         "tea_cache_threshold": 0.2,
         "steps": 2,
     }
-    windows = watch(stage.scene(*tracks, resident_parameters=resident, **sampling))
+    windows = watch(stage.render_input(*tracks, resident_parameters=resident, **sampling))
     assert gpu.waits == []
     parts = [part for window in windows for part in (window.frames, window.motion, window.latents)]
     assert {(part.device, part.dtype) for part in parts} == {(GPU, torch.float32)}
 
 
 def test_latents_that_were_kept_on_the_disk_are_brought_once(gpu: SimulatedGpu, stage: Stage, watch: Watch) -> None:
-    scene = stage.scene()
-    whole = watch(scene)
-    (again,) = watch(scene, 1, whole[0].motion.cpu())
+    render_input = stage.render_input()
+    whole = watch(render_input)
+    (again,) = watch(render_input, 1, whole[0].motion.cpu())
     assert gpu.waits == []
     assert torch.equal(again.frames.cpu(), whole[1].frames.cpu())

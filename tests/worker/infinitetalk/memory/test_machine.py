@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.engines.base import Portrait, Scene, Track
+from talkingvideo_worker.engines.base import Portrait, RenderInput, Track
 from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine
 from talkingvideo_worker.engines.infinitetalk.memory import machine
 from talkingvideo_worker.engines.infinitetalk.memory.machine import free_host_bytes, measure, rendering_device
@@ -113,5 +113,5 @@ def test_the_peak_is_each_loads_own(monkeypatch: pytest.MonkeyPatch, tiny_weight
     portrait = Portrait(tmp_path / "none.png", False, 64, 64)
     for _ in range(2):
         with pytest.raises(KeyError):
-            engine.load(Scene(portrait, (Track(tmp_path / "none.wav"),), 9, 1, {}), tmp_path, 9)
+            engine.load(RenderInput(portrait, (Track(tmp_path / "none.wav"),), 9, 1, {}), tmp_path, 9)
     assert restarted == [True, True]

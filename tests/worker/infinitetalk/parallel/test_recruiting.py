@@ -16,7 +16,8 @@ from PIL import Image
 from talkingvideo_api.effective import Sampling
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.spec import Preset
-from talkingvideo_worker.engines.base import SAMPLES_PER_FRAME, ChunkFrames, Portrait, Scene, Track, Window
+from talkingvideo_worker.chunking.windows import ChunkFrames
+from talkingvideo_worker.engines.base import Portrait, RenderInput, Track, Window
 from talkingvideo_worker.engines.infinitetalk.engine import MOTION, InfiniteTalkEngine
 from talkingvideo_worker.engines.infinitetalk.memory.loading import LoraSet
 from talkingvideo_worker.engines.infinitetalk.memory.modes import GB, Machine, MemoryMode
@@ -34,6 +35,7 @@ from talkingvideo_worker.engines.infinitetalk.weights import folder as folder_mo
 from talkingvideo_worker.engines.infinitetalk.weights.converted import sources_of
 from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
 from talkingvideo_worker.media.wav import WavWriter
+from talkingvideo_worker.units import SAMPLES_PER_FRAME
 
 SAMPLING = Sampling(
     preset=Preset.QUALITY, steps=2, text_guidance=1.0, audio_guidance=2.0, shift=3.0, color_correction=1.0
@@ -42,31 +44,31 @@ CHUNK = ChunkFrames(0, (5, 4))
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
+def render_input(tmp_path: Path) -> RenderInput:
     rng = np.random.default_rng(1)
     Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8)).save(tmp_path / "picture.png")
     with WavWriter(tmp_path / "sound.wav", 16_000) as wav:
         wav.write(rng.integers(-9000, 9000, 9 * SAMPLES_PER_FRAME).astype(np.int16))
     parameters = {"prompt": "speaks", "negativePrompt": None, "windowFrames": 5, "motionFrames": 1}
     portrait = Portrait(tmp_path / "picture.png", False, 64, 64)
-    return Scene(portrait, (Track(tmp_path / "sound.wav"),), 9, 42, parameters | SAMPLING.to_dict())
+    return RenderInput(portrait, (Track(tmp_path / "sound.wav"),), 9, 42, parameters | SAMPLING.to_dict())
 
 
-def rendered(weights: Path, scene: Scene, folder: Path) -> list[tuple[Window, list[np.ndarray]]]:
+def rendered(weights: Path, render_input: RenderInput, folder: Path) -> list[tuple[Window, list[np.ndarray]]]:
     engine = InfiniteTalkEngine(WeightsFolder(weights))
-    engine.prepare(scene, folder)
-    engine.load(scene, folder, scene.frames)
+    engine.prepare(render_input, folder)
+    engine.load(render_input, folder, render_input.frames)
     return [(window, list(window.frames)) for window in engine.render(CHUNK)]
 
 
 @pytest.mark.media
 def test_two_processes_started_anew_make_the_chunk_of_one(
-    scene: Scene, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    render_input: RenderInput, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on GPUs: the other process imports and loads everything itself."""
-    alone = rendered(tiny_weights, scene, tmp_path / "engine")
+    alone = rendered(tiny_weights, render_input, tmp_path / "engine")
     monkeypatch.setattr(folder_module, "rendering_devices", lambda asked: ("cpu",) * asked)
-    together = rendered(tiny_weights, replace(scene, gpus=2), tmp_path / "engine")
+    together = rendered(tiny_weights, replace(render_input, gpus=2), tmp_path / "engine")
     for (window, frames), (expected, expected_frames) in zip(together, alone, strict=True):
         assert window.state is not None
         assert expected.state is not None
@@ -75,11 +77,11 @@ def test_two_processes_started_anew_make_the_chunk_of_one(
 
 
 def test_more_gpus_than_there_are_is_refused_by_its_field(
-    scene: Scene, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+    render_input: RenderInput, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(StageError, match="2 GPUs are asked for, and 1 can be seen here") as refused:
-        WeightsFolder(tiny_weights).networks(replace(scene, gpus=2), 9, lambda _fraction, _message: None)
+        WeightsFolder(tiny_weights).networks(replace(render_input, gpus=2), 9, lambda _fraction, _message: None)
     assert (refused.value.code, refused.value.field) == (ErrorCode.PIPELINE_LOAD, "spec.render.gpusPerChunk")
     assert not refused.value.retryable
 
@@ -103,7 +105,7 @@ def test_processes_share_the_host_and_no_gpu() -> None:
 
 
 def test_every_process_makes_the_blocks_ready_as_the_leader_does(
-    scene: Scene, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+    render_input: RenderInput, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever each would find by itself: another pod may fill the cache of compiled code while they load."""
     leader: list[Any] = []
@@ -119,7 +121,7 @@ def test_every_process_makes_the_blocks_ready_as_the_leader_does(
     monkeypatch.setattr(crew, "Crew", Alone)
     monkeypatch.setattr(folder_module, "rendering_devices", lambda asked: ("cpu",) * asked)
     monkeypatch.setattr(folder_module, "choose_preparation", lambda _device, _work: (leader.append, None))
-    WeightsFolder(tiny_weights).networks(replace(scene, gpus=2), 9, lambda _fraction, _message: None).load()
+    WeightsFolder(tiny_weights).networks(replace(render_input, gpus=2), 9, lambda _fraction, _message: None).load()
     other = loads[0]()
     assert len(leader) == 2
     assert leader[1] is other

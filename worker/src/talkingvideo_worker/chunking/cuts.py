@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from talkingvideo_worker.engines.base import SAMPLES_PER_FRAME
+from talkingvideo_worker.units import SAMPLES_PER_FRAME
 
 MARGIN = 1
 """Frames that a cut keeps from both ends of a silence, where consonants are quieter than any threshold."""

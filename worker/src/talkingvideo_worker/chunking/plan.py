@@ -12,13 +12,15 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil, floor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from talkingvideo_worker.chunking.cuts import Cuts, candidate_cuts
-from talkingvideo_worker.engines.base import FRAME_RATE
+from talkingvideo_worker.chunking.windows import ChunkFrames, window_lengths
+from talkingvideo_worker.units import FRAME_RATE
 
 MOST_CHUNKS = 500
 """The resource's bound."""
@@ -214,3 +216,24 @@ def makespan(jobs: Sequence[float], gpus: int) -> float:
     for job in jobs:
         heapq.heapreplace(free, free[0] + job)
     return max(free)
+
+
+def chained_chunks(frames: int, settings: PlanSettings) -> tuple[ChunkFrames, ...]:
+    """Divide the windows of a video into chunks of about the target's length, as even as windows allow.
+
+    Args:
+        frames: Length of the video, at least 1.
+        settings: Target and windows.
+
+    Returns:
+        Chunks in order, at most 500; each but the first goes on from the one before.
+    """
+    windows = window_lengths(frames, settings.window, settings.motion)
+    wanted = round(frames / (settings.target_seconds * FRAME_RATE))
+    count = min(max(1, wanted), len(windows), MOST_CHUNKS)
+    chunks, start = [], 0
+    for first, end in pairwise(len(windows) * cut // count for cut in range(count + 1)):
+        overlap = settings.motion if first else 0
+        chunks.append(ChunkFrames(start, windows[first:end], first, overlap))
+        start += chunks[-1].frames
+    return tuple(chunks)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.engines.base import SAMPLE_RATE, SAMPLES_PER_FRAME
+from talkingvideo_worker.units import SAMPLE_RATE, SAMPLES_PER_FRAME
 
 FLOOR_DB = -120.0
 """What digital silence counts as."""

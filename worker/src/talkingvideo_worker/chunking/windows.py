@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 
 def window_lengths(frames: int, window: int = 81, motion: int = 9) -> tuple[int, ...]:
     """Divide a chunk into windows.
@@ -35,3 +37,26 @@ def wasted_frames(frames: int, window: int = 81, motion: int = 9) -> int:
     """Frames that are rendered for a chunk and thrown away."""
     windows = len(window_lengths(frames, window, motion))
     return window + (windows - 1) * (window - motion) - frames
+
+
+@dataclass(frozen=True)
+class ChunkFrames:
+    """The part of the video that one render Job makes.
+
+    Attributes:
+        start: Global number of its first frame.
+        windows: New frames of each window, in order; their sum is the chunk's length.
+        first_window: Global index of its first window (random numbers are drawn by it).
+        overlap: Frames that its first window shares with the chunk before, whose last window's state it goes on from; 0
+            for a chunk that starts from the picture.
+    """
+
+    start: int
+    windows: tuple[int, ...]
+    first_window: int = 0
+    overlap: int = 0
+
+    @property
+    def frames(self) -> int:
+        """Frames of the chunk."""
+        return sum(self.windows)

@@ -6,31 +6,16 @@ keeps the state that the next one needs, so that a killed pod goes on at the win
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
-FRAME_RATE = 25
-"""Frames per second of every video, whatever the inputs' rates: the model is trained on it."""
-
-SAMPLE_RATE = 16_000
-"""Samples per second of the sound that engines hear."""
-
-SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE
-
-Frame = NDArray[np.uint8]
-"""One picture: (height, width, 3), RGB, 0..255."""
-
-Note = Callable[[float, str], None]
-"""Told how far something is, 0..1, and what is being done, for people."""
-
-
-def unheard(_fraction: float, _message: str) -> None:
-    """A `Note` for nobody."""
+from talkingvideo_worker.chunking.windows import ChunkFrames
+from talkingvideo_worker.progress import ProgressCallback, ignore_progress
+from talkingvideo_worker.units import Frame
 
 
 @dataclass(frozen=True)
@@ -95,7 +80,7 @@ class LoraFile:
 
 
 @dataclass(frozen=True)
-class Scene:
+class RenderInput:
     """All that is common to the chunks of one video.
 
     Attributes:
@@ -118,29 +103,6 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class ChunkFrames:
-    """The part of the video that one render Job makes.
-
-    Attributes:
-        start: Global number of its first frame.
-        windows: New frames of each window, in order; their sum is the chunk's length.
-        first_window: Global index of its first window (random numbers are drawn by it).
-        lead: Frames that its first window shares with the chunk before, whose last window's state it goes on from; 0
-            for a chunk that starts from the picture.
-    """
-
-    start: int
-    windows: tuple[int, ...]
-    first_window: int = 0
-    lead: int = 0
-
-    @property
-    def frames(self) -> int:
-        """Frames of the chunk."""
-        return sum(self.windows)
-
-
-@dataclass(frozen=True)
 class Window:
     """One window's result.
 
@@ -156,7 +118,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Facts:
+class RenderStats:
     """How an engine rendered.
 
     Attributes:
@@ -190,7 +152,7 @@ class Engine(Protocol):
         """Identify code and weights: two engines with one digest make the same pixels."""
         ...
 
-    def prepare(self, scene: Scene, folder: Path) -> dict[str, Any]:
+    def prepare(self, render_input: RenderInput, folder: Path) -> dict[str, Any]:
         """Do what belongs to the whole track: write what ``render`` will need into ``folder``.
 
         Returns:
@@ -198,15 +160,17 @@ class Engine(Protocol):
         """
         ...
 
-    def chunk_digest(self, scene: Scene, folder: Path, chunk: ChunkFrames) -> str:
+    def chunk_digest(self, render_input: RenderInput, folder: Path, chunk: ChunkFrames) -> str:
         """Identify what ``prepare`` wrote as far as it determines the pixels of this chunk."""
         ...
 
-    def load(self, scene: Scene, folder: Path, frames: int, note: Note = unheard) -> None:
+    def load(
+        self, render_input: RenderInput, folder: Path, frames: int, note: ProgressCallback = ignore_progress
+    ) -> None:
         """Get ready to render; a second time for the same scene costs nothing.
 
         Args:
-            scene: The scene.
+            render_input: The scene.
             folder: What ``prepare`` wrote.
             frames: About how many will be rendered: some preparations pay for long chunks only.
             note: Told of each part of the model.
@@ -218,7 +182,7 @@ class Engine(Protocol):
         chunk: ChunkFrames,
         first: int = 0,
         state: Mapping[str, NDArray[Any]] | None = None,
-        note: Note = unheard,
+        note: ProgressCallback = ignore_progress,
     ) -> Iterator[Window]:
         """Make the windows of a chunk, from window ``first`` on, with the state that window ``first - 1`` left.
 
@@ -226,6 +190,6 @@ class Engine(Protocol):
         """
         ...
 
-    def facts(self) -> Facts:
+    def stats(self) -> RenderStats:
         """How it has rendered since ``load``."""
         ...

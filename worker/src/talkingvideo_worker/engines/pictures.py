@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.engines.base import FRAME_RATE, Portrait
+from talkingvideo_worker.engines.base import Portrait
 from talkingvideo_worker.faces.types import Picture
+from talkingvideo_worker.units import FRAME_RATE
 
 
 def pictures_from(portrait: Portrait, start: int) -> Iterator[Picture]:

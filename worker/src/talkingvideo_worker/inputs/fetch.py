@@ -10,6 +10,7 @@ from pathlib import Path
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.uris import safe_uri, scheme_of
+from talkingvideo_worker.files import whole_file
 from talkingvideo_worker.inputs.deadline import Deadline, DeadlinePassedError
 from talkingvideo_worker.inputs.failures import refused, transient
 from talkingvideo_worker.inputs.https import HttpsSource
@@ -18,7 +19,6 @@ from talkingvideo_worker.inputs.mounted import read_claim, read_configmap, read_
 from talkingvideo_worker.inputs.objects import S3Client, read_object
 from talkingvideo_worker.inputs.pinned import Resolver, system_resolver
 from talkingvideo_worker.inputs.policy import Fetched, FetchPolicy, Mounts
-from talkingvideo_worker.media.atomic import whole_file
 
 FIRST_PAUSE = 0.5
 """Seconds before the second attempt; doubled before every further one."""

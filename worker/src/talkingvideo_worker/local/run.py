@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from talkingvideo_api.order import Order
 from talkingvideo_api.reports import PrepareReport, StitchReport, decode_bitmap
+from talkingvideo_api.stage_input import StageInput
+from talkingvideo_worker.files import scratch_folder
 from talkingvideo_worker.local.documents import Documents
 from talkingvideo_worker.progress import Reporter
-from talkingvideo_worker.scratch import scratch_folder
 from talkingvideo_worker.stages.context import Mounts, StageContext
 from talkingvideo_worker.stages.prepare.fetch import fetch
 from talkingvideo_worker.stages.prepare.process import process
@@ -33,14 +33,14 @@ class LocalMounts:
     documents: Documents
 
 
-def prepare_locally(order: Order, mounts: LocalMounts, reporter: Reporter) -> PrepareReport:
+def prepare_locally(stage_input: StageInput, mounts: LocalMounts, reporter: Reporter) -> PrepareReport:
     """Run prepare alone: a dry run."""
-    with _context(order, mounts, reporter) as context:
+    with _context(stage_input, mounts, reporter) as context:
         return _prepare(context)
 
 
 def run_locally(
-    order: Order,
+    stage_input: StageInput,
     mounts: LocalMounts,
     reporter: Reporter,
     prepared: Callable[[PrepareReport], None] = lambda _: None,
@@ -48,7 +48,7 @@ def run_locally(
     """Make one video; chunks that an earlier run finished are found again.
 
     Args:
-        order: What to make.
+        stage_input: What to make.
         mounts: What stands in for a pod's volumes.
         reporter: Told of every step.
         prepared: Told what was planned.
@@ -56,7 +56,7 @@ def run_locally(
     Raises:
         StageError: With the code of the stage that could not go on.
     """
-    with _context(order, mounts, reporter) as context:
+    with _context(stage_input, mounts, reporter) as context:
         report = _prepare(context)
         prepared(report)
         for index in decode_bitmap(report.missing, len(report.chunk_frames)):
@@ -71,7 +71,7 @@ def _prepare(context: StageContext) -> PrepareReport:
 
 
 @contextmanager
-def _context(order: Order, mounts: LocalMounts, reporter: Reporter) -> Iterator[StageContext]:
+def _context(stage_input: StageInput, mounts: LocalMounts, reporter: Reporter) -> Iterator[StageContext]:
     """Surroundings of a run.
 
     Unlike in a cluster, files behind an unchanged spec may have changed, and two runs of one file may overlap: each
@@ -83,9 +83,9 @@ def _context(order: Order, mounts: LocalMounts, reporter: Reporter) -> Iterator[
         for name, folder in mounts.claims.items():
             (claims / name).symlink_to(folder.resolve())
         mounts.documents.write_configmaps(configmaps)
-        own = order.places.model_copy(update={"workspace": (scratch / "workspace").as_uri()})
+        own = stage_input.locations.model_copy(update={"workspace": (scratch / "workspace").as_uri()})
         yield StageContext(
-            order=order.model_copy(update={"places": own}),
+            stage_input=stage_input.model_copy(update={"places": own}),
             mounts=Mounts(claims=claims, configmaps=configmaps, headers=scratch / "headers"),
             scratch=scratch / "stage",
             reporter=reporter,

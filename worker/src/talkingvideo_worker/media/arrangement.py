@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from talkingvideo_api.spec import Arrangement
-from talkingvideo_worker.engines.base import SAMPLE_RATE
 from talkingvideo_worker.media.sound import round_half_up
 from talkingvideo_worker.media.wav import BLOCK, Samples, WavWriter, count_samples, sample_blocks
+from talkingvideo_worker.units import SAMPLE_RATE
 
 
 def starts(arrangement: Arrangement, durations: Sequence[Fraction]) -> tuple[Fraction, ...]:

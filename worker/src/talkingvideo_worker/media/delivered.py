@@ -17,7 +17,7 @@ from av.filter import Graph
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.profile import InputLimits
-from talkingvideo_worker.media.atomic import whole_file
+from talkingvideo_worker.files import whole_file
 from talkingvideo_worker.media.decoding import Block, DecodedSound, decoded_sound, samples_of
 from talkingvideo_worker.media.failures import ffmpeg_failures
 from talkingvideo_worker.media.loudness import CEILING_DBTP, measure

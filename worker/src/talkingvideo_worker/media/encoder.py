@@ -15,9 +15,9 @@ import av
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.engines.base import FRAME_RATE, Frame
-from talkingvideo_worker.media.atomic import whole_file
+from talkingvideo_worker.files import whole_file
 from talkingvideo_worker.media.failures import ffmpeg_failures
+from talkingvideo_worker.units import FRAME_RATE, Frame
 
 TIME_BASE = Fraction(1, 12_800)
 """Of every video track: 512 ticks a frame, what FFmpeg's mp4 muxer chooses for 25 fps."""

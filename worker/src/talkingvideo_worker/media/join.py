@@ -22,12 +22,11 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.digest import file_digest
-from talkingvideo_worker.engines.base import FRAME_RATE, Frame
-from talkingvideo_worker.media.atomic import whole_file
+from talkingvideo_worker.files import file_digest, whole_file
 from talkingvideo_worker.media.encoder import TICKS_PER_FRAME, TIME_BASE, EncoderSettings, SegmentEncoder
 from talkingvideo_worker.media.failures import ffmpeg_failures
 from talkingvideo_worker.media.provenance import file_tags
+from talkingvideo_worker.units import FRAME_RATE, Frame
 
 REORDER_FRAMES = 2
 """Frames by which decoding runs ahead of showing: what x264's pyramid of B-frames needs, and never more."""

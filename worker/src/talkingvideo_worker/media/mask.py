@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from talkingvideo_api.profile import InputLimits
-from talkingvideo_worker.media.atomic import whole_file
+from talkingvideo_worker.files import whole_file
 from talkingvideo_worker.media.picture import read_picture
 
 Mask = NDArray[np.bool_]

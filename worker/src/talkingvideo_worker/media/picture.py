@@ -19,8 +19,8 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.profile import InputLimits
+from talkingvideo_worker.files import whole_file
 from talkingvideo_worker.media import sniff
-from talkingvideo_worker.media.atomic import whole_file
 
 if TYPE_CHECKING:
     from talkingvideo_worker.faces.types import Box

@@ -11,9 +11,9 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
 from talkingvideo_api.profile import InputLimits
-from talkingvideo_worker.engines.base import FRAME_RATE, SAMPLE_RATE
 from talkingvideo_worker.media.decoding import Block, decoded_sound
 from talkingvideo_worker.media.wav import Samples, WavWriter
+from talkingvideo_worker.units import FRAME_RATE, SAMPLE_RATE
 
 SILENT = 1e-3
 """Peaks below (-60 dB) are called silence in the report."""

@@ -10,9 +10,9 @@ import cv2
 from av.container import InputContainer
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.engines.base import Frame
-from talkingvideo_worker.media.atomic import whole_file
+from talkingvideo_worker.files import whole_file
 from talkingvideo_worker.media.failures import ffmpeg_failures
+from talkingvideo_worker.units import Frame
 
 EARLIEST_SECONDS = 1.0
 """A second in, a speaker has begun to speak."""

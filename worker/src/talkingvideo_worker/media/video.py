@@ -19,10 +19,10 @@ from PIL import Image
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.profile import InputLimits
-from talkingvideo_worker.engines.base import FRAME_RATE
 from talkingvideo_worker.media.encoder import EncoderSettings, SegmentEncoder
 from talkingvideo_worker.media.opening import decoded, open_media
 from talkingvideo_worker.media.picture import SHORTEST_SIDE, Rgb, fit
+from talkingvideo_worker.units import FRAME_RATE
 
 if TYPE_CHECKING:
     from talkingvideo_worker.faces.types import Box

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.media.atomic import whole_file
+from talkingvideo_worker.files import whole_file
 
 Samples = NDArray[np.int16]
 """(n,): mono."""

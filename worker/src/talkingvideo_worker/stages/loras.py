@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from talkingvideo_api.order import Order
+from talkingvideo_api.stage_input import StageInput
 from talkingvideo_api.uris import safe_uri
 from talkingvideo_worker.engines.base import LoraFile
 
 
 @dataclass(frozen=True)
-class OrderedLora:
+class LoraInForce:
     """A LoRA in force.
 
     Attributes:
@@ -30,20 +30,20 @@ class OrderedLora:
     uri: str | None
 
 
-def loras_of(order: Order) -> Iterator[OrderedLora]:
+def loras_of(stage_input: StageInput) -> Iterator[LoraInForce]:
     """The LoRAs in force, the preset's first; none for engines that have no use for them."""
-    sampling, render = order.effective.sampling, order.spec.render
+    sampling, render = stage_input.effective.sampling, stage_input.spec.render
     in_force = sampling.loras if sampling else ()
     of_preset = len(in_force) - len((render.loras if render else None) or ())
     for index, lora in enumerate(in_force):
         given = index - of_preset
         field = None if given < 0 else f"spec.render.loras[{given}].{'uri' if lora.uri else 'name'}"
-        yield OrderedLora(index, 1.0 if lora.scale is None else lora.scale, field, lora.name, lora.uri)
+        yield LoraInForce(index, 1.0 if lora.scale is None else lora.scale, field, lora.name, lora.uri)
 
 
-def fetched_loras(order: Order) -> Iterator[tuple[OrderedLora, str]]:
+def fetched_loras(stage_input: StageInput) -> Iterator[tuple[LoraInForce, str]]:
     """Those with an address, and it."""
-    for lora in loras_of(order):
+    for lora in loras_of(stage_input):
         if lora.uri is not None:
             yield lora, lora.uri
 
@@ -53,11 +53,11 @@ def lora_name(index: int) -> str:
     return f"loras/{index}.safetensors"
 
 
-def lora_files(order: Order, folder: Path, digests: Mapping[str, str]) -> tuple[LoraFile, ...]:
+def lora_files(stage_input: StageInput, folder: Path, digests: Mapping[str, str]) -> tuple[LoraFile, ...]:
     """The LoRAs in force as engines see them.
 
     Args:
-        order: What to make.
+        stage_input: What to make.
         folder: Where the prepared files are.
         digests: sha256 of the fetched ones, by their names there.
     """
@@ -65,6 +65,6 @@ def lora_files(order: Order, folder: Path, digests: Mapping[str, str]) -> tuple[
         LoraFile(lora.name, lora.scale, field=lora.field)
         if lora.name is not None
         else LoraFile(safe_uri(lora.uri or ""), lora.scale, folder / name, digests.get(name), lora.field)
-        for lora in loras_of(order)
+        for lora in loras_of(stage_input)
         for name in (lora_name(lora.index),)
     )

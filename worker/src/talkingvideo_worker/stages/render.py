@@ -14,15 +14,13 @@ from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import Plan, PlannedChunk
 from talkingvideo_api.reports import RenderReport
-from talkingvideo_worker.delivery import Delivery
-from talkingvideo_worker.engines.base import Engine, Facts, Note, Scene, Window
+from talkingvideo_worker.engines.base import Engine, RenderInput, RenderStats, Window
+from talkingvideo_worker.media.delivery import FrameScaler
 from talkingvideo_worker.media.encoder import SegmentEncoder
-from talkingvideo_worker.progress import Reporter
-from talkingvideo_worker.stages.chain import Chain
+from talkingvideo_worker.progress import ProgressCallback, Reporter
 from talkingvideo_worker.stages.context import StageContext
-from talkingvideo_worker.stages.finished import memory_mode_of, rendering_of
-from talkingvideo_worker.stages.scene import chunk_frames, files_to_render, scene_of
-from talkingvideo_worker.stages.segments import Segments, State
+from talkingvideo_worker.stages.render_input import chunk_frames, files_to_render, make_render_input
+from talkingvideo_worker.stages.segments import Chain, Segments, State, memory_mode_of, rendering_of
 from talkingvideo_worker.stages.workspace import ENGINE_FOLDER, get_prepared
 
 
@@ -54,7 +52,7 @@ def render(context: StageContext, index: int) -> RenderReport:
     loaded = time.monotonic()
     mended = _mend_chain(work, chunk, bar.waiting)
     _render_missing(work, chunk, bar.rendering)
-    report = _accounted(report, engine.facts(), resumed, loaded - started, time.monotonic() - loaded)
+    report = _accounted(report, engine.stats(), resumed, loaded - started, time.monotonic() - loaded)
     modes = "; ".join(segments.modes()) or None
     report = report.model_copy(update={"memory_mode": modes, "warnings": (*mended, *report.warnings)})
     segments.finish(engine.name, report)
@@ -94,18 +92,20 @@ class _Bar:
         self._reporter.report(Stage.RENDER, self._reached, message, self._chunk)
 
 
-def _accounted(report: RenderReport, facts: Facts, resumed: int, loading: float, rendering: float) -> RenderReport:
+def _accounted(
+    report: RenderReport, stats: RenderStats, resumed: int, loading: float, rendering: float
+) -> RenderReport:
     """The report of a rendered chunk."""
     return report.model_copy(
         update={
             "resumed_windows": resumed,
             "load_seconds": round(loading, 3),
             "render_seconds": round(rendering, 3),
-            "peak_gpu_bytes": facts.peak_gpu_bytes,
-            "gpus": facts.gpus,
-            "gpu_seconds": round(facts.gpus * (loading + rendering), 3),
-            "part_seconds": {part: round(seconds, 3) for part, seconds in facts.seconds.items()},
-            "warnings": facts.warnings,
+            "peak_gpu_bytes": stats.peak_gpu_bytes,
+            "gpus": stats.gpus,
+            "gpu_seconds": round(stats.gpus * (loading + rendering), 3),
+            "part_seconds": {part: round(seconds, 3) for part, seconds in stats.seconds.items()},
+            "warnings": stats.warnings,
         }
     )
 
@@ -116,16 +116,16 @@ def _load(context: StageContext, plan: Plan, frames: int, bar: _Bar) -> None:
     missing = [name for name in files_to_render(plan) if not (folder / name).exists()]
     for name in missing:
         get_prepared(context, plan, name, folder / name)
-    scene = scene_of(plan, context.order, folder)
+    render_input = make_render_input(plan, context.stage_input, folder)
     if missing:  # a later chunk of this process finds all of it, and gigabytes need no second look
-        _expect_the_planned_weights(plan, scene, context.engine)
+        _expect_the_planned_weights(plan, render_input, context.engine)
     bar.waiting(0, "Loading the engine")
-    context.engine.load(scene, folder / ENGINE_FOLDER, frames, bar.waiting)
+    context.engine.load(render_input, folder / ENGINE_FOLDER, frames, bar.waiting)
 
 
-def _expect_the_planned_weights(plan: Plan, scene: Scene, engine: Engine) -> None:
+def _expect_the_planned_weights(plan: Plan, render_input: RenderInput, engine: Engine) -> None:
     """Refuse other weights than the chunks' keys stand for: what they make would be found again under these keys."""
-    if plan.engine_digest != engine.digest(scene.parameters):
+    if plan.engine_digest != engine.digest(render_input.parameters):
         message = (
             "The engine's weights are not those that the video was planned with: somebody has replaced them. "
             "Make the object anew, and leave the weights as they are until it is finished."
@@ -133,18 +133,18 @@ def _expect_the_planned_weights(plan: Plan, scene: Scene, engine: Engine) -> Non
         raise StageError(ErrorCode.PIPELINE_LOAD, message, retryable=False)
 
 
-def _mend_chain(work: _Work, chunk: PlannedChunk, note: Note) -> list[str]:
+def _mend_chain(work: _Work, chunk: PlannedChunk, note: ProgressCallback) -> list[str]:
     """Make again what the beginning of a chunk goes on from and is lost.
 
     Returns:
         What was done, for the user.
     """
-    if not chunk.lead or work.chain.segments(chunk).resume_point(stateful=True)[0]:
+    if not chunk.overlap or work.chain.segments(chunk).resume_point(stateful=True)[0]:
         return []
     return [_make_end_again(work, earlier, note) for earlier in work.chain.lost(chunk)]
 
 
-def _make_end_again(work: _Work, chunk: PlannedChunk, note: Note) -> str:
+def _make_end_again(work: _Work, chunk: PlannedChunk, note: ProgressCallback) -> str:
     segments = work.chain.segments(chunk)
     first, state = segments.end()
     count = len(chunk.windows) - first
@@ -154,7 +154,7 @@ def _make_end_again(work: _Work, chunk: PlannedChunk, note: Note) -> str:
     return f"The store had lost how chunk {chunk.index} ended: the last {count} of its windows were rendered again."
 
 
-def _render_missing(work: _Work, chunk: PlannedChunk, note: Note) -> None:
+def _render_missing(work: _Work, chunk: PlannedChunk, note: ProgressCallback) -> None:
     """Make windows until all are there; where another pod was first, go on from what it made."""
     segments = work.chain.segments(chunk)
     first, state = segments.resume_point(stateful=work.engine.stateful)
@@ -163,7 +163,7 @@ def _render_missing(work: _Work, chunk: PlannedChunk, note: Note) -> None:
         first, state = segments.resume_point(stateful=work.engine.stateful)
 
 
-def _go_on(work: _Work, chunk: PlannedChunk, first: int, state: State | None, note: Note) -> None:
+def _go_on(work: _Work, chunk: PlannedChunk, first: int, state: State | None, note: ProgressCallback) -> None:
     """Make windows from one on, until all are there or another pod turns out to have been first."""
     if not first:
         state = work.chain.start(chunk)
@@ -172,13 +172,13 @@ def _go_on(work: _Work, chunk: PlannedChunk, first: int, state: State | None, no
         _expect_all(chunk, work.chain.segments(chunk))
 
 
-def _render_window(work: _Work, chunk: PlannedChunk, window: Window, note: Note) -> bool:
+def _render_window(work: _Work, chunk: PlannedChunk, window: Window, note: ProgressCallback) -> bool:
     """Encode a window's frames as they come, and commit it; False when another pod had done so before."""
     context, plan = work.context, work.plan
     path = context.scratch / f"chunk-{chunk.index}-segment-{window.index}.mp4"
     before, count = sum(chunk.windows[: window.index]), len(chunk.windows)
-    deliver = Delivery(
-        (plan.width, plan.height), (plan.delivered_width, plan.delivered_height), context.order.effective.fit
+    deliver = FrameScaler(
+        (plan.width, plan.height), (plan.delivered_width, plan.delivered_height), context.stage_input.effective.fit
     )
     with SegmentEncoder(path, plan.delivered_width, plan.delivered_height) as encoder:
         for frame in window.frames:
@@ -191,7 +191,7 @@ def _render_window(work: _Work, chunk: PlannedChunk, window: Window, note: Note)
     state = window.state
     if work.engine.stateful and state is None:
         raise StageError(ErrorCode.GENERATION_RUNTIME, f"Window {window.index} left no state for the next one.")
-    first = work.chain.segments(chunk).commit(window.index, path, state, work.engine.facts().memory_mode)
+    first = work.chain.segments(chunk).commit(window.index, path, state, work.engine.stats().memory_mode)
     path.unlink()
     return first
 

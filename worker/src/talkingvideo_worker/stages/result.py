@@ -22,11 +22,11 @@ from pydantic import ValidationError
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.plan import Plan, PlannedChunk
 from talkingvideo_api.reports import StitchReport
+from talkingvideo_clients.stores.base import MissingFileError, Store, Stored
 from talkingvideo_worker.media.join import Joined
 from talkingvideo_worker.stages.context import StageContext
-from talkingvideo_worker.stages.finished import rendering_of
+from talkingvideo_worker.stages.segments import rendering_of
 from talkingvideo_worker.stages.workspace import SOUND_NAME
-from talkingvideo_worker.stores.base import MissingFileError, Store, Stored
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def existing_result(context: StageContext, plan: Plan) -> StitchReport | None:
     if claim is not None and claim.content == _content(context, plan) and is_stored(stored, claim.report):
         whole = store.stat(f"{stem}.jpg") is not None
         return claim.report.model_copy(update={"url": _url(context)}) if whole else None
-    if context.order.effective.overwrite:
+    if context.stage_input.effective.overwrite:
         return None
     raise _taken(f"{store.uri(stem)}.mp4 exists already")
 
@@ -109,7 +109,7 @@ def _put_video(context: StageContext, video: Path, report: StitchReport) -> None
     """Put the video there; one of the same bytes, from an earlier attempt, is as good."""
     store, stem = context.result
     name = f"{stem}.mp4"
-    if context.order.effective.overwrite:
+    if context.stage_input.effective.overwrite:
         store.put(name, video)
     elif not store.put_new(name, video) and not is_stored(store.stat(name), report):
         raise _taken(f"{store.uri(name)} was written by somebody else in the meantime")
@@ -129,12 +129,12 @@ def _claim(store: Store, stem: str) -> _Claim | None:
 
 
 def _content(context: StageContext, plan: Plan) -> str:
-    return content_key(plan, context.order.spec.consent_reference)
+    return content_key(plan, context.stage_input.spec.consent_reference)
 
 
 def _url(context: StageContext) -> str | None:
     """Where the video can be watched, if the store is readable by everybody."""
-    base, (store, stem) = context.order.places.public_base_url, context.result
+    base, (store, stem) = context.stage_input.locations.public_base_url, context.result
     key = store.uri(f"{stem}.mp4").partition("://")[2].partition("/")[2]
     return f"{base.rstrip('/')}/{quote(key)}" if base else None
 
@@ -152,15 +152,20 @@ def _upload_failures() -> Iterator[None]:
 
 def _description(context: StageContext, plan: Plan, report: StitchReport) -> str:
     """Everything that made the video, without the inputs' URIs (they may hold signatures)."""
-    order = context.order
+    stage_input = context.stage_input
     document: dict[str, Any] = {
         "aiGenerated": True,
         "generator": {"name": "talkingvideo", "version": version("talkingvideo-worker")},
-        "object": {"namespace": order.namespace, "name": order.name, "uid": order.uid, "revision": order.revision},
-        "consentReference": order.spec.consent_reference,
+        "object": {
+            "namespace": stage_input.namespace,
+            "name": stage_input.name,
+            "uid": stage_input.uid,
+            "revision": stage_input.revision,
+        },
+        "consentReference": stage_input.spec.consent_reference,
         "contentKey": _content(context, plan),
         "output": report.to_dict(),
-        "effective": order.effective.shown().to_dict(),
+        "effective": stage_input.effective.shown().to_dict(),
         "rendered": {"width": plan.width, "height": plan.height},
         "chunks": [_chunk_description(context, chunk) for chunk in plan.chunks],
         "found": plan.found,

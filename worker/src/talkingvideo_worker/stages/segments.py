@@ -1,8 +1,8 @@
-"""The windows of one chunk in the store: which there are, from where to go on, and who was first.
+"""A chunk in the store: names of its files, its windows, and the chunks before it.
 
 A segment is the commitment: its first writer has made the window. The state that a window leaves, and the memory mode in
 which it was made, are written before, under names that hold the segment's digest; so a segment that is there has both,
-and nobody goes on from one pod's pictures with another pod's state.
+and no pod continues one pod's pictures with another pod's state. ``done.json``, written last, says that every window is there.
 """
 
 from __future__ import annotations
@@ -15,11 +15,63 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from talkingvideo_api.plan import PlannedChunk
+from talkingvideo_api.plan import Plan, PlannedChunk
 from talkingvideo_api.reports import RenderReport
-from talkingvideo_worker.digest import file_digest
-from talkingvideo_worker.stages.chunk_files import done_name, mode_name, segment_name, state_name
-from talkingvideo_worker.stores.base import MissingFileError, Store
+from talkingvideo_clients.stores.base import MissingFileError, Store
+from talkingvideo_worker.files import file_digest
+from talkingvideo_worker.stages.context import StageContext
+
+
+def segment_name(key: str, window: int) -> str:
+    """One window's frames, a closed-GOP mp4."""
+    return f"{key}/segment-{window:04d}.mp4"
+
+
+def state_name(key: str, window: int, segment_digest: str) -> str:
+    """What the window after this one needs.
+
+    Args:
+        key: The chunk's.
+        window: Its place in the chunk.
+        segment_digest: sha256 of the window's segment: of several pods that render a chunk at once each has a state of
+            its own, and only the one beside the segment that won may be gone on from.
+    """
+    return f"{key}/state-{window:04d}-{segment_digest[:16]}.npz"
+
+
+def mode_name(key: str, window: int, segment_digest: str) -> str:
+    """In which memory mode a window was made; see `state_name` for the digest."""
+    return f"{key}/mode-{window:04d}-{segment_digest[:16]}.json"
+
+
+def done_name(key: str) -> str:
+    """Written last: the chunk is finished."""
+    return f"{key}/done.json"
+
+
+def rendering_of(store: Store, key: str) -> dict[str, Any] | None:
+    """How a chunk was rendered, now or for an earlier video.
+
+    Args:
+        store: Of finished chunks.
+        key: The chunk's.
+
+    Returns:
+        The render report's JSON, empty where an older release wrote none; None for a chunk that is not finished.
+    """
+    try:
+        return dict(json.loads(store.read(done_name(key)))["rendering"])
+    except MissingFileError:
+        return None
+    except (ValueError, LookupError, TypeError):
+        return {}
+
+
+def memory_mode_of(rendering: dict[str, Any]) -> str | None:
+    """In which memory mode a chunk was rendered, if that is known."""
+    mode = rendering.get("memoryMode")
+    return mode if isinstance(mode, str) else None
+
 
 State = Mapping[str, NDArray[Any]]
 
@@ -162,3 +214,40 @@ class Segments:
             np.savez(file, allow_pickle=False, **state)
         self._store.put_new(name, path)
         path.unlink()
+
+
+class Chain:
+    """The chunks of a plan, one behind the other.
+
+    Args:
+        context: The stage's surroundings.
+        plan: Of the video.
+    """
+
+    def __init__(self, context: StageContext, plan: Plan) -> None:
+        self._context = context
+        self._plan = plan
+
+    def segments(self, chunk: PlannedChunk) -> Segments:
+        """A chunk's windows in the store."""
+        return Segments(self._context.chunks, chunk, self._context.scratch)
+
+    def lost(self, chunk: PlannedChunk) -> list[PlannedChunk]:
+        """Earlier chunks of which it is no longer known how they ended, in the order in which to make their ends again."""
+        found: list[PlannedChunk] = []
+        while chunk.overlap:
+            chunk = self._before(chunk)
+            first, _ = self.segments(chunk).end()
+            if first == len(chunk.windows):
+                break
+            found.insert(0, chunk)
+            if first:
+                break
+        return found
+
+    def start(self, chunk: PlannedChunk) -> State | None:
+        """What a chunk's first window goes on from: what the chunk before left, or nothing."""
+        return self.segments(self._before(chunk)).end()[1] if chunk.overlap else None
+
+    def _before(self, chunk: PlannedChunk) -> PlannedChunk:
+        return self._plan.chunks[chunk.index - 1]

@@ -14,15 +14,14 @@ from talkingvideo_api.errors import StageError
 from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import Plan, PlannedChunk
 from talkingvideo_api.reports import StitchReport
+from talkingvideo_clients.stores.base import MissingFileError
 from talkingvideo_worker.media.check import check
 from talkingvideo_worker.media.join import Joined, join
 from talkingvideo_worker.media.thumbnail import thumbnail
-from talkingvideo_worker.stages.chunk_files import done_name, segment_name
-from talkingvideo_worker.stages.context import StageContext
-from talkingvideo_worker.stages.lost import lost
+from talkingvideo_worker.stages.context import StageContext, lost
 from talkingvideo_worker.stages.result import deliver, existing_result
+from talkingvideo_worker.stages.segments import done_name, segment_name
 from talkingvideo_worker.stages.workspace import SOUND_NAME, get_prepared
-from talkingvideo_worker.stores.base import MissingFileError
 
 
 def stitch(context: StageContext) -> StitchReport:
@@ -50,14 +49,14 @@ def _make(context: StageContext, plan: Plan) -> StitchReport:
 def _join(context: StageContext, plan: Plan, video: Path) -> Joined:
     sound = context.scratch / SOUND_NAME
     get_prepared(context, plan, SOUND_NAME, sound)
-    order = context.order
+    stage_input = context.stage_input
     metadata = {
-        "title": order.name,
-        "generator": f"talkingvideo {version('talkingvideo-worker')}, engine {order.effective.engine}",
-        "object": f"{order.namespace}/{order.name}, revision {order.revision}",
+        "title": stage_input.name,
+        "generator": f"talkingvideo {version('talkingvideo-worker')}, engine {stage_input.effective.engine}",
+        "object": f"{stage_input.namespace}/{stage_input.name}, revision {stage_input.revision}",
     }
-    if order.spec.consent_reference:
-        metadata["consent"] = order.spec.consent_reference
+    if stage_input.spec.consent_reference:
+        metadata["consent"] = stage_input.spec.consent_reference
     return join(_segments(context, plan), sound, video, metadata)
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from talkingvideo_api.plan import Plan
-from talkingvideo_worker.stages.context import StageContext
-from talkingvideo_worker.stages.lost import lost
-from talkingvideo_worker.stores.base import MissingFileError
+from talkingvideo_clients.stores.base import MissingFileError
+from talkingvideo_worker.stages.context import StageContext, lost
 
 SOUND_NAME = "sound.m4a"
 """The delivered sound."""

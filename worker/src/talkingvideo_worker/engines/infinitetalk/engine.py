@@ -16,16 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from talkingvideo_worker.engines.base import (
-    SAMPLES_PER_FRAME,
-    ChunkFrames,
-    Facts,
-    Frame,
-    Note,
-    Scene,
-    Window,
-    unheard,
-)
+from talkingvideo_worker.chunking.windows import ChunkFrames
+from talkingvideo_worker.engines.base import RenderInput, RenderStats, Window
 from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import REACH, Features, Tracks
 from talkingvideo_worker.engines.infinitetalk.conditioning.speech_features import feature_spans
 from talkingvideo_worker.engines.infinitetalk.loop import Material, render_windows
@@ -44,6 +36,8 @@ from talkingvideo_worker.engines.infinitetalk.settings import settings_of
 from talkingvideo_worker.engines.infinitetalk.spans import WindowSpan, window_spans
 from talkingvideo_worker.engines.infinitetalk.timing import Stopwatch, TimedCodec
 from talkingvideo_worker.media.wav import count_samples, read_samples
+from talkingvideo_worker.progress import ProgressCallback, ignore_progress
+from talkingvideo_worker.units import SAMPLES_PER_FRAME, Frame
 
 LOOK = "2"
 """Raised whenever the code makes other pixels from the same inputs."""
@@ -66,7 +60,7 @@ class InfiniteTalkEngine:
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
-        self._scene: Scene | None = None
+        self._render_input: RenderInput | None = None
         self._networks: LeanerOnce[Networks] | None = None
         self._tracks: tuple[Features, ...] = ()
         self._seconds: dict[str, float] = {}
@@ -75,55 +69,57 @@ class InfiniteTalkEngine:
         """Identify this code and the weights."""
         return hashlib.sha256(f"{self.name} {LOOK} {self._weights.digest(parameters)}".encode()).hexdigest()
 
-    def prepare(self, scene: Scene, folder: Path) -> dict[str, Any]:
+    def prepare(self, render_input: RenderInput, folder: Path) -> dict[str, Any]:
         """Hear every track, and the silence behind it into which the last window may reach.
 
         Returns:
             ``features``: how many each track has.
         """
         self._weights.require()
-        warnings = [*self._weights.check_loras(scene.loras), *speakers_without_place(scene)]
+        warnings = [*self._weights.check_loras(render_input.loras), *speakers_without_place(render_input)]
         folder.mkdir(parents=True, exist_ok=True)
         model = self._weights.speech_model()
-        frames = scene.frames + scene.parameters["windowFrames"] + REACH
-        for index, track in enumerate(scene.tracks):
+        frames = render_input.frames + render_input.parameters["windowFrames"] + REACH
+        for index, track in enumerate(render_input.tracks):
             samples = read_samples(track.path, 0, count_samples(track.path))
-            heard = np.zeros(scene.frames * SAMPLES_PER_FRAME, np.int16)
+            heard = np.zeros(render_input.frames * SAMPLES_PER_FRAME, np.int16)
             heard[: len(samples)] = samples[: len(heard)]
-            silence = (frames - scene.frames) * SAMPLES_PER_FRAME
+            silence = (frames - render_input.frames) * SAMPLES_PER_FRAME
             spans = feature_spans(model, heard, frames, silence=silence)
             write_features(folder, index, spans, frames)
         return {"features": frames} | ({"warnings": warnings} if warnings else {})
 
-    def chunk_digest(self, scene: Scene, folder: Path, chunk: ChunkFrames) -> str:
+    def chunk_digest(self, render_input: RenderInput, folder: Path, chunk: ChunkFrames) -> str:
         """Identify the features that the chunk's windows hear; the rest is in every key anyway."""
         digest = hashlib.sha256()
-        spans = _spans(scene, chunk)
-        first, end = spans[0].start - REACH, spans[-1].start + scene.parameters["windowFrames"] + REACH
-        for track in read_features(scene, folder):
+        spans = _spans(render_input, chunk)
+        first, end = spans[0].start - REACH, spans[-1].start + render_input.parameters["windowFrames"] + REACH
+        for track in read_features(render_input, folder):
             digest.update(np.ascontiguousarray(track[max(0, first) : end]).tobytes())
         return digest.hexdigest()
 
-    def load(self, scene: Scene, folder: Path, frames: int, note: Note = unheard) -> None:
+    def load(
+        self, render_input: RenderInput, folder: Path, frames: int, note: ProgressCallback = ignore_progress
+    ) -> None:
         """Load the networks, unless they are for this scene; what ``prepare`` wrote is read window by window."""
         restart_peak()
-        if scene != self._scene:
+        if render_input != self._render_input:
             self._networks = None
             self._weights.require()
-            self._networks = self._weights.networks(scene, frames, note)
-        self._scene, self._tracks, self._seconds = scene, read_features(scene, folder), {}
+            self._networks = self._weights.networks(render_input, frames, note)
+        self._render_input, self._tracks, self._seconds = render_input, read_features(render_input, folder), {}
         self._loaded().load()
 
-    def facts(self) -> Facts:
+    def stats(self) -> RenderStats:
         """How it has rendered since it was loaded."""
-        if self._scene is None or self._networks is None:
-            return Facts()
+        if self._render_input is None or self._networks is None:
+            return RenderStats()
         networks = self._networks.load()
         device = networks.transformer.scale_shift_table.device
-        return Facts(
+        return RenderStats(
             memory_mode=str(self._networks.mode),
             peak_gpu_bytes=peak_gpu_bytes(device),
-            gpus=self._scene.gpus if device.type == "cuda" else 0,
+            gpus=self._render_input.gpus if device.type == "cuda" else 0,
             seconds=self._seconds,
             warnings=(*self._networks.warnings, *networks.warnings),
         )
@@ -138,7 +134,7 @@ class InfiniteTalkEngine:
         chunk: ChunkFrames,
         first: int = 0,
         state: Mapping[str, NDArray[Any]] | None = None,
-        note: Note = unheard,
+        note: ProgressCallback = ignore_progress,
     ) -> Iterator[Window]:
         """Render the windows from ``first`` on, with the latents that the one before it left.
 
@@ -151,20 +147,25 @@ class InfiniteTalkEngine:
         yield from self._loaded().render(windows, lambda window: window.state, first, state)
 
     def _windows(
-        self, networks: Networks, chunk: ChunkFrames, first: int, state: State | None, note: Note
+        self, networks: Networks, chunk: ChunkFrames, first: int, state: State | None, note: ProgressCallback
     ) -> Iterator[Window]:
-        scene = self._scene
-        if scene is None:
+        render_input = self._render_input
+        if render_input is None:
             raise RuntimeError("load() comes before render()")
-        settings = settings_of(scene.parameters, scene.portrait.width * scene.portrait.height)
+        settings = settings_of(render_input.parameters, render_input.portrait.width * render_input.portrait.height)
         motion = None if state is None else torch.from_numpy(np.asarray(state[MOTION]))
         stopwatch = Stopwatch(networks.transformer.scale_shift_table.device)
         rendered = render_windows(
             networks.transformer,
             replace(networks.encoders, video=TimedCodec(networks.encoders.video, stopwatch)),
             settings,
-            Material(reference_of(scene.portrait), Tracks(self._tracks), WindowNoise(scene.seed), regions_of(scene)),
-            _spans(scene, chunk)[first:],
+            Material(
+                reference_of(render_input.portrait),
+                Tracks(self._tracks),
+                WindowNoise(render_input.seed),
+                regions_of(render_input),
+            ),
+            _spans(render_input, chunk)[first:],
             motion,
             _steps_of(chunk, len(settings.timesteps) - 1, note),
             stopwatch.timed("denoise", networks.denoiser),
@@ -181,12 +182,12 @@ class InfiniteTalkEngine:
         stopwatch.seconds.clear()
 
 
-def _spans(scene: Scene, chunk: ChunkFrames) -> tuple[WindowSpan, ...]:
-    motion = scene.parameters["motionFrames"]
-    return window_spans(chunk.start, chunk.windows, chunk.first_window, motion, chunk.lead)
+def _spans(render_input: RenderInput, chunk: ChunkFrames) -> tuple[WindowSpan, ...]:
+    motion = render_input.parameters["motionFrames"]
+    return window_spans(chunk.start, chunk.windows, chunk.first_window, motion, chunk.overlap)
 
 
-def _steps_of(chunk: ChunkFrames, steps: int, note: Note) -> Callable[[int, int], None]:
+def _steps_of(chunk: ChunkFrames, steps: int, note: ProgressCallback) -> Callable[[int, int], None]:
     """From a window's number in the video and a step's to the part of the chunk that is done, and words for it."""
 
     def stepped(window: int, step: int) -> None:

@@ -6,7 +6,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine
 from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
-from talkingvideo_worker.weights_location import weights_location
+from talkingvideo_worker.weights.location import weights_location
 
 
 def make() -> InfiniteTalkEngine:

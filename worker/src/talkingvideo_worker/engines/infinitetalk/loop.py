@@ -162,7 +162,7 @@ def render_windows(
         _expect_fitting(span, settings)
     renderer = _Renderer(transformer, encoders, settings, material, denoiser)
     for span in spans:
-        if span.lead and motion is None:
+        if span.overlap and motion is None:
             raise ValueError(f"window {span.index} goes on from the one before, which left nothing")
         window = renderer.render(span, motion, partial(on_step, span.index))
         motion = window.motion
@@ -171,10 +171,10 @@ def render_windows(
 
 
 def _expect_fitting(span: WindowSpan, settings: Settings) -> None:
-    if span.lead not in (0, settings.motion):
-        raise ValueError(f"window {span.index} shares {span.lead} frames, and the settings say {settings.motion}")
-    if span.lead + span.new > settings.window:
-        shown = span.lead + span.new
+    if span.overlap not in (0, settings.motion):
+        raise ValueError(f"window {span.index} shares {span.overlap} frames, and the settings say {settings.motion}")
+    if span.overlap + span.new > settings.window:
+        shown = span.overlap + span.new
         raise ValueError(f"window {span.index} has {shown} frames, and the settings say {settings.window}")
 
 
@@ -219,17 +219,17 @@ class _Renderer:
     def render(self, span: WindowSpan, motion: Array | None, on_step: Callable[[int], None]) -> RenderedWindow:
         """Render one window; from the reference picture when it has no lead."""
         reference = self._look(span.start)
-        if motion is None or not span.lead:
+        if motion is None or not span.overlap:
             motion = self._encode(reference.picture[:, None])
         noise = self._tensor(self.material.noise(span.index, (LATENT_CHANNELS, *reference.latents.shape[1:])))
         conditions = self._conditions(span, reference)
         latents = self.denoiser(self.transformer, noise, self._tensor(motion), conditions, self._schedule, on_step)
         video = self._tensor(self.encoders.video.decode(latents))
         video = match_colours(video, self._palette, self.settings.colour_correction)
-        shown = span.lead + span.new
+        shown = span.overlap + span.new
         last = max(shown, self.settings.motion)
         following = self._encode(video[:, last - self.settings.motion : last])
-        return RenderedWindow(span, video[:, span.lead : shown], following, latents)
+        return RenderedWindow(span, video[:, span.overlap : shown], following, latents)
 
     def _conditions(self, span: WindowSpan, reference: _Reference) -> Mapping[Branch, Condition]:
         windows = self._tensor(self.material.hearing.windows(span.start, self.settings.window))

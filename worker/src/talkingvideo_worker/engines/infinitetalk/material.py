@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from talkingvideo_worker.engines.base import Portrait, Scene, Track
+from talkingvideo_worker.engines.base import Portrait, RenderInput, Track
 from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import Features
 from talkingvideo_worker.engines.infinitetalk.conditioning.pictures import (
     Box,
@@ -40,13 +40,14 @@ def reference_of(portrait: Portrait) -> Callable[[int], Tensor]:
     return moving if portrait.is_video else lambda _frame: still()
 
 
-def regions_of(scene: Scene) -> Tensor | None:
+def regions_of(render_input: RenderInput) -> Tensor | None:
     """Masks of two speakers, at the latents' size."""
-    if len(scene.tracks) == 1:
+    if len(render_input.tracks) == 1:
         return None
-    height, width = scene.portrait.height, scene.portrait.width
+    height, width = render_input.portrait.height, render_input.portrait.width
     first, second = (
-        _place(track, usual, height, width) for track, usual in zip(scene.tracks, halves(height, width), strict=True)
+        _place(track, usual, height, width)
+        for track, usual in zip(render_input.tracks, halves(height, width), strict=True)
     )
     return latent_masks(with_background(first, second))
 
@@ -62,16 +63,16 @@ def _place(track: Track, usual: Box, height: int, width: int) -> Mask:
     return box_mask(box, height, width)
 
 
-def speakers_without_place(scene: Scene) -> list[str]:
+def speakers_without_place(render_input: RenderInput) -> list[str]:
     """Sentences about speakers whose region or mask covers no token of the model: they would not be heard."""
-    regions = regions_of(scene)
+    regions = regions_of(render_input)
     if regions is None:
         return []
     covered = token_masks(regions, regions.shape[1] // PATCH, regions.shape[2] // PATCH).any(1)
     return [
         f"spec.speech.speakers[{index}]: its region or mask is smaller than the model sees (16 pixels of "
-        f"{scene.portrait.width}x{scene.portrait.height}): nobody will speak with this voice. Give it more room."
-        for index in range(len(scene.tracks))
+        f"{render_input.portrait.width}x{render_input.portrait.height}): nobody will speak with this voice. Give it more room."
+        for index in range(len(render_input.tracks))
         if not covered[index]
     ]
 
@@ -91,6 +92,6 @@ def write_features(folder: Path, track: int, spans: Iterator[Tensor], frames: in
     out.flush()
 
 
-def read_features(scene: Scene, folder: Path) -> tuple[Features, ...]:
+def read_features(render_input: RenderInput, folder: Path) -> tuple[Features, ...]:
     """What each track was heard as, mapped from its file: (frames, layers, channels)."""
-    return tuple(np.load(folder / _features_file(index), mmap_mode="r") for index in range(len(scene.tracks)))
+    return tuple(np.load(folder / _features_file(index), mmap_mode="r") for index in range(len(render_input.tracks)))

@@ -8,11 +8,12 @@ from typing import Any, Protocol
 
 from transformers import Wav2Vec2Model
 
-from talkingvideo_worker.engines.base import LoraFile, Note, Scene
+from talkingvideo_worker.engines.base import LoraFile, RenderInput
 from talkingvideo_worker.engines.infinitetalk.loop import Denoiser, Encoders
 from talkingvideo_worker.engines.infinitetalk.memory.retry import LeanerOnce
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
 from talkingvideo_worker.engines.infinitetalk.sampling.denoising import denoise
+from talkingvideo_worker.progress import ProgressCallback
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,11 @@ class Weights(Protocol):
         """
         ...
 
-    def networks(self, scene: Scene, frames: int, note: Note) -> LeanerOnce[Networks]:
+    def networks(self, render_input: RenderInput, frames: int, note: ProgressCallback) -> LeanerOnce[Networks]:
         """The networks that render a scene: the adapter for its number of speakers, LoRAs. Not loaded yet.
 
         Args:
-            scene: The scene.
+            render_input: The scene.
             frames: About how many will be rendered: setting up faster kernels pays for long chunks only.
             note: Told of each part that is loaded.
         """

@@ -13,18 +13,18 @@ class WindowSpan:
     Attributes:
         index: Its number in the video; its noise is drawn by it.
         start: Number of its first frame in the video; what it hears and looks like is taken from there.
-        lead: Frames at its beginning that the window before has shown; 0 when it starts from the reference picture.
+        overlap: Frames at its beginning that the window before has shown; 0 when it starts from the reference picture.
         new: Frames that it shows.
     """
 
     index: int
     start: int
-    lead: int
+    overlap: int
     new: int
 
 
 def window_spans(
-    start: int, lengths: Sequence[int], first_index: int = 0, motion: int = 9, lead: int = 0
+    start: int, lengths: Sequence[int], first_index: int = 0, motion: int = 9, overlap: int = 0
 ) -> tuple[WindowSpan, ...]:
     """Lay out a chunk's windows.
 
@@ -33,11 +33,11 @@ def window_spans(
         lengths: New frames of each window.
         first_index: Number of the first window in the video.
         motion: Frames that a window shares with the one before.
-        lead: Of the first window: 0, or ``motion`` for a chunk that goes on from the one before.
+        overlap: Of the first window: 0, or ``motion`` for a chunk that goes on from the one before.
     """
     spans, position = [], start
     for number, length in enumerate(lengths):
-        shared = motion if number else lead
+        shared = motion if number else overlap
         spans.append(WindowSpan(first_index + number, position - shared, shared, length))
         position += length
     return tuple(spans)

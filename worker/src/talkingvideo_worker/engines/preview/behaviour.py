@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from talkingvideo_worker.engines.base import FRAME_RATE
+from talkingvideo_worker.units import FRAME_RATE
 
 BLINK = np.array([0.3, 0.8, 1.0, 0.95, 0.6, 0.25], np.float32)
 """How far the lids are closed in the frames of one blink."""

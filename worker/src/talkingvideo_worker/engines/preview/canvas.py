@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from talkingvideo_worker.engines.base import Frame, Portrait
+from talkingvideo_worker.engines.base import Portrait
 from talkingvideo_worker.engines.preview.eyes import Eye
 from talkingvideo_worker.engines.preview.head import Head, drift
 from talkingvideo_worker.engines.preview.mark import Bars, Mark
 from talkingvideo_worker.engines.preview.mouth import Mouth
 from talkingvideo_worker.engines.preview.performance import Part
 from talkingvideo_worker.faces.types import Picture, Points
+from talkingvideo_worker.units import Frame
 
 
 class Actor:

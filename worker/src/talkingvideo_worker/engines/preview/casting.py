@@ -9,11 +9,12 @@ from itertools import chain, repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from talkingvideo_worker.engines.base import FRAME_RATE, Track
+from talkingvideo_worker.engines.base import Track
 from talkingvideo_worker.engines.pictures import mask_of
 from talkingvideo_worker.engines.preview.anatomy import compact
 from talkingvideo_worker.faces import Face, find_faces
 from talkingvideo_worker.faces.types import Picture, Points
+from talkingvideo_worker.units import FRAME_RATE
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,16 @@ from typing import Any
 import cv2
 from numpy.typing import NDArray
 
-from talkingvideo_worker.engines.base import ChunkFrames, Facts, Frame, Note, Scene, Window, unheard
+from talkingvideo_worker.chunking.windows import ChunkFrames
+from talkingvideo_worker.engines.base import RenderInput, RenderStats, Window
 from talkingvideo_worker.engines.pictures import pictures_from, still
 from talkingvideo_worker.engines.preview import performance
 from talkingvideo_worker.engines.preview.canvas import MovingCanvas, StillCanvas
 from talkingvideo_worker.engines.preview.performance import Part
 from talkingvideo_worker.engines.preview.rehearsal import rehearse
 from talkingvideo_worker.faces import models_digest
+from talkingvideo_worker.progress import ProgressCallback, ignore_progress
+from talkingvideo_worker.units import Frame
 
 LOOK = "2"
 """Raised whenever the code draws other pixels from the same inputs."""
@@ -34,53 +37,59 @@ class PreviewEngine:
     stateful = False
 
     def __init__(self) -> None:
-        self._scene: Scene | None = None
+        self._render_input: RenderInput | None = None
         self._parts: list[Part] = []
 
     def digest(self, parameters: Mapping[str, Any]) -> str:  # noqa: ARG002 - no parameter changes the look
         """Identify the look of this code and the face models."""
         return hashlib.sha256(f"preview {LOOK} {models_digest()}".encode()).hexdigest()
 
-    def prepare(self, scene: Scene, folder: Path) -> dict[str, Any]:
+    def prepare(self, render_input: RenderInput, folder: Path) -> dict[str, Any]:
         """Find the faces and settle how they move over the whole tracks; see ``rehearse`` for the report."""
         cv2.setNumThreads(1)
-        return rehearse(scene, folder)
+        return rehearse(render_input, folder)
 
-    def chunk_digest(self, scene: Scene, folder: Path, chunk: ChunkFrames) -> str:
+    def chunk_digest(self, render_input: RenderInput, folder: Path, chunk: ChunkFrames) -> str:
         """Identify the few numbers per frame that this chunk is drawn from; the portrait is in every key anyway."""
         digest = hashlib.sha256()
-        if scene.portrait.is_video:
+        if render_input.portrait.is_video:
             digest.update(str(chunk.start).encode())
         for part in performance.load(folder):
             digest.update(part.digest(chunk.start, chunk.start + chunk.frames))
         return digest.hexdigest()
 
-    def load(self, scene: Scene, folder: Path, frames: int, note: Note = unheard) -> None:  # noqa: ARG002
+    def load(
+        self,
+        render_input: RenderInput,
+        folder: Path,
+        frames: int,  # noqa: ARG002
+        note: ProgressCallback = ignore_progress,  # noqa: ARG002
+    ) -> None:
         """Read what ``prepare`` wrote."""
         cv2.setNumThreads(1)
-        self._scene, self._parts = scene, performance.load(folder)
+        self._render_input, self._parts = render_input, performance.load(folder)
 
     def render(
         self,
         chunk: ChunkFrames,
         first: int = 0,
         state: Mapping[str, NDArray[Any]] | None = None,  # noqa: ARG002
-        note: Note = unheard,  # noqa: ARG002
+        note: ProgressCallback = ignore_progress,  # noqa: ARG002
     ) -> Iterator[Window]:
         """Draw the windows of a chunk from window ``first`` on. Windows leave no state: frames don't depend on others."""
         frames = self._frames(chunk.start + sum(chunk.windows[:first]))
         for index in range(first, len(chunk.windows)):
             yield Window(index, islice(frames, chunk.windows[index]))
 
-    def facts(self) -> Facts:
+    def stats(self) -> RenderStats:
         """Nothing: it has no model and no GPU."""
-        return Facts()
+        return RenderStats()
 
     def _frames(self, start: int) -> Iterator[Frame]:
         """The video's frames from a global number on."""
-        if self._scene is None:
+        if self._render_input is None:
             raise RuntimeError("load() comes before render()")
-        portrait = self._scene.portrait
+        portrait = self._render_input.portrait
         if portrait.is_video:
             moving = MovingCanvas(portrait, self._parts)
             for number, picture in zip(count(start), pictures_from(portrait, start), strict=False):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.engines.base import SAMPLE_RATE, SAMPLES_PER_FRAME
+from talkingvideo_worker.units import SAMPLE_RATE, SAMPLES_PER_FRAME
 
 BANDS = ((100, 400), (400, 1000), (1000, 1700), (1700, 3400), (3800, 7800))
 """Hertz: voice and nasals; open vowels; back vowels; front vowels; hiss."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.engines.base import FRAME_RATE, Portrait, Scene, Track
+from talkingvideo_worker.engines.base import Portrait, RenderInput, Track
 from talkingvideo_worker.engines.pictures import still, video_frames
 from talkingvideo_worker.engines.preview import behaviour, hearing, lips, visemes
 from talkingvideo_worker.engines.preview.anatomy import SKIN, expand
@@ -21,6 +21,7 @@ from talkingvideo_worker.engines.preview.performance import Array, Part, open_po
 from talkingvideo_worker.engines.preview.shapes import Shapes
 from talkingvideo_worker.faces import FaceReport, describe
 from talkingvideo_worker.faces.types import Picture, Points
+from talkingvideo_worker.units import FRAME_RATE
 
 NEUTRAL_SKIN = (190.0, 165.0, 150.0)
 """Where no face was found; nothing is lit by it."""
@@ -29,44 +30,44 @@ GRAIN = 1 / 1024
 """Motions are rounded to this, so that a change elsewhere in the track that makes no visible difference makes none."""
 
 
-def rehearse(scene: Scene, folder: Path) -> dict[str, Any]:
+def rehearse(render_input: RenderInput, folder: Path) -> dict[str, Any]:
     """Write all that drawing needs into ``folder``.
 
     Returns:
         ``faces`` (how many), ``boxes`` (fractions), ``yaw`` (degrees), ``found`` and ``warnings`` (sentences).
     """
     folder.mkdir(parents=True, exist_ok=True)
-    picture = next(_pictures(scene.portrait), None)
+    picture = next(_pictures(render_input.portrait), None)
     if picture is None:
         raise StageError(ErrorCode.WORKSPACE, "The portrait in the workspace holds no picture.")
     seen = describe(picture)
     parts, warnings = [], list(seen.sentences[1:])
-    for role in roles(scene.tracks):
+    for role in roles(render_input.tracks):
         path = folder / points_file(role.track)
-        skin = _write_points(scene.portrait, role.place, scene.frames, path)
+        skin = _write_points(render_input.portrait, role.place, render_input.frames, path)
         if skin is None:
-            warnings.append(_no_face(role, len(scene.tracks)))
-            parts.append(_part(scene, role.track))
+            warnings.append(_no_face(role, len(render_input.tracks)))
+            parts.append(_part(render_input, role.track))
         else:
-            parts.append(replace(_part(scene, role.track), skin=skin, points=open_points(path)))
+            parts.append(replace(_part(render_input, role.track), skin=skin, points=open_points(path)))
     save(folder, parts)
     return {
         "faces": seen.count,
         "boxes": [list(box) for box in seen.boxes],
         "yaw": seen.yaw,
-        "found": _found(seen, len(scene.tracks)),
+        "found": _found(seen, len(render_input.tracks)),
         "warnings": warnings,
     }
 
 
-def _part(scene: Scene, number: int) -> Part:
-    track = scene.tracks[number]
-    levels = hearing.band_levels(track.path, scene.frames)
+def _part(render_input: RenderInput, number: int) -> Part:
+    track = render_input.tracks[number]
+    levels = hearing.band_levels(track.path, render_input.frames)
     loud = lips.loudness(levels)
-    seed = scene.seed + 7919 * number  # two speakers don't blink together
+    seed = render_input.seed + 7919 * number  # two speakers don't blink together
     return Part(
         mouth=_rounded(_mouth(track, levels, loud)),
-        blink=_rounded(behaviour.blinks(scene.frames, seed)),
+        blink=_rounded(behaviour.blinks(render_input.frames, seed)),
         sway=_rounded(behaviour.sway(loud, seed)),
         bars=_rounded(lips.bars(levels, loud)),
         skin=np.array(NEUTRAL_SKIN, np.float32),

@@ -8,8 +8,8 @@ from typing import Any
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.names import Stage
-from talkingvideo_api.order import S3Connection
 from talkingvideo_api.spec import MediaReference
+from talkingvideo_api.stage_input import S3Connection
 from talkingvideo_api.uris import MAX_DATA_URI, scheme_of
 from talkingvideo_worker.inputs.fetch import Fetcher
 from talkingvideo_worker.inputs.policy import FetchPolicy
@@ -40,32 +40,32 @@ def fetch(context: StageContext) -> None:
     if whole_plan(context) is not None:
         prepared_marker(context.scratch).touch()
         return
-    order, spec = context.order, context.order.spec
+    stage_input, spec = context.stage_input, context.stage_input.spec
     _refuse_too_much_inline_data(context)
     source = spec.source.video or spec.source.image
-    limit = order.limits.video_bytes if spec.source.video else order.limits.image_bytes
+    limit = stage_input.limits.video_bytes if spec.source.video else stage_input.limits.image_bytes
     if source is not None:
-        _fetch_one(context, source, inputs_folder(context.scratch) / SOURCE, limit, source_field(order), 0.0)
+        _fetch_one(context, source, inputs_folder(context.scratch) / SOURCE, limit, source_field(stage_input), 0.0)
     for index, speaker in enumerate(spec.speech.speakers):
         if speaker.audio is not None:
             destination = speaker_input(context.scratch, index)
-            _fetch_one(context, speaker.audio, destination, order.limits.audio_bytes, audio_field(index), 0.1)
+            _fetch_one(context, speaker.audio, destination, stage_input.limits.audio_bytes, audio_field(index), 0.1)
         if speaker.mask is not None:
             destination = mask_input(context.scratch, index)
-            _fetch_one(context, speaker.mask, destination, order.limits.image_bytes, mask_field(index), 0.1)
+            _fetch_one(context, speaker.mask, destination, stage_input.limits.image_bytes, mask_field(index), 0.1)
     _fetch_loras(context)
 
 
 def _fetch_loras(context: StageContext) -> None:
     """Fetch LoRAs up to the limit for all of them: a full scratch folder would get the pod evicted, again and again."""
-    order, together = context.order, 0
-    for lora, uri in fetched_loras(order):
+    stage_input, together = context.stage_input, 0
+    for lora, uri in fetched_loras(stage_input):
         destination, field = lora_input(context.scratch, lora.index), lora.field or "spec.render.preset"
-        _fetch_one(context, MediaReference(uri=uri), destination, order.limits.lora_bytes, field, 0.15)
+        _fetch_one(context, MediaReference(uri=uri), destination, stage_input.limits.lora_bytes, field, 0.15)
         together += destination.stat().st_size
-        if together > order.limits.lora_bytes:
+        if together > stage_input.limits.lora_bytes:
             message = (
-                f"The LoRAs are {together:,} bytes together; the profile allows {order.limits.lora_bytes:,}: "
+                f"The LoRAs are {together:,} bytes together; the profile allows {stage_input.limits.lora_bytes:,}: "
                 "put them on the weights volume and give their names, or give fewer."
             )
             raise StageError(ErrorCode.INPUT_VALIDATION, message, field=field)
@@ -75,7 +75,7 @@ def _fetch_one(
     context: StageContext, reference: MediaReference, destination: Path, limit: int, field: str, fraction: float
 ) -> None:
     context.reporter.report(Stage.PREPARE, fraction, f"Fetching {field.removeprefix('spec.').removesuffix('.uri')}")
-    network, order = context.order.network, context.order
+    network, stage_input = context.stage_input.network, context.stage_input
     _refuse_foreign_bucket(context, reference.uri, field)
     policy = FetchPolicy(
         allowed_schemes=network.schemes,
@@ -86,19 +86,19 @@ def _fetch_one(
     )
     mounts = InputMounts(claims=_folders(context.mounts.claims), configmaps=_folders(context.mounts.configmaps))
     headers = _headers(context, reference.headers_secret_name, field)
-    fetcher = Fetcher(policy, mounts, headers=headers, s3=lambda: _s3_client(order.s3))
+    fetcher = Fetcher(policy, mounts, headers=headers, s3=lambda: _s3_client(stage_input.s3))
     fetcher.fetch(reference.uri, destination, field)
 
 
 def _s3_client(connection: S3Connection) -> Any:
-    from talkingvideo_worker.stores.s3 import s3_client  # 0.4 s: only who uses S3 pays
+    from talkingvideo_clients.stores.s3 import s3_client
 
     return s3_client(connection)
 
 
 def _refuse_foreign_bucket(context: StageContext, uri: str, field: str) -> None:
     """The store's credentials may open more buckets than the administrator meant for inputs."""
-    allowed = context.order.input_buckets
+    allowed = context.stage_input.input_buckets
     bucket = uri.partition("://")[2].partition("/")[0]
     if scheme_of(uri) == "s3" and "*" not in allowed and bucket not in allowed:
         message = f"Inputs may not come from bucket {bucket!r}; the profile allows {', '.join(allowed) or 'none'}."
@@ -106,7 +106,7 @@ def _refuse_foreign_bucket(context: StageContext, uri: str, field: str) -> None:
 
 
 def _refuse_too_much_inline_data(context: StageContext) -> None:
-    spec = context.order.spec
+    spec = context.stage_input.spec
     spoken = [it for speaker in spec.speech.speakers for it in (speaker.audio, speaker.mask)]
     references = [spec.source.image, spec.source.video, *spoken]
     inline = sum(len(it.uri) for it in references if it is not None and scheme_of(it.uri) == "data")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from talkingvideo_api.order import Order
+from talkingvideo_api.stage_input import StageInput
 
 SOURCE = "source"
 
@@ -39,9 +39,9 @@ def lora_input(scratch: Path, index: int) -> Path:
     return inputs_folder(scratch) / f"lora-{index}"
 
 
-def source_field(order: Order) -> str:
+def source_field(stage_input: StageInput) -> str:
     """Path of the source's field in the spec."""
-    return f"spec.source.{'video' if order.spec.source.video else 'image'}.uri"
+    return f"spec.source.{'video' if stage_input.spec.source.video else 'image'}.uri"
 
 
 def audio_field(index: int) -> str:

@@ -10,9 +10,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from talkingvideo_worker.digest import file_digest
-from talkingvideo_worker.engines.base import FRAME_RATE, SAMPLES_PER_FRAME, ChunkFrames, Scene
+from talkingvideo_worker.chunking.windows import ChunkFrames
+from talkingvideo_worker.engines.base import RenderInput
+from talkingvideo_worker.files import file_digest
 from talkingvideo_worker.media.wav import read_samples
+from talkingvideo_worker.units import FRAME_RATE, SAMPLES_PER_FRAME
 
 CONTEXT_BEFORE = 2 * FRAME_RATE
 """Frames of sound that a chunk hears before its first: independent chunks hear their neighbours, not silence."""
@@ -29,7 +31,7 @@ UNSEEN = ("residentParameters",)
 
 
 def chunk_key(
-    scene: Scene,
+    render_input: RenderInput,
     chunk: ChunkFrames,
     *,
     portrait_digest: str,
@@ -42,7 +44,7 @@ def chunk_key(
     """Digest of what determines a chunk's pixels.
 
     Args:
-        scene: Of the whole video.
+        render_input: Of the whole video.
         chunk: The chunk's frames.
         portrait_digest: sha256 of the picture's or video's file.
         loudness: Of each whole track in LUFS.
@@ -55,24 +57,24 @@ def chunk_key(
         64 hexadecimal digits.
     """
     heard = hashlib.sha256()
-    window = int(scene.parameters["windowFrames"])
+    window = int(render_input.parameters["windowFrames"])
     first = max(0, chunk.start - CONTEXT_BEFORE) * SAMPLES_PER_FRAME
     last = (chunk.start + chunk.frames + window + CONTEXT_AFTER) * SAMPLES_PER_FRAME
-    for track in scene.tracks:
+    for track in render_input.tracks:
         heard.update(read_samples(track.path, first, last - first).tobytes())
     document = {
         "version": KEY_VERSION,
         "portrait": portrait_digest,
         "heard": heard.hexdigest(),
-        "regions": [track.region for track in scene.tracks],
-        "masks": [None if track.mask is None else file_digest(track.mask) for track in scene.tracks],
-        "loras": [lora.digest for lora in scene.loras],
+        "regions": [track.region for track in render_input.tracks],
+        "masks": [None if track.mask is None else file_digest(track.mask) for track in render_input.tracks],
+        "loras": [lora.digest for lora in render_input.loras],
         "start": chunk.start,
         "windows": chunk.windows,
         "firstWindow": chunk.first_window,
         "loudness": [None if value is None else round(value, 3) for value in loudness],
-        "seed": scene.seed,
-        "parameters": {name: value for name, value in scene.parameters.items() if name not in UNSEEN},
+        "seed": render_input.seed,
+        "parameters": {name: value for name, value in render_input.parameters.items() if name not in UNSEEN},
         "engine": engine_digest,
         "prepared": prepared_digest,
         "predecessor": predecessor,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from talkingvideo_worker.digest import file_digest
+from talkingvideo_worker.files import file_digest
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.loras import fetched_loras, lora_name
 from talkingvideo_worker.stages.prepare.folders import lora_input
@@ -21,7 +21,7 @@ def take_loras(context: StageContext, folder: Path) -> dict[str, str]:
         sha256 of each, by its name there.
     """
     digests = {}
-    for lora, _ in fetched_loras(context.order):
+    for lora, _ in fetched_loras(context.stage_input):
         name = lora_name(lora.index)
         path = folder / name
         path.parent.mkdir(exist_ok=True)

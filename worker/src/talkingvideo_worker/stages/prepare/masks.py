@@ -25,7 +25,7 @@ def write_masks(context: StageContext, portrait: Prepared, folder: Path) -> tupl
         StageError: E_INPUT_VALIDATION, naming the mask's field, when it cannot be read, has another shape than the
             source, or shows nothing of the speaker inside the video.
     """
-    speakers = context.order.spec.speech.speakers
+    speakers = context.stage_input.spec.speech.speakers
     return tuple(
         None if speaker.mask is None else _write_mask(context, portrait, folder, index)
         for index, speaker in enumerate(speakers)
@@ -34,7 +34,7 @@ def write_masks(context: StageContext, portrait: Prepared, folder: Path) -> tupl
 
 def _write_mask(context: StageContext, portrait: Prepared, folder: Path, index: int) -> Path:
     field = mask_field(index)
-    mask = read_mask(mask_input(context.scratch, index), context.order.limits, field)
+    mask = read_mask(mask_input(context.scratch, index), context.stage_input.limits, field)
     _expect_shape(mask, portrait.source, field)
     rendered = portrait.sizes.rendered
     shown = fit_mask(mask, portrait.shown_part, rendered.width, rendered.height)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from talkingvideo_worker.engines.base import Frame, Portrait
+from talkingvideo_worker.engines.base import Portrait
 from talkingvideo_worker.faces.detection import detect
 from talkingvideo_worker.faces.framing import crop_for
 from talkingvideo_worker.faces.report import describe
@@ -16,6 +16,7 @@ from talkingvideo_worker.media.video import first_frame, normalise_video
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.folders import SOURCE, inputs_folder, source_field
 from talkingvideo_worker.stages.prepare.sizes import Size, Sizes, choose_sizes
+from talkingvideo_worker.units import Frame
 
 PICTURE = "picture.png"
 VIDEO = "picture.mp4"
@@ -66,9 +67,9 @@ def prepare_portrait(context: StageContext, folder: Path) -> Prepared:
     Raises:
         StageError: E_INPUT_VALIDATION, naming the source's field.
     """
-    order, source = context.order, inputs_folder(context.scratch) / SOURCE
-    limits, field = order.limits, source_field(order)
-    if order.spec.source.video is not None:
+    stage_input, source = context.stage_input, inputs_folder(context.scratch) / SOURCE
+    limits, field = stage_input.limits, source_field(stage_input)
+    if stage_input.spec.source.video is not None:
         frame = first_frame(source, limits, field)
         size, crop, sizes = _frame_it(context, frame)
         target = folder / VIDEO
@@ -97,6 +98,6 @@ def prepare_portrait(context: StageContext, folder: Path) -> Prepared:
 def _frame_it(context: StageContext, rgb: Frame) -> tuple[Size, Box, Sizes]:
     """The input's size, the crop around its faces, and both sizes of the video."""
     size = Size(rgb.shape[1], rgb.shape[0])
-    sizes = choose_sizes(context.order.effective, size)
+    sizes = choose_sizes(context.stage_input.effective, size)
     crop = crop_for(size.width, size.height, sizes.rendered.width / sizes.rendered.height, detect(rgb))
     return size, crop, sizes

@@ -13,12 +13,11 @@ from talkingvideo_api.effective import Effective
 from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import PLAN_NAME, Plan, PlannedChunk, PlannedTrack
 from talkingvideo_api.spec import Continuity, Mode
-from talkingvideo_worker.chunking.chained import chained_chunks
-from talkingvideo_worker.chunking.plan import PlanSettings, plan_chunks
+from talkingvideo_worker.chunking.plan import PlanSettings, chained_chunks, plan_chunks
 from talkingvideo_worker.chunking.silence import SoundProfile, sound_profile
-from talkingvideo_worker.chunking.windows import window_lengths
-from talkingvideo_worker.digest import file_digest
-from talkingvideo_worker.engines.base import ChunkFrames, Engine, Scene, Track
+from talkingvideo_worker.chunking.windows import ChunkFrames, window_lengths
+from talkingvideo_worker.engines.base import Engine, RenderInput, Track
+from talkingvideo_worker.files import file_digest
 from talkingvideo_worker.media.delivered import encode_delivered
 from talkingvideo_worker.media.encoder import EncoderSettings
 from talkingvideo_worker.stages.context import StageContext
@@ -51,37 +50,37 @@ def process(context: StageContext) -> None:
     _say(context, 0.3, "Listening to the speech")
     timeline = hear(context, working)
     masks = write_masks(context, portrait, folder)
-    scene = _scene(context, portrait, timeline, write_tracks(timeline, folder), masks)
+    render_input = _render_input(context, portrait, timeline, write_tracks(timeline, folder), masks)
     loras = take_loras(context, folder)
-    scene = replace(scene, loras=lora_files(context.order, folder, loras))
+    render_input = replace(render_input, loras=lora_files(context.stage_input, folder, loras))
     _say(context, 0.4, "Preparing the engine")
     engine = context.engine
-    found = engine.prepare(scene, folder / ENGINE_FOLDER)
+    found = engine.prepare(render_input, folder / ENGINE_FOLDER)
     _say(context, 0.5, "Planning the chunks")
-    chunks = _chunks(context, engine, scene)
-    engine_digest = engine.digest(scene.parameters)
+    chunks = _chunks(context, engine, render_input)
+    engine_digest = engine.digest(render_input.parameters)
     _say(context, 0.6, "Encoding the sound")
     encode_delivered(
         [voice.recording for voice in timeline.voices],
         folder / SOUND_NAME,
-        context.order.limits,
-        target_lufs=context.order.effective.loudness,
+        context.stage_input.limits,
+        target_lufs=context.stage_input.effective.loudness,
         seconds=timeline.seconds,
     )
     files = _digests(folder, loras)
     plan = Plan(
-        effective_digest=context.order.effective.digest,
+        effective_digest=context.stage_input.effective.digest,
         files=files,
         picture=portrait.portrait.path.name,
-        tracks=tuple(_planned(track) for track in scene.tracks),
-        frames=scene.frames,
+        tracks=tuple(_planned(track) for track in render_input.tracks),
+        frames=render_input.frames,
         width=portrait.sizes.rendered.width,
         height=portrait.sizes.rendered.height,
         delivered_width=portrait.sizes.delivered.width,
         delivered_height=portrait.sizes.delivered.height,
         sound_seconds=float(timeline.seconds),
         engine_digest=engine_digest,
-        chunks=_keyed(context, engine, engine_digest, scene, chunks, files, portrait, timeline),
+        chunks=_keyed(context, engine, engine_digest, render_input, chunks, files, portrait, timeline),
         found={"input": portrait.found, "engine": found},
         warnings=_warnings(context, portrait, timeline, found),
     )
@@ -92,14 +91,14 @@ def _say(context: StageContext, fraction: float, message: str) -> None:
     context.reporter.report(Stage.PREPARE, fraction, message)
 
 
-def _scene(
+def _render_input(
     context: StageContext,
     portrait: Prepared,
     timeline: Timeline,
     tracks: Sequence[Track],
     masks: Sequence[Path | None],
-) -> Scene:
-    speakers = context.order.spec.speech.speakers
+) -> RenderInput:
+    speakers = context.stage_input.spec.speech.speakers
     placed = []
     for index, (speaker, track, mask) in enumerate(zip(speakers, tracks, masks, strict=True)):
         region = speaker.region
@@ -111,8 +110,8 @@ def _scene(
         elif len(speakers) > 1:
             track = replace(track, region=HALVES[index])
         placed.append(track)
-    effective = context.order.effective
-    return Scene(portrait.portrait, tuple(placed), timeline.frames, effective.seed, effective.render_parameters())
+    effective = context.stage_input.effective
+    return RenderInput(portrait.portrait, tuple(placed), timeline.frames, effective.seed, effective.render_parameters())
 
 
 def _planned(track: Track) -> PlannedTrack:
@@ -120,24 +119,24 @@ def _planned(track: Track) -> PlannedTrack:
     return PlannedTrack(file=track.path.name, phonemes=track.phonemes, region=track.region, mask=mask)
 
 
-def _chunks(context: StageContext, engine: Engine, scene: Scene) -> Sequence[ChunkFrames]:
+def _chunks(context: StageContext, engine: Engine, render_input: RenderInput) -> Sequence[ChunkFrames]:
     """Divide the video; what windows leave to the next can only be handed on by an engine that leaves something."""
-    effective = context.order.effective
+    effective = context.stage_input.effective
     settings = PlanSettings(effective.target_seconds, effective.window_frames, effective.motion_frames)
     if engine.stateful and effective.continuity is Continuity.CHAINED:
-        return chained_chunks(scene.frames, settings)
-    return _independent_chunks(effective, scene, settings)
+        return chained_chunks(render_input.frames, settings)
+    return _independent_chunks(effective, render_input, settings)
 
 
-def _independent_chunks(effective: Effective, scene: Scene, settings: PlanSettings) -> list[ChunkFrames]:
+def _independent_chunks(effective: Effective, render_input: RenderInput, settings: PlanSettings) -> list[ChunkFrames]:
     """Cut where nobody speaks, on whole frames, and divide the chunks into windows."""
     profiles = [
         sound_profile(track.path, effective.silence_threshold_db, effective.min_silence_seconds)
-        for track in scene.tracks
+        for track in render_input.tracks
     ]
     together = _together(profiles)
     chunks, windows_before = [], 0
-    for planned in plan_chunks(scene.frames, together.silences, together.energy, settings):
+    for planned in plan_chunks(render_input.frames, together.silences, together.energy, settings):
         windows = window_lengths(planned.frames, settings.window, settings.motion)
         chunks.append(ChunkFrames(planned.start, windows, windows_before))
         windows_before += len(windows)
@@ -157,14 +156,14 @@ def _keyed(
     context: StageContext,
     engine: Engine,
     engine_digest: str,
-    scene: Scene,
+    render_input: RenderInput,
     chunks: Sequence[ChunkFrames],
     files: Mapping[str, str],
     portrait: Prepared,
     timeline: Timeline,
 ) -> tuple[PlannedChunk, ...]:
     folder = prepared_folder(context.scratch) / ENGINE_FOLDER
-    effective, delivered = context.order.effective, portrait.sizes.delivered
+    effective, delivered = context.stage_input.effective, portrait.sizes.delivered
     encoding = {
         "width": delivered.width,
         "height": delivered.height,
@@ -174,13 +173,13 @@ def _keyed(
     keys: list[str] = []
     for chunk in chunks:
         key = chunk_key(
-            scene,
+            render_input,
             chunk,
             portrait_digest=files[portrait.portrait.path.name],
             loudness=[voice.loudness for voice in timeline.voices],
             engine_digest=engine_digest,
-            prepared_digest=engine.chunk_digest(scene, folder, chunk),
-            predecessor=keys[-1] if chunk.lead else None,
+            prepared_digest=engine.chunk_digest(render_input, folder, chunk),
+            predecessor=keys[-1] if chunk.overlap else None,
             encoding=encoding,
         )
         keys.append(key)
@@ -190,7 +189,7 @@ def _keyed(
             start_frame=chunk.start,
             windows=chunk.windows,
             first_window=chunk.first_window,
-            lead=chunk.lead,
+            overlap=chunk.overlap,
             key=key,
         )
         for index, (chunk, key) in enumerate(zip(chunks, keys, strict=True))
@@ -208,7 +207,7 @@ def _warnings(context: StageContext, portrait: Prepared, timeline: Timeline, fou
     warnings = [*found.get("warnings", ()), *portrait.warnings]
     warnings += [note for voice in timeline.voices for note in voice.notes]
     if timeline.seconds < timeline.whole:
-        asking = "render.mode Clip" if context.order.effective.mode is Mode.CLIP else "video.maxFrames"
+        asking = "render.mode Clip" if context.stage_input.effective.mode is Mode.CLIP else "video.maxFrames"
         warnings.append(
             f"The video is cut at {float(timeline.seconds):.2f} s of {float(timeline.whole):.2f} s, as {asking} asks."
         )

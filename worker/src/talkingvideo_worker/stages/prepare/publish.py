@@ -13,9 +13,9 @@ from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import PLAN_NAME, Plan, PlannedChunk
 from talkingvideo_api.reports import Estimate, PrepareReport, encode_bitmap
 from talkingvideo_worker.stages.context import StageContext
-from talkingvideo_worker.stages.finished import memory_mode_of, rendering_of
 from talkingvideo_worker.stages.prepare.folders import prepared_folder
 from talkingvideo_worker.stages.result import existing_result
+from talkingvideo_worker.stages.segments import memory_mode_of, rendering_of
 from talkingvideo_worker.stages.workspace import whole_plan
 
 
@@ -46,7 +46,7 @@ def _report(plan: Plan, missing: list[PlannedChunk], finished: list[dict[str, An
         delivered_width=plan.delivered_width,
         delivered_height=plan.delivered_height,
         estimate=Estimate(windows=sum(len(chunk.windows) for chunk in missing)),
-        chained=any(chunk.lead for chunk in plan.chunks),
+        chained=any(chunk.overlap for chunk in plan.chunks),
         memory_modes=tuple(modes) or None,
         warnings=plan.warnings,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.spec import Mode, Speaker
-from talkingvideo_worker.engines.base import FRAME_RATE, Track
+from talkingvideo_worker.engines.base import Track
 from talkingvideo_worker.media.arrangement import place, starts, whole_duration
 from talkingvideo_worker.media.delivered import Placed
 from talkingvideo_worker.media.gating import gate
@@ -18,7 +18,8 @@ from talkingvideo_worker.speech import Speech, UnknownVoiceError, speak
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.folders import audio_field, speaker_input
 from talkingvideo_worker.stages.prepare.turns import Spans, spans_of, spoken_within
-from talkingvideo_worker.weights_location import KOKORO, weights_location
+from talkingvideo_worker.units import FRAME_RATE
+from talkingvideo_worker.weights.location import KOKORO, weights_location
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,15 @@ def hear(context: StageContext, folder: Path) -> Timeline:
     Raises:
         StageError: E_INPUT_VALIDATION, naming the speaker's field.
     """
-    speech = context.order.spec.speech
+    speech = context.stage_input.spec.speech
     speaking = speech.speakers if speech.turns is None else speech.speakers[:1]
     heard = [_hear(context, folder, index, it) for index, it in enumerate(speaking)]
-    arrangement, durations = context.order.effective.arrangement, [it.duration for it in heard]
+    arrangement, durations = context.stage_input.effective.arrangement, [it.duration for it in heard]
     whole = whole_duration(arrangement, durations)
-    if whole > context.order.limits.seconds:
-        message = f"The speech lasts {float(whole):.0f} s; the profile allows {context.order.limits.seconds:.0f} s."
+    if whole > context.stage_input.limits.seconds:
+        message = (
+            f"The speech lasts {float(whole):.0f} s; the profile allows {context.stage_input.limits.seconds:.0f} s."
+        )
         raise StageError(ErrorCode.INPUT_VALIDATION, message, field="spec.speech.speakers")
     spans = None if speech.turns is None else spans_of(speech.turns, len(speech.speakers), whole)
     voices = tuple(_placed(it, start) for it, start in zip(heard, starts(arrangement, durations), strict=True))
@@ -136,7 +139,7 @@ def _hear(context: StageContext, folder: Path, index: int, speaker: Speaker) -> 
         field, recording = f"spec.speech.speakers[{index}].text", folder / f"spoken-{index}.wav"
         spoken = _spoken(speaker.text, speaker.voice, recording, f"spec.speech.speakers[{index}]")
     plain, model = folder / f"plain-{index}.wav", folder / f"model-{index}.wav"
-    sound = normalise(recording, plain, context.order.limits, field)
+    sound = normalise(recording, plain, context.stage_input.limits, field)
     level = normalise_loudness(plain, model).integrated
     plain.unlink()
     phonemes, notes = (spoken.phonemes, spoken.notes) if spoken else ((), ())
@@ -159,6 +162,6 @@ def _placed(heard: _Heard, start: Fraction) -> Voice:
 
 def _kept_frames(context: StageContext, frames: int) -> int:
     """The frames that are rendered: all, unless somebody asked for fewer."""
-    effective = context.order.effective
+    effective = context.stage_input.effective
     clip = effective.window_frames if effective.mode is Mode.CLIP else frames
     return min(frames, clip, effective.max_frames or frames)

@@ -7,8 +7,8 @@ from fractions import Fraction
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.spec import Turn
-from talkingvideo_worker.engines.base import FRAME_RATE
 from talkingvideo_worker.media.gating import Span, merged
+from talkingvideo_worker.units import FRAME_RATE
 
 Spans = tuple[Span, ...]
 """The times in which one speaker talks, in order and apart."""

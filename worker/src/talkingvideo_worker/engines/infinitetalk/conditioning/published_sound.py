@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from talkingvideo_api.spec import Arrangement
-from talkingvideo_worker.engines.base import SAMPLE_RATE
+from talkingvideo_worker.units import SAMPLE_RATE
 
 TARGET_LUFS = -23.0
 IMPLAUSIBLE_LUFS = 100.0

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import Wav2Vec2Model
 
-from talkingvideo_worker.engines.base import FRAME_RATE, SAMPLE_RATE
+from talkingvideo_worker.units import FRAME_RATE, SAMPLE_RATE
 
 VARIANCE_FLOOR = 1e-7
 """What the feature extractor of wav2vec 2.0 adds to a track's variance before it divides by its root."""

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import torch
 
-from talkingvideo_worker.engines.base import LoraFile, Note, unheard
+from talkingvideo_worker.engines.base import LoraFile
 from talkingvideo_worker.engines.infinitetalk.memory.modes import MemoryMode
 from talkingvideo_worker.engines.infinitetalk.memory.placement import Placement
 from talkingvideo_worker.engines.infinitetalk.memory.quantised import quantisation_of
 from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
 from talkingvideo_worker.engines.infinitetalk.weights.loras import merged, open_loras
 from talkingvideo_worker.engines.infinitetalk.weights.reading import StoredTransformer, read_weights
+from talkingvideo_worker.progress import ProgressCallback, ignore_progress
 
 NOTES = 20
 """How often progress is told."""
@@ -56,7 +57,7 @@ def load_transformer(
     dtype: torch.dtype,
     device: torch.device,
     loras: LoraSet = NO_LORAS,
-    note: Note = unheard,
+    note: ProgressCallback = ignore_progress,
 ) -> tuple[AudioWanTransformer3DModel, Reading]:
     """Read a transformer into a memory mode. LoRAs are merged before anything is quantised.
 

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoTokenizer
 
-from talkingvideo_worker.engines.base import Note, unheard
 from talkingvideo_worker.engines.infinitetalk.conditioning.encoders import (
     ClipImageEncoder,
     UmT5TextEncoder,
@@ -33,6 +32,7 @@ from talkingvideo_worker.engines.infinitetalk.weights.loading import (
     load_video_codec,
 )
 from talkingvideo_worker.engines.infinitetalk.weights.reading import Sources
+from talkingvideo_worker.progress import ProgressCallback, ignore_progress
 
 TEXT_SPARE = 1.1
 """The text encoder's weights with what it calculates on 512 tokens."""
@@ -74,7 +74,7 @@ def build_networks(
     mode: MemoryMode,
     device: torch.device,
     loras: LoraSet = NO_LORAS,
-    note: Note = unheard,
+    note: ProgressCallback = ignore_progress,
 ) -> BuiltNetworks:
     """Load all networks.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.engines.base import Note
+from talkingvideo_worker.progress import ProgressCallback
 
 LOCK = ".lock"
 
@@ -23,7 +23,7 @@ WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @contextmanager
-def alone_in(folder: Path, note: Note) -> Iterator[None]:
+def alone_in(folder: Path, note: ProgressCallback) -> Iterator[None]:
     """Wait until no other process is at work in a folder. One that ends, however it ends, is no more.
 
     Args:
@@ -67,7 +67,7 @@ def require_space(folder: Path, needed: int, what: str) -> None:
         raise StageError(ErrorCode.WORKSPACE, message, retryable=False)
 
 
-def _take(lock: IO[str], note: Note) -> None:
+def _take(lock: IO[str], note: ProgressCallback) -> None:
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -26,7 +26,7 @@ from talkingvideo_worker.engines.infinitetalk.weights.layout import (
 )
 from talkingvideo_worker.engines.infinitetalk.weights.shapes import Shape, adapter_shapes, base_shapes
 from talkingvideo_worker.speech import kokoro
-from talkingvideo_worker.weights_location import KOKORO
+from talkingvideo_worker.weights.location import KOKORO
 
 LONGEST_HEADER = 16_000_000
 """Bytes. Published ones have some hundred thousand; the format's own reader takes 100 MB, which are gigabytes once parsed."""

@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
-from talkingvideo_worker.digest import sampled_digest
 from talkingvideo_worker.engines.infinitetalk.weights.checking import read_shapes
 from talkingvideo_worker.engines.infinitetalk.weights.layout import (
     BASE,
@@ -29,6 +28,7 @@ from talkingvideo_worker.engines.infinitetalk.weights.reading import (
     StoredTransformer,
     published_transformer,
 )
+from talkingvideo_worker.files import sampled_digest
 
 CONVERTED = Path("converted")
 CONVERTED_NETWORKS = {

@@ -18,7 +18,6 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from talkingvideo_worker.engines.base import Note, unheard
 from talkingvideo_worker.engines.infinitetalk.weights.alone import alone_in, cannot_write, require_space
 from talkingvideo_worker.engines.infinitetalk.weights.building import dtype_of
 from talkingvideo_worker.engines.infinitetalk.weights.checking import require_weights
@@ -53,6 +52,7 @@ from talkingvideo_worker.engines.infinitetalk.weights.reading import (
     published_transformer,
     read_weights,
 )
+from talkingvideo_worker.progress import ProgressCallback, ignore_progress
 
 SHARD_BYTES = 2 * 10**9
 """Of a file of the base: what one conversion step holds in memory."""
@@ -97,7 +97,7 @@ class Conversion:
             raise cannot_write(self.target, error) from error
 
 
-def convert_weights(folder: Path, note: Note = unheard) -> list[Path]:
+def convert_weights(folder: Path, note: ProgressCallback = ignore_progress) -> list[Path]:
     """Make the converted copies that are missing or stale; stopped, it goes on at the file where it was.
 
     Args:
@@ -120,7 +120,7 @@ def convert_weights(folder: Path, note: Note = unheard) -> list[Path]:
         return _convert(folder, note)
 
 
-def _convert(folder: Path, note: Note) -> list[Path]:
+def _convert(folder: Path, note: ProgressCallback) -> list[Path]:
     planned = list(conversions(folder))
     _remove_others(folder / CONVERTED, {conversion.target for conversion in planned})
     missing = [conversion for conversion in planned if not conversion.is_done]

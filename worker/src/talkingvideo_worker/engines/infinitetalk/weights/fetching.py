@@ -22,10 +22,10 @@ from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.digest import file_digest
-from talkingvideo_worker.engines.base import Note
 from talkingvideo_worker.engines.infinitetalk.weights.alone import alone_in, cannot_write, require_space
 from talkingvideo_worker.engines.infinitetalk.weights.sources import SOURCES, Part, Source
+from talkingvideo_worker.files import file_digest
+from talkingvideo_worker.progress import ProgressCallback
 
 RECORD = "fetched.json"
 PARTIAL = ".fetching"
@@ -65,7 +65,9 @@ class HubFile:
         return _git_blob_id(path) == self.checksum
 
 
-def fetch_weights(folder: Path, note: Note, parts: Collection[Part] = tuple(Part), endpoint: str | None = None) -> None:
+def fetch_weights(
+    folder: Path, note: ProgressCallback, parts: Collection[Part] = tuple(Part), endpoint: str | None = None
+) -> None:
     """Fetch what is not there yet.
 
     Args:
@@ -82,7 +84,7 @@ def fetch_weights(folder: Path, note: Note, parts: Collection[Part] = tuple(Part
         _fetch_missing(folder, note, parts, endpoint)
 
 
-def _fetch_missing(folder: Path, note: Note, parts: Collection[Part], endpoint: str | None) -> None:
+def _fetch_missing(folder: Path, note: ProgressCallback, parts: Collection[Part], endpoint: str | None) -> None:
     hub = HfApi(endpoint=endpoint)
     wanted = [file for source in SOURCES if source.part in parts for file in _listed(hub, source)]
     missing = [file for file in wanted if not _is_there(folder, file)]

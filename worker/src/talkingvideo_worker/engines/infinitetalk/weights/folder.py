@@ -9,8 +9,7 @@ from typing import Any
 
 from transformers import Wav2Vec2Model
 
-from talkingvideo_worker.digest import sampled_digest
-from talkingvideo_worker.engines.base import LoraFile, Note, Scene
+from talkingvideo_worker.engines.base import LoraFile, RenderInput
 from talkingvideo_worker.engines.infinitetalk.memory.loading import LoraSet
 from talkingvideo_worker.engines.infinitetalk.memory.machine import free_gpu_bytes, measure, rendering_device
 from talkingvideo_worker.engines.infinitetalk.memory.modes import Job, MemoryMode, asked_for, choose_mode, leaner
@@ -26,6 +25,8 @@ from talkingvideo_worker.engines.infinitetalk.weights.converted import sources_o
 from talkingvideo_worker.engines.infinitetalk.weights.layout import SPEECH, rendering_files
 from talkingvideo_worker.engines.infinitetalk.weights.loading import load_speech_model
 from talkingvideo_worker.engines.infinitetalk.weights.lora_files import check_loras, loras_digest
+from talkingvideo_worker.files import sampled_digest
+from talkingvideo_worker.progress import ProgressCallback
 
 
 class WeightsFolder:
@@ -62,18 +63,18 @@ class WeightsFolder:
         """The model that hears, in evaluation mode, on the CPU."""
         return load_speech_model(self._folder / SPEECH)
 
-    def networks(self, scene: Scene, frames: int, note: Note) -> LeanerOnce[Networks]:
+    def networks(self, render_input: RenderInput, frames: int, note: ProgressCallback) -> LeanerOnce[Networks]:
         """The networks that render a scene, in the memory mode that fits, or a leaner one once memory has run out."""
-        device, devices = rendering_device(), rendering_devices(scene.gpus)
-        pixels = scene.portrait.width * scene.portrait.height
-        settings = settings_of(scene.parameters, pixels)
-        sources = sources_of(self._folder, len(scene.tracks), formats_of(device).dtype)
-        asked = asked_for(scene.parameters)
+        device, devices = rendering_device(), rendering_devices(render_input.gpus)
+        pixels = render_input.portrait.width * render_input.portrait.height
+        settings = settings_of(render_input.parameters, pixels)
+        sources = sources_of(self._folder, len(render_input.tracks), formats_of(device).dtype)
+        asked = asked_for(render_input.parameters)
         heads, branches = sources.transformer.config["num_heads"], len(settings.guidance.branches)
-        layout = plan_parallel(scene.gpus, branches, heads, pixels // PIXELS_PER_TOKEN)
+        layout = plan_parallel(render_input.gpus, branches, heads, pixels // PIXELS_PER_TOKEN)
         cached = 0 if settings.step_cache is None else -(-branches // layout.branch_groups)
         whole, job = Job(pixels, settings.window), Job(pixels, settings.window, layout.token_ranks, cached)
-        loras = LoraSet(scene.loras, self._folder)
+        loras = LoraSet(render_input.loras, self._folder)
         work = Work(
             whole.tokens, -(-frames // (settings.window - settings.motion)) * branches * len(settings.timesteps)
         )
@@ -85,7 +86,7 @@ class WeightsFolder:
             built = build_networks(sources, prompts, mode, device, loras, note)
             prepare(built.transformer)
             denoiser = others.join(built.transformer)
-            warnings = (*idle_gpus(scene.gpus, layout), *filter(None, [uncompiled]))
+            warnings = (*idle_gpus(render_input.gpus, layout), *filter(None, [uncompiled]))
             return Networks(built.transformer, built.encoders, denoiser, warnings)
 
         blocks = sources.transformer.config["num_layers"]

@@ -11,12 +11,12 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.digest import sampled_digest
 from talkingvideo_worker.engines.base import LoraFile
 from talkingvideo_worker.engines.infinitetalk.weights.checking import BadHeaderError, read_shapes
 from talkingvideo_worker.engines.infinitetalk.weights.layout import CONFIG, LORAS
 from talkingvideo_worker.engines.infinitetalk.weights.lora_keys import Reading, read_keys
 from talkingvideo_worker.engines.infinitetalk.weights.shapes import Shape, adapter_shapes, base_shapes
+from talkingvideo_worker.files import sampled_digest
 
 ENDING = ".safetensors"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from talkingvideo_worker.engines.infinitetalk.weights.layout import ADAPTERS, BASE, LORAS, SPEECH
 from talkingvideo_worker.speech.kokoro import CONFIG, MODEL, VOICES
-from talkingvideo_worker.weights_location import KOKORO
+from talkingvideo_worker.weights.location import KOKORO
 
 
 class Part(StrEnum):

@@ -1,0 +1,56 @@
+"""The order: everything that the stages of one revision need to know.
+
+One immutable ConfigMap per revision, key ``stage-input.json``, mounted read-only by every stage; never in environment or
+arguments. It holds no secret: credentials reach a pod as environment from the object's namespace.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from talkingvideo_api.effective import Effective
+from talkingvideo_api.model import Model
+from talkingvideo_api.profile import InputLimits, Network
+from talkingvideo_api.spec import TalkingVideoSpec
+
+STAGE_INPUT_KEY = "stage-input.json"
+
+
+class S3Connection(Model):
+    """How to reach the store's S3 service; credentials come from the environment or the pod's identity."""
+
+    endpoint: str | None = None
+    region: str = "us-east-1"
+    addressing_style: str = "auto"
+
+
+class Locations(Model):
+    """URIs that the stages read and write: ``s3://``, ``pvc://`` (mounted) or ``file://``."""
+
+    workspace: str
+    """Folder of this revision."""
+    chunks: str
+    """Folder of finished chunks by key, shared by the objects of one namespace."""
+    result: str
+    """The result's URI without ending: ``.mp4``, ``.jpg`` and ``.json`` are appended."""
+    public_base_url: str | None = None
+    """Base of ``status.output.url``; the result's key and ending are appended."""
+
+
+class StageInput(Model):
+    """What to make."""
+
+    version: Literal[1] = 1
+    namespace: str
+    name: str
+    uid: str
+    revision: str
+    spec: TalkingVideoSpec
+    effective: Effective
+    locations: Locations
+    s3: S3Connection = S3Connection()
+    limits: InputLimits = InputLimits()
+    network: Network = Network()
+    input_buckets: tuple[str, ...] = ()
+    """Buckets that s3:// inputs may name; ``*`` allows every one."""
+    price_per_gpu_hour: float | None = None

@@ -1,0 +1,1 @@
+"""The Kubernetes API: calls, credentials, projections of objects, and an index that lists and watches fill."""

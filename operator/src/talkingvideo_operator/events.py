@@ -1,0 +1,85 @@
+"""Events: what ``kubectl describe`` tells. Best effort: a lost one changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections import OrderedDict
+from datetime import UTC, datetime
+
+from talkingvideo_api import names
+from talkingvideo_clients.kube.api import EVENTS, Api, ApiError, NotHoldingError
+from talkingvideo_clients.kube.objects import Video
+from talkingvideo_operator.planning.decision import Event
+
+logger = logging.getLogger(__name__)
+
+QUIET_SECONDS = 300
+"""The same sentence about the same object is not repeated within this time."""
+
+REMEMBERED = 5_000
+MAX_NOTE = 1_024
+BACKLOG = 1_000
+
+
+class Recorder:
+    """Posts events in the background, so that nothing waits for them."""
+
+    def __init__(self, api: Api, instance: str) -> None:
+        self._api = api
+        self._instance = instance
+        self._told: OrderedDict[tuple[str, Event], float] = OrderedDict()
+        self._backlog: asyncio.Queue[tuple[Video, Event]] = asyncio.Queue(BACKLOG)
+
+    def record(self, video: Video, events: tuple[Event, ...]) -> None:
+        """Take events up; when there are too many, the newest are dropped."""
+        for event in events:
+            if self._repeated(video, event):
+                continue
+            try:
+                self._backlog.put_nowait((video, event))
+            except asyncio.QueueFull:
+                logger.debug("too many events; %s is dropped", event.reason)
+
+    async def post(self) -> None:
+        """Post for ever."""
+        while True:
+            video, event = await self._backlog.get()
+            try:
+                await self._api.create(EVENTS, video.namespace, self._body(video, event))
+            except (ApiError, NotHoldingError) as error:
+                logger.debug("event %s of %s was not posted: %s", event.reason, video.name, error)
+
+    def _repeated(self, video: Video, event: Event) -> bool:
+        key, now = (video.uid, event), time.monotonic()
+        last = self._told.get(key)
+        if last is not None and now - last < QUIET_SECONDS:
+            return True
+        self._told[key] = now
+        self._told.move_to_end(key)
+        if len(self._told) > REMEMBERED:
+            self._told.popitem(last=False)
+        return False
+
+    def _body(self, video: Video, event: Event) -> dict[str, object]:
+        return {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": f"{video.name[:200]}.{uuid.uuid4().hex[:16]}", "namespace": video.namespace},
+            "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "action": "Reconcile",
+            "reason": event.reason.value,
+            "note": event.message[:MAX_NOTE],
+            "type": "Warning" if event.warning else "Normal",
+            "reportingController": f"{names.GROUP}/operator",
+            "reportingInstance": self._instance[:128],
+            "regarding": {
+                "apiVersion": names.API_VERSION,
+                "kind": names.KIND,
+                "name": video.name,
+                "namespace": video.namespace,
+                "uid": video.uid,
+            },
+        }

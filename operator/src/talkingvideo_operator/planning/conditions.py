@@ -1,0 +1,54 @@
+"""Conditions, as kstatus and ``kubectl wait`` read them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from talkingvideo_api.conditions import ConditionType, Phase, Reason
+from talkingvideo_api.status import Condition
+from talkingvideo_operator.planning.truncate import truncate
+
+MAX_MESSAGE = 1_024
+"""Bytes. Six conditions carry the sentence."""
+
+HOLDS: dict[ConditionType, frozenset[Phase]] = {
+    ConditionType.READY: frozenset({Phase.SUCCEEDED}),
+    ConditionType.RECONCILING: frozenset({Phase.PENDING, Phase.PREPARING, Phase.RENDERING, Phase.STITCHING}),
+    ConditionType.STALLED: frozenset({Phase.FAILED}),
+    ConditionType.COMPLETE: frozenset({Phase.SUCCEEDED}),
+    ConditionType.FAILED: frozenset({Phase.FAILED}),
+    ConditionType.SUSPENDED: frozenset({Phase.SUSPENDED}),
+}
+"""In which phases each condition is true. Every condition is always present, so that waiting for one never hangs."""
+
+
+def conditions(
+    known: tuple[Condition, ...], phase: Phase, reason: Reason, message: str, generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """Build the whole list, keeping the times of what did not change.
+
+    Args:
+        known: The conditions as they were.
+        phase: The phase they describe.
+        reason: Why.
+        message: For people, truncate to 1,024 bytes.
+        generation: The generation of the spec that was looked at.
+        now: The present.
+    """
+    before = {condition.type: condition for condition in known}
+    result = []
+    for kind, phases in HOLDS.items():
+        status = "True" if phase in phases else "False"
+        old = before.get(kind)
+        since = old.last_transition_time if old and old.status == status else now
+        result.append(
+            Condition(
+                type=kind,
+                status=status,
+                reason=reason,
+                message=truncate(message, MAX_MESSAGE),
+                last_transition_time=since,
+                observed_generation=generation,
+            )
+        )
+    return tuple(result)

@@ -1,0 +1,152 @@
+"""How one attempt stands: what a Job and its pods say together.
+
+A pod says sooner (and more) than its Job how the work ended: the Job controller needs about a second. A success is
+believed from the pod, with its report in the termination message; a failure only from the Job, because the Job
+controller decides whether a disrupted pod is replaced.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from talkingvideo_api.errors import ERRORS, EXIT_STATUSES, ErrorCode
+from talkingvideo_api.names import Stage
+from talkingvideo_api.reports import MAX_SENTENCE, FailureReport, TerminationMessage
+from talkingvideo_clients.kube.objects import Container, Job, Pod
+from talkingvideo_operator.settings import OperatorConfig
+
+
+@dataclass(frozen=True)
+class Running:
+    """Not ended, or its report is still awaited until ``requeue_at``."""
+
+    requeue_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Succeeded:
+    """The work is done."""
+
+    report: TerminationMessage | None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The attempt failed."""
+
+    failure: FailureReport
+    interrupted: bool = False
+    """By no fault of its own: not counted as a failure."""
+
+
+Outcome = Running | Succeeded | Failed
+
+
+def outcome(job: Job, pods: tuple[Pod, ...], config: OperatorConfig, now: datetime) -> Outcome:
+    """Judge one attempt.
+
+    Args:
+        job: The Job.
+        pods: Its pods, replaced ones included.
+        config: Grace times.
+        now: The present.
+    """
+    report = next(filter(None, (_report(job.stage, pod) for pod in pods)), None)
+    if report is not None:
+        return Succeeded(report)
+    if job.failed:
+        return _failed(job, pods, config, now)
+    if job.complete:
+        return _complete_without_report(job, config, now)
+    if job.deleting:
+        return Failed(_failure(ErrorCode.EVICTED, "the Job was deleted"), interrupted=True)
+    return _lost(pods, config, now) or Running(_next_look(pods, config))
+
+
+def gpu_time(job: Job, pods: tuple[Pod, ...], now: datetime) -> float:
+    """Seconds that an attempt's containers ran; of its Job's life when the pods are gone."""
+    if not pods:
+        return (job.ended - job.created).total_seconds() if job.ended and job.created else 0.0
+    mains = [c for pod in pods for c in pod.containers if not c.init and c.started]
+    return sum(max(0.0, ((c.ended or now) - c.started).total_seconds()) for c in mains if c.started)
+
+
+def _report(stage: Stage, pod: Pod) -> TerminationMessage | None:
+    """The success that a pod reports, if it is one of its stage."""
+    if pod.phase != "Succeeded":
+        return None
+    main = next((c for c in pod.containers if not c.init), None)
+    message = TerminationMessage.decode(main.message) if main else None
+    if message is None:
+        return None
+    parts = {Stage.PREPARE: message.prepared, Stage.RENDER: message.rendered, Stage.STITCH: message.stitched}
+    return message if parts[stage] is not None else None
+
+
+def _complete_without_report(job: Job, config: OperatorConfig, now: datetime) -> Outcome:
+    """A chunk without a report is in the store (stitch verifies it); other reports are needed, so the stage runs again."""
+    if job.stage is Stage.RENDER:
+        return Succeeded(None)
+    deadline = _after(job.ended, config.missing_report_seconds)
+    if deadline and now < deadline:
+        return Running(deadline)
+    return Failed(_failure(ErrorCode.EVICTED, "the pod was gone before its report was read"), interrupted=True)
+
+
+def _failed(job: Job, pods: tuple[Pod, ...], config: OperatorConfig, now: datetime) -> Outcome:
+    ended = [pod for pod in pods if pod.phase == "Failed"]
+    if ended:
+        last = max(ended, key=lambda pod: (pod.created, pod.resource_version))
+        return Failed(_inferred(last), interrupted=last.disrupted)
+    deadline = _after(job.ended, config.missing_report_seconds)
+    if deadline and now < deadline:
+        return Running(deadline)
+    return Failed(_failure(ErrorCode.INTERNAL, job.message or "the Job failed and left no pod to tell why"))
+
+
+def _lost(pods: tuple[Pod, ...], config: OperatorConfig, now: datetime) -> Failed | None:
+    """A pod on a lost node stays Terminating, and its Job waits for it: the next attempt must not."""
+    for pod in pods:
+        limit = _after(pod.deletion, config.lost_pod_seconds)
+        if limit and limit <= now and pod.phase not in ("Succeeded", "Failed"):
+            return Failed(_failure(ErrorCode.NODE_LOST, "the pod's node stopped answering"), interrupted=True)
+    return None
+
+
+def _next_look(pods: tuple[Pod, ...], config: OperatorConfig) -> datetime | None:
+    limits = (_after(pod.deletion, config.lost_pod_seconds) for pod in pods)
+    return min((limit for limit in limits if limit), default=None)
+
+
+def _inferred(pod: Pod) -> FailureReport:
+    """What a failed pod reports; else what Kubernetes says of it; else what its exit status means."""
+    failed = [c for c in pod.containers if c.exit_status]
+    for container in failed:
+        message = TerminationMessage.decode(container.message)
+        if message is not None and message.failure is not None:
+            return message.failure
+    if any(c.reason == "OOMKilled" for c in failed):
+        return _failure(ErrorCode.OOM, "a container needed more memory than its limit")
+    if pod.reason == "DeadlineExceeded":
+        return _failure(ErrorCode.TIMEOUT, "the stage ran past the deadline of the profile")
+    if pod.disrupted or pod.reason == "Evicted":
+        return _failure(ErrorCode.EVICTED, pod.message or "the pod was evicted")
+    return _by_exit_status(failed)
+
+
+def _by_exit_status(failed: list[Container]) -> FailureReport:
+    first = next(iter(failed), None)
+    if first is None or first.exit_status is None:
+        return _failure(ErrorCode.INTERNAL, "the pod failed without a container that says why")
+    code = EXIT_STATUSES.get(first.exit_status, ErrorCode.INTERNAL)
+    said = f"container {first.name} ended with status {first.exit_status} and left no report; its log may say more"
+    return _failure(code, f"{ERRORS[code].meaning} ({said})" if code is not ErrorCode.INTERNAL else said)
+
+
+def _failure(code: ErrorCode, message: str) -> FailureReport:
+    return FailureReport(code=code, message=message[:MAX_SENTENCE], retryable=ERRORS[code].retryable)
+
+
+def _after(moment: datetime | None, seconds: float) -> datetime | None:
+    return moment + timedelta(seconds=seconds) if moment else None

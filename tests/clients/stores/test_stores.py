@@ -1,0 +1,225 @@
+"""Both stores keep the same promises: a folder, and a bucket of a server that checks signatures."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+from tests.cluster.s3 import S3Server
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.stage_input import S3Connection
+from talkingvideo_clients.stores.base import MissingFileError, Store
+from talkingvideo_clients.stores.local import LocalStore, _copied_beside
+from talkingvideo_clients.stores.opening import open_store
+from talkingvideo_clients.stores.s3 import S3Store, s3_client
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "folder":
+        yield LocalStore(tmp_path / "store")
+        return
+    server: S3Server = request.getfixturevalue("s3_server")
+    yield S3Store(server.client(), server.create_bucket(f"b-{uuid.uuid4()}"), "some/prefix")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "file"
+    path.write_bytes(b"frames")
+    return path
+
+
+def test_what_was_put_is_got_with_its_size_and_digest(store: Store, file: Path, tmp_path: Path) -> None:
+    store.put("a/b.mp4", file)
+    store.get("a/b.mp4", tmp_path / "deep" / "copy")
+    assert (tmp_path / "deep" / "copy").read_bytes() == store.read("a/b.mp4") == b"frames"
+    stored = store.stat("a/b.mp4")
+    assert stored is not None
+    assert stored.bytes == 6
+    assert stored.sha256 == hashlib.sha256(b"frames").hexdigest()
+
+
+def test_what_is_not_there_is_missing(store: Store, tmp_path: Path) -> None:
+    assert store.stat("nothing") is None
+    with pytest.raises(MissingFileError):
+        store.read("nothing")
+    with pytest.raises(MissingFileError):
+        store.get("nothing", tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_the_first_of_many_writers_wins_and_the_file_is_never_half_there(store: Store, tmp_path: Path) -> None:
+    wins: list[bytes] = []
+
+    def write(content: bytes) -> None:
+        source = tmp_path / f"source-{content[0]}"
+        source.write_bytes(content * 200_000)
+        if store.put_new("contested", source):
+            wins.append(content)
+
+    writers = [threading.Thread(target=write, args=(bytes([65 + number]),)) for number in range(6)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert len(wins) == 1
+    assert store.read("contested") == wins[0] * 200_000
+
+
+def test_put_replaces_and_put_new_does_not(store: Store, file: Path) -> None:
+    assert store.put_new("name", file)
+    file.write_bytes(b"other")
+    assert not store.put_new("name", file)
+    assert store.read("name") == b"frames"
+    store.put("name", file)
+    assert store.read("name") == b"other"
+
+
+def test_nothing_but_the_files_is_left_in_a_folder(tmp_path: Path, file: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    store.put("a", file)
+    store.put_new("a", file)
+    store.put_new("b", file)
+    assert sorted(path.name for path in (tmp_path / "store").iterdir()) == ["a", "b"]
+
+
+def test_a_wrong_secret_is_the_users_to_mend_and_not_repeated(
+    s3_server: S3Server, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = s3_server.create_bucket("refusing")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret-value")
+    store = S3Store(s3_client(S3Connection(endpoint=s3_server.endpoint)), bucket, "")
+    with pytest.raises(StageError) as refusal:
+        store.put("a", file)
+    assert refusal.value.code is ErrorCode.STORE_ACCESS
+    assert not refusal.value.retryable
+    assert "very-secret-value" not in str(refusal.value)
+
+
+def test_a_claim_is_the_folder_that_is_mounted_for_it(tmp_path: Path, file: Path) -> None:
+    store = open_store("pvc://shared/videos", S3Connection(), tmp_path)
+    store.put("a.mp4", file)
+    assert (tmp_path / "shared" / "videos" / "a.mp4").read_bytes() == b"frames"
+    assert store.uri("a.mp4") == "pvc://shared/videos/a.mp4"
+
+
+def test_a_folder_whose_name_needs_quoting_is_found_again(tmp_path: Path, file: Path) -> None:
+    folder = tmp_path / "ein Ordner (1)%20"
+    store = open_store(folder.as_uri(), S3Connection(), tmp_path)
+    store.put("a", file)
+    assert (folder / "a").read_bytes() == b"frames"
+
+
+def test_where_there_are_no_hard_links_files_are_whole_all_the_same(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    store = LocalStore(tmp_path / "store")
+    assert store.put_new("a", file)
+    file.write_bytes(b"other")
+    assert not store.put_new("a", file)
+    assert store.read("a") == b"frames"
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["a"]
+
+
+def test_a_link_whose_answer_was_lost_counts_as_written(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS sends the request again, and the server says that the name is taken: by this very file."""
+    link = os.link
+
+    def link_and_lose_the_answer(source: Path, destination: Path) -> None:
+        link(source, destination)
+        raise FileExistsError(errno.EEXIST, "File exists")
+
+    monkeypatch.setattr(os, "link", link_and_lose_the_answer)
+    assert LocalStore(tmp_path / "store").put_new("a", file)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from talkingvideo_clients.stores.local import LocalStore
+os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+LocalStore(Path(sys.argv[1])).put_new("a.mp4", Path(sys.argv[2]))
+"""
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next_one_of_that_name(tmp_path: Path, file: Path) -> None:
+    folder = tmp_path / "store"
+    subprocess.run([sys.executable, "-c", KILLED, str(folder), str(file)], check=False)
+    assert len(list(folder.iterdir())) == 1
+    assert LocalStore(folder).stat("a.mp4") is None
+    LocalStore(folder).put("b.mp4", file)
+    assert len(list(folder.iterdir())) == 2
+    LocalStore(folder).put_new("a.mp4", file)
+    assert sorted(path.name for path in folder.iterdir()) == ["a.mp4", "b.mp4"]
+
+
+def test_a_file_that_another_writer_is_at_is_left_to_it(tmp_path: Path, file: Path) -> None:
+    with _copied_beside(file, tmp_path / "store" / "a") as unfinished:
+        LocalStore(tmp_path / "store").put("a", file)
+        assert unfinished.read_bytes() == b"frames"
+
+
+def test_a_removed_file_is_gone_and_may_be_gone_before(store: Store, file: Path) -> None:
+    store.put("a", file)
+    store.remove("a")
+    store.remove("a")
+    assert store.stat("a") is None
+
+
+class BusyClient:
+    """Answers 409 to the first requests, as AWS does while another conditional write of the name is under way."""
+
+    def __init__(self, busy: int, then: str | None = None) -> None:
+        self.requests, self._busy, self._then = 0, busy, then
+
+    def put_object(self, **_: object) -> None:
+        self.requests += 1
+        if self.requests <= self._busy:
+            raise ClientError({"Error": {"Code": "ConditionalRequestConflict"}}, "PutObject")
+        if self._then is not None:
+            raise ClientError({"Error": {"Code": self._then}}, "PutObject")
+
+
+@pytest.mark.parametrize(("then", "written"), [(None, True), ("PreconditionFailed", False)])
+def test_while_two_write_a_name_at_once_nobody_has_lost_yet(file: Path, then: str | None, written: bool) -> None:
+    client, pauses = BusyClient(2, then), list[float]()
+    assert S3Store(client, "b", "", sleep=pauses.append).put_new("a", file) is written
+    assert client.requests == 3
+    assert len(pauses) == 2
+
+
+def test_a_name_that_stays_busy_is_an_error_worth_a_retry(file: Path) -> None:
+    with pytest.raises(StageError, match="others keep writing it") as refused:
+        S3Store(BusyClient(99), "b", "", sleep=lambda _: None).put_new("a", file)
+    assert refused.value.retryable
+
+
+def test_a_folder_that_cannot_be_written_is_the_workspaces_error(tmp_path: Path, file: Path) -> None:
+    with pytest.raises(StageError) as refused:
+        LocalStore(file).put_new("a", file)
+    assert refused.value.code is ErrorCode.WORKSPACE
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/../other", "pvc://claim/a/../../b", "no uri", "s3://"])
+def test_a_place_that_is_none_is_refused(tmp_path: Path, uri: str) -> None:
+    with pytest.raises(StageError) as refused:
+        open_store(uri, S3Connection(), tmp_path)
+    assert refused.value.code is ErrorCode.INPUT_VALIDATION

@@ -1,0 +1,281 @@
+"""A cluster in memory: the API server, the Job controller and the kubelet, each as far as `plan` can tell."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.operator.termination_messages import last_words
+
+from talkingvideo_api import names
+from talkingvideo_api.errors import ERRORS, ErrorCode
+from talkingvideo_api.names import Stage
+from talkingvideo_api.reports import (
+    FailureReport,
+    TerminationMessage,
+)
+from talkingvideo_api.status import TalkingVideoStatus
+from talkingvideo_clients.kube.objects import Container, Job, Pod, Video
+from talkingvideo_operator.planning.admission import Admission
+from talkingvideo_operator.planning.context import Children
+from talkingvideo_operator.planning.decision import Decision, DeleteJob, DeleteRevisions, EnsureStageInput, Start
+from talkingvideo_operator.planning.plan import plan
+from talkingvideo_operator.planning.status import significant
+from talkingvideo_operator.settings import OperatorConfig
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def config(**changes: Any) -> OperatorConfig:
+    profile = {
+        "workerImage": "worker:1",
+        "engine": "preview",
+        "stores": {"default": {"s3": {"bucket": "media", "secretName": "s3"}}},
+        **changes.pop("profile", {}),
+    }
+    return OperatorConfig.model_validate({"profiles": {"default": profile}, **changes})
+
+
+def spec(**changes: Any) -> dict[str, Any]:
+    return {
+        "source": {"image": {"uri": "https://example.com/face.png"}},
+        "speech": {"speakers": [{"audio": {"uri": "s3://media/hello.wav"}}]},
+        **changes,
+    }
+
+
+def body(document: dict[str, Any], **metadata: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "metadata": {
+            "name": "hello",
+            "namespace": "ns",
+            "uid": "11111111-2222-3333-4444-555555555555",
+            "resourceVersion": "1",
+            "generation": 1,
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            **metadata,
+        },
+        "spec": document,
+    }
+
+
+@dataclass
+class World:
+    """One video and everything that happens to it."""
+
+    settings: OperatorConfig = field(default_factory=config)
+    document: dict[str, Any] = field(default_factory=spec)
+    chunks: int = 5
+    missing: tuple[int, ...] | None = None
+    chained: bool = False
+    now: datetime = START
+
+    def __post_init__(self) -> None:
+        self.serial = itertools.count(1)
+        self.video: Any = Video.of(body(self.document))
+        self.jobs: dict[str, Job] = {}
+        self.pods: dict[str, Pod] = {}
+        self.created: list[str] = []
+        self.in_store: set[int] = set()
+        self.admission = Admission()
+        self.decision: Any = None
+        self.status_writes = 0
+
+    # --- the operator -------------------------------------------------------------------------------------------------
+
+    def decide(self) -> Decision:
+        grouped: dict[str, tuple[Pod, ...]] = {}
+        for pod in self.pods.values():
+            grouped[pod.job_uid] = (*grouped.get(pod.job_uid, ()), pod)
+        children = Children(tuple(self.jobs.values()), grouped)
+        return plan(self.video, children, self.settings, self.now, lambda: self.admission)
+
+    def reconcile(self, *, crash_after: int | None = None) -> Decision:
+        """Carry out a decision; ``crash_after`` effects the operator is killed."""
+        decision = self.decision = self.decide()
+        effects = [*decision.deletes, *decision.creates, decision.status]
+        for effect in effects if crash_after is None else effects[:crash_after]:
+            match effect:
+                case DeleteJob(job):
+                    self.delete_job(job.name)
+                case DeleteRevisions(but):
+                    for job in list(self.jobs.values()):
+                        if job.revision != but:
+                            self.delete_job(job.name)
+                case Start():
+                    self._create(effect)
+                case TalkingVideoStatus():
+                    self.status_writes += significant(self.video.status, effect)
+                    self.video = replace(self.video, status=TalkingVideoStatus.model_validate(effect.to_dict()))
+                case EnsureStageInput():
+                    pass
+        return decision
+
+    def settle(self, turns: int = 5) -> Decision:
+        """Reconcile until nothing changes."""
+        for _ in range(turns):
+            before = self.video.status
+            decision = self.reconcile()
+            if self.video.status == before and not decision.creates and not decision.deletes:
+                break
+        return decision
+
+    @property
+    def reused(self) -> set[int]:
+        """Chunks that prepare finds finished."""
+        return set() if self.missing is None else set(range(self.chunks)) - set(self.missing)
+
+    @property
+    def status(self) -> Any:
+        return self.video.status
+
+    @property
+    def phase(self) -> str:
+        return self.status.phase.value if self.status.phase else ""
+
+    def condition(self, kind: str) -> Any:
+        return next(c for c in self.status.conditions if c.type.value == kind)
+
+    # --- the user -----------------------------------------------------------------------------------------------------
+
+    def edit(self, document: dict[str, Any], **annotations: str) -> None:
+        generation = self.video.generation + 1
+        fresh = Video.of(body(document, generation=generation, annotations=annotations))
+        self.document = document
+        if fresh.revision != self.video.revision:
+            self.in_store = set()
+        self.video = replace(fresh, status=self.video.status)
+
+    def retry(self, token: str) -> None:
+        self.video = replace(self.video, retry=token)
+
+    def wait(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    # --- the cluster --------------------------------------------------------------------------------------------------
+
+    def _create(self, start: Start) -> None:
+        uid, revision = self.video.uid, self.video.revision or ""
+        name = names.job_name(self.video.name, uid, revision, start.stage, start.attempt, start.chunk)
+        assert name not in self.jobs, f"{name} is there already"
+        self.created.append(name)
+        number = next(self.serial)
+        self.jobs[name] = Job(
+            uid=f"job-{number}",
+            namespace=self.video.namespace,
+            name=name,
+            owner=uid,
+            resource_version=number,
+            revision=revision,
+            stage=start.stage,
+            chunk=start.chunk,
+            attempt=start.attempt,
+            created=self.now,
+        )
+        self.add_pod(self.jobs[name])
+
+    def add_pod(self, job: Job) -> None:
+        number = next(self.serial)
+        self.pods[f"pod-{number}"] = Pod(
+            uid=f"pod-{number}",
+            namespace=job.namespace,
+            name=f"{job.name}-{number}",
+            owner=job.owner,
+            job_uid=job.uid,
+            resource_version=number,
+            phase="Pending",
+            created=self.now,
+        )
+
+    def job(self, stage: Stage, chunk: int | None = None, attempt: int | None = None) -> Job:
+        """The newest matching Job."""
+        found = [j for j in self.jobs.values() if j.stage is stage and j.chunk == chunk]
+        found = [j for j in found if attempt is None or j.attempt == attempt]
+        return max(found, key=lambda j: j.resource_version)
+
+    def pod_of(self, job: Job) -> Pod:
+        return max((p for p in self.pods.values() if p.job_uid == job.uid), key=lambda p: p.resource_version)
+
+    def active(self) -> list[Job]:
+        return [job for job in self.jobs.values() if job.unfinished]
+
+    def set_pod(self, pod: Pod, **changes: Any) -> None:
+        self.pods[pod.uid] = replace(pod, resource_version=next(self.serial), **changes)
+
+    def set_job(self, job: Job, **changes: Any) -> None:
+        self.jobs[job.name] = replace(job, resource_version=next(self.serial), **changes)
+
+    def run_pod(self, job: Job) -> None:
+        container = Container("main", init=False, started=self.now)
+        self.set_pod(self.pod_of(job), phase="Running", containers=(container,))
+
+    def succeed_pod(self, job: Job, seconds: float = 30, message: str | None = None) -> None:
+        """The pod ends well; its Job does not know it yet."""
+        text = self.report(job).encode() if message is None else message
+        container = Container(
+            "main",
+            init=False,
+            started=self.now - timedelta(seconds=seconds),
+            ended=self.now,
+            exit_status=0,
+            message=text,
+        )
+        self.set_pod(self.pod_of(job), phase="Succeeded", containers=(container,))
+        if job.chunk is not None and job.revision == self.video.revision:
+            self.in_store.add(job.chunk)
+
+    def complete_job(self, job: Job) -> None:
+        self.set_job(self.jobs[job.name], complete=True, ended=self.now)
+
+    def finish(self, job: Job) -> None:
+        self.succeed_pod(job)
+        self.complete_job(job)
+
+    def fail(self, job: Job, code: ErrorCode = ErrorCode.FFMPEG, **container: Any) -> None:
+        """The pod reports a failure, and the Job controller gives up."""
+        failure = FailureReport(code=code, message="it broke", retryable=ERRORS[code].retryable)
+        details = {
+            "exit_status": ERRORS[code].exit_status,
+            "message": TerminationMessage(failure=failure).encode(),
+            **container,
+        }
+        ended = Container("main", init=False, started=self.now, ended=self.now, **details)
+        self.set_pod(self.pod_of(job), phase="Failed", containers=(ended,))
+        self.set_job(self.jobs[job.name], failed=True, ended=self.now)
+
+    def miss(self, job: Job) -> None:
+        """The pod reports that the store has lost what it needs."""
+        failure = FailureReport(code=ErrorCode.WORKSPACE, message="it is gone", retryable=False)
+        self.fail(job, ErrorCode.WORKSPACE, message=TerminationMessage(failure=failure).encode())
+
+    def evict(self, job: Job) -> None:
+        """The pod is evicted, and the Job controller makes another one."""
+        self.set_pod(self.pod_of(job), phase="Failed", disrupted=True, reason="Evicted")
+        self.add_pod(job)
+
+    def lose_node(self, job: Job) -> None:
+        """The pod is to be deleted, and nobody is there to do it."""
+        self.set_pod(self.pod_of(job), phase="Running", deletion=self.now)
+
+    def delete_job(self, name: str) -> None:
+        job = self.jobs.pop(name, None)
+        if job:
+            self.pods = {uid: pod for uid, pod in self.pods.items() if pod.job_uid != job.uid}
+
+    def report(self, job: Job) -> TerminationMessage:
+        return last_words(job.stage, self.chunks, job.chunk, self.missing, chained=self.chained)
+
+    def prepare_ended(self) -> World:
+        """Go on until the report of prepare is there, and nobody has read it."""
+        self.reconcile()
+        self.finish(self.job(Stage.PREPARE))
+        return self
+
+    def prepared(self) -> World:
+        """Go on until chunks are rendered."""
+        self.prepare_ended().reconcile()
+        return self
