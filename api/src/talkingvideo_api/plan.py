@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from talkingvideo_api.model import Model
+from talkingvideo_api.names import Stage
 
 PLAN_NAME = "plan.json"
 
@@ -22,6 +23,14 @@ FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """sha256, hexadecimal."""
+
+
+class PlannedFile(Model):
+    """A prepared file."""
+
+    sha256: Digest
+    used_by: tuple[Stage, ...]
+    """Stages that fetch it."""
 
 
 class PlannedChunk(Model):
@@ -61,11 +70,11 @@ class PlannedTrack(Model):
 class Plan(Model):
     """The whole plan."""
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     effective_digest: Digest
     """Of the values in force. Chunks are rendered by the order's: they must be those that the keys were made with."""
-    files: dict[FileName, Digest]
-    """sha256 of every prepared file, by the name that stages know it by; see `stored_name`."""
+    files: dict[FileName, PlannedFile]
+    """Every prepared file by the name that stages use; see `stored_name`."""
     picture: FileName
     """Name among the files: ``picture.png`` or ``picture.mp4``."""
     tracks: tuple[PlannedTrack, ...]
@@ -90,7 +99,11 @@ class Plan(Model):
         """Identifies the plan: sha256, hexadecimal."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
+    def files_of(self, stage: Stage) -> list[str]:
+        """Names of the files that a stage fetches."""
+        return [name for name, file in self.files.items() if stage in file.used_by]
+
     def stored_name(self, name: str) -> str:
         """Name in the workspace of one of the files, such as ``picture-<sha256>.png``."""
         path = PurePosixPath(name)
-        return str(path.with_name(f"{path.stem}-{self.files[name]}{path.suffix}"))
+        return str(path.with_name(f"{path.stem}-{self.files[name].sha256}{path.suffix}"))

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from talkingvideo_api.engines import INFINITETALK, EngineTraits, traits_of
 from talkingvideo_api.model import Model
 from talkingvideo_api.spec import Preset, Resources, Toleration
 
@@ -135,24 +136,12 @@ class StagePods(Model):
     """How often a stage is tried before the video fails. Evictions and lost nodes are not counted."""
 
 
-INFINITETALK = "infinitetalk"
-
-
-def _cpu_stage(memory: str, requested: str = "512Mi") -> Resources:
-    return Resources(requests={"cpu": "500m", "memory": requested}, limits={"cpu": "2", "memory": memory})
-
-
 def _prepare_pods(profile: dict[str, Any]) -> StagePods:
-    """Hearing with wav2vec2 and speaking with Kokoro bring torch, about 1 GB, and networks of 0.7 GB."""
-    heavy = profile.get("engine") == INFINITETALK
-    return StagePods(resources=_cpu_stage("4Gi", "2Gi") if heavy else _cpu_stage("2Gi"))
+    return StagePods(resources=traits_of(profile.get("engine", "")).prepare)
 
 
 def _render_pods(profile: dict[str, Any]) -> StagePods:
-    """The 14B model's parts that are not on the GPU are in the pod's memory: up to 38 GB of pinned weights."""
-    heavy = Resources(requests={"cpu": "2", "memory": "16Gi"}, limits={"cpu": "8", "memory": "64Gi"})
-    resources = heavy if profile.get("engine") == INFINITETALK else _cpu_stage("4Gi")
-    return StagePods(resources=resources, attempts=4, deadline_seconds=21_600)
+    return StagePods(resources=traits_of(profile.get("engine", "")).render, attempts=4, deadline_seconds=21_600)
 
 
 class Profile(Model):
@@ -191,7 +180,7 @@ class Profile(Model):
     render: StagePods = Field(default_factory=_render_pods)
     """Pods that render. When absent: 4 attempts of up to 6 hours, with 16Gi to 64Gi of memory for infinitetalk and 4Gi at
     most for other engines."""
-    stitch: StagePods = StagePods(resources=_cpu_stage("2Gi"))
+    stitch: StagePods = StagePods(resources=EngineTraits().prepare)
     """Pods that join."""
     limits: InputLimits = InputLimits()
     """Size of inputs."""

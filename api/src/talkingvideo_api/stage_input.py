@@ -12,6 +12,7 @@ from talkingvideo_api.effective import Effective
 from talkingvideo_api.model import Model
 from talkingvideo_api.profile import InputLimits, Network
 from talkingvideo_api.spec import TalkingVideoSpec
+from talkingvideo_api.values import RenderValues
 
 STAGE_INPUT_KEY = "stage-input.json"
 
@@ -54,3 +55,8 @@ class StageInput(Model):
     input_buckets: tuple[str, ...] = ()
     """Buckets that s3:// inputs may name; ``*`` allows every one."""
     price_per_gpu_hour: float | None = None
+
+    @property
+    def values(self) -> RenderValues:
+        """What the engine renders by."""
+        return self.effective.render_values(self.spec)

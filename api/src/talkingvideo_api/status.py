@@ -48,18 +48,30 @@ class ActiveChunk(Model):
 
 
 class Attempts(Model):
-    """Failed attempts of a chunk that is not finished."""
+    """Attempts of one piece of work that is not finished."""
 
-    index: int
-    """The chunk's number, from 0."""
     failures: int
     """Failures that count towards the profile's attempts."""
     interruptions: int | None = None
-    """Attempts ended by no fault of theirs (lost nodes, lost reports); capped, not counted as failures."""
+    """Attempts that ended through no fault of their own, such as on a lost node; capped, not counted as failures."""
     next_attempt: int
     """Number of the next Job."""
     not_before: datetime | None = None
-    """Back-off."""
+    """End of the back-off."""
+
+
+class ChunkAttempts(Attempts):
+    """Attempts of a chunk that is not finished."""
+
+    index: int
+    """Index of the chunk, from 0."""
+
+
+class StageAttempts(Attempts):
+    """Attempts of prepare or stitch."""
+
+    stage: Stage
+    """prepare or stitch."""
 
 
 class Chunks(Model):
@@ -79,27 +91,12 @@ class Chunks(Model):
     """Bitmap of the finished chunks."""
     active: tuple[ActiveChunk, ...] = ()
     """At most 64 of them."""
-    failed: tuple[Attempts, ...] = ()
+    failed: tuple[ChunkAttempts, ...] = ()
     """Those with failed attempts behind them."""
     chained: bool | None = None
     """true: each goes on from the one before, so they are rendered one at a time, in order."""
     memory_modes: tuple[str, ...] | None = None
     """How the engine laid out the model in GPU memory: the modes that made the chunks."""
-
-
-class StageAttempts(Model):
-    """Attempts of prepare or stitch."""
-
-    stage: Stage
-    """prepare or stitch."""
-    failures: int
-    """Failures that count towards the profile's attempts."""
-    interruptions: int | None = None
-    """Attempts ended by no fault of theirs; capped, not counted as failures."""
-    next_attempt: int
-    """Number of the next Job."""
-    not_before: datetime | None = None
-    """Back-off."""
 
 
 class Dimensions(Model):
