@@ -112,7 +112,9 @@ def _without_announcements() -> Iterator[None]:
 def _content(name: str) -> bytes:
     path = NETWORKS / name
     if not path.is_file():
-        raise StageError(ErrorCode.PIPELINE_LOAD, f"The face model {path} is missing: install talkingvideo-worker again.")
+        raise StageError(
+            ErrorCode.PIPELINE_LOAD, f"The face model {path} is missing: install talkingvideo-worker again."
+        )
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != _SHA256[name]:
         raise StageError(

@@ -1,0 +1,1 @@
+"""How a process of the worker starts, speaks and ends."""
