@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.worker.speech.tiny_kokoro import VOCABULARY
+from tests.worker.speech.kokoro_vocabulary import VOCABULARY
 
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_worker.engines.preview import shapes
