@@ -1,6 +1,6 @@
-"""The neural networks: files of the mediapipe wheel, run on the CPU by LiteRT.
+"""The neural networks: model files from the mediapipe wheel, run on the CPU by LiteRT.
 
-Nothing of mediapipe's own code is imported: its wheel only brings the files (see the worker's pyproject.toml).
+None of mediapipe's own code is imported: its wheel only supplies the files (see the worker's pyproject.toml).
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ FULL_RANGE = "face_detection/face_detection_full_range_sparse.tflite"
 MESH = "face_landmark/face_landmark.tflite"
 
 STDERR = 2
-"""The file descriptor that native code writes its messages to."""
+"""File descriptor to which native code writes its messages."""
 
 
 class Model:
-    """One network with one picture as its input. May be shared by threads.
+    """One network with one picture as its input. Safe to share between threads.
 
     Args:
         path: The tflite file.
     """
 
     def __init__(self, path: Path) -> None:
-        from ai_edge_litert.interpreter import Interpreter  # 60 MB: only who looks for faces pays
+        from ai_edge_litert.interpreter import Interpreter  # 60 MB: loaded only when faces are searched
 
-        with _without_announcements():
+        with _without_info_lines():
             self._interpreter = Interpreter(str(path), num_threads=1)
             self._interpreter.allocate_tensors()
         self._input: dict[str, Any] = self._interpreter.get_input_details()[0]
@@ -76,10 +76,10 @@ def models_digest() -> str:
 
 
 @contextmanager
-def _without_announcements() -> Iterator[None]:
-    """Keep LiteRT's ``INFO:`` lines off stderr, in the middle of a progress bar; it has no setting for that.
+def _without_info_lines() -> Iterator[None]:
+    """Keep LiteRT's ``INFO:`` lines off stderr, where they would break a progress bar; LiteRT has no setting for that.
 
-    What else is written there meanwhile, by whomever, is passed on at the end.
+    Everything else written to stderr meanwhile is passed on at the end.
     """
     sys.stderr.flush()
     stderr = os.dup(STDERR)
@@ -101,12 +101,12 @@ def _path(name: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise StageError(
             ErrorCode.PIPELINE_LOAD,
-            "The face models are missing: install mediapipe 0.10.21, whose wheel holds them.",
+            "The face models are missing: install mediapipe 0.10.21, whose wheel contains them.",
         )
     path = Path(spec.submodule_search_locations[0]) / "modules" / name
     if not path.is_file():
         raise StageError(
             ErrorCode.PIPELINE_LOAD,
-            f"The installed mediapipe does not hold {name}: version 0.10.21 does, later ones do not.",
+            f"The installed mediapipe does not contain {name}: version 0.10.21 does, later versions do not.",
         )
     return path
