@@ -36,11 +36,11 @@ _SHA256 = {
 }
 
 STDERR = 2
-"""The file descriptor that native code writes its messages to."""
+"""File descriptor to which native code writes its messages."""
 
 
 class Model:
-    """One network with one picture as its input. May be shared by threads.
+    """One network with one picture as its input. Safe to share between threads.
 
     Args:
         content: The bytes of a tflite file.
@@ -49,7 +49,7 @@ class Model:
     def __init__(self, content: bytes) -> None:
         from ai_edge_litert.interpreter import Interpreter  # 60 MB: only who looks for faces pays
 
-        with _without_announcements():
+        with _without_info_lines():
             self._interpreter = Interpreter(model_content=content, num_threads=1)
             self._interpreter.allocate_tensors()
         self._input: dict[str, Any] = self._interpreter.get_input_details()[0]
@@ -89,10 +89,10 @@ def models_digest() -> str:
 
 
 @contextmanager
-def _without_announcements() -> Iterator[None]:
-    """Keep LiteRT's ``INFO:`` lines off stderr, in the middle of a progress bar; it has no setting for that.
+def _without_info_lines() -> Iterator[None]:
+    """Keep LiteRT's ``INFO:`` lines off stderr, where they would break a progress bar; LiteRT has no setting for that.
 
-    What else is written there meanwhile, by whomever, is passed on at the end.
+    Everything else written to stderr meanwhile is passed on at the end.
     """
     sys.stderr.flush()
     stderr = os.dup(STDERR)

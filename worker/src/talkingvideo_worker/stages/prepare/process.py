@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from talkingvideo_api.spec import Continuity, Mode
 from talkingvideo_worker.chunking.plan import PlanSettings, chained_chunks, plan_chunks
 from talkingvideo_worker.chunking.silence import SoundProfile, sound_profile
 from talkingvideo_worker.chunking.windows import ChunkFrames, window_lengths
-from talkingvideo_worker.engines.base import Engine, RenderInput, Track
+from talkingvideo_worker.engines.base import Engine, PreparedEngine, RenderInput, Track
 from talkingvideo_worker.files import file_digest
 from talkingvideo_worker.media.delivered import encode_delivered
 from talkingvideo_worker.media.encoder import EncoderSettings
@@ -55,7 +54,7 @@ def process(context: StageContext) -> None:
     render_input = replace(render_input, loras=lora_files(context.stage_input, folder, loras))
     _say(context, 0.4, "Preparing the engine")
     engine = context.engine
-    found = engine.prepare(render_input, folder / ENGINE_FOLDER)
+    prepared = engine.prepare(render_input, folder / ENGINE_FOLDER)
     _say(context, 0.5, "Planning the chunks")
     chunks = _chunks(context, engine, render_input)
     engine_digest = engine.digest(render_input.values)
@@ -81,8 +80,8 @@ def process(context: StageContext) -> None:
         sound_seconds=float(timeline.seconds),
         engine_digest=engine_digest,
         chunks=_keyed(context, engine, engine_digest, render_input, chunks, files, portrait, timeline),
-        found={"input": portrait.found, "engine": found},
-        warnings=_warnings(context, portrait, timeline, found),
+        found={"input": portrait.found, "engine": dict(prepared.details)},
+        warnings=_warnings(context, portrait, timeline, prepared),
     )
     (folder / PLAN_NAME).write_text(plan.to_json(), encoding="utf-8")
 
@@ -215,9 +214,11 @@ def _consumers(name: str) -> tuple[Stage, ...]:
     return (Stage.STITCH,) if name == SOUND_NAME else (Stage.RENDER,)
 
 
-def _warnings(context: StageContext, portrait: Prepared, timeline: Timeline, found: dict[str, Any]) -> tuple[str, ...]:
+def _warnings(
+    context: StageContext, portrait: Prepared, timeline: Timeline, prepared: PreparedEngine
+) -> tuple[str, ...]:
     """What the user should know, most important first."""
-    warnings = [*found.get("warnings", ()), *portrait.warnings]
+    warnings = [*prepared.warnings, *portrait.warnings]
     warnings += [note for voice in timeline.voices for note in voice.notes]
     if timeline.seconds < timeline.whole:
         asking = "render.mode Clip" if context.stage_input.effective.mode is Mode.CLIP else "video.maxFrames"

@@ -1,4 +1,4 @@
-"""What is drawn over every picture: the word "preview", and bars that follow the sound where there is no face."""
+"""Overlays: the watermark "preview" on every frame, and a level meter that follows the sound where no face was found."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from talkingvideo_worker.faces.types import Picture
 
 TEXT = "preview"
 TEXT_HEIGHT = 0.034
-"""Of the shorter side of the picture."""
+"""As a fraction of the picture's shorter side."""
 
 
-class Mark:
-    """The word in the lower right corner: white on a dark pill, so that it can be read on any picture.
+class Watermark:
+    """The word in the lower right corner: white on a dark pill, so that it is readable on any picture.
 
     Args:
-        width: Of the picture, pixels.
-        height: Of the picture, pixels.
+        width: Width of the picture in pixels.
+        height: Height of the picture in pixels.
     """
 
     def __init__(self, width: int, height: int) -> None:
@@ -34,46 +34,46 @@ class Mark:
         draw.rounded_rectangle((0, 0, pill_width - 1, pill_height - 1), pill_height // 2, fill=(0, 0, 0, 110))
         draw.text((pad_x - left, pad_y - top), TEXT, font=font, fill=(255, 255, 255, 225))
         pixels = np.asarray(image, np.float32)
-        cover = pixels[..., 3:] / 255
+        alpha = pixels[..., 3:] / 255
         margin = min(round(0.6 * size), width - pill_width, height - pill_height)
         bottom_edge, right_edge = height - margin, width - margin
         self._slices = (slice(bottom_edge - pill_height, bottom_edge), slice(right_edge - pill_width, right_edge))
-        self._colour, self._keep = pixels[..., :3] * cover + 0.5, 1 - cover
+        self._colour, self._keep = pixels[..., :3] * alpha + 0.5, 1 - alpha
 
     def draw(self, canvas: Picture) -> None:
-        """Put the word on a picture."""
+        """Draw the watermark on a picture, in place."""
         under = canvas[self._slices]
         canvas[self._slices] = np.clip(under * self._keep + self._colour, 0, 255).astype(np.uint8)
 
 
-class Bars:
-    """An equaliser at the foot of the picture.
+class LevelMeter:
+    """Bars at the bottom of the picture, one for each band of the sound.
 
     Args:
-        width: Of the picture, pixels.
-        height: Of the picture, pixels.
-        count: Bands.
+        width: Width of the picture in pixels.
+        height: Height of the picture in pixels.
+        bands: Number of bars.
     """
 
-    def __init__(self, width: int, height: int, count: int) -> None:
+    def __init__(self, width: int, height: int, bands: int) -> None:
         unit = max(3, round(0.014 * min(width, height)))
         self._thickness, self._step = unit, 2 * unit
-        self._left = width // 2 - (count - 1) * self._step // 2
+        self._left = width // 2 - (bands - 1) * self._step // 2
         self._middle, self._reach = round(0.9 * height), 0.055 * min(width, height)
 
-    def draw(self, canvas: Picture, heights: NDArray[np.floating]) -> None:
+    def draw(self, canvas: Picture, levels: NDArray[np.floating]) -> None:
         """Draw the bars.
 
         Args:
             canvas: Changed.
-            heights: (count,), 0..1.
+            levels: (bands,), 0..1.
         """
         overlay_top = int(self._middle - self._reach - 2 * self._step)
-        band = canvas[overlay_top:]
-        overlay = band.copy()
-        for number, height in enumerate(heights):
-            x, half = self._left + number * self._step, round(float(height) * self._reach)
+        strip = canvas[overlay_top:]
+        overlay = strip.copy()
+        for number, level in enumerate(levels):
+            x, half = self._left + number * self._step, round(float(level) * self._reach)
             middle = self._middle - overlay_top
             for colour, grow in (((0, 0, 0), 2), ((255, 255, 255), 0)):
                 cv2.line(overlay, (x, middle - half), (x, middle + half), colour, self._thickness + grow, cv2.LINE_AA)
-        cv2.addWeighted(overlay, 0.8, band, 0.2, 0, dst=band)
+        cv2.addWeighted(overlay, 0.8, strip, 0.2, 0, dst=strip)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.speech.children import run_child
 from talkingvideo_worker.speech.kokoro import CONFIG, MODEL, VOICES
 from talkingvideo_worker.speech.pronunciation import MNEMONICS, kokoro_symbols, pieces
 from talkingvideo_worker.speech.sentences import sentences
+from talkingvideo_worker.speech.subprocesses import run_child
 from talkingvideo_worker.speech.voices import Choice, choose
 
 LIBRARY = "espeakng_loader"

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from tests.worker.preview.conftest import WriteSound, babble
 
 from talkingvideo_api.errors import StageError
-from talkingvideo_worker.engines.preview import hearing, lips
-from talkingvideo_worker.engines.preview.shapes import JAW, PRESS, ROUNDING, SPREAD, Shapes
+from talkingvideo_worker.engines.preview import audio
+from talkingvideo_worker.engines.preview.lip_sync import shapes_from_audio
+from talkingvideo_worker.engines.preview.visemes import JAW, PRESS, ROUNDING, SPREAD, MouthShapes
 from talkingvideo_worker.units import SAMPLE_RATE
 
 TIMES = np.arange(int(0.4 * SAMPLE_RATE)) / SAMPLE_RATE
@@ -43,8 +44,8 @@ def mouths(write_sound: WriteSound) -> dict[str, NDArray[np.floating]]:
     """The mouth in the middle of each sound."""
     neutral = [SILENCE, UH, UH, UH]
     parts = [SILENCE, AH, SILENCE, EE, SILENCE, OO, SILENCE, hiss(), SILENCE, *neutral]
-    levels = hearing.band_levels(write_sound("vowels", np.concatenate(parts)), 10 * len(parts))
-    rows = lips.from_sound(levels, lips.loudness(levels))
+    levels = audio.band_levels(write_sound("vowels", np.concatenate(parts)), 10 * len(parts))
+    rows = shapes_from_audio(levels, audio.loudness(levels))
     return {name: rows[10 * place + 5] for name, place in PLACES.items()}
 
 
@@ -70,14 +71,14 @@ def test_silence_rests(mouths: dict[str, NDArray[np.floating]]) -> None:
 
 def test_a_silent_track_never_moves_the_lips(write_sound: WriteSound) -> None:
     noise = np.random.default_rng(0).standard_normal(32_000) * 1e-4
-    levels = hearing.band_levels(write_sound("silent", noise), 50)
-    assert np.abs(lips.from_sound(levels, lips.loudness(levels))).max() == 0
+    levels = audio.band_levels(write_sound("silent", noise), 50)
+    assert np.abs(shapes_from_audio(levels, audio.loudness(levels))).max() == 0
 
 
 def test_lips_meet_in_a_short_gap_between_syllables(write_sound: WriteSound) -> None:
     gap = np.zeros(int(0.08 * SAMPLE_RATE))
-    levels = hearing.band_levels(write_sound("aba", np.concatenate([SILENCE, AH, gap, AH, SILENCE])), 42)
-    rows = lips.from_sound(levels, lips.loudness(levels))
+    levels = audio.band_levels(write_sound("aba", np.concatenate([SILENCE, AH, gap, AH, SILENCE])), 42)
+    rows = shapes_from_audio(levels, audio.loudness(levels))
     middle = rows[19:23]
     assert middle[:, PRESS].max() > 0.4
     assert middle[:, JAW].min() < 0.3 * rows[:, JAW].max()
@@ -85,8 +86,8 @@ def test_lips_meet_in_a_short_gap_between_syllables(write_sound: WriteSound) -> 
 
 def test_quiet_speech_opens_the_mouth_like_loud_speech(write_sound: WriteSound) -> None:
     def jaw(gain: float) -> NDArray[np.floating]:
-        levels = hearing.band_levels(write_sound(f"gain-{gain}", babble(4) * gain), 100)
-        opened: NDArray[np.floating] = lips.from_sound(levels, lips.loudness(levels))[:, JAW]
+        levels = audio.band_levels(write_sound(f"gain-{gain}", babble(4) * gain), 100)
+        opened: NDArray[np.floating] = shapes_from_audio(levels, audio.loudness(levels))[:, JAW]
         return opened
 
     assert jaw(0.1).max() == pytest.approx(jaw(1.0).max(), rel=0.15)
@@ -97,20 +98,20 @@ def test_reading_by_blocks_changes_nothing(
     write_sound: WriteSound, monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
     path = write_sound("babble", babble(3))
-    whole = hearing.band_levels(path, 75)
-    monkeypatch.setattr(hearing, "BLOCK", block)
-    assert np.allclose(hearing.band_levels(path, 75), whole, atol=1e-3)
+    whole = audio.band_levels(path, 75)
+    monkeypatch.setattr(audio, "BLOCK", block)
+    assert np.allclose(audio.band_levels(path, 75), whole, atol=1e-3)
 
 
 def test_a_frame_hears_its_own_moment(write_sound: WriteSound) -> None:
     click = np.zeros(SAMPLE_RATE)
     click[12 * 640 + 320] = 0.9
-    levels = hearing.band_levels(write_sound("click", click), 25)
+    levels = audio.band_levels(write_sound("click", click), 25)
     assert int(levels.max(axis=1).argmax()) == 12
 
 
 def test_missing_sound_at_the_end_is_silence(write_sound: WriteSound) -> None:
-    levels = hearing.band_levels(write_sound("short", babble(1)), 40)
+    levels = audio.band_levels(write_sound("short", babble(1)), 40)
     assert levels.shape == (40, 5)
     assert levels[27:].max() < -85
 
@@ -122,12 +123,12 @@ def test_other_layouts_of_sound_are_refused(tmp_path: Path) -> None:
         sound.setframerate(44_100)
         sound.writeframes(bytes(400))
     with pytest.raises(StageError, match="16 kHz mono"):
-        hearing.band_levels(tmp_path / "stereo.wav", 1)
+        audio.band_levels(tmp_path / "stereo.wav", 1)
 
 
 def test_shapes_have_a_row_for_every_frame(write_sound: WriteSound) -> None:
     for frames in (1, 2, 5, 33):
-        levels = hearing.band_levels(write_sound(f"babble-{frames}", babble(frames / 25)), frames)
-        rows: Shapes = lips.from_sound(levels, lips.loudness(levels))
+        levels = audio.band_levels(write_sound(f"babble-{frames}", babble(frames / 25)), frames)
+        rows: MouthShapes = shapes_from_audio(levels, audio.loudness(levels))
         assert rows.shape == (frames, 6)
         assert np.isfinite(rows).all()
