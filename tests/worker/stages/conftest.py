@@ -130,7 +130,7 @@ def _context(folder: Path, spec: dict[str, Any], name: str, changes: dict[str, A
     )
     effective = stage_input.effective.model_copy(update={"overwrite": False, **changes})
     return StageContext(
-        stage_input=stage_input.model_copy(update={"places": locations, "effective": effective}),
+        stage_input=stage_input.model_copy(update={"locations": locations, "effective": effective}),
         mounts=Mounts(folder / "claims", folder / "configmaps", folder / "headers"),
         scratch=Path(tempfile.mkdtemp(dir=folder)),
         reporter=LogReporter(),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tests.worker.stages.conftest import Rendered
 
 from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.values import RenderValues
 from talkingvideo_worker.chunking.windows import ChunkFrames
 from talkingvideo_worker.engines.base import RenderInput, RenderStats, Window
 from talkingvideo_worker.engines.preview.engine import PreviewEngine
@@ -39,9 +40,9 @@ class GreyEngine:
         self.loaded = 0
         self._windows, self._frames = windows, frames
 
-    def digest(self, parameters: Mapping[str, Any]) -> str:
+    def digest(self, values: RenderValues) -> str:
         """The preview engine planned what it renders here."""
-        return PreviewEngine().digest(parameters)
+        return PreviewEngine().digest(values)
 
     def prepare(self, render_input: RenderInput, folder: Path) -> dict[str, Any]:
         return {}

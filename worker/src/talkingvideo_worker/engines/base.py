@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from talkingvideo_api.values import RenderValues
 from talkingvideo_worker.chunking.windows import ChunkFrames
 from talkingvideo_worker.progress import ProgressCallback, ignore_progress
 from talkingvideo_worker.units import Frame
@@ -87,8 +88,7 @@ class RenderInput:
         portrait: The picture or video.
         tracks: One or two speakers.
         frames: Frames of the whole video.
-        seed: Drawn when the plan was made, never -1.
-        parameters: The effective render values by their names in ``spec`` (``steps``, ``textGuidance``, ``prompt`` …).
+        values: What to render by; its seed is never -1.
         loras: In the order in which they are applied.
         gpus: That render a chunk together; the pixels depend on it no more than on the kind of GPU.
     """
@@ -96,8 +96,7 @@ class RenderInput:
     portrait: Portrait
     tracks: tuple[Track, ...]
     frames: int
-    seed: int
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    values: RenderValues
     loras: tuple[LoraFile, ...] = ()
     gpus: int = 1
 
@@ -148,7 +147,7 @@ class Engine(Protocol):
     stateful: bool
     """Whether a window needs the state that the one before it left."""
 
-    def digest(self, parameters: Mapping[str, Any]) -> str:
+    def digest(self, values: RenderValues) -> str:
         """Identify code and weights: two engines with one digest make the same pixels."""
         ...
 

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from talkingvideo_api.values import RenderValues
 from talkingvideo_worker.chunking.windows import ChunkFrames
 from talkingvideo_worker.engines.base import RenderInput, RenderStats, Window
 from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import REACH, Features, Tracks
@@ -65,9 +66,9 @@ class InfiniteTalkEngine:
         self._tracks: tuple[Features, ...] = ()
         self._seconds: dict[str, float] = {}
 
-    def digest(self, parameters: Mapping[str, Any]) -> str:
+    def digest(self, values: RenderValues) -> str:
         """Identify this code and the weights."""
-        return hashlib.sha256(f"{self.name} {LOOK} {self._weights.digest(parameters)}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.name} {LOOK} {self._weights.digest(values)}".encode()).hexdigest()
 
     def prepare(self, render_input: RenderInput, folder: Path) -> dict[str, Any]:
         """Hear every track, and the silence behind it into which the last window may reach.
@@ -79,7 +80,7 @@ class InfiniteTalkEngine:
         warnings = [*self._weights.check_loras(render_input.loras), *speakers_without_place(render_input)]
         folder.mkdir(parents=True, exist_ok=True)
         model = self._weights.speech_model()
-        frames = render_input.frames + render_input.parameters["windowFrames"] + REACH
+        frames = render_input.frames + render_input.values.window_frames + REACH
         for index, track in enumerate(render_input.tracks):
             samples = read_samples(track.path, 0, count_samples(track.path))
             heard = np.zeros(render_input.frames * SAMPLES_PER_FRAME, np.int16)
@@ -93,7 +94,7 @@ class InfiniteTalkEngine:
         """Identify the features that the chunk's windows hear; the rest is in every key anyway."""
         digest = hashlib.sha256()
         spans = _spans(render_input, chunk)
-        first, end = spans[0].start - REACH, spans[-1].start + render_input.parameters["windowFrames"] + REACH
+        first, end = spans[0].start - REACH, spans[-1].start + render_input.values.window_frames + REACH
         for track in read_features(render_input, folder):
             digest.update(np.ascontiguousarray(track[max(0, first) : end]).tobytes())
         return digest.hexdigest()
@@ -152,7 +153,7 @@ class InfiniteTalkEngine:
         render_input = self._render_input
         if render_input is None:
             raise RuntimeError("load() comes before render()")
-        settings = settings_of(render_input.parameters, render_input.portrait.width * render_input.portrait.height)
+        settings = settings_of(render_input.values, render_input.portrait.width * render_input.portrait.height)
         motion = None if state is None else torch.from_numpy(np.asarray(state[MOTION]))
         stopwatch = Stopwatch(networks.transformer.scale_shift_table.device)
         rendered = render_windows(
@@ -162,7 +163,7 @@ class InfiniteTalkEngine:
             Material(
                 reference_of(render_input.portrait),
                 Tracks(self._tracks),
-                WindowNoise(render_input.seed),
+                WindowNoise(render_input.values.seed),
                 regions_of(render_input),
             ),
             _spans(render_input, chunk)[first:],
@@ -183,7 +184,7 @@ class InfiniteTalkEngine:
 
 
 def _spans(render_input: RenderInput, chunk: ChunkFrames) -> tuple[WindowSpan, ...]:
-    motion = render_input.parameters["motionFrames"]
+    motion = render_input.values.motion_frames
     return window_spans(chunk.start, chunk.windows, chunk.first_window, motion, chunk.overlap)
 
 

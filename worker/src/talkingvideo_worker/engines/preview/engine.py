@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 from numpy.typing import NDArray
 
+from talkingvideo_api.values import RenderValues
 from talkingvideo_worker.chunking.windows import ChunkFrames
 from talkingvideo_worker.engines.base import RenderInput, RenderStats, Window
 from talkingvideo_worker.engines.pictures import pictures_from, still
@@ -40,7 +41,7 @@ class PreviewEngine:
         self._render_input: RenderInput | None = None
         self._parts: list[Part] = []
 
-    def digest(self, parameters: Mapping[str, Any]) -> str:  # noqa: ARG002 - no parameter changes the look
+    def digest(self, values: RenderValues) -> str:  # noqa: ARG002 - no value changes the look
         """Identify the look of this code and the face models."""
         return hashlib.sha256(f"preview {LOOK} {models_digest()}".encode()).hexdigest()
 

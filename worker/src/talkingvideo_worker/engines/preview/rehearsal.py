@@ -64,7 +64,7 @@ def _part(render_input: RenderInput, number: int) -> Part:
     track = render_input.tracks[number]
     levels = hearing.band_levels(track.path, render_input.frames)
     loud = lips.loudness(levels)
-    seed = render_input.seed + 7919 * number  # two speakers don't blink together
+    seed = render_input.values.seed + 7919 * number  # two speakers don't blink together
     return Part(
         mouth=_rounded(_mouth(track, levels, loud)),
         blink=_rounded(behaviour.blinks(render_input.frames, seed)),

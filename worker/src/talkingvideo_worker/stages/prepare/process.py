@@ -11,7 +11,7 @@ import numpy as np
 
 from talkingvideo_api.effective import Effective
 from talkingvideo_api.names import Stage
-from talkingvideo_api.plan import PLAN_NAME, Plan, PlannedChunk, PlannedTrack
+from talkingvideo_api.plan import PLAN_NAME, Plan, PlannedChunk, PlannedFile, PlannedTrack
 from talkingvideo_api.spec import Continuity, Mode
 from talkingvideo_worker.chunking.plan import PlanSettings, chained_chunks, plan_chunks
 from talkingvideo_worker.chunking.silence import SoundProfile, sound_profile
@@ -58,7 +58,7 @@ def process(context: StageContext) -> None:
     found = engine.prepare(render_input, folder / ENGINE_FOLDER)
     _say(context, 0.5, "Planning the chunks")
     chunks = _chunks(context, engine, render_input)
-    engine_digest = engine.digest(render_input.parameters)
+    engine_digest = engine.digest(render_input.values)
     _say(context, 0.6, "Encoding the sound")
     encode_delivered(
         [voice.recording for voice in timeline.voices],
@@ -67,7 +67,7 @@ def process(context: StageContext) -> None:
         target_lufs=context.stage_input.effective.loudness,
         seconds=timeline.seconds,
     )
-    files = _digests(folder, loras)
+    files = _planned_files(folder, loras)
     plan = Plan(
         effective_digest=context.stage_input.effective.digest,
         files=files,
@@ -110,8 +110,7 @@ def _render_input(
         elif len(speakers) > 1:
             track = replace(track, region=HALVES[index])
         placed.append(track)
-    effective = context.stage_input.effective
-    return RenderInput(portrait.portrait, tuple(placed), timeline.frames, effective.seed, effective.render_parameters())
+    return RenderInput(portrait.portrait, tuple(placed), timeline.frames, context.stage_input.values)
 
 
 def _planned(track: Track) -> PlannedTrack:
@@ -158,7 +157,7 @@ def _keyed(
     engine_digest: str,
     render_input: RenderInput,
     chunks: Sequence[ChunkFrames],
-    files: Mapping[str, str],
+    files: Mapping[str, PlannedFile],
     portrait: Prepared,
     timeline: Timeline,
 ) -> tuple[PlannedChunk, ...]:
@@ -175,7 +174,7 @@ def _keyed(
         key = chunk_key(
             render_input,
             chunk,
-            portrait_digest=files[portrait.portrait.path.name],
+            portrait_digest=files[portrait.portrait.path.name].sha256,
             loudness=[voice.loudness for voice in timeline.voices],
             engine_digest=engine_digest,
             prepared_digest=engine.chunk_digest(render_input, folder, chunk),
@@ -196,10 +195,24 @@ def _keyed(
     )
 
 
-def _digests(folder: Path, known: Mapping[str, str]) -> dict[str, str]:
-    """sha256 of the prepared files by their names; those that are known already may have gigabytes."""
+def _planned_files(folder: Path, known: Mapping[str, str]) -> dict[str, PlannedFile]:
+    """The prepared files by name.
+
+    Args:
+        folder: Where they are.
+        known: sha256 of files that are too large to be read once more.
+    """
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    return {name: known.get(name) or file_digest(folder / name) for name in names if name != PLAN_NAME}
+    return {
+        name: PlannedFile(sha256=known.get(name) or file_digest(folder / name), used_by=_consumers(name))
+        for name in names
+        if name != PLAN_NAME
+    }
+
+
+def _consumers(name: str) -> tuple[Stage, ...]:
+    """The delivered sound is for stitch; engines read all other files."""
+    return (Stage.STITCH,) if name == SOUND_NAME else (Stage.RENDER,)
 
 
 def _warnings(context: StageContext, portrait: Prepared, timeline: Timeline, found: dict[str, Any]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.inputs import InputKind, require_input
 from talkingvideo_api.spec import Mode, Speaker
 from talkingvideo_worker.engines.base import Track
 from talkingvideo_worker.media.arrangement import place, starts, whole_duration
@@ -16,7 +17,7 @@ from talkingvideo_worker.media.loudness import normalise_loudness
 from talkingvideo_worker.media.sound import frames_of, normalise
 from talkingvideo_worker.speech import Speech, UnknownVoiceError, speak
 from talkingvideo_worker.stages.context import StageContext
-from talkingvideo_worker.stages.prepare.folders import audio_field, speaker_input
+from talkingvideo_worker.stages.prepare.folders import input_path
 from talkingvideo_worker.stages.prepare.turns import Spans, spans_of, spoken_within
 from talkingvideo_worker.units import FRAME_RATE
 from talkingvideo_worker.weights.location import KOKORO, weights_location
@@ -133,11 +134,13 @@ def _track_file(folder: Path, index: int) -> Path:
 
 
 def _hear(context: StageContext, folder: Path, index: int, speaker: Speaker) -> _Heard:
-    field, recording = audio_field(index), speaker_input(context.scratch, index)
-    spoken = None
+    path = f"spec.speech.speakers[{index}]"
     if speaker.text is not None:
-        field, recording = f"spec.speech.speakers[{index}].text", folder / f"spoken-{index}.wav"
-        spoken = _spoken(speaker.text, speaker.voice, recording, f"spec.speech.speakers[{index}]")
+        field, recording = f"{path}.text", folder / f"spoken-{index}.wav"
+        spoken = _spoken(speaker.text, speaker.voice, recording, path)
+    else:
+        given = require_input(context.stage_input.spec, InputKind.AUDIO, index)
+        field, recording, spoken = given.field, input_path(context.scratch, given), None
     plain, model = folder / f"plain-{index}.wav", folder / f"model-{index}.wav"
     sound = normalise(recording, plain, context.stage_input.limits, field)
     level = normalise_loudness(plain, model).integrated
