@@ -6,12 +6,14 @@ PYTHON ?= 3.13
 # Everything, with torch (3 GB), in .venv; without torch (0.8 GB) in .venv-fast.
 RUN := $(UV) run --frozen --all-packages --all-extras
 FAST := UV_PROJECT_ENVIRONMENT=.venv-fast $(UV) run --frozen
+# pyenv's own folders come first: its shims name versions that they refuse to run.
+OTHER := PATH="$(addsuffix :,$(firstword $(wildcard $(HOME)/.pyenv/versions/$(PYTHON).*/bin)))$$PATH" UV_PYTHON_DOWNLOADS=never
 FAST_TESTS := -m "not media and not model and not s3 and not harness and not control_plane and not real_node"
 
 # What imports torch or its companions. mypy follows imports into it, but reports nothing there.
 WITH_TORCH := engines/infinitetalk/|speech/kokoro|^tests/(bench|worker/infinitetalk)/|tests/worker/(speech/t.*kokoro|stages/test_loras)
 
-.PHONY: help demo test test-fast test-python lint lint-all types layers format crds cluster bench release-check clean
+.PHONY: help demo test test-fast test-python find-python lint lint-all types layers format crds cluster bench release-check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -26,7 +28,10 @@ test-fast: ## unit tests without torch and without anything to build: a minute
 	$(FAST) pytest $(FAST_TESTS) $(PYTEST_ARGS)
 
 test-python: ## the same with another Python: make test-python PYTHON=3.13
-	UV_PROJECT_ENVIRONMENT=.venv-$(PYTHON) $(UV) run --frozen --python $(PYTHON) pytest $(FAST_TESTS) $(PYTEST_ARGS)
+	$(OTHER) UV_PROJECT_ENVIRONMENT=.venv-$(PYTHON) $(UV) run --frozen --python $(PYTHON) pytest $(FAST_TESTS) $(PYTEST_ARGS)
+
+find-python: # whether test-python finds that Python: make find-python PYTHON=3.13
+	@$(OTHER) $(UV) python find --no-project $(PYTHON)
 
 lint: types layers ## formatting, lint, types and layers, without torch
 	$(FAST) ruff format --check .
