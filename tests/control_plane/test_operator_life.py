@@ -167,9 +167,9 @@ def test_the_order_is_immutable_and_holds_the_pinned_values(stage: Stage) -> Non
     order = json.loads(maps[0].data["stage-input.json"])
     uid, revision = order["uid"], stage.status()["revision"]
     work = f"s3://media/work/{stage.namespace}"
-    assert order["places"]["workspace"] == f"{work}/hello-{uid[:8]}/{revision}"
-    assert order["places"]["chunks"] == f"{work}/chunks"
-    assert order["places"]["result"] == f"s3://media/{stage.namespace}/hello-{revision}"
+    assert order["locations"]["workspace"] == f"{work}/hello-{uid[:8]}/{revision}"
+    assert order["locations"]["chunks"] == f"{work}/chunks"
+    assert order["locations"]["result"] == f"s3://media/{stage.namespace}/hello-{revision}"
     assert order["effective"] == stage.status()["effective"]
 
 

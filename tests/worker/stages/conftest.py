@@ -108,7 +108,7 @@ class Rendered:
 
 
 class Kept:
-    """A store whose keys have no right to remove anything."""
+    """A store whose keys have no right to delete anything."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -116,8 +116,8 @@ class Kept:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def remove(self, name: str) -> None:
-        raise StageError(ErrorCode.STORE_ACCESS, f"may not remove {name}")
+    def delete(self, name: str) -> None:
+        raise StageError(ErrorCode.STORE_ACCESS, f"may not delete {name}")
 
 
 def _context(folder: Path, spec: dict[str, Any], name: str, changes: dict[str, Any]) -> StageContext:
@@ -130,7 +130,7 @@ def _context(folder: Path, spec: dict[str, Any], name: str, changes: dict[str, A
     )
     effective = stage_input.effective.model_copy(update={"overwrite": False, **changes})
     return StageContext(
-        stage_input=stage_input.model_copy(update={"places": locations, "effective": effective}),
+        stage_input=stage_input.model_copy(update={"locations": locations, "effective": effective}),
         mounts=Mounts(folder / "claims", folder / "configmaps", folder / "headers"),
         scratch=Path(tempfile.mkdtemp(dir=folder)),
         reporter=LogReporter(),

@@ -100,7 +100,7 @@ def pods(tmp_path: Path, make: MakeOrder) -> MakePods:
             speech={"speakers": [{"audio": {"uri": f"{inputs}/voice.wav"}}]},
         )
         effective = stage_input.effective.model_copy(update={"overwrite": False})
-        return Pods(tmp_path, stage_input.model_copy(update={"places": locations(root), "effective": effective}))
+        return Pods(tmp_path, stage_input.model_copy(update={"locations": locations(root), "effective": effective}))
 
     return made
 

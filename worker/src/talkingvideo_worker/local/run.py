@@ -85,7 +85,7 @@ def _context(stage_input: StageInput, mounts: LocalMounts, reporter: Reporter) -
         mounts.documents.write_configmaps(configmaps)
         own = stage_input.locations.model_copy(update={"workspace": (scratch / "workspace").as_uri()})
         yield StageContext(
-            stage_input=stage_input.model_copy(update={"places": own}),
+            stage_input=stage_input.model_copy(update={"locations": own}),
             mounts=Mounts(claims=claims, configmaps=configmaps, headers=scratch / "headers"),
             scratch=scratch / "stage",
             reporter=reporter,

@@ -12,7 +12,7 @@ from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.plan import PLAN_NAME, Plan
 from talkingvideo_api.stage_input import StageInput
 from talkingvideo_clients.stores.base import MissingFileError, Store
-from talkingvideo_clients.stores.opening import open_beside, open_store
+from talkingvideo_clients.stores.factory import open_parent, open_store
 from talkingvideo_worker.engines.base import Engine
 from talkingvideo_worker.engines.registry import make_engine
 from talkingvideo_worker.progress import Reporter
@@ -73,7 +73,7 @@ class StageContext:
     @cached_property
     def result(self) -> tuple[Store, str]:
         """The result's folder, and its name without ending."""
-        return open_beside(self.stage_input.locations.result, self.stage_input.s3, self.mounts.claims)
+        return open_parent(self.stage_input.locations.result, self.stage_input.s3, self.mounts.claims)
 
     def read_plan(self) -> Plan | None:
         """The plan, or None when prepare has not finished, or has made one for another release or with other values.

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.plan import Plan, PlannedChunk
 from talkingvideo_api.reports import StitchReport
-from talkingvideo_clients.stores.base import MissingFileError, Store, Stored
+from talkingvideo_clients.stores.base import FileInfo, MissingFileError, Store
 from talkingvideo_worker.media.join import Joined
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.segments import rendering_of
@@ -43,7 +43,7 @@ def content_key(plan: Plan, consent: str | None) -> str:
     return hashlib.sha256(json.dumps(document).encode()).hexdigest()
 
 
-def is_stored(stored: Stored | None, report: StitchReport) -> bool:
+def is_stored(stored: FileInfo | None, report: StitchReport) -> bool:
     """Whether what a store has is the video of a report."""
     return stored is not None and stored.bytes == report.bytes and stored.sha256 in (None, report.sha256)
 

@@ -78,5 +78,5 @@ def _segments(context: StageContext, plan: Plan) -> Iterator[Path]:
 
 def _incomplete(context: StageContext, chunk: PlannedChunk, window: int) -> StageError:
     """A chunk lost a segment, to a lifecycle rule perhaps: it is no longer finished, and will be rendered again."""
-    context.chunks.remove(done_name(chunk.key))
+    context.chunks.delete(done_name(chunk.key))
     return lost(f"Chunk {chunk.index} is not complete in the store: segment {window} is missing.")
