@@ -19,10 +19,11 @@ from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.resource import parse
 from talkingvideo_api.stage_input import Locations, StageInput
 from talkingvideo_clients.stores.base import Store
+from talkingvideo_worker.inputs.offline import Mounts
 from talkingvideo_worker.local.locations import LocalLocations
 from talkingvideo_worker.local.stage_inputs import make_stage_input
 from talkingvideo_worker.progress import LogReporter
-from talkingvideo_worker.stages.context import Mounts, StageContext
+from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.fetch import fetch
 from talkingvideo_worker.stages.prepare.process import process
 from talkingvideo_worker.stages.prepare.publish import publish

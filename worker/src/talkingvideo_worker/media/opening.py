@@ -17,7 +17,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.errors import StageError
 from talkingvideo_worker.media.sniff import sniff
 
 MOST_STREAMS = 64
@@ -63,7 +63,7 @@ def open_media(path: Path, field: str) -> Iterator[InputContainer]:
     """
     kind = sniff(path)
     if kind.demuxer is None:
-        raise _refused(f"The file is {kind.label}; a sound or video file is needed.", field)
+        raise StageError.invalid(f"The file is {kind.label}; a sound or video file is needed.", field)
     options = {
         "protocol_whitelist": "none",
         "codec_whitelist": ",".join(sorted(SOUND_CODECS | PICTURE_CODECS)),
@@ -81,9 +81,11 @@ def open_media(path: Path, field: str) -> Iterator[InputContainer]:
                 assert isinstance(container, InputContainer)  # narrows the type
                 yield container
         except OtherFileError:
-            raise _refused("The file refers to other files. Save it with everything inside.", field) from None
+            raise StageError.invalid("The file refers to other files. Save it with everything inside.", field) from None
         except av.error.FFmpegError as error:
-            raise _refused(f"The file looks like {kind.label}, but cannot be read: {reason(error)}.", field) from error
+            raise StageError.invalid(
+                f"The file looks like {kind.label}, but cannot be read: {reason(error)}.", field
+            ) from error
 
 
 def decoded(container: InputContainer, stream: Stream, notes: list[str], field: str) -> Iterator[Any]:
@@ -104,7 +106,7 @@ def decoded(container: InputContainer, stream: Stream, notes: list[str], field: 
     known = SOUND_CODECS | PICTURE_CODECS
     if stream.codec_context is None or stream.codec_context.name not in known:
         name = stream.codec_context.name if stream.codec_context else "unknown"
-        raise _refused(f"The {stream.type} stream is coded as {name}, which is not read here.", field)
+        raise StageError.invalid(f"The {stream.type} stream is coded as {name}, which is not read here.", field)
     packets = damaged = 0
     for packet in _packets(container, stream, notes):
         packets += 1
@@ -117,7 +119,9 @@ def decoded(container: InputContainer, stream: Stream, notes: list[str], field: 
         else:
             yield from frames
     if damaged > max(1, DAMAGE_TOLERATED * packets):
-        raise _refused(f"The {stream.type} stream is damaged: {damaged} of {packets} packets cannot be decoded.", field)
+        raise StageError.invalid(
+            f"The {stream.type} stream is damaged: {damaged} of {packets} packets cannot be decoded.", field
+        )
     if damaged:
         notes.append(f"{damaged} of {packets} packets of the {stream.type} stream were damaged and left out.")
 
@@ -146,7 +150,3 @@ class _Nameless:
 
 def _refuse(*_: object) -> NoReturn:
     raise OtherFileError
-
-
-def _refused(message: str, field: str) -> StageError:
-    return StageError(ErrorCode.INPUT_VALIDATION, message, field=field)

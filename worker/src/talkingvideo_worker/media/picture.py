@@ -17,7 +17,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.errors import StageError
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_worker.files import whole_file
 from talkingvideo_worker.media import sniff
@@ -75,7 +75,7 @@ def read_picture(path: Path, limits: InputLimits, field: str, background: tuple[
     """
     kind = sniff.sniff(path)
     if not kind.is_picture:
-        raise _refused(f"The file is {kind.label}; a PNG, JPEG or WebP picture is needed.", field)
+        raise StageError.invalid(f"The file is {kind.label}; a PNG, JPEG or WebP picture is needed.", field)
     try:
         with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")
@@ -88,7 +88,9 @@ def read_picture(path: Path, limits: InputLimits, field: str, background: tuple[
     except StageError:
         raise
     except Exception as error:  # Pillow's readers raise whatever their parsers stumble over.
-        raise _refused(f"The file looks like {kind.label}, but cannot be read: {_reason(error)}.", field) from error
+        raise StageError.invalid(
+            f"The file looks like {kind.label}, but cannot be read: {_reason(error)}.", field
+        ) from error
 
 
 def fit(rgb: Rgb, box: Box | None, width: int, height: int) -> Rgb:
@@ -117,13 +119,15 @@ def write_png(rgb: Rgb, path: Path) -> None:
 def _check_size(size: tuple[int, int], limits: InputLimits, field: str) -> None:
     width, height = size
     if width * height > limits.pixels:
-        raise _refused(
+        raise StageError.invalid(
             f"The picture is {width} x {height} ({width * height / 1e6:.0f} megapixels); "
             f"the limit is {limits.pixels / 1e6:g} megapixels.",
             field,
         )
     if min(width, height) < SHORTEST_SIDE:
-        raise _refused(f"The picture is {width} x {height}; it needs at least {SHORTEST_SIDE} pixels each way.", field)
+        raise StageError.invalid(
+            f"The picture is {width} x {height}; it needs at least {SHORTEST_SIDE} pixels each way.", field
+        )
 
 
 def _decoded(image: ImageFile, field: str, background: tuple[int, int, int]) -> Picture:
@@ -201,7 +205,7 @@ def _over_background(
     if alpha is None or alpha.min() == 255:
         return rgb
     if not alpha.any():
-        raise _refused("The picture is transparent all over.", field)
+        raise StageError.invalid("The picture is transparent all over.", field)
     notes.append("The picture's transparent parts were filled with grey.")
     filled = Image.new("RGB", (rgb.shape[1], rgb.shape[0]), background)
     filled.paste(Image.fromarray(rgb), mask=Image.fromarray(alpha))
@@ -211,7 +215,3 @@ def _over_background(
 def _reason(error: Exception) -> str:
     """The reader's reason, without the file's name."""
     return "it is incomplete" if "truncated" in str(error).lower() or isinstance(error, EOFError) else "it is damaged"
-
-
-def _refused(message: str, field: str) -> StageError:
-    return StageError(ErrorCode.INPUT_VALIDATION, message, field=field)

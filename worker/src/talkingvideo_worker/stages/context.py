@@ -15,6 +15,7 @@ from talkingvideo_clients.stores.base import MissingFileError, Store
 from talkingvideo_clients.stores.factory import open_parent, open_store
 from talkingvideo_worker.engines.base import Engine
 from talkingvideo_worker.engines.registry import make_engine
+from talkingvideo_worker.inputs.offline import Mounts
 from talkingvideo_worker.progress import Reporter
 
 
@@ -29,21 +30,6 @@ def lost(what: str) -> StageError:
         "profile allows prepare attempts, and then when the retry annotation asks for it; a local run, when run again."
     )
     return StageError(ErrorCode.WORKSPACE, message, retryable=False)
-
-
-@dataclass(frozen=True)
-class Mounts:
-    """Where what an order names is mounted.
-
-    Attributes:
-        claims: PersistentVolumeClaims, each in a folder of its name.
-        configmaps: ConfigMaps, likewise; a file per key.
-        headers: Secrets of ``headersSecretName``, likewise; a file per HTTP header.
-    """
-
-    claims: Path
-    configmaps: Path
-    headers: Path
 
 
 @dataclass(frozen=True)

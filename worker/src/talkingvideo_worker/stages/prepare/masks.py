@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.errors import StageError
 from talkingvideo_worker.media.mask import Mask, fit_mask, read_mask, write_mask
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.folders import mask_field, mask_input
@@ -42,7 +42,7 @@ def _write_mask(context: StageContext, portrait: Prepared, folder: Path, index: 
         message = (
             "The mask is white nowhere inside the part of the picture that the video shows: paint the speaker white."
         )
-        raise StageError(ErrorCode.INPUT_VALIDATION, message, field=field)
+        raise StageError.invalid(message, field)
     path = folder / f"mask-{index}.png"
     write_mask(shown, path)
     return path
@@ -56,4 +56,4 @@ def _expect_shape(mask: Mask, source: Size, field: str) -> None:
             f"The mask is {columns} x {rows}, the source {source.width} x {source.height}: "
             "a mask must have the source's shape, so that it can be laid over it."
         )
-        raise StageError(ErrorCode.INPUT_VALIDATION, message, field=field)
+        raise StageError.invalid(message, field)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.errors import StageError
 from talkingvideo_api.spec import Mode, Speaker
 from talkingvideo_worker.engines.base import Track
 from talkingvideo_worker.media.arrangement import place, starts, whole_duration
@@ -92,7 +92,7 @@ def hear(context: StageContext, folder: Path) -> Timeline:
         message = (
             f"The speech lasts {float(whole):.0f} s; the profile allows {context.stage_input.limits.seconds:.0f} s."
         )
-        raise StageError(ErrorCode.INPUT_VALIDATION, message, field="spec.speech.speakers")
+        raise StageError.invalid(message, "spec.speech.speakers")
     spans = None if speech.turns is None else spans_of(speech.turns, len(speech.speakers), whole)
     voices = tuple(_placed(it, start) for it, start in zip(heard, starts(arrangement, durations), strict=True))
     frames = frames_of(whole)
