@@ -14,7 +14,7 @@ from av.stream import Stream
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.media.encoder import TICKS_PER_FRAME, TIME_BASE
-from talkingvideo_worker.media.failures import ffmpeg_failures
+from talkingvideo_worker.media.ffmpeg import ffmpeg_failures
 from talkingvideo_worker.units import FRAME_RATE
 
 HALF_A_FRAME = 0.5 / FRAME_RATE

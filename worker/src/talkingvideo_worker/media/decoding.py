@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from talkingvideo_api.errors import StageError
 from talkingvideo_api.profile import InputLimits
-from talkingvideo_worker.media.opening import decoded, open_media
+from talkingvideo_worker.media.ffmpeg import decode_stream, open_media
 
 Block = NDArray[np.float32]
 """(channels, n): samples, ±1 is full scale."""
@@ -65,7 +65,7 @@ class DecodedSound:
         self.samples = 0
         self.notes: list[str] = []
         if self.rate not in RATES or not self.channels:
-            raise StageError.invalid("The sound has no sampling rate that makes sense.", field)
+            raise StageError.invalid("The sound has no valid sampling rate.", field)
         if stream.codec_context.channels > 2:
             self.notes.append(f"The sound's {stream.codec_context.channels} channels were mixed down to stereo.")
 
@@ -97,7 +97,7 @@ class DecodedSound:
         resampler: AudioResampler | None = None
         template: tuple[str, str, int] | None = None
         clock = self._origin
-        for frame in decoded(self._container, self._stream, self.notes, self._field):
+        for frame in decode_stream(self._container, self._stream, self.notes, self._field):
             shape = (frame.format.name, frame.layout.name, frame.sample_rate)
             if shape != template:
                 yield from _converted(resampler, None)

@@ -19,7 +19,7 @@ from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_worker.files import whole_file
 from talkingvideo_worker.media.decoding import Block, DecodedSound, decoded_sound, samples_of
-from talkingvideo_worker.media.failures import ffmpeg_failures
+from talkingvideo_worker.media.ffmpeg import ffmpeg_failures
 from talkingvideo_worker.media.loudness import CEILING_DBTP, measure
 from talkingvideo_worker.media.sound import round_half_up
 

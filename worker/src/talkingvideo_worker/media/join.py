@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.files import file_digest, whole_file
 from talkingvideo_worker.media.encoder import TICKS_PER_FRAME, TIME_BASE, EncoderSettings, SegmentEncoder
-from talkingvideo_worker.media.failures import ffmpeg_failures
+from talkingvideo_worker.media.ffmpeg import ffmpeg_failures
 from talkingvideo_worker.media.provenance import file_tags
 from talkingvideo_worker.units import FRAME_RATE, Frame
 

@@ -20,7 +20,8 @@ from PIL.WebPImagePlugin import WebPImageFile
 from talkingvideo_api.errors import StageError
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_worker.files import whole_file
-from talkingvideo_worker.media import sniff
+from talkingvideo_worker.media import formats
+from talkingvideo_worker.media.ffmpeg import describe
 
 if TYPE_CHECKING:
     from talkingvideo_worker.faces.types import Box
@@ -37,12 +38,13 @@ WORKING_SIDE = 4_096
 BACKGROUND = (128, 128, 128)
 """Behind what is transparent: a neutral grey."""
 
-READERS: dict[sniff.Kind, Callable[..., ImageFile]] = {
-    sniff.PNG: PngImageFile,
-    sniff.JPEG: JpegImageFile,
-    sniff.WEBP: WebPImageFile,
+READERS: dict[str, Callable[..., ImageFile]] = {
+    formats.PNG: PngImageFile,
+    formats.JPEG: JpegImageFile,
+    formats.WEBP: WebPImageFile,
 }
-"""Pillow's classes themselves: ``Image.open`` would try others, and holds every picture to one global size."""
+"""Pillow's readers by format. They are called directly: ``Image.open(formats=…)`` also refuses every picture above a limit
+that is global to the process (179 megapixels), while the profile decides here."""
 
 
 @dataclass(frozen=True)
@@ -73,23 +75,23 @@ def read_picture(path: Path, limits: InputLimits, field: str, background: tuple[
     Raises:
         StageError: E_INPUT_VALIDATION with the reason.
     """
-    kind = sniff.sniff(path)
-    if not kind.is_picture:
-        raise StageError.invalid(f"The file is {kind.label}; a PNG, JPEG or WebP picture is needed.", field)
+    label = describe(path)
+    if label not in READERS:
+        raise StageError.invalid(f"The file is {label}; a PNG, JPEG or WebP picture is needed.", field)
     try:
         with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")
-            if kind is sniff.WEBP:
-                _check_size(sniff.webp_size(file.read(32)), limits, field)
+            if label == formats.WEBP:
+                _check_size(formats.webp_size(file.read(32)), limits, field)
                 file.seek(0)
-            with READERS[kind](file) as image:
+            with READERS[label](file) as image:
                 _check_size(image.size, limits, field)
                 return _decoded(image, field, background)
     except StageError:
         raise
     except Exception as error:  # Pillow's readers raise whatever their parsers stumble over.
         raise StageError.invalid(
-            f"The file looks like {kind.label}, but cannot be read: {_reason(error)}.", field
+            f"The file looks like {label}, but cannot be read: {_reason(error)}.", field
         ) from error
 
 

@@ -11,7 +11,7 @@ from av.container import InputContainer
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.files import whole_file
-from talkingvideo_worker.media.failures import ffmpeg_failures
+from talkingvideo_worker.media.ffmpeg import ffmpeg_failures
 from talkingvideo_worker.units import Frame
 
 EARLIEST_SECONDS = 1.0

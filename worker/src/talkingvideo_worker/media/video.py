@@ -20,7 +20,7 @@ from PIL import Image
 from talkingvideo_api.errors import StageError
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_worker.media.encoder import EncoderSettings, SegmentEncoder
-from talkingvideo_worker.media.opening import decoded, open_media
+from talkingvideo_worker.media.ffmpeg import decode_stream, open_media
 from talkingvideo_worker.media.picture import SHORTEST_SIDE, Rgb, fit
 from talkingvideo_worker.units import FRAME_RATE
 
@@ -135,7 +135,7 @@ def _shots(
     origin: Fraction | None = None
     time = -step
     _check_size(stream.codec_context.width, stream.codec_context.height, limits, field)
-    for frame in decoded(container, stream, notes, field):
+    for frame in decode_stream(container, stream, notes, field):
         _check_size(frame.width, frame.height, limits, field)
         stated = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
         if origin is None:
