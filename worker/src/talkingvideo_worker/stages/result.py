@@ -23,7 +23,7 @@ from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.plan import Plan, PlannedChunk
 from talkingvideo_api.reports import StitchReport
 from talkingvideo_clients.stores.base import FileInfo, MissingFileError, Store
-from talkingvideo_worker.media.join import Joined
+from talkingvideo_worker.media.join import JoinedVideo
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.segments import rendering_of
 from talkingvideo_worker.stages.workspace import SOUND_NAME
@@ -67,7 +67,7 @@ def existing_result(context: StageContext, plan: Plan) -> StitchReport | None:
     raise _taken(f"{store.uri(stem)}.mp4 exists already")
 
 
-def deliver(context: StageContext, plan: Plan, joined: Joined, video: Path, picture: Path) -> StitchReport:
+def deliver(context: StageContext, plan: Plan, joined: JoinedVideo, video: Path, picture: Path) -> StitchReport:
     """Put the files in their places, unless somebody else has put the same video there while this one was made.
 
     Args:

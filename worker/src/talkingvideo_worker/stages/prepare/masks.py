@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from talkingvideo_api.errors import StageError
-from talkingvideo_worker.media.mask import Mask, fit_mask, read_mask, write_mask
+from talkingvideo_worker.media.picture import Mask, fit_mask, read_mask, write_mask
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.folders import mask_field, mask_input
 from talkingvideo_worker.stages.prepare.portrait import Prepared

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from talkingvideo_api.errors import StageError
 from talkingvideo_api.spec import Turn
-from talkingvideo_worker.media.gating import Span, merged
+from talkingvideo_worker.media.tracks import Span, merge_spans
 from talkingvideo_worker.units import FRAME_RATE
 
 Spans = tuple[Span, ...]
@@ -40,7 +40,7 @@ def spans_of(turns: Sequence[Turn], speakers: int, duration: Fraction) -> tuple[
                 "turns must lie within it."
             )
             raise StageError.invalid(message, f"spec.speech.turns[{index}].end")
-    return tuple(merged((it.start, it.end) for it in turns if it.speaker == number) for number in range(speakers))
+    return tuple(merge_spans((it.start, it.end) for it in turns if it.speaker == number) for number in range(speakers))
 
 
 def spoken_within(phonemes: Phonemes, spans: Spans) -> Phonemes:

@@ -36,7 +36,7 @@ PADDING_FRAMES = 2
 """Frames at the end of an MP4 that may be the encoder's padding."""
 
 
-class DecodedSound:
+class AudioDecoder:
     """The first sound stream of an open file.
 
     What encoders add in front (priming) and behind (padding) is removed as far as the file says so: edit lists of MP4,
@@ -178,7 +178,7 @@ def samples_of(frame: AudioFrame) -> Block:
 
 
 @contextmanager
-def decoded_sound(path: Path, limits: InputLimits, field: str) -> Iterator[DecodedSound]:
+def open_audio(path: Path, limits: InputLimits, field: str) -> Iterator[AudioDecoder]:
     """Open the sound of any sound or video file.
 
     Raises:
@@ -187,4 +187,4 @@ def decoded_sound(path: Path, limits: InputLimits, field: str) -> Iterator[Decod
     with open_media(path, field) as container:
         if not container.streams.audio:
             raise StageError.invalid("The file has no sound.", field)
-        yield DecodedSound(container, container.streams.audio[0], limits, field)
+        yield AudioDecoder(container, container.streams.audio[0], limits, field)
