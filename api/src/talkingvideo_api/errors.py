@@ -103,6 +103,16 @@ class StageError(Exception):
         self.field = field
         self.retryable = ERRORS[code].retryable if retryable is None else retryable
 
+    @classmethod
+    def invalid(cls, message: str, field: str | None = None) -> StageError:
+        """An E_INPUT_VALIDATION: the user has to change an input or a field.
+
+        Args:
+            message: What is wrong and what to do.
+            field: Path of the resource's field; None where the reason is not in the resource.
+        """
+        return cls(ErrorCode.INPUT_VALIDATION, message, field=field)
+
     @property
     def exit_status(self) -> int:
         """The process's exit status for this error."""

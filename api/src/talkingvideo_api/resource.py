@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 
-from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.errors import StageError
 from talkingvideo_api.model import Model
 from talkingvideo_api.names import API_VERSION, KIND
 from talkingvideo_api.spec import TalkingVideoSpec
@@ -53,4 +53,4 @@ def parse(document: dict[str, Any]) -> TalkingVideo:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-        raise StageError(ErrorCode.INPUT_VALIDATION, first["msg"].removeprefix("Value error, "), field=path) from error
+        raise StageError.invalid(first["msg"].removeprefix("Value error, "), path) from error

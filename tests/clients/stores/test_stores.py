@@ -10,7 +10,10 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -19,8 +22,8 @@ from tests.cluster.s3 import S3Server
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.stage_input import S3Connection
 from talkingvideo_clients.stores.base import MissingFileError, Store
+from talkingvideo_clients.stores.factory import open_store
 from talkingvideo_clients.stores.local import LocalStore, _copied_beside
-from talkingvideo_clients.stores.opening import open_store
 from talkingvideo_clients.stores.s3 import S3Store, s3_client
 
 
@@ -179,8 +182,8 @@ def test_a_file_that_another_writer_is_at_is_left_to_it(tmp_path: Path, file: Pa
 
 def test_a_removed_file_is_gone_and_may_be_gone_before(store: Store, file: Path) -> None:
     store.put("a", file)
-    store.remove("a")
-    store.remove("a")
+    store.delete("a")
+    store.delete("a")
     assert store.stat("a") is None
 
 
@@ -207,7 +210,7 @@ def test_while_two_write_a_name_at_once_nobody_has_lost_yet(file: Path, then: st
 
 
 def test_a_name_that_stays_busy_is_an_error_worth_a_retry(file: Path) -> None:
-    with pytest.raises(StageError, match="others keep writing it") as refused:
+    with pytest.raises(StageError, match="other requests keep writing it") as refused:
         S3Store(BusyClient(99), "b", "", sleep=lambda _: None).put_new("a", file)
     assert refused.value.retryable
 
@@ -223,3 +226,62 @@ def test_a_place_that_is_none_is_refused(tmp_path: Path, uri: str) -> None:
     with pytest.raises(StageError) as refused:
         open_store(uri, S3Connection(), tmp_path)
     assert refused.value.code is ErrorCode.INPUT_VALIDATION
+
+
+def names(store: Store, prefix: str = "") -> list[str]:
+    return sorted(it.name for it in store.list(prefix))
+
+
+def test_files_are_listed_by_the_beginning_of_their_names(store: Store, file: Path) -> None:
+    for name in ("ab/c.mp4", "ab/d/e", "abc", "b"):
+        store.put(name, file)
+    assert names(store) == ["ab/c.mp4", "ab/d/e", "abc", "b"]
+    assert names(store, "ab") == ["ab/c.mp4", "ab/d/e", "abc"]
+    assert names(store, "ab/") == ["ab/c.mp4", "ab/d/e"]
+    assert names(store, "ab/d/e") == ["ab/d/e"]
+    assert names(store, "ab/x") == names(store, "x/y/") == names(store, "abc/") == []
+
+
+def test_a_listing_says_how_large_a_file_is_and_when_it_was_written(store: Store, file: Path) -> None:
+    assert list(store.list()) == []
+    before = datetime.now(UTC)
+    store.put("a", file)
+    (listed,) = store.list()
+    assert (listed.name, listed.bytes) == ("a", 6)
+    assert listed.modified.utcoffset() is not None
+    assert abs((listed.modified - before).total_seconds()) < 5
+
+
+def test_a_listing_goes_on_after_its_first_page(s3_server: S3Server, file: Path) -> None:
+    class TwoAtATime:
+        """S3 lists 1,000 objects a page."""
+
+        def __init__(self) -> None:
+            self._client = s3_server.client()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._client, name)
+
+        def get_paginator(self, name: str) -> Any:
+            paginator = self._client.get_paginator(name)
+            return SimpleNamespace(
+                paginate=lambda **query: paginator.paginate(**query, PaginationConfig={"PageSize": 2})
+            )
+
+    store = S3Store(TwoAtATime(), s3_server.create_bucket("pages"), "")
+    for name in "abcde":
+        store.put(name, file)
+    assert names(store) == list("abcde")
+
+
+def test_unfinished_files_are_not_listed(tmp_path: Path, file: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    store.put("a/.hidden.part", file)
+    with _copied_beside(file, tmp_path / "store" / "a" / "b"):
+        assert names(store) == ["a/.hidden.part"]
+
+
+def test_a_bucket_that_does_not_exist_cannot_be_listed(s3_server: S3Server) -> None:
+    with pytest.raises(StageError) as refused:
+        list(S3Store(s3_server.client(), "no-such-bucket", "").list())
+    assert refused.value.code is ErrorCode.STORE_ACCESS

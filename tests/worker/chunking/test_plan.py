@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from talkingvideo_worker.chunking.plan import Chunk, PlanSettings, makespan, plan_chunks
-from talkingvideo_worker.chunking.windows import last_window_fill
+from talkingvideo_worker.chunking.plan import PlanSettings, makespan, plan_chunks
+from talkingvideo_worker.chunking.windows import ChunkFrames, last_window_fill
 
 SPEECH, PAUSE = -20.0, -65.0
 
@@ -21,7 +21,7 @@ def spoken(frames: int, pauses: list[tuple[int, int]]) -> tuple[list[tuple[int, 
     return [(first * 640, end * 640) for first, end in pauses], energy
 
 
-def cuts(chunks: tuple[Chunk, ...]) -> list[int]:
+def cuts(chunks: tuple[ChunkFrames, ...]) -> list[int]:
     return [chunk.start for chunk in chunks[1:]]
 
 

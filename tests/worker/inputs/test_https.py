@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.inputs import FetchPolicy
+from talkingvideo_worker.inputs.policy import FetchPolicy
 
 from .conftest import BODY, NAMES, Site
 
@@ -210,7 +210,7 @@ def test_a_name_with_a_forbidden_address_is_not_connected_to(site: Site, tmp_pat
 )
 def test_every_spelling_of_this_machine_is_refused_by_the_real_resolver(site: Site, tmp_path: Path, host: str) -> None:
     with pytest.raises(StageError) as caught:
-        from talkingvideo_worker.inputs import Fetcher
+        from talkingvideo_worker.inputs.fetch import Fetcher
 
         Fetcher(FetchPolicy(attempts=1), tls=site.tls).fetch(site.url("/picture", host=host), tmp_path / "input", FIELD)
     assert caught.value.code is ErrorCode.INPUT_VALIDATION

@@ -11,7 +11,7 @@ from PIL import Image
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_worker.engines.pictures import load_mask
-from talkingvideo_worker.media.mask import fit_mask, read_mask, write_mask
+from talkingvideo_worker.media.picture import fit_mask, read_mask, write_mask
 
 FIELD = "spec.speech.speakers[0].mask.uri"
 PAINTED = np.zeros((80, 100), np.bool_)

@@ -52,19 +52,6 @@ MOST_PROPOSALS = 7
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """Frames ``start`` to ``start + frames`` of the video.
-
-    Attributes:
-        start: Global number of the first frame.
-        frames: Length, at least 1.
-    """
-
-    start: int
-    frames: int
-
-
-@dataclass(frozen=True)
 class PlanSettings:
     """What the plan is made by.
 
@@ -81,7 +68,7 @@ class PlanSettings:
 
 def plan_chunks(
     frames: int, silences: Sequence[tuple[int, int]], energy: NDArray[np.float32], settings: PlanSettings
-) -> tuple[Chunk, ...]:
+) -> tuple[ChunkFrames, ...]:
     """Divide a video into chunks.
 
     Cuts fall on whole frames: in silences where there are some, else at quiet places. Every chunk is between half and
@@ -103,8 +90,17 @@ def plan_chunks(
     cuts = candidate_cuts(frames, silences, energy, stretch=bounds.stretch)
     proposals = [_cheapest_path(frames, cuts, bounds, count, settings) for count in _counts(frames, bounds.target)]
     best = min(proposals, key=lambda path: _judgement(path, frames, bounds, settings))
-    starts = [0, *best.cuts]
-    return tuple(Chunk(start, end - start) for start, end in zip(starts, [*best.cuts, frames], strict=True))
+    return _in_windows([0, *best.cuts, frames], settings)
+
+
+def _in_windows(bounds: Sequence[int], settings: PlanSettings) -> tuple[ChunkFrames, ...]:
+    """Chunks between bounds (frames, ascending), each divided into windows."""
+    chunks, windows_before = [], 0
+    for start, end in pairwise(bounds):
+        windows = window_lengths(end - start, settings.window, settings.motion)
+        chunks.append(ChunkFrames(start, windows, windows_before))
+        windows_before += len(windows)
+    return tuple(chunks)
 
 
 @dataclass(frozen=True)

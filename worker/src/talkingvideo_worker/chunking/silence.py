@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_worker.media.wav import sample_blocks, wav_rate
 from talkingvideo_worker.units import SAMPLE_RATE, SAMPLES_PER_FRAME
 
 FLOOR_DB = -120.0
@@ -63,16 +63,13 @@ def sound_profile(wav: Path, threshold_db: float = -40.0, minimum_seconds: float
 
 
 def _hop_powers(wav: Path) -> Iterator[NDArray[np.float32]]:
-    """Mean square of each 10 ms, full scale 1, block by block; what is missing of the last counts as zero."""
-    with wave.open(str(wav), "rb") as sound:
-        if (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) != (SAMPLE_RATE, 1, 2):
-            raise StageError(
-                ErrorCode.INTERNAL, f"{wav.name} is not the 16 kHz mono 16-bit sound that is planned from."
-            )
-        while data := sound.readframes(BLOCK_FRAMES * SAMPLES_PER_FRAME):
-            samples = np.frombuffer(data, "<i2").astype(np.float32) / 32_768
-            samples = np.pad(samples, (0, -len(samples) % HOP))
-            yield np.square(samples).reshape(-1, HOP).mean(axis=1)
+    """Mean square of each 10 ms, block by block; full scale is 1. The last hop is padded with zeros."""
+    if wav_rate(wav) != SAMPLE_RATE:
+        raise StageError(ErrorCode.INTERNAL, f"{wav.name} is not a 16 kHz WAV, from which chunks are planned.")
+    for block in sample_blocks(wav, BLOCK_FRAMES * SAMPLES_PER_FRAME):
+        samples = block.astype(np.float32) / 32_768
+        samples = np.pad(samples, (0, -len(samples) % HOP))
+        yield np.square(samples).reshape(-1, HOP).mean(axis=1)
 
 
 def _decibels(power: NDArray[np.float32]) -> NDArray[np.float32]:

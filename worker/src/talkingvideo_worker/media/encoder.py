@@ -16,7 +16,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.files import whole_file
-from talkingvideo_worker.media.failures import ffmpeg_failures
+from talkingvideo_worker.media.ffmpeg import ffmpeg_failures
 from talkingvideo_worker.units import FRAME_RATE, Frame
 
 TIME_BASE = Fraction(1, 12_800)

@@ -1,7 +1,7 @@
-"""Segments and the sound into the finished file: everything is copied, nothing is encoded again.
+"""Joins segments and the soundtrack into the finished file by stream copy: nothing is encoded again.
 
-The sound was encoded once, as a whole, by prepare. Joining segments that each carry their own AAC puts the encoder's
-priming (one AAC frame, 21 ms at 48 kHz) at every joint; here there is nothing to drift.
+Prepare encoded the soundtrack once, as a whole. If every segment carried its own AAC, each joint would contain the encoder's
+priming (one AAC frame, 21 ms at 48 kHz); here nothing can drift.
 """
 
 from __future__ import annotations
@@ -24,9 +24,37 @@ from av.video.stream import VideoStream
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.files import file_digest, whole_file
 from talkingvideo_worker.media.encoder import TICKS_PER_FRAME, TIME_BASE, EncoderSettings, SegmentEncoder
-from talkingvideo_worker.media.failures import ffmpeg_failures
-from talkingvideo_worker.media.provenance import file_tags
+from talkingvideo_worker.media.ffmpeg import ffmpeg_failures
 from talkingvideo_worker.units import FRAME_RATE, Frame
+
+AI_GENERATED = (
+    "AI-generated video: the picture was animated by software to match the voice. "
+    "Digital source type: http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+)
+"""The statement in every result, with IPTC's term for machines."""
+
+STANDARD_TAGS = frozenset({"album", "artist", "composer", "copyright", "date", "description", "genre", "title"})
+"""What FFmpeg's mp4 muxer writes as tags that players show. (Its ``use_metadata_tags`` would write any name, but in
+QuickTime's form *instead* of these, and players then show no comment.)"""
+
+
+def file_tags(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Arrange metadata as mp4 tags.
+
+    Args:
+        metadata: Names and values. ``comment`` follows the statement that the file is AI-generated; a name that mp4 has
+            no tag for becomes a line ``name: value`` of the comment.
+
+    Returns:
+        Tags for the muxer; ``comment`` is always among them.
+    """
+    tags = {name: value for name, value in metadata.items() if name in STANDARD_TAGS}
+    lines = [AI_GENERATED]
+    if comment := metadata.get("comment"):
+        lines.append(comment)
+    lines += [f"{name}: {value}" for name, value in metadata.items() if name not in STANDARD_TAGS | {"comment"}]
+    return tags | {"comment": "\n".join(lines)}
+
 
 REORDER_FRAMES = 2
 """Frames by which decoding runs ahead of showing: what x264's pyramid of B-frames needs, and never more."""
@@ -35,7 +63,7 @@ SECONDS_PER_TICK = float(TIME_BASE)
 
 
 @dataclass(frozen=True)
-class Joined:
+class JoinedVideo:
     """What became of the segments.
 
     Attributes:
@@ -51,13 +79,13 @@ class Joined:
     sha256: str
 
 
-def join(
+def join_segments(
     segments: Iterable[Path],
     sound: Path | None,
     out: Path,
     metadata: Mapping[str, str],
     settings: EncoderSettings | None = None,
-) -> Joined:
+) -> JoinedVideo:
     """Join segments and mux the sound, all by stream copy, into an mp4 whose index comes first.
 
     Memory does not depend on the length, but for the muxer's index (some 70 bytes a packet).
@@ -81,7 +109,7 @@ def join(
     with whole_file(out) as unfinished, ffmpeg_failures("Joining the segments"):
         frames = _write(segments, sound, unfinished, file_tags(metadata), settings or EncoderSettings())
         size, digest = unfinished.stat().st_size, file_digest(unfinished)
-    return Joined(frames=frames, seconds=frames / FRAME_RATE, bytes=size, sha256=digest)
+    return JoinedVideo(frames=frames, seconds=frames / FRAME_RATE, bytes=size, sha256=digest)
 
 
 def _write(

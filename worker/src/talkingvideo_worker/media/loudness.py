@@ -14,7 +14,7 @@ from av.audio.frame import AudioFrame
 from av.filter import Graph
 from numpy.typing import NDArray
 
-from talkingvideo_worker.media.decoding import Block
+from talkingvideo_worker.media.audio_decoder import Block
 from talkingvideo_worker.media.wav import WavWriter, sample_blocks, wav_rate
 
 MODEL_LUFS = -23.0

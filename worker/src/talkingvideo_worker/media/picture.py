@@ -1,4 +1,4 @@
-"""Pictures from anywhere, as upright 8-bit sRGB."""
+"""Pictures from anywhere as upright 8-bit sRGB, and masks as true and false."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.errors import StageError
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_worker.files import whole_file
-from talkingvideo_worker.media import sniff
+from talkingvideo_worker.media import formats
+from talkingvideo_worker.media.ffmpeg import describe
 
 if TYPE_CHECKING:
     from talkingvideo_worker.faces.types import Box
@@ -37,12 +38,13 @@ WORKING_SIDE = 4_096
 BACKGROUND = (128, 128, 128)
 """Behind what is transparent: a neutral grey."""
 
-READERS: dict[sniff.Kind, Callable[..., ImageFile]] = {
-    sniff.PNG: PngImageFile,
-    sniff.JPEG: JpegImageFile,
-    sniff.WEBP: WebPImageFile,
+READERS: dict[str, Callable[..., ImageFile]] = {
+    formats.PNG: PngImageFile,
+    formats.JPEG: JpegImageFile,
+    formats.WEBP: WebPImageFile,
 }
-"""Pillow's classes themselves: ``Image.open`` would try others, and holds every picture to one global size."""
+"""Pillow's readers by format. They are called directly: ``Image.open(formats=…)`` also refuses every picture above a limit
+that is global to the process (179 megapixels), while the profile decides here."""
 
 
 @dataclass(frozen=True)
@@ -73,22 +75,24 @@ def read_picture(path: Path, limits: InputLimits, field: str, background: tuple[
     Raises:
         StageError: E_INPUT_VALIDATION with the reason.
     """
-    kind = sniff.sniff(path)
-    if not kind.is_picture:
-        raise _refused(f"The file is {kind.label}; a PNG, JPEG or WebP picture is needed.", field)
+    label = describe(path)
+    if label not in READERS:
+        raise StageError.invalid(f"The file is {label}; a PNG, JPEG or WebP picture is needed.", field)
     try:
         with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")
-            if kind is sniff.WEBP:
-                _check_size(sniff.webp_size(file.read(32)), limits, field)
+            if label == formats.WEBP:
+                _check_size(formats.webp_size(file.read(32)), limits, field)
                 file.seek(0)
-            with READERS[kind](file) as image:
+            with READERS[label](file) as image:
                 _check_size(image.size, limits, field)
                 return _decoded(image, field, background)
     except StageError:
         raise
     except Exception as error:  # Pillow's readers raise whatever their parsers stumble over.
-        raise _refused(f"The file looks like {kind.label}, but cannot be read: {_reason(error)}.", field) from error
+        raise StageError.invalid(
+            f"The file looks like {label}, but cannot be read: {_reason(error)}.", field
+        ) from error
 
 
 def fit(rgb: Rgb, box: Box | None, width: int, height: int) -> Rgb:
@@ -117,13 +121,15 @@ def write_png(rgb: Rgb, path: Path) -> None:
 def _check_size(size: tuple[int, int], limits: InputLimits, field: str) -> None:
     width, height = size
     if width * height > limits.pixels:
-        raise _refused(
+        raise StageError.invalid(
             f"The picture is {width} x {height} ({width * height / 1e6:.0f} megapixels); "
             f"the limit is {limits.pixels / 1e6:g} megapixels.",
             field,
         )
     if min(width, height) < SHORTEST_SIDE:
-        raise _refused(f"The picture is {width} x {height}; it needs at least {SHORTEST_SIDE} pixels each way.", field)
+        raise StageError.invalid(
+            f"The picture is {width} x {height}; it needs at least {SHORTEST_SIDE} pixels each way.", field
+        )
 
 
 def _decoded(image: ImageFile, field: str, background: tuple[int, int, int]) -> Picture:
@@ -201,7 +207,7 @@ def _over_background(
     if alpha is None or alpha.min() == 255:
         return rgb
     if not alpha.any():
-        raise _refused("The picture is transparent all over.", field)
+        raise StageError.invalid("The picture is transparent all over.", field)
     notes.append("The picture's transparent parts were filled with grey.")
     filled = Image.new("RGB", (rgb.shape[1], rgb.shape[0]), background)
     filled.paste(Image.fromarray(rgb), mask=Image.fromarray(alpha))
@@ -213,5 +219,56 @@ def _reason(error: Exception) -> str:
     return "it is incomplete" if "truncated" in str(error).lower() or isinstance(error, EOFError) else "it is damaged"
 
 
-def _refused(message: str, field: str) -> StageError:
-    return StageError(ErrorCode.INPUT_VALIDATION, message, field=field)
+Mask = NDArray[np.bool_]
+"""(height, width): True where somebody is."""
+
+Part = tuple[float, float, float, float]
+"""Left, top, right and bottom edge as fractions of a picture."""
+
+NOWHERE = (0, 0, 0)
+"""Behind what is transparent: black."""
+
+MIDDLE = 128
+"""From this level on a pixel is white: soft edges are cut in the middle."""
+
+
+def read_mask(path: Path, limits: InputLimits, field: str) -> Mask:
+    """Read a PNG, JPEG or WebP as a mask.
+
+    Args:
+        path: Content from anywhere.
+        limits: ``pixels`` is enforced.
+        field: The field that named the file, for errors.
+
+    Returns:
+        (height, width), upright.
+
+    Raises:
+        StageError: E_INPUT_VALIDATION with the reason.
+    """
+    picture = read_picture(path, limits, field, background=NOWHERE)
+    return np.asarray(Image.fromarray(picture.rgb).convert("L")) >= MIDDLE
+
+
+def fit_mask(mask: Mask, part: Part, width: int, height: int) -> Mask:
+    """Cut a part out of a mask and scale it by nearest neighbours.
+
+    Args:
+        mask: (h, w).
+        part: What to keep.
+        width: Pixels of the result.
+        height: Pixels of the result.
+
+    Returns:
+        (height, width).
+    """
+    rows, columns = mask.shape
+    box = (part[0] * columns, part[1] * rows, part[2] * columns, part[3] * rows)
+    levels = Image.fromarray(mask.astype(np.uint8) * 255)
+    return np.asarray(levels.resize((width, height), Image.Resampling.NEAREST, box)) > 0
+
+
+def write_mask(mask: Mask, path: Path) -> None:
+    """Write a mask as a grey PNG; it appears whole or not at all."""
+    with whole_file(path) as unfinished:
+        Image.fromarray(mask.astype(np.uint8) * 255).save(unfinished, "PNG")

@@ -17,10 +17,10 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from av.video.stream import VideoStream
 from PIL import Image
 
-from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.errors import StageError
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_worker.media.encoder import EncoderSettings, SegmentEncoder
-from talkingvideo_worker.media.opening import decoded, open_media
+from talkingvideo_worker.media.ffmpeg import decode_stream, open_media
 from talkingvideo_worker.media.picture import SHORTEST_SIDE, Rgb, fit
 from talkingvideo_worker.units import FRAME_RATE
 
@@ -94,7 +94,7 @@ def normalise_video(
             for _ in range(repeats):
                 encoder.write(scaled)
         if size is None:
-            raise _refused("The file has a video stream, but no picture in it.", field)
+            raise StageError.invalid("The file has a video stream, but no picture in it.", field)
     return NormalisedVideo(encoder.frames, *size, float(end), tuple(notes))
 
 
@@ -108,7 +108,7 @@ def first_frame(path: Path, limits: InputLimits, field: str) -> Rgb:
         stream = _stream(container, field)
         for shot in _shots(container, stream, limits, [], field):
             return _upright(shot.frame, stream)
-    raise _refused("The file has a video stream, but no picture in it.", field)
+    raise StageError.invalid("The file has a video stream, but no picture in it.", field)
 
 
 class _Shot(NamedTuple):
@@ -124,7 +124,7 @@ def _stream(container: InputContainer, field: str) -> VideoStream:
         if not stream.disposition & Disposition.attached_pic:
             stream.thread_type = "AUTO"
             return stream
-    raise _refused("The file has no video stream.", field)
+    raise StageError.invalid("The file has no video stream.", field)
 
 
 def _shots(
@@ -135,7 +135,7 @@ def _shots(
     origin: Fraction | None = None
     time = -step
     _check_size(stream.codec_context.width, stream.codec_context.height, limits, field)
-    for frame in decoded(container, stream, notes, field):
+    for frame in decode_stream(container, stream, notes, field):
         _check_size(frame.width, frame.height, limits, field)
         stated = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
         if origin is None:
@@ -147,7 +147,7 @@ def _shots(
             continue
         time = following
         if time > limits.seconds:
-            raise _refused(f"The video is longer than the limit of {limits.seconds:g} seconds.", field)
+            raise StageError.invalid(f"The video is longer than the limit of {limits.seconds:g} seconds.", field)
         yield _Shot(frame, time)
 
 
@@ -227,10 +227,10 @@ def _of_size(rgb: Rgb, size: tuple[int, int]) -> Rgb:
 
 def _check_size(width: int, height: int, limits: InputLimits, field: str) -> None:
     if width * height > limits.pixels:
-        raise _refused(f"The video is {width} x {height}; the limit is {limits.pixels / 1e6:g} megapixels.", field)
+        raise StageError.invalid(
+            f"The video is {width} x {height}; the limit is {limits.pixels / 1e6:g} megapixels.", field
+        )
     if min(width, height) < SHORTEST_SIDE:
-        raise _refused(f"The video is {width} x {height}; it needs at least {SHORTEST_SIDE} pixels each way.", field)
-
-
-def _refused(message: str, field: str) -> StageError:
-    return StageError(ErrorCode.INPUT_VALIDATION, message, field=field)
+        raise StageError.invalid(
+            f"The video is {width} x {height}; it needs at least {SHORTEST_SIDE} pixels each way.", field
+        )

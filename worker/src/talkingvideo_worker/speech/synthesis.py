@@ -76,7 +76,7 @@ def speak(text: str, voice: str | None, out_wav: Path, kokoro: Path | None = Non
             "Speaking text needs the optional extra: install `talkingvideo-worker[speech]`, or give audio instead of text.",
         )
     if not any(character.isalnum() for character in text):
-        raise StageError(ErrorCode.INPUT_VALIDATION, "The text holds nothing to speak: give at least one word.")
+        raise StageError.invalid("The text holds nothing to speak: give at least one word.")
     there = kokoro_voices(kokoro)
     choice = choose(voice, there)
     part = out_wav.with_name(out_wav.name + ".part")

@@ -14,11 +14,11 @@ from talkingvideo_api.plan import PLAN_NAME, Plan, PlannedChunk, PlannedFile, Pl
 from talkingvideo_api.spec import Continuity, Mode
 from talkingvideo_worker.chunking.plan import PlanSettings, chained_chunks, plan_chunks
 from talkingvideo_worker.chunking.silence import SoundProfile, sound_profile
-from talkingvideo_worker.chunking.windows import ChunkFrames, window_lengths
+from talkingvideo_worker.chunking.windows import ChunkFrames
 from talkingvideo_worker.engines.base import Engine, PreparedEngine, RenderInput, Track
 from talkingvideo_worker.files import file_digest
-from talkingvideo_worker.media.delivered import encode_delivered
 from talkingvideo_worker.media.encoder import EncoderSettings
+from talkingvideo_worker.media.soundtrack import encode_soundtrack
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.loras import lora_files
 from talkingvideo_worker.stages.prepare.folders import prepared_folder, prepared_marker
@@ -59,7 +59,7 @@ def process(context: StageContext) -> None:
     chunks = _chunks(context, engine, render_input)
     engine_digest = engine.digest(render_input.values)
     _say(context, 0.6, "Encoding the sound")
-    encode_delivered(
+    encode_soundtrack(
         [voice.recording for voice in timeline.voices],
         folder / SOUND_NAME,
         context.stage_input.limits,
@@ -126,19 +126,16 @@ def _chunks(context: StageContext, engine: Engine, render_input: RenderInput) ->
     return _independent_chunks(effective, render_input, settings)
 
 
-def _independent_chunks(effective: Effective, render_input: RenderInput, settings: PlanSettings) -> list[ChunkFrames]:
-    """Cut where nobody speaks, on whole frames, and divide the chunks into windows."""
+def _independent_chunks(
+    effective: Effective, render_input: RenderInput, settings: PlanSettings
+) -> tuple[ChunkFrames, ...]:
+    """Cut on whole frames, where no speaker speaks."""
     profiles = [
         sound_profile(track.path, effective.silence_threshold_db, effective.min_silence_seconds)
         for track in render_input.tracks
     ]
     together = _together(profiles)
-    chunks, windows_before = [], 0
-    for planned in plan_chunks(render_input.frames, together.silences, together.energy, settings):
-        windows = window_lengths(planned.frames, settings.window, settings.motion)
-        chunks.append(ChunkFrames(planned.start, windows, windows_before))
-        windows_before += len(windows)
-    return chunks
+    return plan_chunks(render_input.frames, together.silences, together.energy, settings)
 
 
 def _together(profiles: Sequence[SoundProfile]) -> SoundProfile:

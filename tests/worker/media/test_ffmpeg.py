@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import struct
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,40 +15,49 @@ from PIL import Image
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.profile import InputLimits
-from talkingvideo_worker.media import sniff
-from talkingvideo_worker.media.opening import open_media
-from talkingvideo_worker.media.sound import normalise
+from talkingvideo_worker.media.engine_audio import write_engine_audio
+from talkingvideo_worker.media.ffmpeg import OPTIONS, describe, open_media
+from talkingvideo_worker.media.formats import DEMUXERS, UNKNOWN, FileFormat, identify
 
 from .conftest import FIELD, speechlike, write_sound, write_video, write_wav
 
 SOUNDS = [
-    ("wav", "pcm_s16le", sniff.WAV),
-    ("w64", "pcm_s16le", sniff.W64),
-    ("aiff", "pcm_s16be", sniff.AIFF),
-    ("flac", "flac", sniff.FLAC),
-    ("mp3", "libmp3lame", sniff.MP3),
-    ("mp2", "mp2", sniff.MP3),
-    ("adts", "aac", sniff.AAC),
-    ("ogg", "libopus", sniff.OGG),
-    ("ipod", "aac", sniff.MP4),
-    ("mov", "pcm_s16le", sniff.MP4),
-    ("3gp", "aac", sniff.MP4),
-    ("matroska", "flac", sniff.MATROSKA),
-    ("webm", "libopus", sniff.MATROSKA),
-    ("avi", "libmp3lame", sniff.AVI),
-    ("mpegts", "aac", sniff.MPEG_TS),
-    ("mpeg", "mp2", sniff.MPEG_PS),
-    ("asf", "wmav2", sniff.ASF),
-    ("caf", "pcm_s16be", sniff.CAF),
-    ("flv", "aac", sniff.FLV),
-    ("au", "pcm_s16be", sniff.AU),
-    ("amr", "libopencore_amrnb", sniff.AMR),
+    ("wav", "pcm_s16le", "wav"),
+    ("w64", "pcm_s16le", "w64"),
+    ("aiff", "pcm_s16be", "aiff"),
+    ("flac", "flac", "flac"),
+    ("mp3", "libmp3lame", "mp3"),
+    ("mp2", "mp2", "mp3"),
+    ("adts", "aac", "aac"),
+    ("ogg", "libopus", "ogg"),
+    ("ipod", "aac", "mov"),
+    ("mov", "pcm_s16le", "mov"),
+    ("3gp", "aac", "mov"),
+    ("matroska", "flac", "matroska"),
+    ("webm", "libopus", "matroska"),
+    ("avi", "libmp3lame", "avi"),
+    ("mpegts", "aac", "mpegts"),
+    ("mpeg", "mp2", "mpeg"),
+    ("asf", "wmav2", "asf"),
+    ("caf", "pcm_s16be", "caf"),
+    ("flv", "aac", "flv"),
+    ("au", "pcm_s16be", "au"),
+    ("amr", "libopencore_amrnb", "amr"),
 ]
 
 
-@pytest.mark.parametrize(("container", "codec", "kind"), SOUNDS)
+def opened_as(path: Path) -> str:
+    with open_media(path, FIELD) as container:
+        return container.format.name
+
+
+def id3_tag(size: int) -> bytes:
+    return b"ID3\x04\x00\x00" + bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0)) + bytes(size)
+
+
+@pytest.mark.parametrize(("container", "codec", "demuxer"), SOUNDS)
 def test_containers_are_recognised_by_content_and_opened_whatever_their_name(
-    tmp_path: Path, container: str, codec: str, kind: sniff.Kind
+    tmp_path: Path, container: str, codec: str, demuxer: str
 ) -> None:
     rate = 8_000 if container == "amr" else 48_000
     try:
@@ -58,32 +68,54 @@ def test_containers_are_recognised_by_content_and_opened_whatever_their_name(
         assert "amr" in str(error)  # this FFmpeg cannot write AMR
         path = tmp_path / "voice"
         path.write_bytes(b"#!AMR\n" + bytes([0x7C]) + bytes(12) * 1 + bytes(19))
-        assert sniff.sniff(path) is kind
+        assert identify(path) == FileFormat(DEMUXERS[demuxer], demuxer)
         return
-    assert sniff.sniff(path) is kind
+    assert describe(path) == DEMUXERS[demuxer]
     with open_media(path, FIELD) as container_:
+        assert demuxer in container_.format.name.split(",")
         assert container_.streams.audio[0].codec_context.sample_rate == rate
 
 
 def test_mp3_is_recognised_behind_large_tags_and_zeros(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "in", speechlike(1, 44_100), 44_100, "mp3", "libmp3lame", {"id3v2_version": "0"})
     plain = path.read_bytes()
-    assert sniff.sniff(path) is sniff.MP3
-    size = 200_000
-    tag = b"ID3\x04\x00\x00" + bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0)) + bytes(size)
-    for content in (tag + plain, bytes(300) + plain, tag + bytes(100) + plain):
+    assert opened_as(path) == "mp3"
+    tag = id3_tag(200_000)
+    for content in (tag + plain, bytes(300) + plain, tag + bytes(100) + plain, tag + id3_tag(10) + plain):
         path.write_bytes(content)
-        assert sniff.sniff(path) is sniff.MP3
+        assert opened_as(path) == "mp3"
+
+
+@pytest.mark.parametrize("size", [1_000, 1_500_000])
+@pytest.mark.parametrize(
+    ("container", "codec"), [("mp3", "libmp3lame"), ("flac", "flac"), ("adts", "aac"), ("wav", "pcm_s16le")]
+)
+def test_a_cover_picture_in_front_of_the_sound_changes_nothing_of_it(
+    tmp_path: Path, limits: InputLimits, container: str, codec: str, size: int
+) -> None:
+    path = write_sound(tmp_path / "in", speechlike(1, 44_100), 44_100, container, codec)
+    write_engine_audio(path, tmp_path / "plain.wav", limits, FIELD)
+    path.write_bytes(id3_tag(size) + path.read_bytes())
+    write_engine_audio(path, tmp_path / "tagged.wav", limits, FIELD)
+    assert (tmp_path / "tagged.wav").read_bytes() == (tmp_path / "plain.wav").read_bytes()
+
+
+def test_a_file_of_nothing_but_tags_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(id3_tag(0) * 1_000_000)
+    with pytest.raises(StageError, match="unknown"), open_media(tmp_path / "in", FIELD):
+        pass
 
 
 def test_a_sync_word_alone_is_no_mp3(tmp_path: Path) -> None:
     path = tmp_path / "in"
     path.write_bytes(b"\xff\xfb\x90\x00" + np.random.default_rng(0).bytes(5000))
-    assert sniff.sniff(path) is sniff.UNKNOWN
+    assert describe(path) == UNKNOWN.label
+    with pytest.raises(StageError, match="unknown"), open_media(path, FIELD):
+        pass
 
 
 @given(st.binary(max_size=400))
-def test_any_bytes_are_some_kind(content: bytes) -> None:
+def test_any_bytes_are_described_and_opened_or_refused(content: bytes) -> None:
     import tempfile
 
     with tempfile.NamedTemporaryFile() as file:
@@ -99,7 +131,9 @@ def test_any_bytes_are_some_kind(content: bytes) -> None:
             file.truncate()
             file.write(head + content)
             file.flush()
-            assert sniff.sniff(Path(file.name)).label
+            assert describe(Path(file.name))
+            with suppress(StageError), open_media(Path(file.name), FIELD):
+                pass
 
 
 REFUSED = [
@@ -145,7 +179,7 @@ def test_a_script_named_like_a_sound_reads_nobodys_secret(
     path = tmp_path / "voice.wav"
     path.write_bytes((prefix + script.format(secret)).encode())
     with pytest.raises(StageError) as caught:
-        normalise(path, tmp_path / "out.wav", limits, FIELD)
+        write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)
     assert caught.value.code is ErrorCode.INPUT_VALIDATION
     assert not (tmp_path / "out.wav").exists()
     assert "secret" not in str(caught.value)
@@ -174,14 +208,14 @@ def with_outside_data(movie: bytes, target: str) -> bytes:
 def test_a_movie_that_refers_to_another_file_does_not_read_it(tmp_path: Path, limits: InputLimits) -> None:
     secret = write_wav(tmp_path / "secret.wav", speechlike(1, 16_000), 16_000)
     path = write_sound(tmp_path / "in.mov", np.zeros((1, 16_000), np.float32), 16_000, "mov", "pcm_s16le")
-    assert normalise(path, tmp_path / "out.wav", limits, FIELD).notes == ("The sound is silent.",)
+    assert write_engine_audio(path, tmp_path / "out.wav", limits, FIELD).notes == ("The sound is silent.",)
     path.write_bytes(with_outside_data(path.read_bytes(), secret.as_posix()))
     options = {"enable_drefs": "1", "use_absolute_path": "1"}
     with av.open(path.as_posix(), format="mov", options=options) as naive:
         leaked = np.concatenate([frame.to_ndarray()[0] for frame in naive.decode(audio=0)])
         assert np.abs(leaked).max() > 1000, "the file really is a trap"
     with pytest.raises(StageError) as caught:
-        normalise(path, tmp_path / "second.wav", limits, FIELD)
+        write_engine_audio(path, tmp_path / "second.wav", limits, FIELD)
     assert caught.value.code is ErrorCode.INPUT_VALIDATION
     assert not (tmp_path / "second.wav").exists()
 
@@ -203,7 +237,7 @@ def test_a_file_of_hardly_more_than_its_head_is_refused_in_words(
         write_sound(path, speechlike(0.3, 48_000), 48_000, container, codec)
         path.write_bytes(path.read_bytes()[:keep])
         try:
-            normalise(path, tmp_path / "out.wav", limits, FIELD)
+            write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)
         except StageError as error:
             assert error.code is ErrorCode.INPUT_VALIDATION
             assert str(tmp_path) not in str(error)
@@ -224,12 +258,51 @@ def test_more_streams_than_anybody_needs_are_not_looked_at(tmp_path: Path) -> No
 def test_a_codec_that_nobody_needs_is_refused_by_name(tmp_path: Path, limits: InputLimits) -> None:
     path = write_sound(tmp_path / "in", speechlike(1, 16_000), 16_000, "matroska", "tta")
     with pytest.raises(StageError, match="tta"):
-        normalise(path, tmp_path / "out.wav", limits, FIELD)
+        write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)
 
 
 def test_a_videos_own_damage_is_told_from_its_absence(tmp_path: Path, limits: InputLimits) -> None:
     path = write_video(tmp_path / "in", [np.zeros((64, 64, 3), np.uint8)] * 3, [Fraction(n, 25) for n in range(3)])
     path.write_bytes(path.read_bytes()[:-300])
     with pytest.raises(StageError, match="MP4") as caught:
-        normalise(path, tmp_path / "out.wav", limits, FIELD)
+        write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)
     assert caught.value.code is ErrorCode.INPUT_VALIDATION
+
+
+PLAYLISTS = [
+    b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
+    b"ffconcat version 1.0\nfile '/etc/passwd'\n",
+]
+
+
+@pytest.mark.parametrize("content", PLAYLISTS)
+def test_ffmpeg_itself_refuses_a_playlist_before_it_opens_anything(content: bytes) -> None:
+    """The whitelist holds also where this project's own look at the first bytes would fail."""
+    opened: list[object] = []
+    with (
+        pytest.raises(av.error.FFmpegError),
+        av.open(io.BytesIO(content), container_options=OPTIONS, io_open=lambda *args: opened.append(args)),
+    ):
+        pass
+    assert opened == []
+
+
+def test_ffmpeg_obeys_its_whitelist_of_formats(tmp_path: Path) -> None:
+    tta = write_sound(tmp_path / "in", speechlike(1, 16_000), 16_000, "tta", "tta").read_bytes()
+    wav = write_wav(tmp_path / "in.wav", speechlike(1, 16_000), 16_000).read_bytes()
+
+    def opened(content: bytes, **options: str) -> str:
+        with av.open(io.BytesIO(content), container_options=OPTIONS | options) as container:
+            return container.format.name
+
+    assert opened(wav) == "wav"
+    assert opened(tta, format_whitelist="tta") == "tta"
+    for content, options in ((tta, {}), (wav, {"format_whitelist": "mp3,flac"})):
+        with pytest.raises(av.error.ArgumentError):
+            opened(content, **options)
+
+
+def test_a_format_outside_the_whitelist_is_refused(tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "in", speechlike(1, 16_000), 16_000, "tta", "tta")
+    with pytest.raises(StageError, match="unknown"), open_media(path, FIELD):
+        pass

@@ -10,9 +10,9 @@ import pytest
 from talkingvideo_api.errors import StageError
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_api.spec import Arrangement
-from talkingvideo_worker.media.arrangement import place, starts, whole_duration
-from talkingvideo_worker.media.delivered import Placed, delivered_rate, encode_delivered
 from talkingvideo_worker.media.loudness import MODEL_LUFS, Loudness, measure, measure_wav, normalise_loudness
+from talkingvideo_worker.media.soundtrack import TimedRecording, encode_soundtrack, soundtrack_rate
+from talkingvideo_worker.media.tracks import pad_track, start_times, total_duration
 
 from .conftest import FIELD, Floats, decoded_mono, lag, read_wav, speechlike, write_sound, write_wav
 
@@ -36,7 +36,7 @@ def test_the_recording_is_heard_at_the_very_sample_from_begin_to_end(
 ) -> None:
     samples = speechlike(7.3471, rate, channels=channels)
     recording = write_wav(tmp_path / "in", samples, rate)
-    delivered = encode_delivered([Placed(recording, FIELD)], tmp_path / "sound.m4a", limits)
+    delivered = encode_soundtrack([TimedRecording(recording, FIELD)], tmp_path / "sound.m4a", limits)
     assert (delivered.rate, delivered.channels, delivered.gain) == (rate, channels, 0)
     assert delivered.samples == samples.shape[1] == stated_samples(tmp_path / "sound.m4a")
     reference, heard = samples.mean(axis=0), decoded_mono(tmp_path / "sound.m4a", rate)
@@ -53,7 +53,7 @@ def test_rates_that_aac_has_not_are_resampled_without_a_lag(
 ) -> None:
     samples = speechlike(3, rate)
     recording = write_wav(tmp_path / "in", samples, rate)
-    delivered = encode_delivered([Placed(recording, FIELD)], tmp_path / "sound.m4a", limits)
+    delivered = encode_soundtrack([TimedRecording(recording, FIELD)], tmp_path / "sound.m4a", limits)
     assert (delivered.rate, delivered.samples) == (expected, 3 * expected)
     heard = decoded_mono(tmp_path / "sound.m4a", 8_000)
     reference = decoded_mono(recording, 8_000)
@@ -62,15 +62,17 @@ def test_rates_that_aac_has_not_are_resampled_without_a_lag(
 
 
 def test_the_tracks_rate_is_the_highest_of_its_recordings() -> None:
-    assert delivered_rate([16_000, 44_100]) == 44_100
-    assert delivered_rate([192_000]) == 48_000
-    assert delivered_rate([176_400, 8_000]) == 44_100
+    assert soundtrack_rate([16_000, 44_100]) == 44_100
+    assert soundtrack_rate([192_000]) == 48_000
+    assert soundtrack_rate([176_400, 8_000]) == 44_100
 
 
 def test_two_speakers_together_are_added_and_keep_below_full_scale(tmp_path: Path, limits: InputLimits) -> None:
     one, other = speechlike(4, 48_000, 1, level=0.2), speechlike(2.5, 16_000, 2, channels=2, level=0.2)
     first, second = write_wav(tmp_path / "1", one, 48_000), write_wav(tmp_path / "2", other, 16_000)
-    delivered = encode_delivered([Placed(first, FIELD), Placed(second, FIELD)], tmp_path / "sound.m4a", limits)
+    delivered = encode_soundtrack(
+        [TimedRecording(first, FIELD), TimedRecording(second, FIELD)], tmp_path / "sound.m4a", limits
+    )
     assert (delivered.rate, delivered.channels, delivered.samples) == (48_000, 2, 4 * 48_000)
     heard = decoded_mono(tmp_path / "sound.m4a", 48_000)
     second_at_48k = decoded_mono(second, 48_000)
@@ -84,7 +86,7 @@ def test_two_speakers_together_are_added_and_keep_below_full_scale(tmp_path: Pat
 def test_a_loud_mix_is_limited_not_clipped(tmp_path: Path, limits: InputLimits) -> None:
     tone = (0.8 * np.sin(np.arange(96_000) * 0.05)).astype(np.float32)[None]
     first, second = write_wav(tmp_path / "1", tone, 48_000), write_wav(tmp_path / "2", tone, 48_000)
-    encode_delivered([Placed(first, FIELD), Placed(second, FIELD)], tmp_path / "sound.m4a", limits)
+    encode_soundtrack([TimedRecording(first, FIELD), TimedRecording(second, FIELD)], tmp_path / "sound.m4a", limits)
     heard = decoded_mono(tmp_path / "sound.m4a", 48_000)[20_000:70_000]
     assert 0.8 < np.abs(heard).max() < 0.95
     spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard))))
@@ -95,9 +97,9 @@ def test_a_loud_mix_is_limited_not_clipped(tmp_path: Path, limits: InputLimits) 
 def test_two_speakers_in_turn_follow_each_other_to_the_sample(tmp_path: Path, limits: InputLimits) -> None:
     one, other = speechlike(2.00013, 44_100, 1), speechlike(1.5, 44_100, 2)
     first, second = write_wav(tmp_path / "1", one, 44_100), write_wav(tmp_path / "2", other, 44_100)
-    begins = starts(Arrangement.SEQUENTIAL, [Fraction(one.shape[1], 44_100), Fraction(other.shape[1], 44_100)])
-    sounds = [Placed(path, FIELD, begin) for path, begin in zip((first, second), begins, strict=True)]
-    delivered = encode_delivered(sounds, tmp_path / "sound.m4a", limits)
+    begins = start_times(Arrangement.SEQUENTIAL, [Fraction(one.shape[1], 44_100), Fraction(other.shape[1], 44_100)])
+    sounds = [TimedRecording(path, FIELD, begin) for path, begin in zip((first, second), begins, strict=True)]
+    delivered = encode_soundtrack(sounds, tmp_path / "sound.m4a", limits)
     wanted = np.concatenate([one[0], other[0]])
     assert delivered.samples == len(wanted)
     heard = decoded_mono(tmp_path / "sound.m4a", 44_100)
@@ -108,8 +110,8 @@ def test_two_speakers_in_turn_follow_each_other_to_the_sample(tmp_path: Path, li
 @pytest.mark.parametrize("seconds", [Fraction(81, 25), Fraction(6)])
 def test_a_track_of_a_given_length_is_cut_or_filled_up(tmp_path: Path, limits: InputLimits, seconds: Fraction) -> None:
     samples = speechlike(5, 22_050)
-    recording = Placed(write_wav(tmp_path / "in", samples, 22_050), FIELD)
-    delivered = encode_delivered([recording], tmp_path / "sound.m4a", limits, seconds=seconds)
+    recording = TimedRecording(write_wav(tmp_path / "in", samples, 22_050), FIELD)
+    delivered = encode_soundtrack([recording], tmp_path / "sound.m4a", limits, seconds=seconds)
     assert delivered.samples == stated_samples(tmp_path / "sound.m4a") == round(seconds * 22_050)
     heard = decoded_mono(tmp_path / "sound.m4a", 22_050)
     assert lag(samples[0], heard, 60_000) == 0
@@ -119,7 +121,7 @@ def test_a_track_of_a_given_length_is_cut_or_filled_up(tmp_path: Path, limits: I
 def test_a_wanted_loudness_is_reached_by_one_gain(tmp_path: Path, limits: InputLimits) -> None:
     samples = speechlike(8, 44_100, channels=2, level=0.02)
     recording = write_wav(tmp_path / "in", samples, 44_100)
-    delivered = encode_delivered([Placed(recording, FIELD)], tmp_path / "sound.m4a", limits, target_lufs=-23)
+    delivered = encode_soundtrack([TimedRecording(recording, FIELD)], tmp_path / "sound.m4a", limits, target_lufs=-23)
     heard = decoded_mono(tmp_path / "sound.m4a", 44_100)
     assert lag(samples.mean(axis=0), heard, 100_000) == 0
     with av.open((tmp_path / "sound.m4a").as_posix()) as file:
@@ -176,16 +178,16 @@ def test_what_engines_hear_has_their_loudness(tmp_path: Path, level: float) -> N
 
 def test_speakers_in_turn_begin_where_the_one_before_ends() -> None:
     durations = [Fraction(5, 3), Fraction(2), Fraction(1, 7)]
-    assert starts(Arrangement.SEQUENTIAL, durations) == (Fraction(0), Fraction(5, 3), Fraction(11, 3))
-    assert starts(Arrangement.PARALLEL, durations) == (Fraction(0),) * 3
-    assert whole_duration(Arrangement.SEQUENTIAL, durations) == sum(durations)
-    assert whole_duration(Arrangement.PARALLEL, durations) == 2
+    assert start_times(Arrangement.SEQUENTIAL, durations) == (Fraction(0), Fraction(5, 3), Fraction(11, 3))
+    assert start_times(Arrangement.PARALLEL, durations) == (Fraction(0),) * 3
+    assert total_duration(Arrangement.SEQUENTIAL, durations) == sum(durations)
+    assert total_duration(Arrangement.PARALLEL, durations) == 2
 
 
 def test_a_speakers_track_covers_the_whole_video(tmp_path: Path) -> None:
     samples = speechlike(1, 16_000)
     path = write_wav(tmp_path / "in.wav", samples, 16_000)
-    place(path, tmp_path / "track.wav", Fraction(5, 3), Fraction(10))
+    pad_track(path, tmp_path / "track.wav", Fraction(5, 3), Fraction(10))
     track = read_wav(tmp_path / "track.wav")[0][0]
     assert len(track) == 160_000
     assert np.array_equal(track[26_667 : 26_667 + 16_000], read_wav(path)[0][0])
@@ -197,20 +199,22 @@ def test_a_recording_that_cannot_be_read_leaves_no_track(tmp_path: Path, limits:
     good = write_wav(tmp_path / "1", speechlike(2, 16_000), 16_000)
     (tmp_path / "2").write_bytes(b"no sound")
     with pytest.raises(StageError) as caught:
-        encode_delivered([Placed(good, FIELD), Placed(tmp_path / "2", "spec.other")], tmp_path / "sound.m4a", limits)
+        encode_soundtrack(
+            [TimedRecording(good, FIELD), TimedRecording(tmp_path / "2", "spec.other")], tmp_path / "sound.m4a", limits
+        )
     assert caught.value.field == "spec.other"
     with pytest.raises(StageError):
-        encode_delivered([Placed(good, FIELD)], tmp_path / "sound.m4a", InputLimits(seconds=1))
+        encode_soundtrack([TimedRecording(good, FIELD)], tmp_path / "sound.m4a", InputLimits(seconds=1))
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["1", "2"]
 
 
 def test_an_encoded_recording_is_aligned_with_what_engines_hear(tmp_path: Path, limits: InputLimits) -> None:
     """Both come from one decoder: also a format that cannot state its priming keeps lips and sound together."""
-    from talkingvideo_worker.media.sound import normalise
+    from talkingvideo_worker.media.engine_audio import write_engine_audio
 
     recording = write_sound(tmp_path / "in", speechlike(4, 44_100), 44_100, "adts", "aac")
-    sound = normalise(recording, tmp_path / "model.wav", limits, FIELD)
-    delivered = encode_delivered([Placed(recording, FIELD)], tmp_path / "sound.m4a", limits)
+    sound = write_engine_audio(recording, tmp_path / "model.wav", limits, FIELD)
+    delivered = encode_soundtrack([TimedRecording(recording, FIELD)], tmp_path / "sound.m4a", limits)
     assert delivered.samples == sound.samples_in
     model, heard = read_wav(tmp_path / "model.wav")[0][0], decoded_mono(tmp_path / "sound.m4a", 16_000)
     assert lag(model, heard, 0) == lag(model, heard, len(model)) == 0

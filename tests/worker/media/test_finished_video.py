@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.media.check import check
-from talkingvideo_worker.media.join import join
+from talkingvideo_worker.media.finished_video import verify
+from talkingvideo_worker.media.join import join_segments
 
 pytestmark = pytest.mark.media
 
@@ -23,12 +23,12 @@ ORDERED: dict[str, Any] = {"frames": FRAMES, "width": 128, "height": 96, "sound_
 @pytest.fixture
 def result(encode: Encode, voice: Voice, tmp_path: Path) -> Path:
     segments = [encode("a", range(60)), encode("b", range(60, FRAMES))]
-    join(segments, voice(4.0)[0], tmp_path / "out.mp4", {})
+    join_segments(segments, voice(4.0)[0], tmp_path / "out.mp4", {})
     return tmp_path / "out.mp4"
 
 
 def test_what_was_ordered_passes(result: Path) -> None:
-    check(result, **ORDERED)
+    verify(result, **ORDERED)
 
 
 @pytest.mark.parametrize(
@@ -45,20 +45,20 @@ def test_what_was_ordered_passes(result: Path) -> None:
 )
 def test_a_difference_is_named(result: Path, difference: dict[str, Any], said: str) -> None:
     with pytest.raises(StageError, match=said) as refused:
-        check(result, **ORDERED | difference)
+        verify(result, **ORDERED | difference)
     assert refused.value.code is ErrorCode.FFMPEG
 
 
 def test_a_silent_video_must_have_no_sound(encode: Encode, tmp_path: Path) -> None:
-    join([encode("a", range(10))], None, tmp_path / "out.mp4", {})
-    check(tmp_path / "out.mp4", 10, 128, 96, None)
+    join_segments([encode("a", range(10))], None, tmp_path / "out.mp4", {})
+    verify(tmp_path / "out.mp4", 10, 128, 96, None)
     with pytest.raises(StageError, match="tracks"):
-        check(tmp_path / "out.mp4", 10, 128, 96, 0.4)
+        verify(tmp_path / "out.mp4", 10, 128, 96, 0.4)
 
 
 def test_an_index_at_the_end_is_found(encode: Encode) -> None:
     with pytest.raises(StageError, match=r"index does not come first \(ftyp, free, mdat, moov\)"):
-        check(encode("a", range(10)), 10, 128, 96, None)
+        verify(encode("a", range(10)), 10, 128, 96, None)
 
 
 def remuxed(source: Path, out: Path, change: Callable[[int, bytes], bytes]) -> Path:
@@ -75,7 +75,7 @@ def remuxed(source: Path, out: Path, change: Callable[[int, bytes], bytes]) -> P
 
 
 def test_a_copy_without_changes_passes(encode: Encode, tmp_path: Path) -> None:
-    check(remuxed(encode("a", range(FRAMES)), tmp_path / "b.mp4", lambda _, packet: packet), FRAMES, 128, 96, None)
+    verify(remuxed(encode("a", range(FRAMES)), tmp_path / "b.mp4", lambda _, packet: packet), FRAMES, 128, 96, None)
 
 
 def test_a_missing_frame_is_found_even_where_the_length_is_right(encode: Encode, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_missing_frame_is_found_even_where_the_length_is_right(encode: Encode,
         encode("a", range(FRAMES)), tmp_path / "b.mp4", lambda place, packet: b"" if place == 50 else packet
     )
     with pytest.raises(StageError, match="number of frames: 99 instead of 100"):
-        check(broken, FRAMES, 128, 96, None)
+        verify(broken, FRAMES, 128, 96, None)
 
 
 @pytest.mark.parametrize("place", [0, 97])
@@ -92,13 +92,13 @@ def test_pictures_that_cannot_be_decoded_are_found_at_both_ends(encode: Encode, 
         return packet[:4] + bytes(len(packet) - 4) if number == place else packet
 
     whole = tmp_path / "whole.mp4"
-    join([encode("a", range(50)), encode("b", range(50, FRAMES))], None, whole, {})
+    join_segments([encode("a", range(50)), encode("b", range(50, FRAMES))], None, whole, {})
     with pytest.raises(StageError):
-        check(remuxed(whole, tmp_path / "b.mp4", damage), FRAMES, 128, 96, None)
+        verify(remuxed(whole, tmp_path / "b.mp4", damage), FRAMES, 128, 96, None)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\0\0\0\0moov"])
 def test_something_else_than_an_mp4_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "out.mp4").write_bytes(content)
     with pytest.raises(StageError, match="index does not come first"):
-        check(tmp_path / "out.mp4", 10, 128, 96, None)
+        verify(tmp_path / "out.mp4", 10, 128, 96, None)

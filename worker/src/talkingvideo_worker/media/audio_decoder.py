@@ -16,9 +16,9 @@ from av.container import InputContainer
 from av.stream import Disposition
 from numpy.typing import NDArray
 
-from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.errors import StageError
 from talkingvideo_api.profile import InputLimits
-from talkingvideo_worker.media.opening import decoded, open_media
+from talkingvideo_worker.media.ffmpeg import decode_stream, open_media
 
 Block = NDArray[np.float32]
 """(channels, n): samples, ±1 is full scale."""
@@ -36,7 +36,7 @@ PADDING_FRAMES = 2
 """Frames at the end of an MP4 that may be the encoder's padding."""
 
 
-class DecodedSound:
+class AudioDecoder:
     """The first sound stream of an open file.
 
     What encoders add in front (priming) and behind (padding) is removed as far as the file says so: edit lists of MP4,
@@ -65,7 +65,7 @@ class DecodedSound:
         self.samples = 0
         self.notes: list[str] = []
         if self.rate not in RATES or not self.channels:
-            raise _refused("The sound has no sampling rate that makes sense.", field)
+            raise StageError.invalid("The sound has no valid sampling rate.", field)
         if stream.codec_context.channels > 2:
             self.notes.append(f"The sound's {stream.codec_context.channels} channels were mixed down to stereo.")
 
@@ -82,20 +82,22 @@ class DecodedSound:
         for block in self._without_padding(self._unbroken()):
             self.samples += block.shape[1]
             if self.samples > longest:
-                raise _refused(f"The sound is longer than the limit of {self._limits.seconds:g} seconds.", self._field)
+                raise StageError.invalid(
+                    f"The sound is longer than the limit of {self._limits.seconds:g} seconds.", self._field
+                )
             yield block
         if self._gaps:
             gaps, seconds = len(self._gaps), float(sum(self._gaps))
             self.notes.append(f"{gaps} gaps in the file's sound, {seconds:.2f} s together, became silence.")
         if not self.samples:
-            raise _refused("The file has a sound stream, but no sound in it.", self._field)
+            raise StageError.invalid("The file has a sound stream, but no sound in it.", self._field)
 
     def _unbroken(self) -> Iterator[Block]:
         """Samples of all frames, with silence for the time between them that no frame covers."""
         resampler: AudioResampler | None = None
         template: tuple[str, str, int] | None = None
         clock = self._origin
-        for frame in decoded(self._container, self._stream, self.notes, self._field):
+        for frame in decode_stream(self._container, self._stream, self.notes, self._field):
             shape = (frame.format.name, frame.layout.name, frame.sample_rate)
             if shape != template:
                 yield from _converted(resampler, None)
@@ -170,17 +172,13 @@ def _converted(resampler: AudioResampler | None, frame: AudioFrame | None) -> It
             yield samples_of(part)
 
 
-def _refused(message: str, field: str) -> StageError:
-    return StageError(ErrorCode.INPUT_VALIDATION, message, field=field)
-
-
 def samples_of(frame: AudioFrame) -> Block:
     """The samples of a frame of format ``fltp``."""
     return np.ascontiguousarray(frame.to_ndarray(), np.float32)
 
 
 @contextmanager
-def decoded_sound(path: Path, limits: InputLimits, field: str) -> Iterator[DecodedSound]:
+def open_audio(path: Path, limits: InputLimits, field: str) -> Iterator[AudioDecoder]:
     """Open the sound of any sound or video file.
 
     Raises:
@@ -188,5 +186,5 @@ def decoded_sound(path: Path, limits: InputLimits, field: str) -> Iterator[Decod
     """
     with open_media(path, field) as container:
         if not container.streams.audio:
-            raise _refused("The file has no sound.", field)
-        yield DecodedSound(container, container.streams.audio[0], limits, field)
+            raise StageError.invalid("The file has no sound.", field)
+        yield AudioDecoder(container, container.streams.audio[0], limits, field)

@@ -8,10 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.media.check import check
 from talkingvideo_worker.media.encoder import EncoderSettings, SegmentEncoder
-from talkingvideo_worker.media.join import join
-from talkingvideo_worker.media.provenance import AI_GENERATED
+from talkingvideo_worker.media.finished_video import verify
+from talkingvideo_worker.media.join import AI_GENERATED, join_segments
 
 pytestmark = pytest.mark.media
 
@@ -39,13 +38,13 @@ def pictures(path: Path) -> list[bytes]:
 def test_the_result_shows_every_frame_of_every_segment_in_order(
     segments: list[Path], tmp_path: Path, decoded_numbers: Numbers
 ) -> None:
-    joined = join(segments, None, tmp_path / "out.mp4", {})
+    joined = join_segments(segments, None, tmp_path / "out.mp4", {})
     assert decoded_numbers(tmp_path / "out.mp4") == list(range(sum(LENGTHS)))
     assert (joined.frames, joined.seconds) == (sum(LENGTHS), sum(LENGTHS) / 25)
 
 
 def test_the_join_encodes_nothing_again(segments: list[Path], tmp_path: Path) -> None:
-    join(segments, None, tmp_path / "out.mp4", {})
+    join_segments(segments, None, tmp_path / "out.mp4", {})
     assert pictures(tmp_path / "out.mp4") == [packet for path in segments for packet in pictures(path)]
 
 
@@ -53,7 +52,7 @@ def test_the_join_encodes_nothing_again(segments: list[Path], tmp_path: Path) ->
 def test_frames_are_exactly_a_twenty_fifth_apart_whichever_segment_is_first(
     segments: list[Path], tmp_path: Path, first: int
 ) -> None:
-    join(segments[first:], None, tmp_path / "out.mp4", {})
+    join_segments(segments[first:], None, tmp_path / "out.mp4", {})
     with av.open(str(tmp_path / "out.mp4")) as file:
         packets = [(packet.pts, packet.dts) for packet in file.demux(video=0) if packet.pts is not None]
     assert sorted(pts for pts, _ in packets) == [512 * place for place in range(sum(LENGTHS[first:]))]
@@ -63,7 +62,7 @@ def test_frames_are_exactly_a_twenty_fifth_apart_whichever_segment_is_first(
 @pytest.mark.parametrize("rate", [48_000, 44_100, 16_000])
 def test_the_sound_is_neither_moved_nor_cut(segments: list[Path], tmp_path: Path, voice: Voice, rate: int) -> None:
     sound, samples = voice(sum(LENGTHS) / 25 + 0.013, rate)
-    join(segments, sound, tmp_path / "out.mp4", {})
+    join_segments(segments, sound, tmp_path / "out.mp4", {})
 
     def decoded(path: Path) -> NDArray[np.float32]:
         with av.open(str(path)) as file:
@@ -82,14 +81,14 @@ def test_the_sound_is_neither_moved_nor_cut(segments: list[Path], tmp_path: Path
 
 def test_the_result_passes_the_stages_own_check(segments: list[Path], tmp_path: Path, voice: Voice) -> None:
     seconds = sum(LENGTHS) / 25 + 0.011
-    join(segments, voice(seconds)[0], tmp_path / "out.mp4", {})
-    check(tmp_path / "out.mp4", sum(LENGTHS), 128, 96, seconds)
+    join_segments(segments, voice(seconds)[0], tmp_path / "out.mp4", {})
+    verify(tmp_path / "out.mp4", sum(LENGTHS), 128, 96, seconds)
 
 
 def test_sound_and_picture_lie_together_in_the_file(encode: Encode, tmp_path: Path, voice: Voice) -> None:
     """A player that fetches the file front to back never has one far ahead of the other."""
     segment = encode("s", range(250))
-    join([segment, segment], voice(20.0)[0], tmp_path / "out.mp4", {})
+    join_segments([segment, segment], voice(20.0)[0], tmp_path / "out.mp4", {})
     with av.open(str(tmp_path / "out.mp4")) as file:
         packets = sorted(
             (packet.pos, packet.stream.type, float(packet.dts * packet.time_base))
@@ -103,7 +102,7 @@ def test_sound_and_picture_lie_together_in_the_file(encode: Encode, tmp_path: Pa
 
 
 def test_size_and_digest_are_those_of_the_file(segments: list[Path], tmp_path: Path) -> None:
-    joined = join(segments, None, tmp_path / "out.mp4", {})
+    joined = join_segments(segments, None, tmp_path / "out.mp4", {})
     content = (tmp_path / "out.mp4").read_bytes()
     assert joined.bytes == len(content)
     assert joined.sha256 == hashlib.sha256(content).hexdigest()
@@ -111,13 +110,13 @@ def test_size_and_digest_are_those_of_the_file(segments: list[Path], tmp_path: P
 
 def test_joining_twice_makes_the_same_file(segments: list[Path], tmp_path: Path, voice: Voice) -> None:
     sound, _ = voice(5.0)
-    digests = {join(segments, sound, tmp_path / name, {"title": "x"}).sha256 for name in ("a.mp4", "b.mp4")}
+    digests = {join_segments(segments, sound, tmp_path / name, {"title": "x"}).sha256 for name in ("a.mp4", "b.mp4")}
     assert len(digests) == 1
 
 
 def test_the_file_says_what_it_is(segments: list[Path], tmp_path: Path) -> None:
     told = {"title": "hello", "comment": "rendered with care", "engine": "preview 1.0", "description": "line\nbreak"}
-    join(segments, None, tmp_path / "out.mp4", told)
+    join_segments(segments, None, tmp_path / "out.mp4", told)
     with av.open(str(tmp_path / "out.mp4")) as file:
         tags = file.metadata
     assert (tags["title"], tags["description"]) == ("hello", "line\nbreak")
@@ -131,7 +130,7 @@ def test_segments_are_taken_one_by_one_and_not_needed_afterwards(encode: Encode,
             yield path
             path.unlink()
 
-    assert join(fetched(), None, tmp_path / "out.mp4", {}).frames == 60
+    assert join_segments(fetched(), None, tmp_path / "out.mp4", {}).frames == 60
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 
 
@@ -140,7 +139,7 @@ def test_a_segment_of_other_settings_is_encoded_again_to_fit(
 ) -> None:
     segments = [encode("a", range(20)), encode("b", range(20, 50), EncoderSettings(preset="ultrafast"))]
     segments.append(encode("c", range(50, 60)))
-    join(segments, None, tmp_path / "out.mp4", {})
+    join_segments(segments, None, tmp_path / "out.mp4", {})
     assert decoded_numbers(tmp_path / "out.mp4") == list(range(60))
     assert pictures(tmp_path / "out.mp4")[50:] == pictures(segments[2])
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
@@ -149,7 +148,7 @@ def test_a_segment_of_other_settings_is_encoded_again_to_fit(
 def test_segments_that_cannot_be_made_to_fit_are_refused_for_good(encode: Encode, tmp_path: Path) -> None:
     segments = [encode("a", range(20), EncoderSettings(preset="ultrafast")), encode("b", range(20, 50))]
     with pytest.raises(StageError, match=r"b\.mp4 was made with other settings") as refused:
-        join(segments, None, tmp_path / "out.mp4", {})
+        join_segments(segments, None, tmp_path / "out.mp4", {})
     assert (refused.value.code, refused.value.retryable) == (ErrorCode.FFMPEG, False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
 
@@ -158,12 +157,12 @@ def test_a_segment_of_another_size_is_refused(encode: Encode, tmp_path: Path) ->
     with SegmentEncoder(tmp_path / "big.mp4", 256, 96) as encoder:
         encoder.write(np.zeros((96, 256, 3), np.uint8))
     with pytest.raises(StageError, match="does not fit"):
-        join([encode("a", range(3)), tmp_path / "big.mp4"], None, tmp_path / "out.mp4", {})
+        join_segments([encode("a", range(3)), tmp_path / "big.mp4"], None, tmp_path / "out.mp4", {})
 
 
 def test_no_segments_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="no segments"):
-        join([], None, tmp_path / "out.mp4", {})
+        join_segments([], None, tmp_path / "out.mp4", {})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -173,7 +172,7 @@ def test_a_damaged_segment_is_reported_and_leaves_nothing(encode: Encode, tmp_pa
     content = bad.read_bytes()
     bad.write_bytes({"half": content[: len(content) // 2], "empty": b"", "text": b"not a video"}[damage])
     with pytest.raises(StageError) as refused:
-        join([good, bad], None, tmp_path / "out.mp4", {})
+        join_segments([good, bad], None, tmp_path / "out.mp4", {})
     assert refused.value.code is ErrorCode.FFMPEG
     assert str(tmp_path) not in refused.value.message
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.mp4", "good.mp4"]

@@ -11,7 +11,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
 from talkingvideo_api.profile import InputLimits
-from talkingvideo_worker.media.decoding import Block, decoded_sound
+from talkingvideo_worker.media.audio_decoder import Block, open_audio
 from talkingvideo_worker.media.wav import Samples, WavWriter
 from talkingvideo_worker.units import FRAME_RATE, SAMPLE_RATE
 
@@ -20,7 +20,7 @@ SILENT = 1e-3
 
 
 @dataclass(frozen=True)
-class Sound:
+class EngineAudio:
     """What a speaker's file was made of, and how long it is.
 
     Attributes:
@@ -58,7 +58,7 @@ def frames_of(duration: Fraction) -> int:
     return max(1, round_half_up(duration * FRAME_RATE))
 
 
-def normalise(path: Path, out: Path, limits: InputLimits, field: str) -> Sound:
+def write_engine_audio(path: Path, out: Path, limits: InputLimits, field: str) -> EngineAudio:
     """Turn any sound, or the sound of any video, into what engines hear.
 
     Args:
@@ -74,7 +74,7 @@ def normalise(path: Path, out: Path, limits: InputLimits, field: str) -> Sound:
         StageError: E_INPUT_VALIDATION for anything that is not usable sound.
     """
     peak = 0.0
-    with decoded_sound(path, limits, field) as source, WavWriter(out, SAMPLE_RATE) as wav:
+    with open_audio(path, limits, field) as source, WavWriter(out, SAMPLE_RATE) as wav:
         resampler = _Resampler(source.rate)
         for block in source.blocks():
             mono = block.mean(axis=0, dtype=np.float32)
@@ -83,7 +83,7 @@ def normalise(path: Path, out: Path, limits: InputLimits, field: str) -> Sound:
         samples = round_half_up(Fraction(source.samples * SAMPLE_RATE, source.rate))
         wav.write(_exactly(resampler.rest(), samples - wav.samples))
     notes = [*source.notes, *(["The sound is silent."] if peak < SILENT else [])]
-    return Sound(source.samples, source.rate, source.channels, samples, tuple(notes))
+    return EngineAudio(source.samples, source.rate, source.channels, samples, tuple(notes))
 
 
 def round_half_up(value: Fraction) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from talkingvideo_worker.media.gating import FADE_SECONDS, gate, merged
+from talkingvideo_worker.media.tracks import FADE_SECONDS, merge_spans, mute_outside
 from talkingvideo_worker.media.wav import BLOCK, Samples, WavWriter, count_samples, read_samples
 
 RATE = 16_000
@@ -21,7 +21,7 @@ def constant(path: Path, samples: int) -> Path:
 
 
 def gated(folder: Path, samples: int, *spans: tuple[float, float]) -> Samples:
-    gate(constant(folder / "in.wav", samples), folder / "out.wav", merged(spans))
+    mute_outside(constant(folder / "in.wav", samples), folder / "out.wav", merge_spans(spans))
     assert count_samples(folder / "out.wav") == samples
     return read_samples(folder / "out.wav", 0, samples)
 
@@ -43,7 +43,7 @@ def test_edges_fade_within_ten_milliseconds_and_never_jump(tmp_path: Path) -> No
 
 
 def test_spans_that_touch_or_overlap_are_one(tmp_path: Path) -> None:
-    assert merged([(2, 3), (0, 1), (1, 1.5), (1.2, 1.3)]) == ((0, 1.5), (2, 3))
+    assert merge_spans([(2, 3), (0, 1), (1, 1.5), (1.2, 1.3)]) == ((0, 1.5), (2, 3))
     heard = gated(tmp_path, RATE, (0.2, 0.5), (0.5, 0.8), (0.4, 0.6))
     assert (heard[round(0.25 * RATE) : round(0.75 * RATE)] == LEVEL).all()
 

@@ -18,10 +18,10 @@ from av.filter import Graph
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_worker.files import whole_file
-from talkingvideo_worker.media.decoding import Block, DecodedSound, decoded_sound, samples_of
-from talkingvideo_worker.media.failures import ffmpeg_failures
+from talkingvideo_worker.media.audio_decoder import AudioDecoder, Block, open_audio, samples_of
+from talkingvideo_worker.media.engine_audio import round_half_up
+from talkingvideo_worker.media.ffmpeg import ffmpeg_failures
 from talkingvideo_worker.media.loudness import CEILING_DBTP, measure
-from talkingvideo_worker.media.sound import round_half_up
 
 AAC_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 """Sampling rates of AAC up to 48 kHz (ISO/IEC 14496-3, table 1.18)."""
@@ -37,7 +37,7 @@ MIXED_AT_ONCE = 4_096
 
 
 @dataclass(frozen=True)
-class Placed:
+class TimedRecording:
     """A recording and when it is heard.
 
     Attributes:
@@ -52,7 +52,7 @@ class Placed:
 
 
 @dataclass(frozen=True)
-class Delivered:
+class Soundtrack:
     """What was encoded.
 
     Attributes:
@@ -68,13 +68,13 @@ class Delivered:
     gain: float
 
 
-def encode_delivered(
-    sounds: Sequence[Placed],
+def encode_soundtrack(
+    sounds: Sequence[TimedRecording],
     out: Path,
     limits: InputLimits,
     target_lufs: float | None = None,
     seconds: Fraction | None = None,
-) -> Delivered:
+) -> Soundtrack:
     """Encode the sound track as AAC in an ``.m4a``.
 
     One recording goes to the encoder as it was decoded, at its own rate (48 kHz at most). Several are added, with a
@@ -101,10 +101,10 @@ def encode_delivered(
         mix = _Mix(sounds, limits, seconds, opened)
         blocks = mix.blocks() if seconds is None else _cut(mix.blocks(), round_half_up(seconds * mix.rate))
         samples = _encode(blocks, out, mix.rate, mix.channels, 10 ** (gain / 20))
-    return Delivered(mix.rate, mix.channels, samples, gain)
+    return Soundtrack(mix.rate, mix.channels, samples, gain)
 
 
-def delivered_rate(rates: Sequence[int]) -> int:
+def soundtrack_rate(rates: Sequence[int]) -> int:
     """Samples per second of the track: the highest of the sources', or what AAC has above it, 48 kHz at most."""
     highest = max(rates)
     if highest > AAC_RATES[-1]:
@@ -121,10 +121,10 @@ class _Mix:
     """
 
     def __init__(
-        self, sounds: Sequence[Placed], limits: InputLimits, seconds: Fraction | None, opened: ExitStack
+        self, sounds: Sequence[TimedRecording], limits: InputLimits, seconds: Fraction | None, opened: ExitStack
     ) -> None:
-        sources = [opened.enter_context(decoded_sound(sound.path, limits, sound.field)) for sound in sounds]
-        self.rate = delivered_rate([source.rate for source in sources])
+        sources = [opened.enter_context(open_audio(sound.path, limits, sound.field)) for sound in sounds]
+        self.rate = soundtrack_rate([source.rate for source in sources])
         self.channels = max(source.channels for source in sources)
         self._samples = None if seconds is None else round_half_up(seconds * self.rate)
         self._parts = [
@@ -154,7 +154,7 @@ class _Mix:
 class _Part:
     """One recording in the form of the track, with the silence before it."""
 
-    def __init__(self, source: DecodedSound, before: int, rate: int, channels: int) -> None:
+    def __init__(self, source: AudioDecoder, before: int, rate: int, channels: int) -> None:
         self._source = source
         self._before = before
         self._rate = rate

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.media.encoder import SegmentEncoder
-from talkingvideo_worker.media.join import join
-from talkingvideo_worker.media.thumbnail import thumbnail
+from talkingvideo_worker.media.finished_video import write_thumbnail
+from talkingvideo_worker.media.join import join_segments
 
 pytestmark = pytest.mark.media
 
@@ -27,12 +27,12 @@ def video(folder: Path, pictures: list[NDArray[np.uint8]]) -> Path:
     with SegmentEncoder(folder / "s.mp4", WIDTH, HEIGHT) as encoder:
         for picture in pictures:
             encoder.write(picture)
-    join([folder / "s.mp4"], None, folder / "v.mp4", {})
+    join_segments([folder / "s.mp4"], None, folder / "v.mp4", {})
     return folder / "v.mp4"
 
 
 def still(folder: Path, pictures: list[NDArray[np.uint8]], width: int = 480) -> NDArray[np.uint8]:
-    thumbnail(video(folder, pictures), folder / "t.jpg", width)
+    write_thumbnail(video(folder, pictures), folder / "t.jpg", width)
     picture = cv2.imread(str(folder / "t.jpg"))
     assert picture is not None
     return cast(NDArray[np.uint8], picture)
@@ -72,6 +72,6 @@ def test_colours_keep_their_places(tmp_path: Path) -> None:
 def test_something_else_than_a_video_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "v.mp4").write_bytes(b"text")
     with pytest.raises(StageError) as refused:
-        thumbnail(tmp_path / "v.mp4", tmp_path / "t.jpg")
+        write_thumbnail(tmp_path / "v.mp4", tmp_path / "t.jpg")
     assert refused.value.code is ErrorCode.FFMPEG
     assert not (tmp_path / "t.jpg").exists()

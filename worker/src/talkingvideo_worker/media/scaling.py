@@ -11,7 +11,7 @@ from talkingvideo_api.spec import Fit
 from talkingvideo_worker.units import Frame
 
 
-def cropped_by_delivery(rendered: tuple[int, int], delivered: tuple[int, int], fit: Fit) -> tuple[int, int]:
+def cropped_margins(rendered: tuple[int, int], delivered: tuple[int, int], fit: Fit) -> tuple[int, int]:
     """Pixels (left and right, above and below) of a rendered frame that are not delivered.
 
     Args:

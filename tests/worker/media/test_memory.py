@@ -30,7 +30,7 @@ import boto3, cv2, pydantic
 from pathlib import Path
 import av, numpy as np
 from talkingvideo_worker.media.encoder import SegmentEncoder
-from talkingvideo_worker.media.join import join
+from talkingvideo_worker.media.join import join_segments
 folder, seconds = Path(sys.argv[1]), int(sys.argv[2]) * 60
 pictures = np.random.default_rng(0).integers(0, 255, (4, 256, 256, 3), np.uint8)
 with SegmentEncoder(folder / "s.mp4", 256, 256) as encoder:
@@ -43,7 +43,7 @@ with av.open(str(folder / "sound.m4a"), "w", format="mp4") as file:
         frame.sample_rate, frame.pts = 16_000, second * 16_000
         file.mux(track.encode(frame))
     file.mux(track.encode(None))
-assert join([folder / "s.mp4"] * (seconds // 3), folder / "sound.m4a", folder / "out.mp4", {}).seconds == seconds
+assert join_segments([folder / "s.mp4"] * (seconds // 3), folder / "sound.m4a", folder / "out.mp4", {}).seconds == seconds
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

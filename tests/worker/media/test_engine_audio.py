@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.profile import InputLimits
-from talkingvideo_worker.media.sound import frames_of, normalise
+from talkingvideo_worker.media.engine_audio import frames_of, write_engine_audio
 from talkingvideo_worker.media.wav import count_samples, read_samples
 
 from .conftest import FIELD, Floats, lag, read_wav, speechlike, write_sound, write_video, write_wav
@@ -34,7 +34,7 @@ def at_16k(samples: Floats, rate: int) -> Floats:
 @pytest.mark.parametrize("seconds", [0.0201, 3.2347])
 def test_no_sample_is_lost_or_added_at_any_rate(tmp_path: Path, limits: InputLimits, rate: int, seconds: float) -> None:
     samples = speechlike(seconds, rate)
-    sound = normalise(write_wav(tmp_path / "in", samples, rate), tmp_path / "out.wav", limits, FIELD)
+    sound = write_engine_audio(write_wav(tmp_path / "in", samples, rate), tmp_path / "out.wav", limits, FIELD)
     heard, out_rate = read_wav(tmp_path / "out.wav")
     assert (sound.samples_in, sound.rate_in, sound.channels) == (samples.shape[1], rate, 1)
     assert out_rate == 16_000
@@ -69,7 +69,7 @@ def test_the_length_of_an_exact_container_is_kept_to_the_sample(
 ) -> None:
     samples = speechlike(3.2347, 48_000)
     path = write_sound(tmp_path / "in", samples, 48_000, container, codec)
-    sound = normalise(path, tmp_path / "out.wav", limits, FIELD)
+    sound = write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)
     assert (sound.samples_in, sound.rate_in) == (samples.shape[1], 48_000)
     heard, reference = read_wav(tmp_path / "out.wav")[0][0], at_16k(samples, 48_000)
     assert lag(reference, heard, 0) == 0
@@ -81,7 +81,7 @@ def test_the_length_of_an_exact_container_is_kept_to_the_sample(
 def test_priming_and_padding_of_an_m4a_are_left_out(tmp_path: Path, limits: InputLimits, rate: int, clock: str) -> None:
     samples = speechlike(3.2347, rate)
     path = write_sound(tmp_path / "in", samples, rate, "ipod", "aac", {"movie_timescale": clock})
-    sound = normalise(path, tmp_path / "out.wav", limits, FIELD)
+    sound = write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)
     assert abs(sound.samples_in - samples.shape[1]) <= rate // 1000, "as exact as the edit list"
     heard, reference = read_wav(tmp_path / "out.wav")[0][0], at_16k(samples, rate)
     assert lag(reference, heard, 0) == 0
@@ -108,7 +108,7 @@ def test_other_containers_are_as_exact_as_they_can_say(
 ) -> None:
     samples = speechlike(3.2347, 44_100, channels=2)
     path = write_sound(tmp_path / "in", samples, 44_100, container, codec)
-    sound = normalise(path, tmp_path / "out.wav", limits, FIELD)
+    sound = write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)
     assert 0 <= sound.samples_in - samples.shape[1] + 50 < 4 * 1152
     heard, reference = read_wav(tmp_path / "out.wav")[0][0], at_16k(samples, 44_100)
     if late is not None:
@@ -117,17 +117,19 @@ def test_other_containers_are_as_exact_as_they_can_say(
 
 def test_stereo_is_averaged_and_never_clips(tmp_path: Path, limits: InputLimits) -> None:
     tone = 0.9 * np.sin(np.arange(16_000) * 0.1).astype(np.float32)
-    both = normalise(write_wav(tmp_path / "in", np.stack([tone, tone]), 16_000), tmp_path / "out.wav", limits, FIELD)
+    both = write_engine_audio(
+        write_wav(tmp_path / "in", np.stack([tone, tone]), 16_000), tmp_path / "out.wav", limits, FIELD
+    )
     assert both.channels == 2
     assert np.abs(read_wav(tmp_path / "out.wav")[0][0] - tone).max() < 0.001
-    normalise(write_wav(tmp_path / "in", np.stack([tone, -tone]), 16_000), tmp_path / "out.wav", limits, FIELD)
+    write_engine_audio(write_wav(tmp_path / "in", np.stack([tone, -tone]), 16_000), tmp_path / "out.wav", limits, FIELD)
     assert np.abs(read_wav(tmp_path / "out.wav")[0]).max() < 0.001
 
 
 @pytest.mark.parametrize("channels", [3, 6, 8])
 def test_many_channels_are_mixed_down(tmp_path: Path, limits: InputLimits, channels: int) -> None:
     samples = np.repeat(speechlike(1, 16_000, level=0.24), channels, axis=0)
-    sound = normalise(write_wav(tmp_path / "in", samples, 16_000), tmp_path / "out.wav", limits, FIELD)
+    sound = write_engine_audio(write_wav(tmp_path / "in", samples, 16_000), tmp_path / "out.wav", limits, FIELD)
     assert sound.samples_in == 16_000
     assert sound.channels == 2
     assert str(channels) in sound.notes[0]
@@ -142,10 +144,10 @@ def test_the_sound_of_a_video_is_used_and_waits_for_its_begin(tmp_path: Path, li
     pictures = [np.full((64, 64, 3), 20 * n, np.uint8) for n in range(5)]
     times = [Fraction(n, 5) for n in range(5)]
     path = write_video(tmp_path / "in", pictures, times, "matroska", sound=speech)
-    plain = normalise(path, tmp_path / "plain.wav", limits, FIELD)
+    plain = write_engine_audio(path, tmp_path / "plain.wav", limits, FIELD)
     assert abs(plain.duration_seconds - 2) < 0.05
     late = write_video(tmp_path / "in", pictures, times, "matroska", sound=speech, sound_start=Fraction(1, 2))
-    sound = normalise(late, tmp_path / "late.wav", limits, FIELD)
+    sound = write_engine_audio(late, tmp_path / "late.wav", limits, FIELD)
     assert abs(sound.duration_seconds - 2.5) < 0.05
     assert "silence" in sound.notes[0]
     reference = at_16k(speech, 48_000)
@@ -155,7 +157,7 @@ def test_the_sound_of_a_video_is_used_and_waits_for_its_begin(tmp_path: Path, li
 def test_a_pause_that_nothing_was_sent_for_stays_a_pause(tmp_path: Path, limits: InputLimits) -> None:
     speech = speechlike(2, 48_000)
     path = write_sound(tmp_path / "in", speech, 48_000, "webm", "libopus", gap=(48_000, Fraction(3, 2)))
-    sound = normalise(path, tmp_path / "out.wav", limits, FIELD)
+    sound = write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)
     assert abs(sound.duration_seconds - 3.5) < 0.03
     reference, heard = at_16k(speech, 48_000), read_wav(tmp_path / "out.wav")[0][0]
     assert lag(reference, heard, 0) == 0
@@ -165,34 +167,34 @@ def test_a_pause_that_nothing_was_sent_for_stays_a_pause(tmp_path: Path, limits:
 def test_sound_beyond_the_limit_is_refused_while_it_is_decoded(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "in", speechlike(2, 16_000), 16_000)
     with pytest.raises(StageError) as caught:
-        normalise(path, tmp_path / "out.wav", InputLimits(seconds=1.5), FIELD)
+        write_engine_audio(path, tmp_path / "out.wav", InputLimits(seconds=1.5), FIELD)
     assert caught.value.code is ErrorCode.INPUT_VALIDATION
     assert "1.5 seconds" in caught.value.message
     assert [entry.name for entry in tmp_path.iterdir()] == ["in"]
-    assert normalise(path, tmp_path / "out.wav", InputLimits(seconds=2), FIELD).samples == 32_000
+    assert write_engine_audio(path, tmp_path / "out.wav", InputLimits(seconds=2), FIELD).samples == 32_000
 
 
 def test_a_video_without_sound_is_refused(tmp_path: Path, limits: InputLimits) -> None:
     path = write_video(tmp_path / "in", [np.zeros((64, 64, 3), np.uint8)] * 3, [Fraction(n, 25) for n in range(3)])
     with pytest.raises(StageError, match="no sound"):
-        normalise(path, tmp_path / "out.wav", limits, FIELD)
+        write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)
 
 
 def test_a_sound_without_samples_is_refused(tmp_path: Path, limits: InputLimits) -> None:
     path = write_wav(tmp_path / "in", np.zeros((1, 0), np.float32), 16_000)
     with pytest.raises(StageError) as caught:
-        normalise(path, tmp_path / "out.wav", limits, FIELD)
+        write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)
     assert caught.value.code is ErrorCode.INPUT_VALIDATION
 
 
 def test_a_little_damage_is_passed_over_and_reported(tmp_path: Path, limits: InputLimits) -> None:
     path = write_sound(tmp_path / "in", speechlike(20, 44_100), 44_100, "adts", "aac")
-    whole = normalise(path, tmp_path / "out.wav", limits, FIELD)
+    whole = write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 300] = np.random.default_rng(1).bytes(300)
     path.write_bytes(content)
-    sound = normalise(path, tmp_path / "out.wav", limits, FIELD)
+    sound = write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)
     assert whole.notes == ()
     assert 0 < whole.samples_in - sound.samples_in < 44_100 // 2
     assert "damaged" in sound.notes[0]
@@ -206,19 +208,19 @@ def test_a_heap_of_damage_is_refused(tmp_path: Path, limits: InputLimits) -> Non
         content[start : start + 200] = random.bytes(200)
     path.write_bytes(content)
     with pytest.raises(StageError, match="packets cannot be decoded") as caught:
-        normalise(path, tmp_path / "out.wav", limits, FIELD)
+        write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)
     assert caught.value.code is ErrorCode.INPUT_VALIDATION
 
 
 def test_a_file_that_breaks_off_is_used_up_to_there(tmp_path: Path, limits: InputLimits) -> None:
     path = write_sound(tmp_path / "in", speechlike(4, 44_100), 44_100, "flac", "flac")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    sound = normalise(path, tmp_path / "out.wav", limits, FIELD)
+    sound = write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)
     assert 44_100 < sound.samples_in < 3 * 44_100
 
 
 def test_silence_is_reported(tmp_path: Path, limits: InputLimits) -> None:
-    sound = normalise(
+    sound = write_engine_audio(
         write_wav(tmp_path / "in", np.zeros((1, 8000), np.float32), 8_000), tmp_path / "o.wav", limits, FIELD
     )
     assert sound.notes == ("The sound is silent.",)
@@ -252,7 +254,7 @@ def test_memory_does_not_grow_with_length(tmp_path: Path, limits: InputLimits) -
     for seconds in (10, 80):
         path = write_wav(tmp_path / "in", np.tile(speechlike(10, 44_100), (1, seconds // 10)), 44_100)
         tracemalloc.start()
-        normalise(path, tmp_path / "out.wav", limits, FIELD)
+        write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] * 1.2 + 100_000

@@ -9,7 +9,7 @@ import pytest
 
 from talkingvideo_api.spec import Fit
 from talkingvideo_worker.engines.base import Portrait
-from talkingvideo_worker.media.delivery import FrameScaler, cropped_by_delivery
+from talkingvideo_worker.media.scaling import FrameScaler, cropped_margins
 
 
 def gradient(width: int, height: int) -> np.ndarray:
@@ -50,7 +50,7 @@ def test_pad_shows_all_on_black() -> None:
 def test_what_delivery_cuts_is_known_before(
     rendered: tuple[int, int], delivered: tuple[int, int], fit: Fit, cut: tuple[int, int]
 ) -> None:
-    assert cropped_by_delivery(rendered, delivered, fit) == cut
+    assert cropped_margins(rendered, delivered, fit) == cut
     marked = np.zeros((rendered[1], rendered[0], 3), np.uint8)
     rows, columns = Portrait(Path(), False, *rendered, cut).shown
     marked[rows, columns] = 255
