@@ -156,7 +156,7 @@ def test_segments_that_cannot_be_made_to_fit_are_refused_for_good(encode: Encode
 def test_a_segment_of_another_size_is_refused(encode: Encode, tmp_path: Path) -> None:
     with SegmentEncoder(tmp_path / "big.mp4", 256, 96) as encoder:
         encoder.write(np.zeros((96, 256, 3), np.uint8))
-    with pytest.raises(StageError, match="does not fit"):
+    with pytest.raises(StageError, match="cannot be joined"):
         join_segments([encode("a", range(3)), tmp_path / "big.mp4"], None, tmp_path / "out.mp4", {})
 
 

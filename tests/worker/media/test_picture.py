@@ -107,7 +107,7 @@ def test_an_opaque_alpha_channel_is_nothing_to_tell(tmp_path: Path, limits: Inpu
 
 def test_a_picture_of_nothing_is_refused(tmp_path: Path, limits: InputLimits) -> None:
     path = saved(tmp_path / "x", Image.new("RGBA", (100, 100)), "PNG")
-    assert "transparent all over" in refusal(path, limits)
+    assert "completely transparent" in refusal(path, limits)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "I;16", "RGBA"])
