@@ -38,6 +38,8 @@ from tests.control_plane.operator_process import (
 )
 from urllib3.exceptions import ProtocolError
 
+from talkingvideo_api.reports import encode_report
+
 GOALS = {
     "apply to first Job (s, median)": 0.5,
     "a Job's Complete to the operator's next write (s, median)": 0.3,
@@ -114,7 +116,7 @@ def measure(stage: Stage, watcher: Watcher, name: str) -> dict[str, float]:
         last_chunk = time.monotonic()
     pod = stage.pod("stitch")
     pod_began = time.monotonic()
-    stage.kubelet.finish_pod(pod, message=stage.report("stitch", None).encode())
+    stage.kubelet.finish_pod(pod, message=encode_report(stage.report("stitch", None)))
     pod_seconds = time.monotonic() - pod_began
     stage.wait_phase("Succeeded", name)
     ended = wait_for(lambda: (w := watcher.writes.get(name)) and w[-1])

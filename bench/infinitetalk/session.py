@@ -11,7 +11,7 @@ import torch
 from infinitetalk.clocks import Clock, clock_of
 from infinitetalk.devices import Peak, floor_seconds
 from infinitetalk.figures import CallRow, Figures, PartRow, WindowRow
-from infinitetalk.material import RenderInput, preset_parameters
+from infinitetalk.material import RenderInput, preset_values
 from infinitetalk.plan import Arithmetic, Plan, Variant
 from infinitetalk.random_networks import NetworkSizes
 from infinitetalk.work import CallWork, Flops, Window, call_work, codec_flops
@@ -126,5 +126,5 @@ class Session:
     def render_input(self, window: Window, *presets: Preset) -> RenderInput:
         """What is rendered at a size."""
         return RenderInput(
-            window, self.motion, {preset: preset_parameters(preset, window, self.motion) for preset in presets}
+            window, self.motion, {preset: preset_values(preset, window, self.motion) for preset in presets}
         )

@@ -22,13 +22,14 @@ from typing import Any
 import yaml
 from tests.cluster.cluster import Cluster
 from tests.cluster.fake_kubelet import FakeKubelet
-from tests.operator.termination_messages import last_words
+from tests.operator.termination_messages import success_report
 
 from talkingvideo_api import names
 from talkingvideo_api.errors import ERRORS, ErrorCode
 from talkingvideo_api.reports import (
     FailureReport,
-    TerminationMessage,
+    Report,
+    encode_report,
 )
 
 BASE = Path(__file__).parents[2] / "manifests" / "base"
@@ -227,7 +228,7 @@ class Stage:
     def finish(self, stage: str, chunk: int | None = None, attempt: int = 0) -> None:
         pod = self.pod(stage, chunk, attempt)
         self.kubelet.run_pod(pod)
-        self.kubelet.finish_pod(pod, message=self.report(stage, chunk).encode())
+        self.kubelet.finish_pod(pod, message=encode_report(self.report(stage, chunk)))
 
     def fail(
         self,
@@ -242,7 +243,7 @@ class Stage:
         pod = self.pod(stage, chunk, attempt)
         worth_it = ERRORS[code].retryable if retryable is None else retryable
         report = FailureReport(code=code, message="the test says so", retryable=worth_it)
-        message = TerminationMessage(failure=report).encode()
+        message = encode_report(report)
         self.kubelet.finish_pod(pod, ERRORS[code].exit_status, message, container=container or None)
 
     def finish_what_is_pending(self) -> None:
@@ -251,10 +252,10 @@ class Stage:
                 labels = pod.metadata.labels
                 chunk = labels.get("talkingvideo.dev/chunk")
                 report = self.report(labels["talkingvideo.dev/stage"], None if chunk is None else int(chunk))
-                self.kubelet.finish_pod(pod, message=report.encode())
+                self.kubelet.finish_pod(pod, message=encode_report(report))
 
-    def report(self, stage: str, chunk: int | None) -> TerminationMessage:
-        return last_words(names.Stage(stage), self.chunks, chunk)
+    def report(self, stage: str, chunk: int | None) -> Report:
+        return success_report(names.Stage(stage), self.chunks, chunk)
 
     def finish_everything(self) -> None:
         self.finish("prepare")

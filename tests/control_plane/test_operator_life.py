@@ -7,6 +7,7 @@ import pytest
 from tests.control_plane.operator_process import Stage, video, wait_until
 
 from talkingvideo_api.errors import ErrorCode
+from talkingvideo_api.reports import encode_report
 
 
 def test_a_video_goes_from_apply_to_complete(stage: Stage) -> None:
@@ -237,7 +238,7 @@ def test_together_videos_render_no_more_than_the_cluster_allows(stage: Stage) ->
     rendering = [job.rpartition("-r")[0] for job in stage.jobs() if "-r" in job]
     assert len(rendering) == 3
     pod = stage.pod("render")
-    stage.kubelet.finish_pod(pod, message=stage.report("render", _chunk_of(pod)).encode())
+    stage.kubelet.finish_pod(pod, message=encode_report(stage.report("render", _chunk_of(pod))))
     wait_until(lambda: sum("-r" in job for job in stage.jobs()) == 4, "the freed place is taken")
 
 

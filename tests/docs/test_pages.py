@@ -69,7 +69,7 @@ def test_the_readme_lists_everything_that_is_not_supported_yet() -> None:
     profile = load(ROOT / "manifests" / "base" / "config.yaml").profiles["default"]
     document = {"apiVersion": "talkingvideo.dev/v1alpha1", "kind": "TalkingVideo", "metadata": {"name": "all"}}
     spec = parse(document | {"spec": EVERYTHING_UNSUPPORTED}).spec
-    lacking = unsupported(spec, resolve(spec, profile, profile_name="default", uid="u", revision="r"))
+    lacking = unsupported(spec, resolve(spec, profile, profile_name="default", uid="u", revision="r"), profile)
     assert len(lacking) == 2, "a new row of unsupported() belongs in EVERYTHING_UNSUPPORTED"
     readme = (ROOT / "README.md").read_text()
     assert not [each.field for each in lacking if f"`{each.field.removeprefix('spec.')}`" not in readme]

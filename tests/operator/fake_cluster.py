@@ -7,14 +7,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.operator.termination_messages import last_words
+from tests.operator.termination_messages import success_report
 
 from talkingvideo_api import names
 from talkingvideo_api.errors import ERRORS, ErrorCode
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import (
     FailureReport,
-    TerminationMessage,
+    Report,
+    encode_report,
 )
 from talkingvideo_api.status import TalkingVideoStatus
 from talkingvideo_clients.kube.objects import Container, Job, Pod, Video
@@ -215,7 +216,7 @@ class World:
 
     def succeed_pod(self, job: Job, seconds: float = 30, message: str | None = None) -> None:
         """The pod ends well; its Job does not know it yet."""
-        text = self.report(job).encode() if message is None else message
+        text = encode_report(self.report(job)) if message is None else message
         container = Container(
             "main",
             init=False,
@@ -240,7 +241,7 @@ class World:
         failure = FailureReport(code=code, message="it broke", retryable=ERRORS[code].retryable)
         details = {
             "exit_status": ERRORS[code].exit_status,
-            "message": TerminationMessage(failure=failure).encode(),
+            "message": encode_report(failure),
             **container,
         }
         ended = Container("main", init=False, started=self.now, ended=self.now, **details)
@@ -250,7 +251,7 @@ class World:
     def miss(self, job: Job) -> None:
         """The pod reports that the store has lost what it needs."""
         failure = FailureReport(code=ErrorCode.WORKSPACE, message="it is gone", retryable=False)
-        self.fail(job, ErrorCode.WORKSPACE, message=TerminationMessage(failure=failure).encode())
+        self.fail(job, ErrorCode.WORKSPACE, message=encode_report(failure))
 
     def evict(self, job: Job) -> None:
         """The pod is evicted, and the Job controller makes another one."""
@@ -266,8 +267,8 @@ class World:
         if job:
             self.pods = {uid: pod for uid, pod in self.pods.items() if pod.job_uid != job.uid}
 
-    def report(self, job: Job) -> TerminationMessage:
-        return last_words(job.stage, self.chunks, job.chunk, self.missing, chained=self.chained)
+    def report(self, job: Job) -> Report:
+        return success_report(job.stage, self.chunks, job.chunk, self.missing, chained=self.chained)
 
     def prepare_ended(self) -> World:
         """Go on until the report of prepare is there, and nobody has read it."""

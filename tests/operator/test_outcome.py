@@ -8,12 +8,13 @@ from tests.operator.fake_cluster import START, config
 
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.names import Stage
+from talkingvideo_api.reports import FailureReport, RenderReport
 from talkingvideo_clients.kube.objects import Container, Job, Pod
 from talkingvideo_operator.planning.outcome import Failed, Running, Succeeded, outcome
 
 JOB = Job("j", "ns", "job", "v", 1, "r", Stage.RENDER, 0, 0, created=START)
 FAILED = Job("j", "ns", "job", "v", 1, "r", Stage.RENDER, 0, 0, created=START, failed=True, ended=START)
-REPORT = '{"rendered": {"chunk": 0, "key": "k", "frames": 9}}'
+REPORT = '{"kind": "render", "chunk": 0, "key": "k", "frames": 9}'
 
 
 def pod(phase: Any, *containers: Any, **changes: Any) -> Any:
@@ -31,11 +32,11 @@ def judge(job: Any, *pods: Any, after: Any = 0) -> Any:
 def test_a_pod_that_succeeded_with_its_report_is_believed_before_the_job() -> None:
     found = judge(JOB, pod("Succeeded", main(message=REPORT)))
     assert isinstance(found, Succeeded)
-    assert found.report is not None and found.report.rendered is not None
-    assert found.report.rendered.frames == 9
+    assert isinstance(found.report, RenderReport)
+    assert found.report.frames == 9
 
 
-@pytest.mark.parametrize("message", ["", "garbage", '{"stitched"', '{"prepared": {}}'])
+@pytest.mark.parametrize("message", ["", "garbage", '{"kind"', '{"kind": "prepare"}', "{}"])
 def test_a_foreign_message_is_no_report(message: Any) -> None:
     assert judge(JOB, pod("Succeeded", main(message=message))) == Running(None)
 
@@ -71,7 +72,7 @@ def test_what_left_no_report_is_inferred(failed: Any, code: Any) -> None:
 
 
 def test_a_report_says_more_than_the_pods_state() -> None:
-    message = '{"failure": {"code": "E_OOM", "message": "40 GB needed", "field": "spec.video", "retryable": false}}'
+    message = FailureReport(code=ErrorCode.OOM, message="40 GB needed", field="spec.video", retryable=False).to_json()
     found = judge(FAILED, pod("Failed", main(30, message=message)))
     assert (found.failure.message, found.failure.field, found.failure.retryable) == (
         "40 GB needed",

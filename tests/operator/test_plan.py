@@ -8,8 +8,9 @@ from tests.operator.fake_cluster import START, World, config, spec
 
 from talkingvideo_api.conditions import Reason
 from talkingvideo_api.errors import ErrorCode
+from talkingvideo_api.inputs import InputKind, inputs_of
 from talkingvideo_api.names import Stage
-from talkingvideo_api.reports import FailureReport, RenderReport, TerminationMessage, decode_bitmap
+from talkingvideo_api.reports import FailureReport, PrepareReport, RenderReport, decode_bitmap, encode_report
 from talkingvideo_clients.kube.objects import Container
 from talkingvideo_operator.builders.stage_input import build_stage_input
 from talkingvideo_operator.planning.admission import Admission, QueueEntry
@@ -100,10 +101,10 @@ def test_how_chunks_of_earlier_videos_were_made_stands_in_status() -> None:
     world = World(chunks=3, missing=(2,))
     world.reconcile()
     job = world.job(Stage.PREPARE)
-    usual = world.report(job).prepared
-    assert usual is not None
+    usual = world.report(job)
+    assert isinstance(usual, PrepareReport)
     prepared = usual.model_copy(update={"memory_modes": ("FP8", "resident")})
-    world.succeed_pod(job, message=TerminationMessage(prepared=prepared).encode())
+    world.succeed_pod(job, message=encode_report(prepared))
     world.complete_job(job)
     world.reconcile()
     assert world.status.chunks.memory_modes == ("FP8", "resident")
@@ -129,7 +130,7 @@ def test_five_hundred_chunks_with_much_to_say_fit_into_status(letter: Any) -> No
 def succeed_with(world: World, chunk: Any, **facts: Any) -> None:
     report = RenderReport(chunk=chunk, key="k", frames=100, **facts)
     job = world.job(Stage.RENDER, chunk)
-    world.succeed_pod(job, message=TerminationMessage(rendered=report).encode())
+    world.succeed_pod(job, message=encode_report(report))
     world.complete_job(job)
 
 
@@ -253,7 +254,7 @@ def test_a_report_may_say_that_a_retryable_code_is_not_worth_a_retry() -> None:
     world = World()
     world.reconcile()
     job = world.job(Stage.PREPARE)
-    message = '{"failure": {"code": "E_DOWNLOAD_FAILED", "message": "404", "retryable": false}}'
+    message = '{"kind": "failure", "code": "E_DOWNLOAD_FAILED", "message": "404", "retryable": false}'
     world.fail(job, ErrorCode.DOWNLOAD_FAILED, message=message)
     world.reconcile()
     assert world.phase == "Failed"
@@ -698,17 +699,20 @@ def test_status_shows_a_loras_address_without_its_signature_and_stages_get_it_wh
     assert stage_input.effective.sampling is not None
     fusion, *given = stage_input.effective.sampling.loras
     assert fusion.name == "Wan2.1_I2V_14B_FusionX_LoRA"
-    assert [(it.uri, it.name, it.scale) for it in given] == [
-        (it.get("uri"), it.get("name"), it.get("scale", 1.0)) for it in loras
+    assert [(it.index, it.name, it.scale) for it in given] == [
+        (index, it.get("name"), it.get("scale", 1.0)) for index, it in enumerate(loras)
+    ]
+    assert [it["uri"] for it in loras if "uri" in it] == [
+        each.reference.uri for each in inputs_of(stage_input.spec) if each.kind is InputKind.LORA
     ]
 
 
 def refusal(sentence: str) -> str:
     report = FailureReport(code=ErrorCode.STORE_ACCESS, message=sentence, retryable=False)
-    return TerminationMessage(failure=report).encode()
+    return encode_report(report)
 
 
-def test_whatever_starts_finds_its_order() -> None:
+def test_whatever_starts_finds_its_stage_input() -> None:
     world = World(chunks=4)
     world.reconcile()
     while world.phase != "Succeeded":
@@ -764,11 +768,11 @@ def test_a_video_that_got_some_places_looks_again_for_more() -> None:
     assert world.reconcile().requeue_at == world.now + timedelta(seconds=30)
 
 
-def test_long_prompts_are_shortened_in_status_and_whole_in_the_order() -> None:
+def test_prompts_are_whole_in_the_stage_input_and_take_no_room_in_status() -> None:
     world = World(document=spec(prompt="話" * 4_000, negativePrompt="ü" * 4_000))
     world.reconcile()
     effective = world.status.effective
-    assert len(effective.prompt.encode()) <= 512 and effective.prompt.endswith("…")
+    assert len(world.status.to_json().encode()) < 4_000
     profile = world.settings.profiles["default"]
     stage_input = build_stage_input(world.video, world.video.spec, effective, profile)
-    assert (stage_input.effective.prompt, stage_input.effective.negative_prompt) == ("話" * 4_000, "ü" * 4_000)
+    assert (stage_input.values.prompt, stage_input.values.negative_prompt) == ("話" * 4_000, "ü" * 4_000)

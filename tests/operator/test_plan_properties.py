@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.operator.fake_cluster import World, config, spec
-from tests.operator.termination_messages import last_words
+from tests.operator.termination_messages import success_report
 
 from talkingvideo_api.conditions import Phase, Reason
 from talkingvideo_api.errors import ErrorCode
@@ -21,7 +21,7 @@ class Remembering(World):
 
     def report(self, job: Any) -> Any:
         missing = sorted(set(self.missing or ()) - self.in_store)
-        return last_words(job.stage, self.chunks, job.chunk, missing, chained=self.chained)
+        return success_report(job.stage, self.chunks, job.chunk, missing, chained=self.chained)
 
     def lose(self, chunk: int) -> None:
         self.in_store.discard(chunk)

@@ -14,11 +14,12 @@ from talkingvideo_api.status import TalkingVideoStatus
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
-"""RFC 1123, as Kubernetes checks names; without a cluster nobody else would, and results are called after them."""
+"""RFC 1123, by which Kubernetes validates names. Without a cluster they are validated here, since results are named after
+them."""
 
 
 class Metadata(Model):
-    """The part of ``metadata`` that matters here; the rest is passed over."""
+    """The fields of ``metadata`` that matter here; others are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -32,7 +33,7 @@ class Metadata(Model):
 
 
 class TalkingVideo(Model):
-    """A portrait and a voice in, a talking video out."""
+    """A video in which a portrait speaks."""
 
     api_version: str = API_VERSION
     kind: str = KIND
@@ -45,7 +46,7 @@ def parse(document: dict[str, Any]) -> TalkingVideo:
     """Read a TalkingVideo from YAML or the API.
 
     Raises:
-        StageError: INPUT_VALIDATION, naming the first field that is wrong.
+        StageError: E_INPUT_VALIDATION, naming the first field that is wrong.
     """
     try:
         return TalkingVideo.model_validate(document)

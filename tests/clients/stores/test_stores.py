@@ -27,7 +27,7 @@ from talkingvideo_clients.stores.local import LocalStore, _copied_beside
 from talkingvideo_clients.stores.s3 import S3Store, s3_client
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.s3)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "folder":
         yield LocalStore(tmp_path / "store")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.profile import InputLimits
-from talkingvideo_worker.engines.pictures import mask_of
+from talkingvideo_worker.engines.pictures import load_mask
 from talkingvideo_worker.media.picture import fit_mask, read_mask, write_mask
 
 FIELD = "spec.speech.speakers[0].mask.uri"
@@ -66,5 +66,5 @@ def test_a_part_is_cut_out_and_scaled_without_new_levels() -> None:
 
 def test_a_written_mask_is_read_back(tmp_path: Path) -> None:
     write_mask(PAINTED, tmp_path / "mask-0.png")
-    assert np.array_equal(mask_of(tmp_path / "mask-0.png"), PAINTED)
+    assert np.array_equal(load_mask(tmp_path / "mask-0.png"), PAINTED)
     assert Image.open(tmp_path / "mask-0.png").mode == "L"

@@ -14,11 +14,12 @@ from tests.worker.stages.conftest import MakeOrder, write_voice
 from tests.worker.stages.test_sources import chart, prepared, region
 
 from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import Plan
 from talkingvideo_api.stage_input import StageInput
 from talkingvideo_worker.media.wav import count_samples, read_samples
 from talkingvideo_worker.stages.prepare.turns import PAUSE, spoken_within
-from talkingvideo_worker.stages.render_input import files_to_render, make_render_input
+from talkingvideo_worker.stages.render_input import make_render_input
 from talkingvideo_worker.stages.workspace import SOUND_NAME
 from talkingvideo_worker.weights.location import KOKORO
 
@@ -138,6 +139,7 @@ def test_a_text_spoken_by_espeak_says_so(make: MakeOrder, tmp_path: Path) -> Non
     assert "espeak-ng (de) spoke the text: Kokoro's weights are not there." in plan.warnings
 
 
+@pytest.mark.model
 def test_a_text_is_spoken_by_kokoro_where_its_weights_are(make: MakeOrder, tmp_path: Path, weights: Path) -> None:
     from tests.worker.speech.tiny_kokoro import write_tiny_kokoro
 
@@ -188,7 +190,7 @@ def test_engines_are_given_the_mask(make: MakeOrder, tmp_path: Path) -> None:
     mask = painted(tmp_path / "mask.png", (256, 256), rows=(102, 154), columns=(26, 102))
     stage_input = masked(make, tmp_path, mask)
     plan, folder = prepared(stage_input, tmp_path / "scratch")
-    assert "mask-0.png" in files_to_render(plan)
+    assert "mask-0.png" in plan.files_of(Stage.RENDER)
     assert [track.mask for track in make_render_input(plan, stage_input, folder).tracks] == [
         folder / "mask-0.png",
         None,

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from talkingvideo_api.inputs import inputs_of
 from talkingvideo_api.names import Stage, stage_input_name
 from talkingvideo_api.spec import Output
 from talkingvideo_api.stage_input import STAGE_INPUT_KEY
 from talkingvideo_api.uris import parse_object_uri, scheme_of
 from talkingvideo_operator.builders.context import BuildContext
-from talkingvideo_operator.planning.policy import inputs_of
 
 Manifest = dict[str, Any]
 
@@ -65,7 +65,8 @@ def _scratch_env(context: BuildContext, stage: Stage) -> dict[str, str]:
 
 def input_mounts(context: BuildContext) -> Iterator[Mount]:
     """Volumes that inputs name. What is missing is left out, so that the stage can say which input lacks it."""
-    for _, media in inputs_of(context.spec):
+    for each in inputs_of(context.spec):
+        media = each.reference
         scheme = scheme_of(media.uri)
         if scheme == "pvc":
             yield _claim(parse_object_uri(media.uri).container, read_only=True)

@@ -13,7 +13,6 @@ from talkingvideo_api.uris import ObjectUri
 from talkingvideo_clients.kube.objects import Video
 from talkingvideo_operator.builders.metadata import child_metadata
 from talkingvideo_operator.planning.policy import readable_buckets
-from talkingvideo_operator.planning.truncate import in_full
 
 Manifest = dict[str, Any]
 
@@ -27,7 +26,7 @@ def build_stage_input(video: Video, spec: TalkingVideoSpec, effective: Effective
         uid=video.uid,
         revision=video.revision or "",
         spec=spec,
-        effective=in_full(effective, spec),
+        effective=effective,
         locations=locations(video, spec.output or Output(), effective, store),
         s3=_connection(store),
         limits=profile.limits,

@@ -12,8 +12,8 @@ from typing import Any
 
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.names import Stage
-from talkingvideo_api.reports import FailureReport, TerminationMessage
-from talkingvideo_api.status import Attempts, Failure, StageAttempts, TalkingVideoStatus
+from talkingvideo_api.reports import FailureReport, Report
+from talkingvideo_api.status import Attempts, ChunkAttempts, Failure, StageAttempts, TalkingVideoStatus
 from talkingvideo_clients.kube.objects import Job, Pod
 from talkingvideo_operator.planning.outcome import Failed, Running, Succeeded, gpu_time, outcome
 from talkingvideo_operator.settings import BackOff, OperatorConfig
@@ -47,7 +47,7 @@ class AttemptState:
     counters: AttemptCounters
     running: Job | None = None
     done: bool = False
-    report: TerminationMessage | None = None
+    report: Report | None = None
     failure: FailureReport | None = None
     """The last failure, if an attempt failed."""
     final: bool = False
@@ -118,7 +118,7 @@ def _after_failure(
     return replace(state, counters=counters, failure=failed.failure, final=state.final or over, stray=stray)
 
 
-def counters_of(entry: Attempts | StageAttempts) -> AttemptCounters:
+def counters_of(entry: Attempts) -> AttemptCounters:
     """What an entry says."""
     return AttemptCounters(entry.failures, entry.interruptions or 0, entry.next_attempt, entry.not_before)
 
@@ -128,9 +128,9 @@ def stage_counters(status: TalkingVideoStatus, stage: Stage) -> AttemptCounters:
     return next((counters_of(entry) for entry in status.stage_attempts if entry.stage is stage), AttemptCounters())
 
 
-def entry_of(index: int, counters: AttemptCounters) -> Attempts:
+def entry_of(index: int, counters: AttemptCounters) -> ChunkAttempts:
     """The entry of a chunk."""
-    return Attempts(index=index, **_counts(counters))
+    return ChunkAttempts(index=index, **_counts(counters))
 
 
 def stage_entry(stage: Stage, counters: AttemptCounters) -> StageAttempts:

@@ -20,7 +20,7 @@ from talkingvideo_api.reports import (
     decode_bitmap,
     encode_bitmap,
 )
-from talkingvideo_api.status import Attempts, Chunks, Dimensions, Failure, TalkingVideoStatus, Usage
+from talkingvideo_api.status import ChunkAttempts, Chunks, Dimensions, Failure, TalkingVideoStatus, Usage
 from talkingvideo_clients.kube.objects import Job
 from talkingvideo_operator.planning.attempts import (
     AttemptCounters,
@@ -130,8 +130,8 @@ def _account_prepare(
     counters = stage_counters(observed.status, Stage.PREPARE)
     state = follow(counters, jobs, dict(children.pods), profile.prepare.attempts, config, now)
     observed = _note(replace(observed, prepare=state), state, counters, Stage.PREPARE)
-    if state.done and state.report is not None and state.report.prepared is not None:
-        return _take_plan(observed, state.report.prepared, children, now)
+    if state.done and isinstance(state.report, PrepareReport):
+        return _take_plan(observed, state.report, children, now)
     return observed
 
 
@@ -164,7 +164,7 @@ def _account_chunks(
         if state.done:
             finished.add(index)
             just_finished += 1
-            reports += [state.report.rendered] if state.report and state.report.rendered else []
+            reports += [state.report] if isinstance(state.report, RenderReport) else []
         else:
             observed.chunks[index] = state
     if just_finished:
@@ -198,8 +198,8 @@ def _account_stitch(
     counters = stage_counters(observed.status, Stage.STITCH)
     state = follow(counters, jobs, dict(children.pods), profile.stitch.attempts, config, now)
     observed = _note(replace(observed, stitch=state), state, counters, Stage.STITCH)
-    if state.done and state.report is not None:
-        return replace(observed, stitch=None, result=state.report.stitched)
+    if state.done and isinstance(state.report, StitchReport):
+        return replace(observed, stitch=None, result=state.report)
     return observed
 
 
@@ -286,7 +286,7 @@ def with_plan(
     )
 
 
-def _rendered_in_vain(missing: set[int], children: Children) -> tuple[Attempts, ...]:
+def _rendered_in_vain(missing: set[int], children: Children) -> tuple[ChunkAttempts, ...]:
     """Entries of missing chunks that have Jobs older than the last preparation: the next attempt is a new one."""
     prepared = max(job.created for job in children.of_stage(Stage.PREPARE)[None] if job.created)
     jobs = children.of_stage(Stage.RENDER)

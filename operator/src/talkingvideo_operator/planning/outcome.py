@@ -7,14 +7,30 @@ controller decides whether a disrupted pod is replaced.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from talkingvideo_api.errors import ERRORS, EXIT_STATUSES, ErrorCode
 from talkingvideo_api.names import Stage
-from talkingvideo_api.reports import MAX_SENTENCE, FailureReport, TerminationMessage
+from talkingvideo_api.reports import (
+    MAX_MESSAGE,
+    FailureReport,
+    PrepareReport,
+    RenderReport,
+    Report,
+    StitchReport,
+    decode_report,
+)
 from talkingvideo_clients.kube.objects import Container, Job, Pod
 from talkingvideo_operator.settings import OperatorConfig
+
+REPORTS: Mapping[Stage, type[PrepareReport | RenderReport | StitchReport]] = {
+    Stage.PREPARE: PrepareReport,
+    Stage.RENDER: RenderReport,
+    Stage.STITCH: StitchReport,
+}
+"""The report of each stage's success."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +44,7 @@ class Running:
 class Succeeded:
     """The work is done."""
 
-    report: TerminationMessage | None
+    report: Report | None
 
 
 @dataclass(frozen=True)
@@ -52,7 +68,7 @@ def outcome(job: Job, pods: tuple[Pod, ...], config: OperatorConfig, now: dateti
         config: Grace times.
         now: The present.
     """
-    report = next(filter(None, (_report(job.stage, pod) for pod in pods)), None)
+    report = next((said for pod in pods if (said := _report(job.stage, pod)) is not None), None)
     if report is not None:
         return Succeeded(report)
     if job.failed:
@@ -72,16 +88,13 @@ def gpu_time(job: Job, pods: tuple[Pod, ...], now: datetime) -> float:
     return sum(max(0.0, ((c.ended or now) - c.started).total_seconds()) for c in mains if c.started)
 
 
-def _report(stage: Stage, pod: Pod) -> TerminationMessage | None:
+def _report(stage: Stage, pod: Pod) -> Report | None:
     """The success that a pod reports, if it is one of its stage."""
     if pod.phase != "Succeeded":
         return None
     main = next((c for c in pod.containers if not c.init), None)
-    message = TerminationMessage.decode(main.message) if main else None
-    if message is None:
-        return None
-    parts = {Stage.PREPARE: message.prepared, Stage.RENDER: message.rendered, Stage.STITCH: message.stitched}
-    return message if parts[stage] is not None else None
+    report = decode_report(main.message) if main else None
+    return report if isinstance(report, REPORTS[stage]) else None
 
 
 def _complete_without_report(job: Job, config: OperatorConfig, now: datetime) -> Outcome:
@@ -123,9 +136,9 @@ def _inferred(pod: Pod) -> FailureReport:
     """What a failed pod reports; else what Kubernetes says of it; else what its exit status means."""
     failed = [c for c in pod.containers if c.exit_status]
     for container in failed:
-        message = TerminationMessage.decode(container.message)
-        if message is not None and message.failure is not None:
-            return message.failure
+        report = decode_report(container.message)
+        if isinstance(report, FailureReport):
+            return report
     if any(c.reason == "OOMKilled" for c in failed):
         return _failure(ErrorCode.OOM, "a container needed more memory than its limit")
     if pod.reason == "DeadlineExceeded":
@@ -145,7 +158,7 @@ def _by_exit_status(failed: list[Container]) -> FailureReport:
 
 
 def _failure(code: ErrorCode, message: str) -> FailureReport:
-    return FailureReport(code=code, message=message[:MAX_SENTENCE], retryable=ERRORS[code].retryable)
+    return FailureReport(code=code, message=message[:MAX_MESSAGE], retryable=ERRORS[code].retryable)
 
 
 def _after(moment: datetime | None, seconds: float) -> datetime | None:

@@ -44,7 +44,6 @@ from talkingvideo_operator.planning.failures import (
 from talkingvideo_operator.planning.observe import ObservedState, observe
 from talkingvideo_operator.planning.policy import refusals
 from talkingvideo_operator.planning.status import ENDED, at_rest, begin_or_continue, described, output, unreadable
-from talkingvideo_operator.planning.truncate import excerpt
 from talkingvideo_operator.planning.waiting import held_up, lacks_volumes
 from talkingvideo_operator.settings import OperatorConfig
 
@@ -107,11 +106,9 @@ def _accept(context: ReconcileContext, status: TalkingVideoStatus, profile: Prof
     if refusal := next(refusals(spec, profile), None):
         return refused(ErrorCode.INPUT_VALIDATION, refusal.message, refusal.field)
     effective = resolve(spec, profile, profile_name=context.profile_name, uid=video.uid, revision=video.revision or "")
-    if lacking := next(iter(unsupported(spec, effective)), None):
+    if lacking := next(iter(unsupported(spec, effective, profile)), None):
         return refused(ErrorCode.NOT_SUPPORTED, lacking.message, lacking.field)
-    return status.model_copy(
-        update={"effective": excerpt(effective), "warnings": tuple(without_effect(spec, effective))}
-    )
+    return status.model_copy(update={"effective": effective, "warnings": tuple(without_effect(spec, effective))})
 
 
 def _prepare(context: ReconcileContext, observed: ObservedState) -> Decision:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from string import Formatter
 
+from talkingvideo_api.inputs import inputs_of
 from talkingvideo_api.model import Model
 from talkingvideo_api.profile import AllowList, Profile, Store
 from talkingvideo_api.spec import MediaReference, Output, TalkingVideoSpec
@@ -28,26 +29,10 @@ class Refusal:
     message: str
 
 
-def inputs_of(spec: TalkingVideoSpec) -> Iterator[tuple[str, MediaReference]]:
-    """Every input with its field's path."""
-    if spec.source.image:
-        yield "spec.source.image", spec.source.image
-    if spec.source.video:
-        yield "spec.source.video", spec.source.video
-    for index, speaker in enumerate(spec.speech.speakers):
-        if speaker.audio:
-            yield f"spec.speech.speakers[{index}].audio", speaker.audio
-        if speaker.mask:
-            yield f"spec.speech.speakers[{index}].mask", speaker.mask
-    for index, lora in enumerate((spec.render.loras if spec.render else None) or ()):
-        if lora.uri:
-            yield f"spec.render.loras[{index}]", MediaReference(uri=lora.uri)
-
-
 def refusals(spec: TalkingVideoSpec, profile: Profile) -> Iterator[Refusal]:
     """Everything that the profile does not allow, in the order of the spec."""
-    for path, media in inputs_of(spec):
-        yield from _input(path, media, spec, profile)
+    for each in inputs_of(spec):
+        yield from _input(each.path, each.reference, spec, profile)
     if spec.engine and profile.engines and spec.engine not in profile.engines:
         yield Refusal("spec.engine", f"the profile allows the engines {', '.join(profile.engines)}")
     yield from _output(spec.output or Output(), profile)

@@ -8,7 +8,7 @@ from typing import Any
 
 from talkingvideo_api.conditions import Phase, Reason
 from talkingvideo_api.names import Stage
-from talkingvideo_api.reports import StitchReport
+from talkingvideo_api.reports import REPORT, THUMBNAIL, StitchReport
 from talkingvideo_api.status import ActiveChunk, Failure, OutputStatus, TalkingVideoStatus, Timings
 from talkingvideo_clients.kube.objects import Job, Pod, Video
 from talkingvideo_operator.planning.conditions import conditions
@@ -93,7 +93,9 @@ def unreadable(video: Video, failure: Failure, message: str, now: datetime) -> T
 
 def output(report: StitchReport) -> OutputStatus:
     """The stitch report as status shows it."""
-    return OutputStatus(**report.model_dump())
+    thumbnail, description = report.artifacts[THUMBNAIL], report.artifacts[REPORT]
+    known = report.model_dump(include=set(OutputStatus.model_fields))
+    return OutputStatus(**known, thumbnail_uri=thumbnail.uri, report_uri=description.uri)
 
 
 def timings(status: TalkingVideoStatus, children: Children) -> Timings:

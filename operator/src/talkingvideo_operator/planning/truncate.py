@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 
-from talkingvideo_api.effective import Effective
-from talkingvideo_api.reports import CUT
-from talkingvideo_api.spec import TalkingVideoSpec
+from talkingvideo_api.reports import ELLIPSIS
 
-PROMPT_BYTES = 512
 WARNING_BYTES = 320
 MODE_BYTES = 64
 MOST_WARNINGS = 32
@@ -22,7 +19,7 @@ def truncate(text: str, limit: int) -> str:
     encoded = text.encode()
     if len(encoded) <= limit:
         return text
-    return encoded[: limit - len(CUT.encode())].decode(errors="ignore") + CUT
+    return encoded[: limit - len(ELLIPSIS.encode())].decode(errors="ignore") + ELLIPSIS
 
 
 def with_warnings(known: tuple[str, ...], fresh: Iterable[str]) -> tuple[str, ...]:
@@ -38,22 +35,3 @@ def with_modes(known: tuple[str, ...] | None, fresh: Iterable[str]) -> tuple[str
     """Memory modes, each once; None while nobody has said one."""
     every = dict.fromkeys((*(known or ()), *(truncate(mode, MODE_BYTES) for mode in fresh)))
     return tuple(islice(every, MOST_MODES)) or None
-
-
-def excerpt(effective: Effective) -> Effective:
-    """The values in force as status shows them: of prompts and addresses, which stand in spec, the beginning."""
-    negative = effective.negative_prompt
-    return effective.shown().model_copy(
-        update={
-            "prompt": truncate(effective.prompt, PROMPT_BYTES),
-            "negative_prompt": None if negative is None else truncate(negative, PROMPT_BYTES),
-        }
-    )
-
-
-def in_full(effective: Effective, spec: TalkingVideoSpec) -> Effective:
-    """The values in force as stages need them: `excerpt` undone."""
-    given = (spec.render.loras if spec.render else None) or ()
-    return effective.told_where_loras_are(given).model_copy(
-        update={"prompt": spec.prompt or effective.prompt, "negative_prompt": spec.negative_prompt}
-    )

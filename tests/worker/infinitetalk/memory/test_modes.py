@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from tests.worker.render_values import sampling_values
 
 from talkingvideo_api.spec import Quantization
 from talkingvideo_worker.engines.infinitetalk.memory.machine import free_host_bytes
@@ -81,13 +82,13 @@ def test_the_leanest_mode_takes_at_most_16_gb_at_480p() -> None:
 
 def test_what_is_asked_for_is_kept_to() -> None:
     for quantization in Quantization:
-        asked = asked_for({"quantization": quantization})
+        asked = asked_for(sampling_values(quantization=quantization))
         assert {mode.precision for mode in ladder(asked)} == {quantization}
-    some = asked_for({"quantization": None, "residentParameters": OTHER_PARAMETERS + 7 * BLOCK_PARAMETERS + 5})
+    some = asked_for(sampling_values(resident_parameters=OTHER_PARAMETERS + 7 * BLOCK_PARAMETERS + 5))
     assert choose_mode(card(141), P480, some).resident == 7
     assert max(mode.resident for mode in ladder(some)) == 7
-    assert choose_mode(card(141), P480, asked_for({"residentParameters": 0})).resident == 0
-    assert choose_mode(card(141), P480, asked_for({"residentParameters": 10**11})).resident == 40
+    assert choose_mode(card(141), P480, asked_for(sampling_values(resident_parameters=0))).resident == 0
+    assert choose_mode(card(141), P480, asked_for(sampling_values(resident_parameters=10**11))).resident == 40
 
 
 def test_without_a_gpu_nothing_waits() -> None:

@@ -18,7 +18,7 @@ from talkingvideo_clients.stores.base import MissingFileError
 from talkingvideo_worker.media.finished_video import verify, write_thumbnail
 from talkingvideo_worker.media.join import JoinedVideo, join_segments
 from talkingvideo_worker.stages.context import StageContext, lost
-from talkingvideo_worker.stages.result import deliver, existing_result
+from talkingvideo_worker.stages.result import BESIDE_VIDEO, deliver, existing_result
 from talkingvideo_worker.stages.segments import done_name, segment_name
 from talkingvideo_worker.stages.workspace import SOUND_NAME, get_prepared
 
@@ -42,7 +42,8 @@ def _make(context: StageContext, plan: Plan) -> StitchReport:
     verify(video, plan.frames, plan.delivered_width, plan.delivered_height, plan.sound_seconds)
     write_thumbnail(video, picture)
     context.reporter.report(Stage.STITCH, 0.9, "Writing the result")
-    return deliver(context, plan, joined, video, picture)
+    (thumbnail_file,) = BESIDE_VIDEO
+    return deliver(context, plan, joined, video, {thumbnail_file: picture})
 
 
 def _join(context: StageContext, plan: Plan, video: Path) -> JoinedVideo:

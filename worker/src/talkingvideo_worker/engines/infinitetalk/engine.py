@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import JsonValue
 from torch import Tensor
 
+from talkingvideo_api.values import RenderValues
 from talkingvideo_worker.chunking.windows import ChunkFrames
-from talkingvideo_worker.engines.base import RenderInput, RenderStats, Window
+from talkingvideo_worker.engines.base import PreparedEngine, RenderInput, RenderStats, Window
 from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import REACH, Features, Tracks
 from talkingvideo_worker.engines.infinitetalk.conditioning.speech_features import feature_spans
 from talkingvideo_worker.engines.infinitetalk.loop import Material, render_windows
@@ -39,7 +41,7 @@ from talkingvideo_worker.media.wav import count_samples, read_samples
 from talkingvideo_worker.progress import ProgressCallback, ignore_progress
 from talkingvideo_worker.units import SAMPLES_PER_FRAME, Frame
 
-LOOK = "2"
+CODE_VERSION = "2"
 """Raised whenever the code makes other pixels from the same inputs."""
 
 State = Mapping[str, NDArray[Any]]
@@ -65,21 +67,21 @@ class InfiniteTalkEngine:
         self._tracks: tuple[Features, ...] = ()
         self._seconds: dict[str, float] = {}
 
-    def digest(self, parameters: Mapping[str, Any]) -> str:
+    def digest(self, values: RenderValues) -> str:
         """Identify this code and the weights."""
-        return hashlib.sha256(f"{self.name} {LOOK} {self._weights.digest(parameters)}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.name} {CODE_VERSION} {self._weights.digest(values)}".encode()).hexdigest()
 
-    def prepare(self, render_input: RenderInput, folder: Path) -> dict[str, Any]:
+    def prepare(self, render_input: RenderInput, folder: Path) -> PreparedEngine:
         """Hear every track, and the silence behind it into which the last window may reach.
 
         Returns:
-            ``features``: how many each track has.
+            Details: ``features``, how many each track has, and ``warnings`` if there are any.
         """
         self._weights.require()
         warnings = [*self._weights.check_loras(render_input.loras), *speakers_without_place(render_input)]
         folder.mkdir(parents=True, exist_ok=True)
         model = self._weights.speech_model()
-        frames = render_input.frames + render_input.parameters["windowFrames"] + REACH
+        frames = render_input.frames + render_input.values.window_frames + REACH
         for index, track in enumerate(render_input.tracks):
             samples = read_samples(track.path, 0, count_samples(track.path))
             heard = np.zeros(render_input.frames * SAMPLES_PER_FRAME, np.int16)
@@ -87,26 +89,29 @@ class InfiniteTalkEngine:
             silence = (frames - render_input.frames) * SAMPLES_PER_FRAME
             spans = feature_spans(model, heard, frames, silence=silence)
             write_features(folder, index, spans, frames)
-        return {"features": frames} | ({"warnings": warnings} if warnings else {})
+        details: dict[str, JsonValue] = {"features": frames}
+        if warnings:
+            details["warnings"] = list(warnings)
+        return PreparedEngine(details, tuple(warnings))
 
     def chunk_digest(self, render_input: RenderInput, folder: Path, chunk: ChunkFrames) -> str:
         """Identify the features that the chunk's windows hear; the rest is in every key anyway."""
         digest = hashlib.sha256()
         spans = _spans(render_input, chunk)
-        first, end = spans[0].start - REACH, spans[-1].start + render_input.parameters["windowFrames"] + REACH
+        first, end = spans[0].start - REACH, spans[-1].start + render_input.values.window_frames + REACH
         for track in read_features(render_input, folder):
             digest.update(np.ascontiguousarray(track[max(0, first) : end]).tobytes())
         return digest.hexdigest()
 
     def load(
-        self, render_input: RenderInput, folder: Path, frames: int, note: ProgressCallback = ignore_progress
+        self, render_input: RenderInput, folder: Path, frames: int, progress: ProgressCallback = ignore_progress
     ) -> None:
         """Load the networks, unless they are for this scene; what ``prepare`` wrote is read window by window."""
         restart_peak()
         if render_input != self._render_input:
             self._networks = None
             self._weights.require()
-            self._networks = self._weights.networks(render_input, frames, note)
+            self._networks = self._weights.networks(render_input, frames, progress)
         self._render_input, self._tracks, self._seconds = render_input, read_features(render_input, folder), {}
         self._loaded().load()
 
@@ -134,7 +139,7 @@ class InfiniteTalkEngine:
         chunk: ChunkFrames,
         first: int = 0,
         state: Mapping[str, NDArray[Any]] | None = None,
-        note: ProgressCallback = ignore_progress,
+        progress: ProgressCallback = ignore_progress,
     ) -> Iterator[Window]:
         """Render the windows from ``first`` on, with the latents that the one before it left.
 
@@ -142,17 +147,17 @@ class InfiniteTalkEngine:
         """
 
         def windows(networks: Networks, first: int, state: State | None) -> Iterator[Window]:
-            return self._windows(networks, chunk, first, state, note)
+            return self._windows(networks, chunk, first, state, progress)
 
         yield from self._loaded().render(windows, lambda window: window.state, first, state)
 
     def _windows(
-        self, networks: Networks, chunk: ChunkFrames, first: int, state: State | None, note: ProgressCallback
+        self, networks: Networks, chunk: ChunkFrames, first: int, state: State | None, progress: ProgressCallback
     ) -> Iterator[Window]:
         render_input = self._render_input
         if render_input is None:
             raise RuntimeError("load() comes before render()")
-        settings = settings_of(render_input.parameters, render_input.portrait.width * render_input.portrait.height)
+        settings = settings_of(render_input.values, render_input.portrait.width * render_input.portrait.height)
         motion = None if state is None else torch.from_numpy(np.asarray(state[MOTION]))
         stopwatch = Stopwatch(networks.transformer.scale_shift_table.device)
         rendered = render_windows(
@@ -162,12 +167,12 @@ class InfiniteTalkEngine:
             Material(
                 reference_of(render_input.portrait),
                 Tracks(self._tracks),
-                WindowNoise(render_input.seed),
+                WindowNoise(render_input.values.seed),
                 regions_of(render_input),
             ),
             _spans(render_input, chunk)[first:],
             motion,
-            _steps_of(chunk, len(settings.timesteps) - 1, note),
+            _steps_of(chunk, len(settings.timesteps) - 1, progress),
             stopwatch.timed("denoise", networks.denoiser),
         )
         for window in rendered:
@@ -183,17 +188,17 @@ class InfiniteTalkEngine:
 
 
 def _spans(render_input: RenderInput, chunk: ChunkFrames) -> tuple[WindowSpan, ...]:
-    motion = render_input.parameters["motionFrames"]
+    motion = render_input.values.motion_frames
     return window_spans(chunk.start, chunk.windows, chunk.first_window, motion, chunk.overlap)
 
 
-def _steps_of(chunk: ChunkFrames, steps: int, note: ProgressCallback) -> Callable[[int, int], None]:
+def _steps_of(chunk: ChunkFrames, steps: int, progress: ProgressCallback) -> Callable[[int, int], None]:
     """From a window's number in the video and a step's to the part of the chunk that is done, and words for it."""
 
     def stepped(window: int, step: int) -> None:
         index = window - chunk.first_window
         done = sum(chunk.windows[:index]) + chunk.windows[index] * step / (steps + 1)
-        note(done / chunk.frames, f"Window {index + 1} of {len(chunk.windows)}, step {step} of {steps}")
+        progress(done / chunk.frames, f"Window {index + 1} of {len(chunk.windows)}, step {step} of {steps}")
 
     return stepped
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from transformers import Wav2Vec2Model
 
+from talkingvideo_api.values import RenderValues
 from talkingvideo_worker.engines.base import LoraFile, RenderInput
 from talkingvideo_worker.engines.infinitetalk.loop import Denoiser, Encoders
 from talkingvideo_worker.engines.infinitetalk.memory.retry import LeanerOnce
@@ -36,8 +37,8 @@ class Networks:
 class Weights(Protocol):
     """Where networks come from."""
 
-    def digest(self, parameters: Mapping[str, Any]) -> str:
-        """Identify the weights that these parameters choose."""
+    def digest(self, values: RenderValues) -> str:
+        """Identify the weights that these values choose."""
         ...
 
     def speech_model(self) -> Wav2Vec2Model:

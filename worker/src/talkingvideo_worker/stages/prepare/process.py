@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from talkingvideo_api.effective import Effective
 from talkingvideo_api.names import Stage
-from talkingvideo_api.plan import PLAN_NAME, Plan, PlannedChunk, PlannedTrack
+from talkingvideo_api.plan import PLAN_NAME, Plan, PlannedChunk, PlannedFile, PlannedTrack
 from talkingvideo_api.spec import Continuity, Mode
 from talkingvideo_worker.chunking.plan import PlanSettings, chained_chunks, plan_chunks
 from talkingvideo_worker.chunking.silence import SoundProfile, sound_profile
 from talkingvideo_worker.chunking.windows import ChunkFrames
-from talkingvideo_worker.engines.base import Engine, RenderInput, Track
+from talkingvideo_worker.engines.base import Engine, PreparedEngine, RenderInput, Track
 from talkingvideo_worker.files import file_digest
 from talkingvideo_worker.media.encoder import EncoderSettings
 from talkingvideo_worker.media.soundtrack import encode_soundtrack
@@ -55,10 +54,10 @@ def process(context: StageContext) -> None:
     render_input = replace(render_input, loras=lora_files(context.stage_input, folder, loras))
     _say(context, 0.4, "Preparing the engine")
     engine = context.engine
-    found = engine.prepare(render_input, folder / ENGINE_FOLDER)
+    prepared = engine.prepare(render_input, folder / ENGINE_FOLDER)
     _say(context, 0.5, "Planning the chunks")
     chunks = _chunks(context, engine, render_input)
-    engine_digest = engine.digest(render_input.parameters)
+    engine_digest = engine.digest(render_input.values)
     _say(context, 0.6, "Encoding the sound")
     encode_soundtrack(
         [voice.recording for voice in timeline.voices],
@@ -67,7 +66,7 @@ def process(context: StageContext) -> None:
         target_lufs=context.stage_input.effective.loudness,
         seconds=timeline.seconds,
     )
-    files = _digests(folder, loras)
+    files = _planned_files(folder, loras)
     plan = Plan(
         effective_digest=context.stage_input.effective.digest,
         files=files,
@@ -81,8 +80,8 @@ def process(context: StageContext) -> None:
         sound_seconds=float(timeline.seconds),
         engine_digest=engine_digest,
         chunks=_keyed(context, engine, engine_digest, render_input, chunks, files, portrait, timeline),
-        found={"input": portrait.found, "engine": found},
-        warnings=_warnings(context, portrait, timeline, found),
+        found={"input": portrait.found, "engine": dict(prepared.details)},
+        warnings=_warnings(context, portrait, timeline, prepared),
     )
     (folder / PLAN_NAME).write_text(plan.to_json(), encoding="utf-8")
 
@@ -110,8 +109,7 @@ def _render_input(
         elif len(speakers) > 1:
             track = replace(track, region=HALVES[index])
         placed.append(track)
-    effective = context.stage_input.effective
-    return RenderInput(portrait.portrait, tuple(placed), timeline.frames, effective.seed, effective.render_parameters())
+    return RenderInput(portrait.portrait, tuple(placed), timeline.frames, context.stage_input.values)
 
 
 def _planned(track: Track) -> PlannedTrack:
@@ -155,7 +153,7 @@ def _keyed(
     engine_digest: str,
     render_input: RenderInput,
     chunks: Sequence[ChunkFrames],
-    files: Mapping[str, str],
+    files: Mapping[str, PlannedFile],
     portrait: Prepared,
     timeline: Timeline,
 ) -> tuple[PlannedChunk, ...]:
@@ -172,7 +170,7 @@ def _keyed(
         key = chunk_key(
             render_input,
             chunk,
-            portrait_digest=files[portrait.portrait.path.name],
+            portrait_digest=files[portrait.portrait.path.name].sha256,
             loudness=[voice.loudness for voice in timeline.voices],
             engine_digest=engine_digest,
             prepared_digest=engine.chunk_digest(render_input, folder, chunk),
@@ -193,15 +191,31 @@ def _keyed(
     )
 
 
-def _digests(folder: Path, known: Mapping[str, str]) -> dict[str, str]:
-    """sha256 of the prepared files by their names; those that are known already may have gigabytes."""
+def _planned_files(folder: Path, known: Mapping[str, str]) -> dict[str, PlannedFile]:
+    """The prepared files by name.
+
+    Args:
+        folder: Where they are.
+        known: sha256 of files that are too large to be read once more.
+    """
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    return {name: known.get(name) or file_digest(folder / name) for name in names if name != PLAN_NAME}
+    return {
+        name: PlannedFile(sha256=known.get(name) or file_digest(folder / name), used_by=_consumers(name))
+        for name in names
+        if name != PLAN_NAME
+    }
 
 
-def _warnings(context: StageContext, portrait: Prepared, timeline: Timeline, found: dict[str, Any]) -> tuple[str, ...]:
+def _consumers(name: str) -> tuple[Stage, ...]:
+    """The delivered sound is for stitch; engines read all other files."""
+    return (Stage.STITCH,) if name == SOUND_NAME else (Stage.RENDER,)
+
+
+def _warnings(
+    context: StageContext, portrait: Prepared, timeline: Timeline, prepared: PreparedEngine
+) -> tuple[str, ...]:
     """What the user should know, most important first."""
-    warnings = [*found.get("warnings", ()), *portrait.warnings]
+    warnings = [*prepared.warnings, *portrait.warnings]
     warnings += [note for voice in timeline.voices for note in voice.notes]
     if timeline.seconds < timeline.whole:
         asking = "render.mode Clip" if context.stage_input.effective.mode is Mode.CLIP else "video.maxFrames"

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from talkingvideo_api.errors import StageError
+from talkingvideo_api.inputs import InputKind, require_input
 from talkingvideo_api.spec import Mode, Speaker
 from talkingvideo_worker.engines.base import Track
 from talkingvideo_worker.media.engine_audio import frames_of, write_engine_audio
@@ -15,7 +16,7 @@ from talkingvideo_worker.media.soundtrack import TimedRecording
 from talkingvideo_worker.media.tracks import mute_outside, pad_track, start_times, total_duration
 from talkingvideo_worker.speech import Speech, UnknownVoiceError, speak
 from talkingvideo_worker.stages.context import StageContext
-from talkingvideo_worker.stages.prepare.folders import audio_field, speaker_input
+from talkingvideo_worker.stages.prepare.folders import input_path
 from talkingvideo_worker.stages.prepare.turns import Spans, spans_of, spoken_within
 from talkingvideo_worker.units import FRAME_RATE
 from talkingvideo_worker.weights.location import KOKORO, weights_location
@@ -132,11 +133,13 @@ def _track_file(folder: Path, index: int) -> Path:
 
 
 def _hear(context: StageContext, folder: Path, index: int, speaker: Speaker) -> _Heard:
-    field, recording = audio_field(index), speaker_input(context.scratch, index)
-    spoken = None
+    path = f"spec.speech.speakers[{index}]"
     if speaker.text is not None:
-        field, recording = f"spec.speech.speakers[{index}].text", folder / f"spoken-{index}.wav"
-        spoken = _spoken(speaker.text, speaker.voice, recording, f"spec.speech.speakers[{index}]")
+        field, recording = f"{path}.text", folder / f"spoken-{index}.wav"
+        spoken = _spoken(speaker.text, speaker.voice, recording, path)
+    else:
+        given = require_input(context.stage_input.spec, InputKind.AUDIO, index)
+        field, recording, spoken = given.field, input_path(context.scratch, given), None
     plain, model = folder / f"plain-{index}.wav", folder / f"model-{index}.wav"
     sound = write_engine_audio(recording, plain, context.stage_input.limits, field)
     level = normalise_loudness(plain, model).integrated

@@ -11,12 +11,12 @@ windows, so it is dropped once they are encoded, before the transformer comes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from talkingvideo_api.spec import Quantization
+from talkingvideo_api.values import Sampling
 
 GB = 10**9
 
@@ -161,14 +161,9 @@ FREE = Asked()
 """Nothing is asked for."""
 
 
-def asked_for(parameters: Mapping[str, Any]) -> Asked:
-    """What a resource asks for.
-
-    Args:
-        parameters: Effective values by their names in ``spec``.
-    """
-    precision = parameters.get("quantization")
-    return Asked(None if precision is None else Quantization(precision), parameters.get("residentParameters"))
+def asked_for(sampling: Sampling) -> Asked:
+    """What a resource asks for."""
+    return Asked(sampling.quantization, sampling.resident_parameters)
 
 
 def gpu_bytes(mode: MemoryMode, job: Job) -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from transformers import Wav2Vec2Model
 
+from talkingvideo_api.values import RenderValues
 from talkingvideo_worker.engines.base import LoraFile, RenderInput
 from talkingvideo_worker.engines.infinitetalk.memory.loading import LoraSet
 from talkingvideo_worker.engines.infinitetalk.memory.machine import free_gpu_bytes, measure, rendering_device
@@ -18,7 +18,7 @@ from talkingvideo_worker.engines.infinitetalk.memory.retry import LeanerOnce
 from talkingvideo_worker.engines.infinitetalk.networks import Networks
 from talkingvideo_worker.engines.infinitetalk.parallel.layout import PIXELS_PER_TOKEN, idle_gpus, plan_parallel
 from talkingvideo_worker.engines.infinitetalk.parallel.recruiting import recruit, rendering_devices, share_of
-from talkingvideo_worker.engines.infinitetalk.settings import settings_of
+from talkingvideo_worker.engines.infinitetalk.settings import require_sampling, settings_of
 from talkingvideo_worker.engines.infinitetalk.speed.compiling import Work, choose_preparation
 from talkingvideo_worker.engines.infinitetalk.weights.checking import require_weights
 from talkingvideo_worker.engines.infinitetalk.weights.converted import sources_of
@@ -39,12 +39,12 @@ class WeightsFolder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def digest(self, parameters: Mapping[str, Any]) -> str:
+    def digest(self, values: RenderValues) -> str:
         """Identify the weights by their files' sizes and samples of their contents, and so the LoRAs that are named."""
         digest = hashlib.sha256()
         for path in rendering_files(self._folder):
             digest.update(f"{path.relative_to(self._folder)} {sampled_digest(path)}\n".encode())
-        digest.update(loras_digest(self._folder, parameters).encode())
+        digest.update(loras_digest(self._folder, require_sampling(values).loras).encode())
         return digest.hexdigest()
 
     def require(self) -> None:
@@ -67,9 +67,9 @@ class WeightsFolder:
         """The networks that render a scene, in the memory mode that fits, or a leaner one once memory has run out."""
         device, devices = rendering_device(), rendering_devices(render_input.gpus)
         pixels = render_input.portrait.width * render_input.portrait.height
-        settings = settings_of(render_input.parameters, pixels)
+        settings = settings_of(render_input.values, pixels)
         sources = sources_of(self._folder, len(render_input.tracks), formats_of(device).dtype)
-        asked = asked_for(render_input.parameters)
+        asked = asked_for(require_sampling(render_input.values))
         heads, branches = sources.transformer.config["num_heads"], len(settings.guidance.branches)
         layout = plan_parallel(render_input.gpus, branches, heads, pixels // PIXELS_PER_TOKEN)
         cached = 0 if settings.step_cache is None else -(-branches // layout.branch_groups)

@@ -6,11 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
 from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.values import LoraInForce
 from talkingvideo_worker.engines.base import LoraFile
 from talkingvideo_worker.engines.infinitetalk.weights.checking import BadHeaderError, read_shapes
 from talkingvideo_worker.engines.infinitetalk.weights.layout import CONFIG, LORAS
@@ -132,15 +132,15 @@ def _refused(message: str, lora: LoraFile) -> StageError:
     return StageError(ErrorCode.PIPELINE_LOAD, message, field=lora.field, retryable=False)
 
 
-def loras_digest(folder: Path, parameters: Mapping[str, Any]) -> str:
-    """Identify the LoRAs that parameters name in a folder of weights; those that were fetched have digests of their own.
+def loras_digest(folder: Path, loras: Sequence[LoraInForce]) -> str:
+    """Identify the LoRAs that are named in a folder of weights; those that were fetched have digests of their own.
 
     Args:
         folder: Of the weights.
-        parameters: Effective values; ``loras`` has an entry per LoRA, with ``name`` for those of the folder.
+        loras: In force; those of the folder have a ``name``.
     """
     digest = hashlib.sha256()
-    for path in _named(folder, parameters):
+    for path in _named(folder, loras):
         digest.update(f"{path.name} {lora_digest(path)}\n".encode())
     return digest.hexdigest()
 
@@ -151,8 +151,8 @@ def lora_digest(path: Path) -> str:
     return hashlib.sha256(f"{header} {sampled_digest(path)}".encode()).hexdigest()
 
 
-def _named(folder: Path, parameters: Mapping[str, Any]) -> Iterator[Path]:
+def _named(folder: Path, loras: Sequence[LoraInForce]) -> Iterator[Path]:
     """Files of the LoRAs that are named, as far as they are there."""
-    for lora in parameters.get("loras", ()):
-        if (name := lora.get("name")) and (path := named_path(folder, name)).is_file():
+    for lora in loras:
+        if lora.name and (path := named_path(folder, lora.name)).is_file():
             yield path

@@ -1,0 +1,1 @@
+"""What happens next to a video: pure decisions, which know no client and read no clock."""
