@@ -114,7 +114,7 @@ def test_links_within_a_configmap_are_followed_as_kubernetes_makes_them(tmp_path
         ("configmap://other/key", ErrorCode.INPUT_VALIDATION, "ConfigMap 'other' is not mounted"),
     ],
 )
-def test_what_cannot_be_read_is_said_in_a_sentence(
+def test_a_file_that_cannot_be_read_is_explained(
     mounted: Fetcher, claim: Path, tmp_path: Path, uri: str, code: ErrorCode, said: str
 ) -> None:
     os.mkfifo(claim / "pipe")
@@ -247,7 +247,7 @@ def test_answers_of_the_store_become_codes(
     assert "s3://media" in error.message
 
 
-def test_a_passing_failure_of_the_store_is_overcome(tmp_path: Path) -> None:
+def test_a_transient_failure_of_the_store_is_retried(tmp_path: Path) -> None:
     bucket = Bucket()
     bucket.answers("SlowDown", 503)
     bucket.holds(b"sound")
@@ -261,7 +261,7 @@ def test_a_passing_failure_of_the_store_is_overcome(tmp_path: Path) -> None:
         (EndpointConnectionError(endpoint_url="http://store?secret"), ErrorCode.DOWNLOAD_FAILED, True),
     ],
 )
-def test_a_store_that_cannot_be_asked(tmp_path: Path, raised: Exception, code: ErrorCode, retryable: bool) -> None:
+def test_a_store_that_cannot_be_reached(tmp_path: Path, raised: Exception, code: ErrorCode, retryable: bool) -> None:
     def client() -> Any:
         raise raised
 

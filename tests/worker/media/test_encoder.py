@@ -78,7 +78,7 @@ def test_the_same_frames_are_the_same_bytes(tmp_path: Path) -> None:
     assert len(contents) == 1
 
 
-def test_settings_are_told_apart_by_their_digest() -> None:
+def test_different_settings_have_different_digests() -> None:
     digests = [EncoderSettings(), EncoderSettings(crf=20), EncoderSettings(preset="fast"), EncoderSettings(threads=1)]
     assert len({settings.digest for settings in digests}) == 4
     assert EncoderSettings().digest == EncoderSettings().digest

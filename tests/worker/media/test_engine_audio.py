@@ -78,7 +78,7 @@ def test_the_length_of_an_exact_container_is_kept_to_the_sample(
 
 @pytest.mark.parametrize("rate", [16_000, 22_050, 44_100, 48_000])
 @pytest.mark.parametrize("clock", ["1000", "48000"])
-def test_priming_and_padding_of_an_m4a_are_left_out(tmp_path: Path, limits: InputLimits, rate: int, clock: str) -> None:
+def test_priming_and_padding_of_an_m4a_are_removed(tmp_path: Path, limits: InputLimits, rate: int, clock: str) -> None:
     samples = speechlike(3.2347, rate)
     path = write_sound(tmp_path / "in", samples, rate, "ipod", "aac", {"movie_timescale": clock})
     sound = write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)
@@ -103,7 +103,7 @@ def test_priming_and_padding_of_an_m4a_are_left_out(tmp_path: Path, limits: Inpu
         ("3gp", "aac", 0),
     ],
 )
-def test_other_containers_are_as_exact_as_they_can_say(
+def test_other_containers_are_as_exact_as_their_metadata(
     tmp_path: Path, limits: InputLimits, container: str, codec: str, late: int | None
 ) -> None:
     samples = speechlike(3.2347, 44_100, channels=2)
@@ -138,7 +138,7 @@ def test_many_channels_are_mixed_down(tmp_path: Path, limits: InputLimits, chann
     assert 0.3 < np.abs(heard).max() < 1
 
 
-def test_the_sound_of_a_video_is_used_and_waits_for_its_begin(tmp_path: Path, limits: InputLimits) -> None:
+def test_the_sound_of_a_video_starts_when_the_video_does(tmp_path: Path, limits: InputLimits) -> None:
     """The sound track begins half a second after the picture: so does the speech."""
     speech = speechlike(2, 48_000)
     pictures = [np.full((64, 64, 3), 20 * n, np.uint8) for n in range(5)]
@@ -154,7 +154,7 @@ def test_the_sound_of_a_video_is_used_and_waits_for_its_begin(tmp_path: Path, li
     assert abs(lag(reference, read_wav(tmp_path / "late.wav")[0][0], 8000, reach=9000) - 8000) <= 16
 
 
-def test_a_pause_that_nothing_was_sent_for_stays_a_pause(tmp_path: Path, limits: InputLimits) -> None:
+def test_a_pause_in_a_discontinuous_stream_stays_a_pause(tmp_path: Path, limits: InputLimits) -> None:
     speech = speechlike(2, 48_000)
     path = write_sound(tmp_path / "in", speech, 48_000, "webm", "libopus", gap=(48_000, Fraction(3, 2)))
     sound = write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)
@@ -187,7 +187,7 @@ def test_a_sound_without_samples_is_refused(tmp_path: Path, limits: InputLimits)
     assert caught.value.code is ErrorCode.INPUT_VALIDATION
 
 
-def test_a_little_damage_is_passed_over_and_reported(tmp_path: Path, limits: InputLimits) -> None:
+def test_little_damage_is_skipped_and_reported(tmp_path: Path, limits: InputLimits) -> None:
     path = write_sound(tmp_path / "in", speechlike(20, 44_100), 44_100, "adts", "aac")
     whole = write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)
     content = bytearray(path.read_bytes())
@@ -200,7 +200,7 @@ def test_a_little_damage_is_passed_over_and_reported(tmp_path: Path, limits: Inp
     assert "damaged" in sound.notes[0]
 
 
-def test_a_heap_of_damage_is_refused(tmp_path: Path, limits: InputLimits) -> None:
+def test_much_damage_is_refused(tmp_path: Path, limits: InputLimits) -> None:
     path = write_sound(tmp_path / "in", speechlike(20, 44_100), 44_100, "ipod", "aac")
     content = bytearray(path.read_bytes())
     random = np.random.default_rng(1)
@@ -212,7 +212,7 @@ def test_a_heap_of_damage_is_refused(tmp_path: Path, limits: InputLimits) -> Non
     assert caught.value.code is ErrorCode.INPUT_VALIDATION
 
 
-def test_a_file_that_breaks_off_is_used_up_to_there(tmp_path: Path, limits: InputLimits) -> None:
+def test_a_truncated_file_is_used_up_to_its_end(tmp_path: Path, limits: InputLimits) -> None:
     path = write_sound(tmp_path / "in", speechlike(4, 44_100), 44_100, "flac", "flac")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     sound = write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)

@@ -172,7 +172,7 @@ def test_what_is_neither_sound_nor_video_is_refused_by_its_name(tmp_path: Path, 
 
 @pytest.mark.parametrize("script", ["#EXTM3U\n#EXTINF:1,\n{}\n#EXT-X-ENDLIST\n", "ffconcat version 1.0\nfile '{}'\n"])
 @pytest.mark.parametrize("prefix", ["", "ID3\x04\x00\x00\x00\x00\x00\x00", "\x00\x00\x00\x08wide"])
-def test_a_script_named_like_a_sound_reads_nobodys_secret(
+def test_a_script_named_like_a_sound_does_not_read_other_files(
     tmp_path: Path, limits: InputLimits, script: str, prefix: str
 ) -> None:
     secret = write_wav(tmp_path / "secret.wav", speechlike(1, 16_000), 16_000)
@@ -229,7 +229,7 @@ def test_a_picture_is_not_opened_as_a_video(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [12, 30, 44, 200])
-def test_a_file_of_hardly_more_than_its_head_is_refused_in_words(
+def test_a_file_cut_off_after_its_header_is_refused_with_a_reason(
     tmp_path: Path, limits: InputLimits, keep: int
 ) -> None:
     for number, (container, codec, _) in enumerate(SOUNDS[:-1]):
@@ -243,7 +243,7 @@ def test_a_file_of_hardly_more_than_its_head_is_refused_in_words(
             assert str(tmp_path) not in str(error)
 
 
-def test_more_streams_than_anybody_needs_are_not_looked_at(tmp_path: Path) -> None:
+def test_streams_after_the_sixty_fourth_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "in"
     with av.open(path.as_posix(), "w", format="matroska") as file:
         streams = [file.add_stream("pcm_s16le", rate=8_000, layout="mono") for _ in range(80)]
@@ -255,13 +255,13 @@ def test_more_streams_than_anybody_needs_are_not_looked_at(tmp_path: Path) -> No
         assert len(container.streams) == 64
 
 
-def test_a_codec_that_nobody_needs_is_refused_by_name(tmp_path: Path, limits: InputLimits) -> None:
+def test_a_codec_outside_the_whitelist_is_refused_by_name(tmp_path: Path, limits: InputLimits) -> None:
     path = write_sound(tmp_path / "in", speechlike(1, 16_000), 16_000, "matroska", "tta")
     with pytest.raises(StageError, match="tta"):
         write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)
 
 
-def test_a_videos_own_damage_is_told_from_its_absence(tmp_path: Path, limits: InputLimits) -> None:
+def test_a_damaged_video_is_named_as_a_video(tmp_path: Path, limits: InputLimits) -> None:
     path = write_video(tmp_path / "in", [np.zeros((64, 64, 3), np.uint8)] * 3, [Fraction(n, 25) for n in range(3)])
     path.write_bytes(path.read_bytes()[:-300])
     with pytest.raises(StageError, match="MP4") as caught:

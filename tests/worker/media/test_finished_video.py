@@ -17,7 +17,7 @@ Encode = Callable[..., Path]
 Voice = Callable[..., tuple[Path, NDArray[np.int16]]]
 
 FRAMES = 100
-ORDERED: dict[str, Any] = {"frames": FRAMES, "width": 128, "height": 96, "sound_seconds": 4.0}
+EXPECTED: dict[str, Any] = {"frames": FRAMES, "width": 128, "height": 96, "sound_seconds": 4.0}
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def result(encode: Encode, voice: Voice, tmp_path: Path) -> Path:
     return tmp_path / "out.mp4"
 
 
-def test_what_was_ordered_passes(result: Path) -> None:
-    verify(result, **ORDERED)
+def test_a_file_as_planned_passes(result: Path) -> None:
+    verify(result, **EXPECTED)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_what_was_ordered_passes(result: Path) -> None:
 )
 def test_a_difference_is_named(result: Path, difference: dict[str, Any], said: str) -> None:
     with pytest.raises(StageError, match=said) as refused:
-        verify(result, **ORDERED | difference)
+        verify(result, **EXPECTED | difference)
     assert refused.value.code is ErrorCode.FFMPEG
 
 
@@ -98,7 +98,7 @@ def test_pictures_that_cannot_be_decoded_are_found_at_both_ends(encode: Encode, 
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\0\0\0\0moov"])
-def test_something_else_than_an_mp4_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_an_mp4_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "out.mp4").write_bytes(content)
     with pytest.raises(StageError, match="index does not come first"):
         verify(tmp_path / "out.mp4", 10, 128, 96, None)

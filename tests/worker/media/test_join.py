@@ -114,7 +114,7 @@ def test_joining_twice_makes_the_same_file(segments: list[Path], tmp_path: Path,
     assert len(digests) == 1
 
 
-def test_the_file_says_what_it_is(segments: list[Path], tmp_path: Path) -> None:
+def test_the_file_states_that_it_is_ai_generated(segments: list[Path], tmp_path: Path) -> None:
     told = {"title": "hello", "comment": "rendered with care", "engine": "preview 1.0", "description": "line\nbreak"}
     join_segments(segments, None, tmp_path / "out.mp4", told)
     with av.open(str(tmp_path / "out.mp4")) as file:
@@ -145,7 +145,7 @@ def test_a_segment_of_other_settings_is_encoded_again_to_fit(
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-def test_segments_that_cannot_be_made_to_fit_are_refused_for_good(encode: Encode, tmp_path: Path) -> None:
+def test_segments_that_still_differ_are_refused_without_a_retry(encode: Encode, tmp_path: Path) -> None:
     segments = [encode("a", range(20), EncoderSettings(preset="ultrafast")), encode("b", range(20, 50))]
     with pytest.raises(StageError, match=r"b\.mp4 was made with other settings") as refused:
         join_segments(segments, None, tmp_path / "out.mp4", {})
@@ -156,7 +156,7 @@ def test_segments_that_cannot_be_made_to_fit_are_refused_for_good(encode: Encode
 def test_a_segment_of_another_size_is_refused(encode: Encode, tmp_path: Path) -> None:
     with SegmentEncoder(tmp_path / "big.mp4", 256, 96) as encoder:
         encoder.write(np.zeros((96, 256, 3), np.uint8))
-    with pytest.raises(StageError, match="does not fit"):
+    with pytest.raises(StageError, match="cannot be joined"):
         join_segments([encode("a", range(3)), tmp_path / "big.mp4"], None, tmp_path / "out.mp4", {})
 
 

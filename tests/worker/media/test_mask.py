@@ -1,4 +1,4 @@
-"""A painted picture says where somebody is."""
+"""A painted mask marks a speaker."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_soft_edges_are_cut_in_the_middle(tmp_path: Path) -> None:
     assert read(saved(tmp_path / "m.png", ramp)).sum(1).tolist() == [128] * 64
 
 
-def test_what_is_no_picture_is_refused_with_its_field(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_picture_is_refused_with_its_field(tmp_path: Path) -> None:
     (tmp_path / "m.png").write_bytes(b"white")
     with pytest.raises(StageError) as refused:
         read(tmp_path / "m.png")

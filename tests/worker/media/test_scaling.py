@@ -17,7 +17,7 @@ def gradient(width: int, height: int) -> np.ndarray:
     return np.broadcast_to(across, (height, width, 3)).astype(np.uint8).copy()
 
 
-def test_a_frame_of_the_right_size_is_passed_on_as_it_is() -> None:
+def test_a_frame_of_the_right_size_is_returned_unchanged() -> None:
     frame = gradient(640, 640)
     assert FrameScaler((640, 640), (640, 640), Fit.CROP)(frame) is frame
 
@@ -29,7 +29,7 @@ def test_crop_fills_the_frame_and_keeps_the_middle() -> None:
     assert made.min() > 40
 
 
-def test_pad_shows_all_on_black() -> None:
+def test_pad_shows_the_whole_frame_on_black() -> None:
     made = FrameScaler((640, 640), (1280, 720), Fit.PAD)(gradient(640, 640))
     assert made.shape == (720, 1280, 3)
     assert not made[:, :279].any()
@@ -47,7 +47,7 @@ def test_pad_shows_all_on_black() -> None:
         ((640, 640), (640, 640), Fit.CROP, (0, 0)),
     ],
 )
-def test_what_delivery_cuts_is_known_before(
+def test_cropped_margins_are_known_in_advance(
     rendered: tuple[int, int], delivered: tuple[int, int], fit: Fit, cut: tuple[int, int]
 ) -> None:
     assert cropped_margins(rendered, delivered, fit) == cut

@@ -31,7 +31,7 @@ def stated_samples(path: Path) -> int:
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100, 48_000])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_the_recording_is_heard_at_the_very_sample_from_begin_to_end(
+def test_the_recording_is_aligned_to_the_sample_from_start_to_end(
     tmp_path: Path, limits: InputLimits, rate: int, channels: int
 ) -> None:
     samples = speechlike(7.3471, rate, channels=channels)
@@ -48,7 +48,7 @@ def test_the_recording_is_heard_at_the_very_sample_from_begin_to_end(
 
 
 @pytest.mark.parametrize(("rate", "expected"), [(96_000, 48_000), (88_200, 44_100), (37_800, 44_100), (6_000, 8_000)])
-def test_rates_that_aac_has_not_are_resampled_without_a_lag(
+def test_rates_that_aac_does_not_support_are_resampled_without_a_lag(
     tmp_path: Path, limits: InputLimits, rate: int, expected: int
 ) -> None:
     samples = speechlike(3, rate)
@@ -67,7 +67,7 @@ def test_the_tracks_rate_is_the_highest_of_its_recordings() -> None:
     assert soundtrack_rate([176_400, 8_000]) == 44_100
 
 
-def test_two_speakers_together_are_added_and_keep_below_full_scale(tmp_path: Path, limits: InputLimits) -> None:
+def test_two_speakers_in_parallel_are_mixed_below_full_scale(tmp_path: Path, limits: InputLimits) -> None:
     one, other = speechlike(4, 48_000, 1, level=0.2), speechlike(2.5, 16_000, 2, channels=2, level=0.2)
     first, second = write_wav(tmp_path / "1", one, 48_000), write_wav(tmp_path / "2", other, 16_000)
     delivered = encode_soundtrack(
@@ -94,7 +94,7 @@ def test_a_loud_mix_is_limited_not_clipped(tmp_path: Path, limits: InputLimits) 
     assert third < 0.02 * spectrum.max(), "no square wave"
 
 
-def test_two_speakers_in_turn_follow_each_other_to_the_sample(tmp_path: Path, limits: InputLimits) -> None:
+def test_two_speakers_in_sequence_follow_each_other_to_the_sample(tmp_path: Path, limits: InputLimits) -> None:
     one, other = speechlike(2.00013, 44_100, 1), speechlike(1.5, 44_100, 2)
     first, second = write_wav(tmp_path / "1", one, 44_100), write_wav(tmp_path / "2", other, 44_100)
     begins = start_times(Arrangement.SEQUENTIAL, [Fraction(one.shape[1], 44_100), Fraction(other.shape[1], 44_100)])
@@ -108,7 +108,7 @@ def test_two_speakers_in_turn_follow_each_other_to_the_sample(tmp_path: Path, li
 
 
 @pytest.mark.parametrize("seconds", [Fraction(81, 25), Fraction(6)])
-def test_a_track_of_a_given_length_is_cut_or_filled_up(tmp_path: Path, limits: InputLimits, seconds: Fraction) -> None:
+def test_a_track_of_a_given_length_is_cut_or_padded(tmp_path: Path, limits: InputLimits, seconds: Fraction) -> None:
     samples = speechlike(5, 22_050)
     recording = TimedRecording(write_wav(tmp_path / "in", samples, 22_050), FIELD)
     delivered = encode_soundtrack([recording], tmp_path / "sound.m4a", limits, seconds=seconds)
@@ -118,7 +118,7 @@ def test_a_track_of_a_given_length_is_cut_or_filled_up(tmp_path: Path, limits: I
     assert np.abs(heard[5 * 22_050 + 3000 :]).max(initial=0) < 0.01
 
 
-def test_a_wanted_loudness_is_reached_by_one_gain(tmp_path: Path, limits: InputLimits) -> None:
+def test_a_target_loudness_is_reached_by_one_gain(tmp_path: Path, limits: InputLimits) -> None:
     samples = speechlike(8, 44_100, channels=2, level=0.02)
     recording = write_wav(tmp_path / "in", samples, 44_100)
     delivered = encode_soundtrack([TimedRecording(recording, FIELD)], tmp_path / "sound.m4a", limits, target_lufs=-23)
@@ -130,7 +130,7 @@ def test_a_wanted_loudness_is_reached_by_one_gain(tmp_path: Path, limits: InputL
     assert delivered.gain > 3
 
 
-def test_a_wanted_loudness_never_lifts_peaks_over_the_ceiling() -> None:
+def test_a_target_loudness_never_lifts_peaks_over_the_ceiling() -> None:
     assert Loudness(-30, -3).gain_to(-16) == pytest.approx(2)
     assert Loudness(-30, -20).gain_to(-16) == pytest.approx(14)
     assert Loudness(-10, 2).gain_to(-16) == pytest.approx(-6)
@@ -139,7 +139,7 @@ def test_a_wanted_loudness_never_lifts_peaks_over_the_ceiling() -> None:
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
-def test_loudness_is_that_of_the_standards_own_signal(rate: int) -> None:
+def test_loudness_matches_the_reference_signal_of_the_standard(rate: int) -> None:
     """EBU Tech 3341, test 1: a 1 kHz stereo sine of -23 dBFS measures -23 LUFS; one channel alone 3 LU less."""
     tone = 10 ** (-23 / 20) * np.sin(2 * np.pi * 1000 * np.arange(20 * rate) / rate)
     both = np.stack([tone, tone]).astype(np.float32)
@@ -165,7 +165,7 @@ def test_silence_and_clips_too_short_to_measure_have_no_loudness_and_are_left_al
 
 
 @pytest.mark.parametrize("level", [0.005, 0.05, 0.25])
-def test_what_engines_hear_has_their_loudness(tmp_path: Path, level: float) -> None:
+def test_engine_audio_has_the_loudness_of_the_model(tmp_path: Path, level: float) -> None:
     path = write_wav(tmp_path / "in.wav", speechlike(6, 16_000, level=level), 16_000)
     gain = normalise_loudness(path, tmp_path / "out.wav").gain_to(MODEL_LUFS)
     before, after = measure_wav(path).integrated, measure_wav(tmp_path / "out.wav").integrated
@@ -176,7 +176,7 @@ def test_what_engines_hear_has_their_loudness(tmp_path: Path, level: float) -> N
     assert read_wav(tmp_path / "out.wav")[0].shape == read_wav(path)[0].shape
 
 
-def test_speakers_in_turn_begin_where_the_one_before_ends() -> None:
+def test_speakers_in_sequence_start_where_the_previous_one_ends() -> None:
     durations = [Fraction(5, 3), Fraction(2), Fraction(1, 7)]
     assert start_times(Arrangement.SEQUENTIAL, durations) == (Fraction(0), Fraction(5, 3), Fraction(11, 3))
     assert start_times(Arrangement.PARALLEL, durations) == (Fraction(0),) * 3
@@ -208,7 +208,7 @@ def test_a_recording_that_cannot_be_read_leaves_no_track(tmp_path: Path, limits:
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["1", "2"]
 
 
-def test_an_encoded_recording_is_aligned_with_what_engines_hear(tmp_path: Path, limits: InputLimits) -> None:
+def test_the_soundtrack_is_aligned_with_the_engine_audio(tmp_path: Path, limits: InputLimits) -> None:
     """Both come from one decoder: also a format that cannot state its priming keeps lips and sound together."""
     from talkingvideo_worker.media.engine_audio import write_engine_audio
 

@@ -38,7 +38,7 @@ def still(folder: Path, pictures: list[NDArray[np.uint8]], width: int = 480) -> 
     return cast(NDArray[np.uint8], picture)
 
 
-def test_the_frame_a_second_in_is_shown(tmp_path: Path) -> None:
+def test_the_frame_after_one_second_is_shown(tmp_path: Path) -> None:
     picture = still(tmp_path, [lined(40)] * 25 + [lined(120)] + [lined(200)] * 60)
     assert np.median(picture) == pytest.approx(120, abs=6)
 
@@ -48,15 +48,15 @@ def test_a_short_video_is_shown_half_way(tmp_path: Path) -> None:
     assert np.median(picture) == pytest.approx(120, abs=6)
 
 
-def test_a_black_start_is_passed_over(tmp_path: Path) -> None:
+def test_a_black_start_is_skipped(tmp_path: Path) -> None:
     assert np.median(still(tmp_path, [lined(0) * 0] * 60 + [lined(120)] * 60)) == pytest.approx(120, abs=6)
 
 
-def test_a_video_that_is_all_black_still_has_one(tmp_path: Path) -> None:
+def test_a_black_video_still_has_a_thumbnail(tmp_path: Path) -> None:
     assert still(tmp_path, [lined(0) * 0]).shape == (HEIGHT, WIDTH, 3)
 
 
-def test_it_is_made_smaller_in_shape_and_never_larger(tmp_path: Path) -> None:
+def test_a_thumbnail_keeps_the_aspect_ratio_and_is_never_enlarged(tmp_path: Path) -> None:
     assert still(tmp_path, [lined(120)] * 3, width=160).shape == (90, 160, 3)
     assert still(tmp_path, [lined(120)] * 3, width=480).shape == (HEIGHT, WIDTH, 3)
 
@@ -69,7 +69,7 @@ def test_colours_keep_their_places(tmp_path: Path) -> None:
     assert max(blue, green) < 60
 
 
-def test_something_else_than_a_video_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_video_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "v.mp4").write_bytes(b"text")
     with pytest.raises(StageError) as refused:
         write_thumbnail(tmp_path / "v.mp4", tmp_path / "t.jpg")

@@ -49,10 +49,10 @@ def test_spans_that_touch_or_overlap_are_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("start", [0.0, (BLOCK - 100) / RATE, BLOCK / RATE])
-def test_blocks_leave_no_trace(tmp_path: Path, start: float) -> None:
+def test_block_boundaries_make_no_difference(tmp_path: Path, start: float) -> None:
     heard = gated(tmp_path, 2 * BLOCK + 50, (start, start + 1.0))
     assert np.count_nonzero(heard) == pytest.approx(RATE, abs=2)
 
 
-def test_nobody_speaks_without_spans(tmp_path: Path) -> None:
+def test_without_spans_the_track_is_silent(tmp_path: Path) -> None:
     assert not gated(tmp_path, RATE).any()

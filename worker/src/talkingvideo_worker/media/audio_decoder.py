@@ -1,4 +1,4 @@
-"""The sound of any file, as a stream of samples on an unbroken clock."""
+"""Decodes the sound of any file into a continuous stream of samples."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ Block = NDArray[np.float32]
 """(channels, n): samples, ±1 is full scale."""
 
 RATES = range(4_000, 768_001)
-"""Samples per second that are taken for sound."""
+"""Valid sampling rates, in hertz."""
 
-SHORTEST_GAP = Fraction(1, 20)
-"""Seconds: containers with coarse clocks (Matroska: 1 ms, FLV: 1 ms) are off by less from frame to frame."""
+MIN_GAP = Fraction(1, 20)
+"""Seconds: shorter gaps are rounding errors of containers with coarse clocks (Matroska and FLV: 1 ms)."""
 
-LONGEST_GAP = 60
-"""Seconds: a longer gap is a clock that was set anew, not a pause."""
+MAX_GAP = 60
+"""Seconds: a longer gap is a reset clock, not a pause."""
 
 PADDING_FRAMES = 2
-"""Frames at the end of an MP4 that may be the encoder's padding."""
+"""Frames at the end of an MP4 that may be encoder padding."""
 
 
 class AudioDecoder:
-    """The first sound stream of an open file.
+    """Decodes the first audio stream of an open file.
 
-    What encoders add in front (priming) and behind (padding) is removed as far as the file says so: edit lists of MP4,
-    Opus' pre-skip, LAME's header of MP3. Formats that cannot say so (AAC in ADTS, MPEG-TS, FLV or AVI) begin with 1,024
-    samples of near silence, as in every player.
+    Encoder delay (priming) and padding are removed where the file states them: edit lists of MP4, Opus' pre-skip, LAME's
+    header of MP3. Formats that cannot state them (AAC in ADTS, MPEG-TS, FLV or AVI) begin with 1,024 samples of near
+    silence, as in every player.
 
-    Time 0 is where the file's first sound or picture is: sound that starts later than its picture gets silence in front,
-    and pauses of streams that send nothing while nobody speaks (browsers' recordings) stay as long as they were.
+    Time 0 is the file's first sound or picture. Sound that starts later than the picture gets silence in front, and
+    pauses in streams with discontinuous transmission (browsers' recordings send nothing in silence) keep their length.
 
     Attributes:
-        rate: Samples per second of the source.
+        rate: Sampling rate of the source.
         channels: 1 or 2; more are mixed down to stereo.
-        samples: Samples per channel that came out so far; complete after `blocks` ended.
-        notes: Sentences about what was found, for the report.
+        samples: Samples per channel so far; the total once `blocks` has ended.
+        notes: Sentences about the file, for the report.
     """
 
     def __init__(self, container: InputContainer, stream: AudioStream, limits: InputLimits, field: str) -> None:
@@ -70,16 +70,16 @@ class AudioDecoder:
             self.notes.append(f"The sound's {stream.codec_context.channels} channels were mixed down to stereo.")
 
     def blocks(self) -> Iterator[Block]:
-        """Go through the sound, once.
+        """Decode the sound; can be called once.
 
         Yields:
-            Blocks of any length above 0.
+            Blocks of at least one sample.
 
         Raises:
-            StageError: E_INPUT_VALIDATION when it is too long, damaged, or nothing at all.
+            StageError: E_INPUT_VALIDATION when the sound is too long, damaged or empty.
         """
         longest = int(self._limits.seconds * self.rate)
-        for block in self._without_padding(self._unbroken()):
+        for block in self._without_padding(self._continuous()):
             self.samples += block.shape[1]
             if self.samples > longest:
                 raise StageError.invalid(
@@ -88,12 +88,12 @@ class AudioDecoder:
             yield block
         if self._gaps:
             gaps, seconds = len(self._gaps), float(sum(self._gaps))
-            self.notes.append(f"{gaps} gaps in the file's sound, {seconds:.2f} s together, became silence.")
+            self.notes.append(f"{gaps} gaps in the file's sound, {seconds:.2f} s in total, were filled with silence.")
         if not self.samples:
-            raise StageError.invalid("The file has a sound stream, but no sound in it.", self._field)
+            raise StageError.invalid("The file has an audio stream without any sound.", self._field)
 
-    def _unbroken(self) -> Iterator[Block]:
-        """Samples of all frames, with silence for the time between them that no frame covers."""
+    def _continuous(self) -> Iterator[Block]:
+        """Samples of all frames, with silence where no frame covers the time between them."""
         resampler: AudioResampler | None = None
         template: tuple[str, str, int] | None = None
         clock = self._origin
@@ -116,7 +116,7 @@ class AudioDecoder:
         return AudioResampler("fltp", layout, self.rate, options={"rematrix_maxval": "1.0"})
 
     def _silence(self, gap: Fraction) -> Iterator[Block]:
-        if not SHORTEST_GAP < gap <= LONGEST_GAP:
+        if not MIN_GAP < gap <= MAX_GAP:
             return
         self._gaps.append(gap)
         missing = round(gap * self.rate)
@@ -124,9 +124,9 @@ class AudioDecoder:
             yield np.zeros((self.channels, min(self.rate, missing - start)), np.float32)
 
     def _without_padding(self, blocks: Iterator[Block]) -> Iterator[Block]:
-        """Cut the encoder's padding off an MP4's end, where FFmpeg reports it but leaves it in.
+        """Remove the encoder padding at the end of an MP4, which FFmpeg reports but does not remove.
 
-        The last blocks are held back until the end is known.
+        The last blocks are held back until the end of the stream is known.
         """
         held: deque[Block] = deque()
         passed = 0
@@ -144,7 +144,7 @@ class AudioDecoder:
             left -= block.shape[1]
 
     def _padding(self, found: int) -> int:
-        """Samples at the end that lie behind the end which the file states."""
+        """Samples after the end that the file states."""
         stream, base = self._stream, self._stream.time_base
         if not self._container.format.name.startswith("mov") or not stream.duration or not base or self._origin is None:
             return 0
@@ -153,7 +153,7 @@ class AudioDecoder:
 
 
 def _origin(container: InputContainer, sound: AudioStream) -> Fraction | None:
-    """When the file's first sound or picture is, in seconds of its own clock."""
+    """Time of the file's first sound or picture, in seconds of its own clock."""
     pictures = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     return min(
         (
@@ -166,20 +166,20 @@ def _origin(container: InputContainer, sound: AudioStream) -> Fraction | None:
 
 
 def _converted(resampler: AudioResampler | None, frame: AudioFrame | None) -> Iterator[Block]:
-    """Samples of a frame, or with None the last that the resampler holds."""
+    """Samples of a frame; with None, the samples that the resampler still holds."""
     for part in resampler.resample(frame) if resampler else ():
         if part is not None and part.samples:
             yield samples_of(part)
 
 
 def samples_of(frame: AudioFrame) -> Block:
-    """The samples of a frame of format ``fltp``."""
+    """Samples of a frame of format ``fltp``."""
     return np.ascontiguousarray(frame.to_ndarray(), np.float32)
 
 
 @contextmanager
 def open_audio(path: Path, limits: InputLimits, field: str) -> Iterator[AudioDecoder]:
-    """Open the sound of any sound or video file.
+    """Open the first audio stream of a sound or video file.
 
     Raises:
         StageError: E_INPUT_VALIDATION.

@@ -1,4 +1,4 @@
-"""The sound that engines hear: 16 kHz, mono, 16-bit, as long as the source to the sample."""
+"""The audio that engines get: 16 kHz, mono, 16-bit, with the length of the source to the sample."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from talkingvideo_worker.media.audio_decoder import Block, open_audio
 from talkingvideo_worker.media.wav import Samples, WavWriter
 from talkingvideo_worker.units import FRAME_RATE, SAMPLE_RATE
 
-SILENT = 1e-3
-"""Peaks below (-60 dB) are called silence in the report."""
+SILENCE_PEAK = 1e-3
+"""Peak (-60 dB) below which the report calls a sound silent."""
 
 
 @dataclass(frozen=True)
 class EngineAudio:
-    """What a speaker's file was made of, and how long it is.
+    """A speaker's engine audio and its source.
 
     Attributes:
         samples_in: Samples per channel of the source.
-        rate_in: Samples per second of the source.
-        channels: Of the source: 1, or 2 for two and more.
+        rate_in: Sampling rate of the source.
+        channels: Channels of the source: 1, or 2 for two and more.
         samples: Samples of the 16 kHz file.
-        notes: Sentences about what was found, for the report.
+        notes: Sentences about the source, for the report.
     """
 
     samples_in: int
@@ -49,29 +49,29 @@ class EngineAudio:
 
     @property
     def frames(self) -> int:
-        """Frames of a video of this sound."""
+        """Frames of a video with this sound."""
         return frames_of(self.duration)
 
 
 def frames_of(duration: Fraction) -> int:
-    """Frames of a video of that many seconds: the nearest number, at least 1; half a frame counts as one."""
+    """Frames of a video of this duration, rounded to the nearest (halves up), at least 1."""
     return max(1, round_half_up(duration * FRAME_RATE))
 
 
 def write_engine_audio(path: Path, out: Path, limits: InputLimits, field: str) -> EngineAudio:
-    """Turn any sound, or the sound of any video, into what engines hear.
+    """Convert any sound, or the sound of any video, to engine audio.
 
     Args:
-        path: Content from anywhere.
+        path: Untrusted content.
         out: The WAV to write.
         limits: ``seconds`` is enforced while decoding.
         field: The field that named the file, for errors.
 
     Returns:
-        What was found.
+        The result and its source.
 
     Raises:
-        StageError: E_INPUT_VALIDATION for anything that is not usable sound.
+        StageError: E_INPUT_VALIDATION when the file contains no usable sound.
     """
     peak = 0.0
     with open_audio(path, limits, field) as source, WavWriter(out, SAMPLE_RATE) as wav:
@@ -82,22 +82,22 @@ def write_engine_audio(path: Path, out: Path, limits: InputLimits, field: str) -
             wav.write(resampler.push(mono))
         samples = round_half_up(Fraction(source.samples * SAMPLE_RATE, source.rate))
         wav.write(_exactly(resampler.rest(), samples - wav.samples))
-    notes = [*source.notes, *(["The sound is silent."] if peak < SILENT else [])]
+    notes = [*source.notes, *(["The sound is silent."] if peak < SILENCE_PEAK else [])]
     return EngineAudio(source.samples, source.rate, source.channels, samples, tuple(notes))
 
 
 def round_half_up(value: Fraction) -> int:
-    """The nearest whole number; halves go up, unlike Python's round."""
+    """Round to the nearest integer, halves up, unlike Python's ``round``."""
     return int(value + Fraction(1, 2))
 
 
 def _exactly(samples: Samples, count: int) -> Samples:
-    """The first ``count`` samples, with zeros behind them where there are fewer."""
+    """The first ``count`` samples, padded with zeros."""
     return np.pad(samples[:count], (0, max(0, count - len(samples))))
 
 
 class _Resampler:
-    """Mono float samples of a rate to 16 kHz 16-bit, block by block. Adds no delay: FFmpeg's filter is centred."""
+    """Resamples mono float samples to 16 kHz 16-bit, block by block, without delay: FFmpeg's filter is centred."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
@@ -109,7 +109,7 @@ class _Resampler:
         return self._joined(frame)
 
     def rest(self) -> Samples:
-        """What is left in the filter."""
+        """The samples that the filter still holds."""
         return self._joined(None)
 
     def _joined(self, frame: AudioFrame | None) -> Samples:

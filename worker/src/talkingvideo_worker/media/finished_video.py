@@ -21,20 +21,20 @@ from talkingvideo_worker.media.ffmpeg import ffmpeg_failures
 from talkingvideo_worker.units import FRAME_RATE, Frame
 
 HALF_A_FRAME = 0.5 / FRAME_RATE
-"""Seconds by which a track may be off."""
+"""Seconds by which the length of a track may deviate."""
 
 
 def verify(path: Path, frames: int, width: int, height: int, sound_seconds: float | None) -> None:
-    """Compare a finished file with what was ordered.
+    """Verify a finished file against the plan.
 
     Every packet is counted; the first and the last group of pictures are decoded.
 
     Args:
         path: The mp4.
-        frames: Frames that it must have, exactly.
+        frames: Exact number of frames.
         width: Pixels.
         height: Pixels.
-        sound_seconds: Length of the sound that it must carry, or None for none at all.
+        sound_seconds: Length of the soundtrack, or None for a silent video.
 
     Raises:
         StageError: E_FFMPEG; the message names the first difference.
@@ -67,7 +67,7 @@ def verify(path: Path, frames: int, width: int, height: int, sound_seconds: floa
 
 @dataclass
 class _Timing:
-    """Numbers of frames, by presentation time."""
+    """Frame numbers, from presentation times."""
 
     frames: int
     earliest: int
@@ -81,7 +81,7 @@ def _timing(file: InputContainer) -> _Timing:
         if packet.pts is None:
             continue
         frame, off = divmod(packet.pts, TICKS_PER_FRAME)
-        _expect(f"place of frame {frame} in ticks", off, 0)
+        _expect(f"offset of frame {frame} in ticks", off, 0)
         timing.frames += 1
         timing.earliest = min(timing.earliest, frame)
         timing.latest = max(timing.latest, frame)
@@ -91,12 +91,12 @@ def _timing(file: InputContainer) -> _Timing:
 
 
 def _expect_decodable(file: InputContainer, first: int, end: int) -> None:
-    """Decode frames ``first`` (a key frame) to ``end``, which is a key frame or the end of the file."""
+    """Decode frames ``first`` (a key frame) up to ``end``, the next key frame or the end of the file."""
     stream = file.streams.video[0]
     file.seek(first * TICKS_PER_FRAME, stream=stream)
     shown = (frame.pts or 0 for frame in file.decode(stream))
     numbers = [pts // TICKS_PER_FRAME for pts in takewhile(lambda pts: pts < end * TICKS_PER_FRAME, shown)]
-    _expect(f"frames decoded from number {first} on", numbers, list(range(first, end)))
+    _expect(f"frames decoded from frame {first} on", numbers, list(range(first, end)))
 
 
 def _expect_length(name: str, stream: Stream, seconds: float) -> None:
@@ -116,11 +116,11 @@ def _expect(what: str, found: object, wanted: object) -> None:
 
 
 def _differs(how: str) -> StageError:
-    return StageError(ErrorCode.FFMPEG, f"The finished file is not what was ordered: {how}.")
+    return StageError(ErrorCode.FFMPEG, f"The finished file differs from the plan: {how}.")
 
 
 def _boxes_out_of_order(path: Path) -> str | None:
-    """The order of the file's boxes, if its index (moov) does not come before the pictures (mdat)."""
+    """The order of the file's boxes, unless its index (moov) comes before its media data (mdat)."""
     names = list(_top_boxes(path))
     if "moov" in names and "mdat" in names and names.index("moov") < names.index("mdat"):
         return None
@@ -128,7 +128,7 @@ def _boxes_out_of_order(path: Path) -> str | None:
 
 
 def _top_boxes(path: Path) -> Iterator[str]:
-    """Names of an mp4's outermost boxes (ISO/IEC 14496-12, 4.2)."""
+    """Types of an mp4's top-level boxes (ISO/IEC 14496-12, 4.2)."""
     with path.open("rb") as file:
         end = path.stat().st_size
         start = 0
@@ -145,30 +145,30 @@ def _top_boxes(path: Path) -> Iterator[str]:
 
 
 EARLIEST_SECONDS = 1.0
-"""A second in, a speaker has begun to speak."""
+"""By then the speaker has begun to speak."""
 
 PLAIN = 6.0
-"""Standard deviation of brightness (0..255) up to which a picture shows nothing: black, or one colour."""
+"""Standard deviation of brightness (0..255) up to which a frame is plain: black, or of one colour."""
 
 JPEG_QUALITY = 88
 
 
 def write_thumbnail(video: Path, out_jpg: Path, width: int = 480) -> None:
-    """Write a JPEG of a frame that shows something.
+    """Write a JPEG of an informative frame.
 
-    It is the frame a second in (half way, in a shorter video), or the first of those at the quarters that is not plain;
-    if all are, the least plain.
+    The candidates are the frame after one second (half way, in a shorter video) and those at the quarters. The first that
+    is not plain is chosen; if all are, the least plain.
 
     Args:
         video: The file.
         out_jpg: Where the picture appears once it is complete.
-        width: Pixels; a smaller video is not enlarged. The shape is kept.
+        width: Pixels; smaller videos are not enlarged. The aspect ratio is kept.
 
     Raises:
-        StageError: E_FFMPEG when nothing can be decoded.
+        StageError: E_FFMPEG when no frame can be decoded.
     """
     with ffmpeg_failures("Taking the thumbnail"), av.open(video.absolute().as_posix(), format="mp4") as file:
-        picture = _telling_frame(file)
+        picture = _informative_frame(file)
     height = round(picture.shape[0] * width / picture.shape[1])
     if width < picture.shape[1]:
         picture = cast(Frame, cv2.resize(picture, (width, max(1, height)), interpolation=cv2.INTER_AREA))
@@ -179,7 +179,7 @@ def write_thumbnail(video: Path, out_jpg: Path, width: int = 480) -> None:
         unfinished.write_bytes(jpeg.tobytes())
 
 
-def _telling_frame(file: InputContainer) -> Frame:
+def _informative_frame(file: InputContainer) -> Frame:
     stream = file.streams.video[0]
     seconds = float((stream.duration or 0) * (stream.time_base or 0))
     places = [min(EARLIEST_SECONDS, seconds / 2), seconds / 4, seconds / 2, seconds * 3 / 4]
@@ -194,7 +194,7 @@ def _telling_frame(file: InputContainer) -> Frame:
 
 
 def _frame_at(file: InputContainer, seconds: float) -> Frame:
-    """The frame shown at a time, or the last one."""
+    """The frame shown at a time, or the last frame."""
     stream = file.streams.video[0]
     file.seek(int(seconds / float(stream.time_base or 1)), stream=stream)
     last = None
@@ -203,5 +203,5 @@ def _frame_at(file: InputContainer, seconds: float) -> Frame:
         if frame.time is not None and frame.time >= seconds - 1e-6:
             break
     if last is None:
-        raise StageError(ErrorCode.FFMPEG, "The video has no picture to make a thumbnail of.")
+        raise StageError(ErrorCode.FFMPEG, "The video has no frame for a thumbnail.")
     return cast(Frame, last.to_ndarray(format="rgb24"))

@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 Rgb = NDArray[np.uint8]
 """(height, width, 3), 0..255, sRGB."""
 
-SHORTEST_SIDE = 64
-"""Pixels; in less there is no face to animate."""
+MIN_SIDE = 64
+"""Pixels: smaller pictures contain no face that can be animated."""
 
 WORKING_SIDE = 4_096
-"""Pixels: larger pictures are reduced on reading. Twice the longest side that a video can have."""
+"""Pixels: larger pictures are reduced when they are read. Twice the longest side that a video can have."""
 
 BACKGROUND = (128, 128, 128)
-"""Behind what is transparent: a neutral grey."""
+"""Replaces transparency: a neutral grey."""
 
 READERS: dict[str, Callable[..., ImageFile]] = {
     formats.PNG: PngImageFile,
@@ -49,7 +49,7 @@ that is global to the process (179 megapixels), while the profile decides here."
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, ready for use.
+    """A decoded picture.
 
     Attributes:
         rgb: (height, width, 3), upright.
@@ -63,14 +63,14 @@ class Picture:
 def read_picture(path: Path, limits: InputLimits, field: str, background: tuple[int, int, int] = BACKGROUND) -> Picture:
     """Read a PNG, JPEG or WebP.
 
-    The size is checked before anything is decoded. Pictures above 4,096 pixels are reduced while, or right after, they
-    are decoded, so that memory stays bounded.
+    The size is checked before anything is decoded. Pictures with a side above 4,096 pixels are reduced while or right
+    after they are decoded, so that memory is bounded.
 
     Args:
-        path: Content from anywhere.
+        path: Untrusted content.
         limits: ``pixels`` is enforced.
         field: The field that named the file, for errors.
-        background: Behind what is transparent: RGB, 0..255.
+        background: Replaces transparency: RGB, 0..255.
 
     Raises:
         StageError: E_INPUT_VALIDATION with the reason.
@@ -89,23 +89,23 @@ def read_picture(path: Path, limits: InputLimits, field: str, background: tuple[
                 return _decoded(image, field, background)
     except StageError:
         raise
-    except Exception as error:  # Pillow's readers raise whatever their parsers stumble over.
+    except Exception as error:  # Pillow's readers raise exceptions of many types for damaged files.
         raise StageError.invalid(
             f"The file looks like {label}, but cannot be read: {_reason(error)}.", field
         ) from error
 
 
 def fit(rgb: Rgb, box: Box | None, width: int, height: int) -> Rgb:
-    """Cut a box out of a picture and scale it.
+    """Crop a picture and scale it.
 
     Args:
         rgb: (h, w, 3).
-        box: Part to keep, pixels, within the picture; all of it when None.
+        box: Crop box in pixels, within the picture; the whole picture when None.
         width: Pixels of the result.
         height: Pixels of the result.
 
     Returns:
-        (height, width, 3). Filtered with Lanczos over the whole area that a pixel covers, so that nothing aliases.
+        (height, width, 3). The Lanczos filter covers the whole area that a pixel of the result represents, which avoids aliasing.
     """
     region = (box.x, box.y, box.x + box.width, box.y + box.height) if box else None
     scaled = Image.fromarray(rgb).resize((width, height), Image.Resampling.LANCZOS, region, reducing_gap=3.0)
@@ -113,7 +113,7 @@ def fit(rgb: Rgb, box: Box | None, width: int, height: int) -> Rgb:
 
 
 def write_png(rgb: Rgb, path: Path) -> None:
-    """Write a picture losslessly; it appears whole or not at all."""
+    """Write a picture as PNG; the file appears complete or not at all."""
     with whole_file(path) as unfinished:
         Image.fromarray(rgb).save(unfinished, "PNG", compress_level=3)
 
@@ -126,14 +126,14 @@ def _check_size(size: tuple[int, int], limits: InputLimits, field: str) -> None:
             f"the limit is {limits.pixels / 1e6:g} megapixels.",
             field,
         )
-    if min(width, height) < SHORTEST_SIDE:
+    if min(width, height) < MIN_SIDE:
         raise StageError.invalid(
-            f"The picture is {width} x {height}; it needs at least {SHORTEST_SIDE} pixels each way.", field
+            f"The picture is {width} x {height}; it needs at least {MIN_SIDE} pixels each way.", field
         )
 
 
 def _decoded(image: ImageFile, field: str, background: tuple[int, int, int]) -> Picture:
-    """All steps from the file's pixels to upright sRGB. What makes the picture smaller comes first."""
+    """Convert the file's pixels to upright sRGB. Steps that make the picture smaller come first."""
     notes: list[str] = []
     if getattr(image, "is_animated", False):
         notes.append("The picture is animated; its first frame is used.")
@@ -152,20 +152,20 @@ def _decoded(image: ImageFile, field: str, background: tuple[int, int, int]) -> 
 def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # EXIF is written by many programs in many ways; a picture is not worse for it.
+    except Exception:  # Many programs write invalid EXIF; the picture itself can still be used.
         notes.append("The picture's EXIF data cannot be read; it may not be upright.")
         return image
 
 
 def _reduced(image: Image.Image) -> Image.Image:
-    """At most the working size, in a mode that can be averaged."""
+    """Reduce to the working size, in a mode whose pixels can be averaged."""
     averaged = _averageable(image)
     factor = -(-max(image.size) // WORKING_SIDE)
     return averaged.reduce(factor) if factor > 1 else averaged
 
 
 def _averageable(image: Image.Image) -> Image.Image:
-    """Without palettes, bits and 16-bit grey (of which the upper 8 are kept)."""
+    """Convert palettes, bitmaps and 16-bit grey (keeping the upper 8 bits)."""
     if image.mode.startswith("I"):
         converted = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     elif image.mode in {"P", "PA", "1"}:
@@ -177,7 +177,7 @@ def _averageable(image: Image.Image) -> Image.Image:
 
 
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, Rgb | None]:
-    """Colours without transparency, and the opacity where there is one."""
+    """Colours, and the alpha channel where there is one."""
     if "transparency" in image.info and image.mode in {"L", "RGB"}:
         image = image.convert("RGBA")
     if image.mode not in {"RGBA", "LA", "La", "RGBa"}:
@@ -192,9 +192,9 @@ def _in_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Ima
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            notes.append("The picture's colour profile cannot be used; its colours may be off.")
+            notes.append("The picture's colour profile cannot be used; its colours may be wrong.")
         else:
-            assert converted is not None  # only None when converted in place
+            assert converted is not None  # None only when converted in place
             return converted
     elif image.mode == "CMYK":
         notes.append("The picture is CMYK without a colour profile; its colours are approximate.")
@@ -207,36 +207,36 @@ def _over_background(
     if alpha is None or alpha.min() == 255:
         return rgb
     if not alpha.any():
-        raise StageError.invalid("The picture is transparent all over.", field)
-    notes.append("The picture's transparent parts were filled with grey.")
+        raise StageError.invalid("The picture is completely transparent.", field)
+    notes.append("The picture's transparent areas were filled with grey.")
     filled = Image.new("RGB", (rgb.shape[1], rgb.shape[0]), background)
     filled.paste(Image.fromarray(rgb), mask=Image.fromarray(alpha))
     return np.asarray(filled)
 
 
 def _reason(error: Exception) -> str:
-    """The reader's reason, without the file's name."""
+    """A reason without the reader's own message, which may contain the file's name."""
     return "it is incomplete" if "truncated" in str(error).lower() or isinstance(error, EOFError) else "it is damaged"
 
 
 Mask = NDArray[np.bool_]
-"""(height, width): True where somebody is."""
+"""(height, width): True on the speaker."""
 
-Part = tuple[float, float, float, float]
-"""Left, top, right and bottom edge as fractions of a picture."""
+RelativeBox = tuple[float, float, float, float]
+"""Left, top, right and bottom edges as fractions of a picture."""
 
-NOWHERE = (0, 0, 0)
-"""Behind what is transparent: black."""
+BLACK = (0, 0, 0)
+"""Replaces transparency in masks."""
 
-MIDDLE = 128
-"""From this level on a pixel is white: soft edges are cut in the middle."""
+WHITE_LEVEL = 128
+"""Pixels of at least this level are white: soft edges are cut in the middle."""
 
 
 def read_mask(path: Path, limits: InputLimits, field: str) -> Mask:
     """Read a PNG, JPEG or WebP as a mask.
 
     Args:
-        path: Content from anywhere.
+        path: Untrusted content.
         limits: ``pixels`` is enforced.
         field: The field that named the file, for errors.
 
@@ -246,16 +246,16 @@ def read_mask(path: Path, limits: InputLimits, field: str) -> Mask:
     Raises:
         StageError: E_INPUT_VALIDATION with the reason.
     """
-    picture = read_picture(path, limits, field, background=NOWHERE)
-    return np.asarray(Image.fromarray(picture.rgb).convert("L")) >= MIDDLE
+    picture = read_picture(path, limits, field, background=BLACK)
+    return np.asarray(Image.fromarray(picture.rgb).convert("L")) >= WHITE_LEVEL
 
 
-def fit_mask(mask: Mask, part: Part, width: int, height: int) -> Mask:
-    """Cut a part out of a mask and scale it by nearest neighbours.
+def fit_mask(mask: Mask, crop: RelativeBox, width: int, height: int) -> Mask:
+    """Crop a mask and scale it with nearest neighbours.
 
     Args:
         mask: (h, w).
-        part: What to keep.
+        crop: What to keep.
         width: Pixels of the result.
         height: Pixels of the result.
 
@@ -263,12 +263,12 @@ def fit_mask(mask: Mask, part: Part, width: int, height: int) -> Mask:
         (height, width).
     """
     rows, columns = mask.shape
-    box = (part[0] * columns, part[1] * rows, part[2] * columns, part[3] * rows)
+    box = (crop[0] * columns, crop[1] * rows, crop[2] * columns, crop[3] * rows)
     levels = Image.fromarray(mask.astype(np.uint8) * 255)
     return np.asarray(levels.resize((width, height), Image.Resampling.NEAREST, box)) > 0
 
 
 def write_mask(mask: Mask, path: Path) -> None:
-    """Write a mask as a grey PNG; it appears whole or not at all."""
+    """Write a mask as a greyscale PNG; the file appears complete or not at all."""
     with whole_file(path) as unfinished:
         Image.fromarray(mask.astype(np.uint8) * 255).save(unfinished, "PNG")

@@ -1,4 +1,4 @@
-"""From the rendered frame to the delivered one: scaled and cropped, or padded."""
+"""From the rendered frame size to the delivered one: scaled, then cropped or padded."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from talkingvideo_worker.units import Frame
 
 
 def cropped_margins(rendered: tuple[int, int], delivered: tuple[int, int], fit: Fit) -> tuple[int, int]:
-    """Pixels (left and right, above and below) of a rendered frame that are not delivered.
+    """Margins of a rendered frame that are cropped off: pixels (left and right each, top and bottom each).
 
     Args:
         rendered: (width, height).
         delivered: (width, height).
-        fit: Pad cuts nothing.
+        fit: Pad crops nothing.
     """
     if fit is Fit.PAD:
         return 0, 0
@@ -27,12 +27,12 @@ def cropped_margins(rendered: tuple[int, int], delivered: tuple[int, int], fit: 
 
 
 class FrameScaler:
-    """Brings frames of one size to another.
+    """Scales frames from one size to another.
 
     Args:
-        rendered: (width, height) of the frames that come.
-        delivered: (width, height) of the frames that go.
-        fit: Crop fills the delivered size and cuts what is over; Pad shows all, on black.
+        rendered: (width, height) of the input.
+        delivered: (width, height) of the output.
+        fit: Crop fills the delivered size and crops the excess; Pad shows the whole frame on black.
     """
 
     def __init__(self, rendered: tuple[int, int], delivered: tuple[int, int], fit: Fit) -> None:
@@ -44,7 +44,7 @@ class FrameScaler:
         self._interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LANCZOS4
 
     def __call__(self, frame: Frame) -> Frame:
-        """Bring one frame, (height, width, 3) RGB, to the delivered size."""
+        """Scale a frame, (height, width, 3) RGB, to the delivered size."""
         if self._unchanged:
             return frame
         width, height = self._scaled

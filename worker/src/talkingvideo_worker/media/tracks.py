@@ -1,4 +1,4 @@
-"""The track of one speaker over the whole video: placed in time, or cut out of a recording of several people."""
+"""The track of one speaker over the whole video: padded with silence, or cut out of a recording of several people."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from talkingvideo_worker.units import SAMPLE_RATE
 
 
 def start_times(arrangement: Arrangement, durations: Sequence[Fraction]) -> tuple[Fraction, ...]:
-    """When each sound begins, in seconds.
+    """Start of each recording, in seconds.
 
     Args:
-        arrangement: Together, or one after the other.
+        arrangement: In parallel or in sequence.
         durations: Seconds of each.
     """
     if arrangement is Arrangement.PARALLEL:
@@ -29,19 +29,19 @@ def start_times(arrangement: Arrangement, durations: Sequence[Fraction]) -> tupl
 
 
 def total_duration(arrangement: Arrangement, durations: Sequence[Fraction]) -> Fraction:
-    """Seconds from the first sound's begin to the last one's end."""
+    """Seconds from the start of the first recording to the end of the last."""
     begins = start_times(arrangement, durations)
     return max(begin + duration for begin, duration in zip(begins, durations, strict=True))
 
 
 def pad_track(path: Path, out: Path, start: Fraction, duration: Fraction) -> None:
-    """Write a speaker's track over the whole video: the sound at its place, silence around it.
+    """Write a speaker's track over the whole video: the sound with silence before and after it.
 
     Args:
         path: The sound, 16 kHz mono 16-bit WAV.
-        out: The track, of the same format.
+        out: The track, in the same format.
         start: Seconds of silence before the sound.
-        duration: Seconds of the whole track. Where rounding to samples leaves the sound's end behind it, the sound wins.
+        duration: Seconds of the whole track. The sound is never cut, should it end later because of rounding to samples.
     """
     before = round_half_up(start * SAMPLE_RATE)
     behind = round_half_up(duration * SAMPLE_RATE) - before - count_samples(path)
@@ -57,14 +57,14 @@ def _silence(samples: int) -> Iterator[Samples]:
 
 
 Span = tuple[float, float]
-"""Begin and end in seconds."""
+"""Start and end in seconds."""
 
 FADE_SECONDS = 0.010
-"""At both edges of a span, inside it: long enough that nothing clicks, too short to be heard as a fade."""
+"""Fade at both ends of a span, within it: long enough to avoid clicks, too short to be heard as a fade."""
 
 
 def merge_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Spans in order; those that touch or overlap become one, so that nothing fades between them."""
+    """Sort spans and merge those that touch or overlap, so that nothing fades between them."""
     result: list[Span] = []
     for start, end in sorted(spans):
         if result and start <= result[-1][1]:
@@ -75,25 +75,25 @@ def merge_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
 
 
 def mute_outside(path: Path, out: Path, spans: Sequence[Span]) -> None:
-    """Write a sound as it is inside some spans, and silent elsewhere.
+    """Write a sound unchanged within some spans and silent outside them.
 
     Args:
         path: Mono 16-bit WAV.
-        out: The same length and rate.
+        out: The result, of the same length and rate.
         spans: As ``merge_spans`` returns them.
     """
     rate = wav_rate(path)
     with WavWriter(out, rate) as wav:
         for block in sample_blocks(path):
             seconds = (wav.samples + np.arange(len(block))) / rate
-            wav.write(np.round(block * _openness(seconds, spans)).astype(np.int16))
+            wav.write(np.round(block * _envelope(seconds, spans)).astype(np.int16))
 
 
-def _openness(seconds: NDArray[np.floating], spans: Sequence[Span]) -> NDArray[np.floating]:
-    """How much is let through at some ascending times: 0..1."""
-    openness = np.zeros(len(seconds))
+def _envelope(seconds: NDArray[np.floating], spans: Sequence[Span]) -> NDArray[np.floating]:
+    """Gain at ascending times: 0..1."""
+    envelope = np.zeros(len(seconds))
     for start, end in spans:
         if end > seconds[0] and start <= seconds[-1]:
             nearest_edge = np.minimum(seconds - start, end - seconds)
-            openness = np.maximum(openness, np.clip(nearest_edge / FADE_SECONDS, 0, 1))
-    return openness
+            envelope = np.maximum(envelope, np.clip(nearest_edge / FADE_SECONDS, 0, 1))
+    return envelope

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.chunking.silence import BLOCK_FRAMES, sound_profile
+from talkingvideo_worker.media.silence import BLOCK_FRAMES, sound_profile
 
 RATE = 16_000
 
@@ -81,7 +81,7 @@ def test_another_rate_is_refused(tmp_path: Path) -> None:
 
 def test_memory_does_not_grow_with_the_track(tmp_path: Path) -> None:
     code = (
-        "import resource, sys; from pathlib import Path; from talkingvideo_worker.chunking.silence import sound_profile;"
+        "import resource, sys; from pathlib import Path; from talkingvideo_worker.media.silence import sound_profile;"
         "sound_profile(Path(sys.argv[1])); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
 

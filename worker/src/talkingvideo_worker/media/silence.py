@@ -1,4 +1,4 @@
-"""How loud a track is, where it is silent: what the plan of chunks is made from."""
+"""Loudness and silences of a track, from which chunks are planned."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from talkingvideo_worker.media.wav import sample_blocks, wav_rate
 from talkingvideo_worker.units import SAMPLE_RATE, SAMPLES_PER_FRAME
 
 FLOOR_DB = -120.0
-"""What digital silence counts as."""
+"""Loudness of digital silence."""
 
 HOPS_PER_FRAME = 4
 HOP = SAMPLES_PER_FRAME // HOPS_PER_FRAME
-"""Samples over which loudness is averaged: 10 ms, a few periods of the deepest voice."""
+"""Samples over which loudness is averaged: 10 ms, a few periods of the lowest voice."""
 
 BLOCK_FRAMES = 1_000
-"""Video frames of sound that are read at a time: 40 s, 1.3 MB."""
+"""Sound that is read at a time, in video frames: 40 s, 1.3 MB."""
 
 
 @dataclass(frozen=True)
 class SoundProfile:
-    """A track as the plan sees it.
+    """What the plan of chunks knows about a track.
 
     Attributes:
-        silences: (first, one past the last) sample of each silence, in order.
-        energy: Loudness in dB relative to full scale, one value per video frame (the last may be of a part of one).
+        silences: (first sample, end sample) of each silence, in order; the end is exclusive.
+        energy: Loudness in dB relative to full scale, one value per video frame; the last frame may be incomplete.
     """
 
     silences: tuple[tuple[int, int], ...]
@@ -40,19 +40,19 @@ class SoundProfile:
 def sound_profile(wav: Path, threshold_db: float = -40.0, minimum_seconds: float = 0.5) -> SoundProfile:
     """Measure a track.
 
-    Levels are RMS over 10 ms, in dB relative to full scale (a full-scale square wave is 0 dB). The file is the one that
-    engines hear, which prepare has brought to -23 LUFS: a threshold then means the same for a whisper and a shout.
+    Levels are RMS over 10 ms, in dB relative to full scale (a full-scale square wave is 0 dB). The file is the engines'
+    input, which prepare has normalised to -23 LUFS: a threshold then means the same for a whisper and a shout.
 
     Args:
-        wav: 16 kHz mono 16-bit WAV. Read in blocks: memory grows by 17 kB a minute, for the levels.
-        threshold_db: Below it is silence.
-        minimum_seconds: Shorter silences do not count.
+        wav: 16 kHz mono 16-bit WAV. It is read in blocks: memory grows by 17 kB per minute, for the levels.
+        threshold_db: Quieter sound is silence.
+        minimum_seconds: Shorter silences are ignored.
 
     Returns:
         Silences and loudness.
 
     Raises:
-        StageError: E_INTERNAL for another kind of file, since prepare writes this one.
+        StageError: E_INTERNAL for another sampling rate, E_WORKSPACE for another kind of file: prepare writes this one.
     """
     powers = np.concatenate([np.zeros(0, np.float32), *_hop_powers(wav)])
     silences = _runs(_decibels(powers) < threshold_db, round(minimum_seconds * SAMPLE_RATE / HOP))
@@ -77,7 +77,7 @@ def _decibels(power: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _runs(quiet: NDArray[np.bool_], minimum: int) -> list[tuple[int, int]]:
-    """(first, one past the last) of each run of at least ``minimum`` true values."""
+    """(first, end) of each run of at least ``minimum`` true values; the end is exclusive."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]])))
     pairs = edges.reshape(-1, 2)
     return [(int(first), int(end)) for first, end in pairs if end - first >= max(1, minimum)]
