@@ -26,7 +26,7 @@ from talkingvideo_worker.stages.prepare.keys import chunk_key
 from talkingvideo_worker.stages.prepare.loras import take_loras
 from talkingvideo_worker.stages.prepare.masks import write_masks
 from talkingvideo_worker.stages.prepare.portrait import Prepared, prepare_portrait
-from talkingvideo_worker.stages.prepare.speech import Timeline, hear, write_tracks
+from talkingvideo_worker.stages.prepare.speech import Timeline, build_timeline, write_tracks
 from talkingvideo_worker.stages.workspace import ENGINE_FOLDER, SOUND_NAME
 
 HALVES = ((0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 0.5, 1.0))
@@ -47,7 +47,7 @@ def process(context: StageContext) -> None:
     _say(context, 0.2, "Looking at the picture")
     portrait = prepare_portrait(context, folder)
     _say(context, 0.3, "Listening to the speech")
-    timeline = hear(context, working)
+    timeline = build_timeline(context, working)
     masks = write_masks(context, portrait, folder)
     render_input = _render_input(context, portrait, timeline, write_tracks(timeline, folder), masks)
     loras = take_loras(context, folder)
@@ -60,7 +60,7 @@ def process(context: StageContext) -> None:
     engine_digest = engine.digest(render_input.values)
     _say(context, 0.6, "Encoding the sound")
     encode_soundtrack(
-        [voice.recording for voice in timeline.voices],
+        timeline.recordings,
         folder / SOUND_NAME,
         context.stage_input.limits,
         target_lufs=context.stage_input.effective.loudness,
@@ -171,7 +171,7 @@ def _keyed(
             render_input,
             chunk,
             portrait_digest=files[portrait.portrait.path.name].sha256,
-            loudness=[voice.loudness for voice in timeline.voices],
+            loudness=[recording.loudness for recording in timeline.recordings],
             engine_digest=engine_digest,
             prepared_digest=engine.chunk_digest(render_input, folder, chunk),
             predecessor=keys[-1] if chunk.overlap else None,
@@ -216,7 +216,7 @@ def _warnings(
 ) -> tuple[str, ...]:
     """What the user should know, most important first."""
     warnings = [*prepared.warnings, *portrait.warnings]
-    warnings += [note for voice in timeline.voices for note in voice.notes]
+    warnings += [warning for recording in timeline.recordings for warning in recording.warnings]
     if timeline.seconds < timeline.whole:
         asking = "render.mode Clip" if context.stage_input.effective.mode is Mode.CLIP else "video.maxFrames"
         warnings.append(
