@@ -21,9 +21,9 @@ from talkingvideo_api.status import TalkingVideoStatus
 from talkingvideo_clients.kube.objects import Container, Job, Pod, Video
 from talkingvideo_operator.planning.admission import Admission
 from talkingvideo_operator.planning.context import Children
-from talkingvideo_operator.planning.decision import Decision, DeleteJob, DeleteRevisions, EnsureStageInput, Start
+from talkingvideo_operator.planning.decision import Decision, DeleteJob, DeleteChildren, EnsureStageInput, CreateJob
 from talkingvideo_operator.planning.plan import plan
-from talkingvideo_operator.planning.status import significant
+from talkingvideo_operator.planning.status import is_significant
 from talkingvideo_operator.settings import OperatorConfig
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -65,7 +65,7 @@ def body(document: dict[str, Any], **metadata: Any) -> dict[str, Any]:
 
 
 @dataclass
-class World:
+class FakeCluster:
     """One video and everything that happens to it."""
 
     settings: OperatorConfig = field(default_factory=config)
@@ -103,22 +103,22 @@ class World:
             match effect:
                 case DeleteJob(job):
                     self.delete_job(job.name)
-                case DeleteRevisions(but):
+                case DeleteChildren(keep_revision):
                     for job in list(self.jobs.values()):
-                        if job.revision != but:
+                        if job.revision != keep_revision:
                             self.delete_job(job.name)
-                case Start():
+                case CreateJob():
                     self._create(effect)
                 case TalkingVideoStatus():
-                    self.status_writes += significant(self.video.status, effect)
+                    self.status_writes += is_significant(self.video.status, effect)
                     self.video = replace(self.video, status=TalkingVideoStatus.model_validate(effect.to_dict()))
                 case EnsureStageInput():
                     pass
         return decision
 
-    def settle(self, turns: int = 5) -> Decision:
+    def settle(self, rounds: int = 5) -> Decision:
         """Reconcile until nothing changes."""
-        for _ in range(turns):
+        for _ in range(rounds):
             before = self.video.status
             decision = self.reconcile()
             if self.video.status == before and not decision.creates and not decision.deletes:
@@ -159,7 +159,7 @@ class World:
 
     # --- the cluster --------------------------------------------------------------------------------------------------
 
-    def _create(self, start: Start) -> None:
+    def _create(self, start: CreateJob) -> None:
         uid, revision = self.video.uid, self.video.revision or ""
         name = names.job_name(self.video.name, uid, revision, start.stage, start.attempt, start.chunk)
         assert name not in self.jobs, f"{name} is there already"
@@ -270,13 +270,13 @@ class World:
     def report(self, job: Job) -> Report:
         return success_report(job.stage, self.chunks, job.chunk, self.missing, chained=self.chained)
 
-    def prepare_ended(self) -> World:
+    def prepare_ended(self) -> FakeCluster:
         """Go on until the report of prepare is there, and nobody has read it."""
         self.reconcile()
         self.finish(self.job(Stage.PREPARE))
         return self
 
-    def prepared(self) -> World:
+    def prepared(self) -> FakeCluster:
         """Go on until chunks are rendered."""
         self.prepare_ended().reconcile()
         return self

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.operator.fake_cluster import World, body, config, spec
+from tests.operator.fake_cluster import FakeCluster, body, config, spec
 
 from talkingvideo_api.names import Stage
 from talkingvideo_api.profile import Profile
@@ -14,20 +14,20 @@ from talkingvideo_clients.kube.objects import Video
 from talkingvideo_operator.builders.context import BuildContext
 from talkingvideo_operator.builders.jobs import FINAL_STATUSES, build_job
 from talkingvideo_operator.builders.stage_input import build_config_map, build_stage_input
-from talkingvideo_operator.planning.decision import Start
+from talkingvideo_operator.planning.decision import CreateJob
 
 
 def context(profile: Any = None, metadata: Any = None, **changes: Any) -> Any:
     settings = config(profile=profile or {})
-    world = World(settings=settings, document=spec(**changes))
-    world.video = Video.of(body(spec(**changes), **(metadata or {})))
-    world.reconcile()
-    assert world.phase == "Preparing", world.status.failure
-    return BuildContext(world.video, world.video.spec, world.status.effective, settings.profiles["default"])
+    cluster = FakeCluster(settings=settings, document=spec(**changes))
+    cluster.video = Video.of(body(spec(**changes), **(metadata or {})))
+    cluster.reconcile()
+    assert cluster.phase == "Preparing", cluster.status.failure
+    return BuildContext(cluster.video, cluster.video.spec, cluster.status.effective, settings.profiles["default"])
 
 
 def pod(ctx: Any, stage: Any = Stage.PREPARE, chunk: Any = None) -> Any:
-    return build_job(ctx, Start(stage, 0, chunk))["spec"]["template"]["spec"]
+    return build_job(ctx, CreateJob(stage, 0, chunk))["spec"]["template"]["spec"]
 
 
 def containers(pod_spec: Any) -> Any:
@@ -74,19 +74,19 @@ def test_models_libraries_are_told_to_ask_no_hub(stage: Any) -> None:
 
 def test_the_cloud_identity_is_kept_from_that_container_too() -> None:
     store = {"default": {"s3": {"bucket": "media", "serviceAccountName": "media-writer"}}}
-    template = build_job(context({"stores": store}), Start(Stage.PREPARE, 0))["spec"]["template"]
+    template = build_job(context({"stores": store}), CreateJob(Stage.PREPARE, 0))["spec"]["template"]
     assert template["spec"]["serviceAccountName"] == "media-writer"
     assert template["metadata"]["annotations"]["eks.amazonaws.com/skip-containers"] == "process"
 
 
 def test_the_deadline_is_the_pods_and_not_the_jobs() -> None:
-    job = build_job(context(), Start(Stage.RENDER, 0, 0))
+    job = build_job(context(), CreateJob(Stage.RENDER, 0, 0))
     assert "activeDeadlineSeconds" not in job["spec"]
     assert job["spec"]["template"]["spec"]["activeDeadlineSeconds"] == 21_600
 
 
 def test_a_disrupted_pod_is_ignored_before_exit_codes_are_looked_at() -> None:
-    job = build_job(context(), Start(Stage.RENDER, 0, 0))
+    job = build_job(context(), CreateJob(Stage.RENDER, 0, 0))
     first, second = job["spec"]["podFailurePolicy"]["rules"]
     assert (first["action"], second["action"]) == ("Ignore", "FailJob")
     assert second["onExitCodes"]["values"] == FINAL_STATUSES == [10, 11, 12, 13]
@@ -101,10 +101,10 @@ def test_only_render_pods_ask_for_the_gpu_of_the_profile() -> None:
 
 
 def test_kueue_gets_suspended_jobs_with_its_label() -> None:
-    job = build_job(context(queueName="gpu"), Start(Stage.RENDER, 0, 0))
+    job = build_job(context(queueName="gpu"), CreateJob(Stage.RENDER, 0, 0))
     assert job["spec"]["suspend"] is True
     assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpu"
-    assert build_job(context(), Start(Stage.RENDER, 0, 0))["spec"]["suspend"] is False
+    assert build_job(context(), CreateJob(Stage.RENDER, 0, 0))["spec"]["suspend"] is False
 
 
 def test_inputs_are_mounted_read_only_into_fetch_alone() -> None:
@@ -173,7 +173,7 @@ def test_overrides_change_render_pods_only() -> None:
 
 
 def test_children_are_named_labelled_and_owned() -> None:
-    job = build_job(context(metadata={"name": "a" * 60}), Start(Stage.RENDER, 12, 499))
+    job = build_job(context(metadata={"name": "a" * 60}), CreateJob(Stage.RENDER, 12, 499))
     meta = job["metadata"]
     assert len(meta["name"]) <= 63
     assert meta["annotations"]["talkingvideo.dev/object"] == "a" * 60

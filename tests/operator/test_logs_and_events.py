@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 from tests.operator.fake_api import FakeApi
-from tests.operator.fake_cluster import START, World
+from tests.operator.fake_cluster import START, FakeCluster
 
 from talkingvideo_api.conditions import Reason
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import Progress, ProgressLine
 from talkingvideo_clients.kube.api import ApiError
 from talkingvideo_clients.kube.objects import Container, Pod
-from talkingvideo_operator.events import Recorder
+from talkingvideo_operator.events import EventRecorder
 from talkingvideo_operator.logs import ProgressReader
 from talkingvideo_operator.planning.decision import Event
 
@@ -66,8 +66,8 @@ def test_a_log_that_cannot_be_read_is_unknown_and_no_error() -> None:
 
 def test_the_same_event_is_told_once() -> None:
     api: Any = FakeApi()
-    recorder = Recorder(api, "test")
-    video = World().video
+    recorder = EventRecorder(api, "test")
+    video = FakeCluster().video
     event = Event(Reason.PREPARED, "5 chunks")
 
     async def scenario() -> None:
@@ -84,11 +84,11 @@ def test_the_same_event_is_told_once() -> None:
 def test_an_event_that_cannot_be_posted_stops_nothing() -> None:
     api: Any = FakeApi()
     api.refuse["create events"] = ApiError(500, "no")
-    recorder = Recorder(api, "test")
+    recorder = EventRecorder(api, "test")
 
     async def scenario() -> bool:
         posting = asyncio.create_task(recorder.post())
-        recorder.record(World().video, (Event(Reason.PREPARED, "a"),))
+        recorder.record(FakeCluster().video, (Event(Reason.PREPARED, "a"),))
         await asyncio.sleep(0.01)
         alive = not posting.done()
         posting.cancel()
@@ -100,8 +100,8 @@ def test_an_event_that_cannot_be_posted_stops_nothing() -> None:
 def test_what_stays_wrong_is_told_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 1_000.0
     monkeypatch.setattr(time, "monotonic", lambda: clock)
-    recorder = Recorder(FakeApi(), "test")  # type: ignore[arg-type]
+    recorder = EventRecorder(FakeApi(), "test")  # type: ignore[arg-type]
     for _ in range(11):
-        recorder.record(World().video, (Event(Reason.CREATE_REFUSED, "403: quota"),))
+        recorder.record(FakeCluster().video, (Event(Reason.CREATE_REFUSED, "403: quota"),))
         clock += 60
     assert recorder._backlog.qsize() == 3

@@ -36,7 +36,7 @@ def test_a_job_that_only_looks_like_a_child_stops_no_resync() -> None:
 
 def test_a_job_that_only_looks_like_a_child_stops_no_watch() -> None:
     made, _ = operator()
-    event_handlers: EventHandlers = made._ears
+    event_handlers: EventHandlers = made._handlers
     for kind in ("ADDED", "DELETED"):
         event: Any = {"type": kind, "object": impostor("impostor")}
         asyncio.run(event_handlers.job(event))

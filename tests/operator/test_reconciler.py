@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 from tests.operator.fake_api import FakeApi
-from tests.operator.fake_cluster import START, World, body, config, spec
+from tests.operator.fake_cluster import START, FakeCluster, body, config, spec
 
 from talkingvideo_api.names import Stage
 from talkingvideo_clients.kube.api import ApiError
 from talkingvideo_clients.kube.objects import Job, Video
 from talkingvideo_operator.cache import Cache
 from talkingvideo_operator.effects import Effects, NameConflictError
-from talkingvideo_operator.events import Recorder
+from talkingvideo_operator.events import EventRecorder
 from talkingvideo_operator.handlers import EventHandlers
 from talkingvideo_operator.logs import ProgressReader
 from talkingvideo_operator.reconciler import Reconciler
@@ -29,7 +29,7 @@ class Bench:
         self.api = fake_api()
         self.cache, self.queue = Cache(), WorkQueue()
         self.config = config(**settings)
-        self.recorder = Recorder(self.api, "test")
+        self.recorder = EventRecorder(self.api, "test")
         effects = Effects(self.api, self.cache, self.config, self.recorder)
         self.reconciler = Reconciler(self.cache, self.queue, effects, ProgressReader(self.api), self.config)
         document = body(document or spec())
@@ -138,8 +138,8 @@ def test_places_are_taken_before_the_first_call_so_that_no_other_video_gets_them
         document["status"] = rendering(Video.of(document)) | {"phase": "Suspended"}
         bench.api.objects["talkingvideos", uid] = document
         bench.cache.videos.put(Video.of(document))
-        stray = Job(f"stray-{uid}", "ns", f"old-{uid}", uid, 1, "old", Stage.PREPARE, None, 0, created=START)
-        bench.cache.jobs.put(stray)
+        stale = Job(f"stray-{uid}", "ns", f"old-{uid}", uid, 1, "old", Stage.PREPARE, None, 0, created=START)
+        bench.cache.jobs.put(stale)
     bench.cache.videos.remove(Video.of(bench.api.objects["talkingvideos", "hello"]))
 
     async def scenario() -> None:
@@ -150,11 +150,11 @@ def test_places_are_taken_before_the_first_call_so_that_no_other_video_gets_them
 
 
 def rendering(video: Any) -> Any:
-    world = World(document=spec())
-    world.video = replace(world.video, name=video.name, uid=video.uid)
-    world.prepared()
-    chunks = world.status.chunks.model_copy(update={"active": ()})
-    return world.status.model_copy(update={"chunks": chunks}).to_dict()
+    cluster = FakeCluster(document=spec())
+    cluster.video = replace(cluster.video, name=video.name, uid=video.uid)
+    cluster.prepared()
+    chunks = cluster.status.chunks.model_copy(update={"active": ()})
+    return cluster.status.model_copy(update={"chunks": chunks}).to_dict()
 
 
 def test_ending_ones_own_jobs_wakes_a_video_that_waits_for_their_places() -> None:
@@ -174,9 +174,9 @@ def test_a_video_whose_jobs_are_refused_keeps_no_place_from_the_others() -> None
     refused = body(spec(), uid="a", name="a")
     refused["status"] = rendering(Video.of(refused))
     bench.cache.videos.put(Video.of(refused))
-    assert bench.reconciler._admission().winners() == ["a"]
-    bench.reconciler._troubles["a"] += 1
-    assert bench.reconciler._admission().winners() == []
+    assert bench.reconciler._admission().admitted() == ["a"]
+    bench.reconciler._retries["a"] += 1
+    assert bench.reconciler._admission().admitted() == []
 
 
 def test_a_namesake_of_another_namespace_is_no_child() -> None:

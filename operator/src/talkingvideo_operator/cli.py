@@ -13,7 +13,7 @@ import typer
 import yaml
 
 from talkingvideo_api.crd import custom_resource_definition
-from talkingvideo_clients.kube.api import NotHoldingError
+from talkingvideo_clients.kube.api import LeaseNotHeldError
 from talkingvideo_operator.lease import LeaseLostError
 from talkingvideo_operator.main import run as run_operator
 from talkingvideo_operator.settings import ConfigError, load
@@ -43,7 +43,7 @@ def run(
         loaded = loaded.model_copy(update={"namespaces": tuple(namespace)})
     try:
         asyncio.run(run_operator(loaded))
-    except* (LeaseLostError, NotHoldingError):
+    except* (LeaseLostError, LeaseNotHeldError):
         logging.getLogger(__name__).error("the lease was lost; another operator may act now")
         raise typer.Exit(1) from None
 

@@ -17,13 +17,13 @@ from talkingvideo_operator.builders.jobs import build_job
 from talkingvideo_operator.builders.metadata import children_selector
 from talkingvideo_operator.builders.stage_input import build_config_map, build_stage_input
 from talkingvideo_operator.cache import Cache
-from talkingvideo_operator.events import Recorder
+from talkingvideo_operator.events import EventRecorder
 from talkingvideo_operator.planning.decision import (
     Create,
     Decision,
     Delete,
     DeleteJob,
-    DeleteRevisions,
+    DeleteChildren,
     EnsureStageInput,
     Event,
 )
@@ -44,7 +44,7 @@ class NameConflictError(Exception):
 class Effects:
     """Carries out decisions, and keeps the cache ahead of the watches: what was just done is known at once."""
 
-    def __init__(self, api: Api, cache: Cache, config: OperatorConfig, recorder: Recorder) -> None:
+    def __init__(self, api: Api, cache: Cache, config: OperatorConfig, recorder: EventRecorder) -> None:
         self._api = api
         self._cache = cache
         self._config = config
@@ -56,12 +56,12 @@ class Effects:
             match each:
                 case DeleteJob(job):
                     await self._delete_job(job)
-                case DeleteRevisions(but):
-                    selector = children_selector(video, but)
+                case DeleteChildren(keep_revision):
+                    selector = children_selector(video, keep_revision)
                     await self._api.delete_collection(CONFIG_MAPS, video.namespace, selector)
                     await self._api.delete_collection(JOBS, video.namespace, selector)
                     for job in self._cache.jobs_of(video):
-                        if job.revision != but:
+                        if job.revision != keep_revision:
                             self._cache.mark_deleting(job)
 
     def children(self, video: Video, decision: Decision) -> list[Child]:
@@ -124,11 +124,11 @@ class Effects:
         written = await self._api.replace_status(VIDEOS, video.namespace, video.name, body)
         self._cache.videos.put(Video.of(written))
 
-    def tell(self, video: Video, events: tuple[Event, ...]) -> None:
+    def record_events(self, video: Video, events: tuple[Event, ...]) -> None:
         """Post events, after what they tell of has happened."""
         self._recorder.record(video, events)
 
-    def tell_refusal(self, video: Video, error: ApiError | NameConflictError) -> None:
+    def record_refusal(self, video: Video, error: ApiError | NameConflictError) -> None:
         """Say that a child could not be created: a quota, a policy, a name."""
         reason = Reason.NAME_CONFLICT if isinstance(error, NameConflictError) else Reason.CREATE_REFUSED
         self._recorder.record(video, (Event(reason, str(error), warning=True),))

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 
 from talkingvideo_api import names
-from talkingvideo_clients.kube.api import EVENTS, Api, ApiError, NotHoldingError
+from talkingvideo_clients.kube.api import EVENTS, Api, ApiError, LeaseNotHeldError
 from talkingvideo_clients.kube.objects import Video
 from talkingvideo_operator.planning.decision import Event
 
@@ -24,7 +24,7 @@ MAX_NOTE = 1_024
 BACKLOG = 1_000
 
 
-class Recorder:
+class EventRecorder:
     """Posts events in the background, so that nothing waits for them."""
 
     def __init__(self, api: Api, instance: str) -> None:
@@ -49,7 +49,7 @@ class Recorder:
             video, event = await self._backlog.get()
             try:
                 await self._api.create(EVENTS, video.namespace, self._body(video, event))
-            except (ApiError, NotHoldingError) as error:
+            except (ApiError, LeaseNotHeldError) as error:
                 logger.debug("event %s of %s was not posted: %s", event.reason, video.name, error)
 
     def _repeated(self, video: Video, event: Event) -> bool:

@@ -58,14 +58,14 @@ class EventHandlers:
     def __init__(self, cache: Cache, queue: WorkQueue, slot_freed: Callable[[], None]) -> None:
         self._cache = cache
         self._queue = queue
-        self._place_freed = slot_freed
+        self._slot_freed = slot_freed
 
     async def video(self, event: kopf.RawEvent, **_: object) -> None:
         """A TalkingVideo has changed."""
         video = Video.of(event["object"])
         if event["type"] == "DELETED":
             self._forget(self._cache.videos, video)
-            self._place_freed()
+            self._slot_freed()
         else:
             self._take(self._cache.videos, video)
 
@@ -81,7 +81,7 @@ class EventHandlers:
             self._take(self._cache.jobs, job)
         gone = event["type"] == "DELETED" or not job.unfinished
         if gone and known is not None and known.unfinished:
-            self._place_freed()
+            self._slot_freed()
 
     async def pod(self, event: kopf.RawEvent, **_: object) -> None:
         """A pod has changed."""

@@ -18,7 +18,7 @@ from talkingvideo_clients.kube.objects import Body, Job, Pod, Video, try_parse
 from talkingvideo_operator.builders.metadata import CHILD_SELECTOR
 from talkingvideo_operator.cache import Cache
 from talkingvideo_operator.effects import Effects
-from talkingvideo_operator.events import Recorder
+from talkingvideo_operator.events import EventRecorder
 from talkingvideo_operator.handlers import EventHandlers, kopf_identity, kopf_settings, registry
 from talkingvideo_operator.lease import Lease, identity
 from talkingvideo_operator.logs import ProgressReader
@@ -48,11 +48,11 @@ class Operator:
         self._lease = Lease(Api(client), config.lease, config.lease.namespace or own_namespace(), holder)
         self._api = Api(client, self._lease.held)
         self._cache, self._queue = Cache(), WorkQueue()
-        self._recorder = Recorder(self._api, holder)
+        self._recorder = EventRecorder(self._api, holder)
         self._progress = ProgressReader(self._api)
         effects = Effects(self._api, self._cache, config, self._recorder)
         self._reconciler = Reconciler(self._cache, self._queue, effects, self._progress, config)
-        self._ears = EventHandlers(self._cache, self._queue, self._reconciler.wake_waiting)
+        self._handlers = EventHandlers(self._cache, self._queue, self._reconciler.enqueue_admitted)
         self._acting = False
 
     async def run(self) -> None:
@@ -61,7 +61,7 @@ class Operator:
         watching = asyncio.create_task(
             kopf.operator(
                 identity=kopf_identity(self._holder),
-                registry=registry(self._ears, self._alive, stopping.set),
+                registry=registry(self._handlers, self._alive, stopping.set),
                 settings=kopf_settings(),
                 clusterwide=not self._config.namespaces,
                 namespaces=self._config.namespaces,
@@ -141,4 +141,4 @@ class Operator:
             await asyncio.sleep(BEAT_SECONDS)
 
     def _alive(self) -> bool:
-        return not self._acting or time.monotonic() - self._reconciler.beat < self._config.stale_seconds
+        return not self._acting or time.monotonic() - self._reconciler.heartbeat < self._config.stale_seconds

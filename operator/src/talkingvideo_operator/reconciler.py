@@ -15,7 +15,7 @@ from http import HTTPStatus
 from talkingvideo_api.conditions import Phase
 from talkingvideo_api.effective import DEFAULT_MAX_PARALLEL
 from talkingvideo_api.names import Stage
-from talkingvideo_clients.kube.api import ApiError, NotHoldingError
+from talkingvideo_clients.kube.api import ApiError, LeaseNotHeldError
 from talkingvideo_clients.kube.objects import Video
 from talkingvideo_operator.cache import Cache
 from talkingvideo_operator.effects import Effects, NameConflictError
@@ -24,7 +24,7 @@ from talkingvideo_operator.planning.admission import Admission, QueueEntry, queu
 from talkingvideo_operator.planning.context import Children
 from talkingvideo_operator.planning.decision import Decision
 from talkingvideo_operator.planning.plan import plan
-from talkingvideo_operator.planning.status import significant
+from talkingvideo_operator.planning.status import is_significant
 from talkingvideo_operator.settings import OperatorConfig
 from talkingvideo_operator.workqueue import WorkQueue
 
@@ -38,7 +38,7 @@ class Reconciler:
     """Brings videos on, one key at a time.
 
     Attributes:
-        beat: When a worker last showed life, on the monotonic clock; the liveness probe looks at it.
+        heartbeat: When a worker last showed life, on the monotonic clock; the liveness probe looks at it.
     """
 
     def __init__(
@@ -49,27 +49,27 @@ class Reconciler:
         self._effects = effects
         self._progress = progress
         self._config = config
-        self._troubles: Counter[str] = Counter()
+        self._retries: Counter[str] = Counter()
         self._written: dict[str, float] = {}
-        self.beat = time.monotonic()
+        self.heartbeat = time.monotonic()
 
     async def work(self) -> None:
         """Take keys for ever.
 
         Raises:
-            NotHoldingError: This process may not act any more.
+            LeaseNotHeldError: This process may not act any more.
         """
         while True:
             async with self._queue.get() as uid:
-                self.beat = time.monotonic()
+                self.heartbeat = time.monotonic()
                 try:
                     await self.reconcile(uid)
-                    self._troubles.pop(uid, None)
-                except NotHoldingError:
+                    self._retries.pop(uid, None)
+                except LeaseNotHeldError:
                     raise
                 except Exception as error:
                     self._try_later(uid, error)
-            self.beat = time.monotonic()
+            self.heartbeat = time.monotonic()
             # A turn with nothing to write awaits nothing: thousands of them in a row would keep the Lease from renewal.
             await asyncio.sleep(0)
 
@@ -88,14 +88,14 @@ class Reconciler:
         if decision.requeue_at:
             self._queue.add_after(uid, (decision.requeue_at - datetime.now(UTC)).total_seconds())
         if decision.deletes and holds_places:
-            self.wake_waiting()
+            self.enqueue_admitted()
         if refusal is not None:
-            self._effects.tell_refusal(video, refusal)
+            self._effects.record_refusal(video, refusal)
             raise refusal
 
-    def wake_waiting(self) -> None:
+    def enqueue_admitted(self) -> None:
         """A place to render has become free: the videos that get it are marked."""
-        for uid in self._admission().winners():
+        for uid in self._admission().admitted():
             self._queue.add(uid)
 
     async def _act(self, video: Video, decision: Decision) -> ApiError | NameConflictError | None:
@@ -118,14 +118,14 @@ class Reconciler:
         if status == video.status:
             return
         due = self._written.get(video.uid, -1e9) + self._config.progress_seconds - time.monotonic()
-        if due > 0 and not significant(video.status, status):
+        if due > 0 and not is_significant(video.status, status):
             self._queue.add_after(video.uid, due)
             return
         await self._effects.write_status(video, status)
         self._written[video.uid] = time.monotonic()
         logger.info("%s/%s: %s", video.namespace, video.name, status.phase.value if status.phase else "")
         if not refused:
-            self._effects.tell(video, decision.events)
+            self._effects.record_events(video, decision.events)
 
     def _children(self, video: Video) -> Children:
         return Children(self._cache.jobs_of(video), self._cache.pods_of(video), self._progress.known)
@@ -157,7 +157,7 @@ class Reconciler:
         profile = self._config.profiles.get(video.status.effective.profile) if video.status.effective else None
         if video.status.phase is not Phase.RENDERING or chunks is None or spec is None or profile is None:
             return None
-        if spec.queue_name or video.deleting or video.uid in self._troubles:
+        if spec.queue_name or video.deleting or video.uid in self._retries:
             return None
         limit = (spec.chunking.max_parallel if spec.chunking else None) or DEFAULT_MAX_PARALLEL
         now = datetime.now(UTC)
@@ -168,8 +168,8 @@ class Reconciler:
     def _try_later(self, uid: str, error: Exception) -> None:
         video = self._cache.video(uid)
         name = f"{video.namespace}/{video.name}" if video else uid
-        self._troubles[uid] += 1
-        delay = min(LAST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** (self._troubles[uid] - 1))
+        self._retries[uid] += 1
+        delay = min(LAST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** (self._retries[uid] - 1))
         expected = isinstance(error, ApiError | NameConflictError)
         if isinstance(error, ApiError) and error.status == HTTPStatus.CONFLICT:
             logger.debug("%s has changed meanwhile; once more in %.1f s", name, delay)

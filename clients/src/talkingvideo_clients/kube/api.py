@@ -61,7 +61,7 @@ class ApiError(Exception):
         self.message = message
 
 
-class NotHoldingError(Exception):
+class LeaseNotHeldError(Exception):
     """The Lease is not held, so nothing may be written."""
 
 
@@ -124,7 +124,7 @@ class Api:
         self, method: str, path: str, query: dict[str, str] | None = None, body: Body | None = None
     ) -> Body:
         if not self._may_write():
-            raise NotHoldingError
+            raise LeaseNotHeldError
         return await self._call(method, path, query, body)
 
     async def _call(

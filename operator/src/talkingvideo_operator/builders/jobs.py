@@ -10,14 +10,14 @@ from talkingvideo_clients.kube.objects import KUEUE_QUEUE_LABEL
 from talkingvideo_operator.builders.context import BuildContext
 from talkingvideo_operator.builders.metadata import child_metadata
 from talkingvideo_operator.builders.pod import build_pod_spec, pod_annotations
-from talkingvideo_operator.planning.decision import Start
+from talkingvideo_operator.planning.decision import CreateJob
 
 Manifest = dict[str, Any]
 
 FINAL_STATUSES = sorted(kind.exit_status for kind in ERRORS.values() if not kind.retryable)
 
 
-def build_job(context: BuildContext, start: Start) -> Manifest:
+def build_job(context: BuildContext, start: CreateJob) -> Manifest:
     """The Job of one attempt.
 
     It never starts its pod again by itself (``backoffLimit: 0``): attempts are counted by the operator, one Job each.

@@ -45,7 +45,7 @@ def common_labels(video: Video) -> dict[str, str]:
     }
 
 
-def children_selector(video: Video, but_revision: str | None) -> str:
+def children_selector(video: Video, keep_revision: str | None) -> str:
     """Selector of a video's children, except those of one revision."""
     selector = f"{names.LABEL_MANAGED_BY}={names.OPERATOR_NAME},{names.LABEL_UID}={video.uid}"
-    return selector if but_revision is None else f"{selector},{names.LABEL_REVISION}!={but_revision}"
+    return selector if keep_revision is None else f"{selector},{names.LABEL_REVISION}!={keep_revision}"

@@ -41,7 +41,7 @@ class Grant:
     slots: int
     position: int | None = None
     """Its place among those that wait, from 1, when it gets nothing."""
-    lacking: int = 0
+    deferred: int = 0
     """Jobs that it would start and may not yet."""
 
 
@@ -64,7 +64,7 @@ class Admission:
         grants = self._grants([*(c for uid, c in self.entries.items() if uid != entry.uid), entry])
         return grants.get(entry.uid, Grant(0))
 
-    def winners(self) -> list[str]:
+    def admitted(self) -> list[str]:
         """The videos that may start something now."""
         return [uid for uid, grant in self._grants(self.entries.values()).items() if grant.slots]
 

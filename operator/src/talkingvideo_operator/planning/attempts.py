@@ -52,7 +52,7 @@ class AttemptState:
     """The last failure, if an attempt failed."""
     final: bool = False
     """No further attempt will be made."""
-    stray: tuple[Job, ...] = ()
+    stale: tuple[Job, ...] = ()
     """Unfinished Jobs that nobody waits for any more."""
     used_seconds: float = 0
     """Running time of the attempts that ended."""
@@ -64,7 +64,7 @@ class AttemptState:
         return not (self.done or self.final or self.running or waiting)
 
 
-def follow(
+def follow_attempts(
     counters: AttemptCounters,
     jobs: list[Job],
     pods: dict[str, tuple[Pod, ...]],
@@ -84,8 +84,8 @@ def follow(
     """
     if counters.not_before is not None and counters.not_before <= now:
         counters = replace(counters, not_before=None)
-    stray = tuple(job for job in jobs if job.attempt < counters.next_attempt and job.unfinished)
-    state = AttemptState(counters, stray=stray)
+    stale = tuple(job for job in jobs if job.attempt < counters.next_attempt and job.unfinished)
+    state = AttemptState(counters, stale=stale)
     for job in sorted(jobs, key=lambda job: job.attempt):
         if job.attempt < counters.next_attempt:
             continue
@@ -114,8 +114,8 @@ def _after_failure(
     else:
         counters = counters.failed(config.back_off, now)
         over = not failed.failure.retryable or counters.failures >= attempts
-    stray = (*state.stray, job) if job.unfinished else state.stray
-    return replace(state, counters=counters, failure=failed.failure, final=state.final or over, stray=stray)
+    stale = (*state.stale, job) if job.unfinished else state.stale
+    return replace(state, counters=counters, failure=failed.failure, final=state.final or over, stale=stale)
 
 
 def counters_of(entry: Attempts) -> AttemptCounters:
@@ -147,13 +147,13 @@ def _counts(counters: AttemptCounters) -> dict[str, Any]:
     }
 
 
-def forgive(status: TalkingVideoStatus) -> TalkingVideoStatus:
+def reset_failures(status: TalkingVideoStatus) -> TalkingVideoStatus:
     """Clear the failures of a revision that is to be tried again; finished chunks and attempt numbers stay.
 
     When the workspace was what failed, nothing is known to be there: prepare looks again.
     """
     if status.failure is not None and is_of_workspace(status.failure):
-        return forgive(unprepared(status, stage_counters(status, Stage.PREPARE)))
+        return reset_failures(unprepared(status, stage_counters(status, Stage.PREPARE)))
     chunks = status.chunks
     if chunks is not None:
         failed = tuple(entry_of(entry.index, counters_of(entry).forgiven()) for entry in chunks.failed)

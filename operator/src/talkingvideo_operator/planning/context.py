@@ -13,7 +13,7 @@ from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.status import TalkingVideoStatus
 from talkingvideo_clients.kube.objects import Job, Pod, Video
 from talkingvideo_operator.planning.admission import Admission
-from talkingvideo_operator.planning.decision import Delete, DeleteJob, DeleteRevisions, Event
+from talkingvideo_operator.planning.decision import Delete, DeleteJob, DeleteChildren, Event
 from talkingvideo_operator.settings import OperatorConfig
 
 
@@ -63,13 +63,13 @@ class ReconcileContext:
         """The profile that the object names, or the default one."""
         return self.spec.profile or DEFAULT_PROFILE
 
-    def retry_wanted(self, status: TalkingVideoStatus | None = None) -> bool:
+    def retry_requested(self, status: TalkingVideoStatus | None = None) -> bool:
         """Whether the retry annotation asks a failed revision to be tried again."""
         status = status or self.video.status
         asked = self.video.retry is not None and self.video.retry != status.observed_retry
         return asked and status.phase is Phase.FAILED
 
-    def first_words(self) -> tuple[Event, ...]:
+    def lifecycle_events(self) -> tuple[Event, ...]:
         """Events of a revision that is looked at for the first time, or again on request."""
         known = self.video.status
         if known.revision is None:
@@ -78,14 +78,14 @@ class ReconcileContext:
             return (Event(Reason.REVISED, f"revision {self.video.revision} replaces {known.revision}"),)
         if known.phase is Phase.SUSPENDED and not self.spec.suspend:
             return (Event(Reason.RESUMED, "work goes on"),)
-        if self.retry_wanted():
+        if self.retry_requested():
             return (Event(Reason.RETRY_REQUESTED, "failures are forgotten, finished chunks kept"),)
         return ()
 
-    def leftovers(self) -> tuple[Delete, ...]:
+    def stale_children(self) -> tuple[Delete, ...]:
         """Children of revisions that nobody wants any more."""
         old = any(job.revision != self.video.revision and not job.deleting for job in self.children.jobs)
-        return (DeleteRevisions(but=self.video.revision),) if old else ()
+        return (DeleteChildren(keep_revision=self.video.revision),) if old else ()
 
     def unfinished_jobs(self) -> tuple[Delete, ...]:
         """Jobs of this revision that may still run; one whose pod has succeeded keeps its log."""

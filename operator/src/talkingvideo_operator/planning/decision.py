@@ -17,7 +17,7 @@ class EnsureStageInput:
 
 
 @dataclass(frozen=True)
-class Start:
+class CreateJob:
     """Create a stage's Job."""
 
     stage: Stage
@@ -25,7 +25,7 @@ class Start:
     chunk: int | None = None
 
 
-Create = EnsureStageInput | Start
+Create = EnsureStageInput | CreateJob
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class DeleteJob:
 
 
 @dataclass(frozen=True)
-class DeleteRevisions:
-    """Delete every child of the video, except those of the revision ``but``."""
+class DeleteChildren:
+    """Delete every child of the video, except those of the revision ``keep_revision``."""
 
-    but: str | None
+    keep_revision: str | None
 
 
-Delete = DeleteJob | DeleteRevisions
+Delete = DeleteJob | DeleteChildren
 
 
 @dataclass(frozen=True)

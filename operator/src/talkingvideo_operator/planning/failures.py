@@ -29,7 +29,7 @@ def missing_store(name: str, profile: Profile) -> Failure:
     return refused(ErrorCode.INPUT_VALIDATION, message, "spec.output.store")
 
 
-def too_late(spec: TalkingVideoSpec) -> Failure:
+def deadline_exceeded(spec: TalkingVideoSpec) -> Failure:
     """The whole video ran past its deadline."""
     code = ErrorCode.TIMEOUT
     message = f"not finished within {spec.active_deadline_seconds} s; give more time, or retry by the annotation"
@@ -41,7 +41,7 @@ def refused(code: ErrorCode, message: str, field: str | None) -> Failure:
     return Failure(code=code, message=message, field=field, retryable=False)
 
 
-def reason_of(failure: Failure, status: TalkingVideoStatus) -> Reason:
+def condition_reason(failure: Failure, status: TalkingVideoStatus) -> Reason:
     """The condition's reason."""
     if failure.field == PROFILE_FIELD:
         return Reason.PROFILE_MISSING
@@ -54,6 +54,6 @@ def reason_of(failure: Failure, status: TalkingVideoStatus) -> Reason:
     return Reason.STAGE_FAILED
 
 
-def sentence(failure: Failure) -> str:
+def failure_message(failure: Failure) -> str:
     """The failure in one sentence: code, field, message."""
     return ": ".join(filter(None, (failure.code.value, failure.field, failure.message)))

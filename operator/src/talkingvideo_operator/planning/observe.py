@@ -27,7 +27,7 @@ from talkingvideo_operator.planning.attempts import (
     AttemptState,
     counters_of,
     entry_of,
-    follow,
+    follow_attempts,
     is_of_workspace,
     stage_counters,
     stage_entry,
@@ -35,7 +35,7 @@ from talkingvideo_operator.planning.attempts import (
 )
 from talkingvideo_operator.planning.context import Children
 from talkingvideo_operator.planning.decision import Event
-from talkingvideo_operator.planning.failures import sentence
+from talkingvideo_operator.planning.failures import failure_message
 from talkingvideo_operator.planning.truncate import with_modes, with_warnings
 from talkingvideo_operator.settings import BackOff, OperatorConfig
 
@@ -51,7 +51,7 @@ class ObservedState:
         stitch: How the join stands.
         result: Its report.
         failure: Why no more is to be tried.
-        stray: Unfinished Jobs that nobody waits for.
+        stale: Unfinished Jobs that nobody waits for.
         events: What is news.
     """
 
@@ -61,7 +61,7 @@ class ObservedState:
     stitch: AttemptState | None = None
     result: StitchReport | None = None
     failure: Failure | None = None
-    stray: tuple[Job, ...] = ()
+    stale: tuple[Job, ...] = ()
     events: tuple[Event, ...] = ()
 
     @property
@@ -101,9 +101,9 @@ def observe(
         return observed
     fresh = observe(again, children, profile, config, now)
     useless = (job for job in observed.running if job not in fresh.running)
-    news = Event(Reason.RETRYING, f"the video is prepared again: {sentence(observed.failure)}", warning=True)
+    news = Event(Reason.RETRYING, f"the video is prepared again: {failure_message(observed.failure)}", warning=True)
     return replace(
-        fresh, stray=(*observed.stray, *useless, *fresh.stray), events=(*observed.events, news, *fresh.events)
+        fresh, stale=(*observed.stale, *useless, *fresh.stale), events=(*observed.events, news, *fresh.events)
     )
 
 
@@ -128,7 +128,7 @@ def _account_prepare(
         return observed
     jobs = children.of_stage(Stage.PREPARE).get(None, [])
     counters = stage_counters(observed.status, Stage.PREPARE)
-    state = follow(counters, jobs, dict(children.pods), profile.prepare.attempts, config, now)
+    state = follow_attempts(counters, jobs, dict(children.pods), profile.prepare.attempts, config, now)
     observed = _note(replace(observed, prepare=state), state, counters, Stage.PREPARE)
     if state.done and isinstance(state.report, PrepareReport):
         return _take_plan(observed, state.report, children, now)
@@ -158,7 +158,7 @@ def _account_chunks(
         if index in finished:
             continue
         counters = counters_by_chunk.get(index, AttemptCounters())
-        state = follow(counters, jobs.get(index, []), pods, profile.render.attempts, config, now)
+        state = follow_attempts(counters, jobs.get(index, []), pods, profile.render.attempts, config, now)
         used += state.used_seconds
         observed = _note(observed, state, counters, Stage.RENDER, index)
         if state.done:
@@ -196,7 +196,7 @@ def _account_stitch(
 ) -> ObservedState:
     jobs = children.of_stage(Stage.STITCH).get(None, [])
     counters = stage_counters(observed.status, Stage.STITCH)
-    state = follow(counters, jobs, dict(children.pods), profile.stitch.attempts, config, now)
+    state = follow_attempts(counters, jobs, dict(children.pods), profile.stitch.attempts, config, now)
     observed = _note(replace(observed, stitch=state), state, counters, Stage.STITCH)
     if state.done and isinstance(state.report, StitchReport):
         return replace(observed, stitch=None, result=state.report)
@@ -207,7 +207,7 @@ def _note(
     observed: ObservedState, state: AttemptState, before: AttemptCounters, stage: Stage, chunk: int | None = None
 ) -> ObservedState:
     """Take over a trial's record, its stray Jobs and its failure."""
-    observed = replace(observed, stray=(*observed.stray, *state.stray))
+    observed = replace(observed, stale=(*observed.stale, *state.stale))
     if state.counters == before:
         return observed
     if stage is not Stage.RENDER:

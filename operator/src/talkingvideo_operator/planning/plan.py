@@ -21,30 +21,30 @@ from talkingvideo_api.status import Failure, TalkingVideoStatus
 from talkingvideo_api.support import unsupported, without_effect
 from talkingvideo_clients.kube.objects import Video
 from talkingvideo_operator.planning.admission import Admission, Grant, queue_entry
-from talkingvideo_operator.planning.attempts import AttemptCounters, AttemptState, forgive
+from talkingvideo_operator.planning.attempts import AttemptCounters, AttemptState, reset_failures
 from talkingvideo_operator.planning.context import Children, ReconcileContext
 from talkingvideo_operator.planning.decision import (
     Create,
     Decision,
     Delete,
     DeleteJob,
-    DeleteRevisions,
+    DeleteChildren,
     EnsureStageInput,
     Event,
-    Start,
+    CreateJob,
 )
 from talkingvideo_operator.planning.failures import (
     missing_profile,
     missing_store,
-    reason_of,
+    condition_reason,
     refused,
-    sentence,
-    too_late,
+    failure_message,
+    deadline_exceeded,
 )
 from talkingvideo_operator.planning.observe import ObservedState, observe
 from talkingvideo_operator.planning.policy import refusals
-from talkingvideo_operator.planning.status import ENDED, at_rest, begin_or_continue, described, output, unreadable
-from talkingvideo_operator.planning.waiting import held_up, lacks_volumes
+from talkingvideo_operator.planning.status import ENDED_PHASES, ended_status, current_status, status_in_phase, output, invalid_spec_status
+from talkingvideo_operator.planning.pod_problems import find_problem, awaits_volumes
 from talkingvideo_operator.settings import OperatorConfig
 
 QUEUE_REFRESH = timedelta(seconds=30)
@@ -66,9 +66,9 @@ def plan(
     if video.spec is None:
         return _refuse_unreadable(video, children, now)
     context = ReconcileContext(video, video.spec, children, config, now, admission)
-    status = begin_or_continue(video, now)
-    if status.phase in ENDED:
-        if not context.retry_wanted(status):
+    status = current_status(video, now)
+    if status.phase in ENDED_PHASES:
+        if not context.retry_requested(status):
             return _rest(context)
         status = _reopen(status, video, now)
     profile = config.profiles.get(context.profile_name)
@@ -88,7 +88,7 @@ def plan(
     if observed.result is not None:
         return _succeed(context, observed, observed.result)
     if (limit := deadline(context.spec, status)) and limit <= now:
-        return _fail(context, observed, too_late(context.spec))
+        return _fail(context, observed, deadline_exceeded(context.spec))
     if context.spec.suspend:
         return _suspend(context, observed)
     if observed.status.chunks is None:
@@ -106,27 +106,27 @@ def _accept(context: ReconcileContext, status: TalkingVideoStatus, profile: Prof
     if refusal := next(refusals(spec, profile), None):
         return refused(ErrorCode.INPUT_VALIDATION, refusal.message, refusal.field)
     effective = resolve(spec, profile, profile_name=context.profile_name, uid=video.uid, revision=video.revision or "")
-    if lacking := next(iter(unsupported(spec, effective, profile)), None):
-        return refused(ErrorCode.NOT_SUPPORTED, lacking.message, lacking.field)
+    if deferred := next(iter(unsupported(spec, effective, profile)), None):
+        return refused(ErrorCode.NOT_SUPPORTED, deferred.message, deferred.field)
     return status.model_copy(update={"effective": effective, "warnings": tuple(without_effect(spec, effective))})
 
 
 def _prepare(context: ReconcileContext, observed: ObservedState) -> Decision:
     state = observed.prepare or AttemptState(AttemptCounters())
-    starts = (Start(Stage.PREPARE, state.counters.next_attempt),) if state.may_start(context.now) else ()
-    return go_on(context, observed, Phase.PREPARING, "inputs are fetched, checked and split", starts)
+    starts = (CreateJob(Stage.PREPARE, state.counters.next_attempt),) if state.may_start(context.now) else ()
+    return continue_work(context, observed, Phase.PREPARING, "inputs are fetched, checked and split", starts)
 
 
 def _render(context: ReconcileContext, observed: ObservedState, profile: Profile) -> Decision:
     """Start as many chunks as the video, its namespace and the cluster have room for, in order."""
     ready = [index for index in _in_turn(observed) if observed.chunks[index].may_start(context.now)]
     grant = _granted(context, observed, profile, len(ready))
-    starts = tuple(Start(Stage.RENDER, observed.chunks[i].counters.next_attempt, i) for i in ready[: grant.slots])
-    requeue_at = context.now + QUEUE_REFRESH if grant.lacking else None
+    starts = tuple(CreateJob(Stage.RENDER, observed.chunks[i].counters.next_attempt, i) for i in ready[: grant.slots])
+    requeue_at = context.now + QUEUE_REFRESH if grant.deferred else None
     if grant.position is not None and not observed.running:
         message = f"waits for a place to render: {grant.position} in the queue"
-        return go_on(context, observed, Phase.RENDERING, message, queue_position=grant.position, requeue_at=requeue_at)
-    return go_on(context, observed, Phase.RENDERING, "chunks are rendered", starts, requeue_at=requeue_at)
+        return continue_work(context, observed, Phase.RENDERING, message, queue_position=grant.position, requeue_at=requeue_at)
+    return continue_work(context, observed, Phase.RENDERING, "chunks are rendered", starts, requeue_at=requeue_at)
 
 
 def _in_turn(observed: ObservedState) -> list[int]:
@@ -138,8 +138,8 @@ def _in_turn(observed: ObservedState) -> list[int]:
 
 def _stitch(context: ReconcileContext, observed: ObservedState) -> Decision:
     state = observed.stitch or AttemptState(AttemptCounters())
-    starts = (Start(Stage.STITCH, state.counters.next_attempt),) if state.may_start(context.now) else ()
-    return go_on(context, observed, Phase.STITCHING, "chunks are joined", starts)
+    starts = (CreateJob(Stage.STITCH, state.counters.next_attempt),) if state.may_start(context.now) else ()
+    return continue_work(context, observed, Phase.STITCHING, "chunks are joined", starts)
 
 
 def _suspend(context: ReconcileContext, observed: ObservedState) -> Decision:
@@ -175,25 +175,25 @@ def _succeed(context: ReconcileContext, observed: ObservedState, result: StitchR
 def _fail(context: ReconcileContext, observed: ObservedState, failure: Failure) -> Decision:
     """A failed video creates nothing more, and what still runs is ended: nobody would use it."""
     observed = replace(observed, status=observed.status.model_copy(update={"failure": failure}))
-    reason, message = reason_of(failure, observed.status), sentence(failure)
+    reason, message = condition_reason(failure, observed.status), failure_message(failure)
     events = (Event(reason, message, warning=True),)
     return conclude(context, observed, Phase.FAILED, reason, message, deletes=context.unfinished_jobs(), events=events)
 
 
 def _rest(context: ReconcileContext) -> Decision:
     """Ended: nothing more is created; after their time the children go."""
-    status = at_rest(context.video)
+    status = ended_status(context.video)
     present = any(not job.deleting for job in context.children.jobs)
     expiry = children_expire(context.spec, status) if present else None
     if expiry is not None and expiry <= context.now:
-        return Decision(status, deletes=(DeleteRevisions(but=None),))
+        return Decision(status, deletes=(DeleteChildren(keep_revision=None),))
     deletes = context.unfinished_jobs() if status.phase is Phase.FAILED else ()
-    return Decision(status, deletes=(*context.leftovers(), *deletes), requeue_at=expiry)
+    return Decision(status, deletes=(*context.stale_children(), *deletes), requeue_at=expiry)
 
 
 def _reopen(status: TalkingVideoStatus, video: Video, now: datetime) -> TalkingVideoStatus:
     """A failed revision whose retry was asked for; one that was refused at the door is looked at anew."""
-    status = forgive(status)
+    status = reset_failures(status)
     refused_at_the_door = status.plan_digest is None and not status.stage_attempts
     return status.model_copy(
         update={
@@ -212,12 +212,12 @@ def _refuse_unreadable(video: Video, children: Children, now: datetime) -> Decis
     failure = refused(
         ErrorCode.INPUT_VALIDATION, invalid.message if invalid else "", invalid.field if invalid else None
     )
-    message = sentence(failure)
+    message = failure_message(failure)
     is_news = video.status.observed_generation != video.generation
     events = (Event(Reason.INVALID_SPEC, message, warning=True),) if is_news else ()
     present = any(not job.deleting for job in children.jobs)
-    deletes = (DeleteRevisions(but=None),) if present else ()
-    return Decision(unreadable(video, failure, message, now), deletes=deletes, events=events)
+    deletes = (DeleteChildren(keep_revision=None),) if present else ()
+    return Decision(invalid_spec_status(video, failure, message, now), deletes=deletes, events=events)
 
 
 def _granted(context: ReconcileContext, observed: ObservedState, profile: Profile, ready: int) -> Grant:
@@ -229,19 +229,19 @@ def _granted(context: ReconcileContext, observed: ObservedState, profile: Profil
     return context.admission().grant(queue_entry(context.video, profile, wanted, observed.status.start_time))
 
 
-def go_on(
+def continue_work(
     context: ReconcileContext,
     observed: ObservedState,
     phase: Phase,
     message: str,
-    starts: tuple[Start, ...] = (),
+    starts: tuple[CreateJob, ...] = (),
     *,
     queue_position: int | None = None,
     requeue_at: datetime | None = None,
 ) -> Decision:
     """Work goes on, or waits and says for what."""
     reason = Reason(phase.value) if queue_position is None else Reason.QUEUED
-    obstacle = held_up(observed.running, context.children, context.config.waiting_seconds, context.now)
+    obstacle = find_problem(observed.running, context.children, context.config.waiting_seconds, context.now)
     if obstacle is not None:
         reason, message = obstacle
     news = () if context.video.status.phase is phase else (Event(Reason(phase.value), message),)
@@ -272,29 +272,29 @@ def conclude(
     requeue_at: datetime | None = None,
 ) -> Decision:
     """Complete the status, and add what every step has to do: leftovers go, news is told, the clock is set."""
-    status = described(
+    status = status_in_phase(
         observed, context.children, phase, reason, message, queue_position=queue_position, now=context.now
     )
     if phase is not Phase.FAILED:
         status = status.model_copy(update={"observed_retry": context.video.retry})
-    stray = (DeleteJob(job) for job in observed.stray)
+    stale = (DeleteJob(job) for job in observed.stale)
     return Decision(
         status=status,
         creates=creates,
-        deletes=(*context.leftovers(), *dict.fromkeys((*stray, *deletes))),
-        events=(*context.first_words(), *observed.events, *events),
+        deletes=(*context.stale_children(), *dict.fromkeys((*stale, *deletes))),
+        events=(*context.lifecycle_events(), *observed.events, *events),
         requeue_at=min((m for m in _moments(context, observed, requeue_at) if m > context.now), default=None),
     )
 
 
 def _with_stage_input(
-    context: ReconcileContext, observed: ObservedState, starts: tuple[Start, ...]
+    context: ReconcileContext, observed: ObservedState, starts: tuple[CreateJob, ...]
 ) -> tuple[Create, ...]:
     """Whatever starts finds its order, and so does a pod that seems to miss it.
 
     It may have been deleted: with the other children long after a failure, or by somebody.
     """
-    seems_missing = lacks_volumes(observed.running, context.children, context.config.waiting_seconds, context.now)
+    seems_missing = awaits_volumes(observed.running, context.children, context.config.waiting_seconds, context.now)
     return (EnsureStageInput(), *starts) if starts or seems_missing else ()
 
 

@@ -16,7 +16,7 @@ from talkingvideo_operator.planning.context import Children
 from talkingvideo_operator.planning.observe import ObservedState
 from talkingvideo_operator.planning.progress import chunk_percent, estimated_end, percent
 
-ENDED = frozenset({Phase.SUCCEEDED, Phase.FAILED})
+ENDED_PHASES = frozenset({Phase.SUCCEEDED, Phase.FAILED})
 MAX_ACTIVE = 64
 """More chunks than these are not told apart: status stays below 64 KiB."""
 
@@ -24,7 +24,7 @@ VOLATILE = ("progress", "estimatedCompletionTime", "queuePosition", "observedRet
 """Fields whose change alone waits for the next progress write."""
 
 
-def begin_or_continue(video: Video, now: datetime) -> TalkingVideoStatus:
+def current_status(video: Video, now: datetime) -> TalkingVideoStatus:
     """The status to work on: the written one for the same revision, a fresh one for another."""
     known = video.status
     if known.revision is not None and known.revision == video.revision:
@@ -38,7 +38,7 @@ def begin_or_continue(video: Video, now: datetime) -> TalkingVideoStatus:
     )
 
 
-def described(
+def status_in_phase(
     observed: ObservedState,
     children: Children,
     phase: Phase,
@@ -50,7 +50,7 @@ def described(
 ) -> TalkingVideoStatus:
     """Complete the status for a phase: conditions, progress, times, what runs."""
     status = observed.status
-    ended = phase in ENDED
+    ended = phase in ENDED_PHASES
     chunks = status.chunks
     if chunks is not None:
         chunks = chunks.model_copy(update={"active": () if ended else _active(observed, children)})
@@ -68,7 +68,7 @@ def described(
     )
 
 
-def at_rest(video: Video) -> TalkingVideoStatus:
+def ended_status(video: Video) -> TalkingVideoStatus:
     """The status of a video that has ended: only what was observed may change."""
     known = video.status
     seen = tuple(c.model_copy(update={"observed_generation": video.generation}) for c in known.conditions)
@@ -78,7 +78,7 @@ def at_rest(video: Video) -> TalkingVideoStatus:
     )
 
 
-def unreadable(video: Video, failure: Failure, message: str, now: datetime) -> TalkingVideoStatus:
+def invalid_spec_status(video: Video, failure: Failure, message: str, now: datetime) -> TalkingVideoStatus:
     """The status of an object whose spec cannot be read."""
     known = video.status
     return TalkingVideoStatus(
@@ -114,7 +114,7 @@ def timings(status: TalkingVideoStatus, children: Children) -> Timings:
     )
 
 
-def significant(before: TalkingVideoStatus, after: TalkingVideoStatus) -> bool:
+def is_significant(before: TalkingVideoStatus, after: TalkingVideoStatus) -> bool:
     """Whether a change is more than progress, which is written only now and then."""
     return _essence(before.to_dict()) != _essence(after.to_dict())
 

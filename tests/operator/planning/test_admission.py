@@ -45,7 +45,7 @@ def test_positions_count_those_that_wait() -> None:
 
 
 def test_a_freed_place_belongs_to_the_head_of_the_queue() -> None:
-    assert queue(entry("b", minute=1), entry("a", minute=0, wanted=1), limit=1).winners() == ["a"]
+    assert queue(entry("b", minute=1), entry("a", minute=0, wanted=1), limit=1).admitted() == ["a"]
 
 
 CLAIMS = st.lists(
@@ -77,5 +77,5 @@ def test_together_never_more_is_granted_than_there_is_room_for(entries: Any, lim
 
 
 def test_a_grant_says_what_it_lacks() -> None:
-    assert queue(limit=2).grant(entry("a", wanted=5)).lacking == 3
-    assert queue(limit=9).grant(entry("a", wanted=5)).lacking == 0
+    assert queue(limit=2).grant(entry("a", wanted=5)).deferred == 3
+    assert queue(limit=9).grant(entry("a", wanted=5)).deferred == 0

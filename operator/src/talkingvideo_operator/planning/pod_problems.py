@@ -13,7 +13,7 @@ STARTING_REASONS = frozenset({"ContainerCreating", "PodInitializing"})
 IMAGE_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 
 
-def held_up(jobs: Iterable[Job], children: Children, seconds: float, now: datetime) -> tuple[Reason, str] | None:
+def find_problem(jobs: Iterable[Job], children: Children, seconds: float, now: datetime) -> tuple[Reason, str] | None:
     """The first thing that keeps one of the Jobs from running for longer than ``seconds``."""
     patience = now - timedelta(seconds=seconds)
     for job in jobs:
@@ -27,7 +27,7 @@ def held_up(jobs: Iterable[Job], children: Children, seconds: float, now: dateti
     return None
 
 
-def lacks_volumes(jobs: Iterable[Job], children: Children, seconds: float, now: datetime) -> bool:
+def awaits_volumes(jobs: Iterable[Job], children: Children, seconds: float, now: datetime) -> bool:
     """Whether a pod may be waiting for the order: on its node since ``seconds``, and no container has begun.
 
     A pod does not say that a ConfigMap is missing. One that pulls a large image looks the same.
