@@ -114,7 +114,7 @@ def test_a_fresh_object_is_not_taken_for_finished_before_the_first_write(install
     ("changes", "reason", "words"),
     [
         ({"engine": "other"}, "NotSupported", "spec.engine: engine 'other' is not supported yet"),
-        ({"profile": "gold"}, "ProfileMissing", "there is no profile 'gold'; the administrator has set up: default"),
+        ({"profile": "gold"}, "ProfileMissing", "there is no profile 'gold'; the operator's configuration has: default"),
         ({"source": {"image": {"uri": "pvc://secrets/a.png"}}}, "NotAllowed", "spec.source.image.uri"),
         ({"source": {"image": {"uri": "s3://other/a.png"}}}, "NotAllowed", "does not allow the bucket 'other'"),
         ({"output": {"name": "../x"}}, "NotAllowed", "spec.output.name"),

@@ -21,7 +21,7 @@ from talkingvideo_api.status import TalkingVideoStatus
 from talkingvideo_clients.kube.objects import Container, Job, Pod, Video
 from talkingvideo_operator.planning.admission import Admission
 from talkingvideo_operator.planning.context import Children
-from talkingvideo_operator.planning.decision import Decision, DeleteJob, DeleteChildren, EnsureStageInput, CreateJob
+from talkingvideo_operator.planning.decision import CreateJob, Decision, DeleteChildren, DeleteJob, EnsureStageInput
 from talkingvideo_operator.planning.plan import plan
 from talkingvideo_operator.planning.status import is_significant
 from talkingvideo_operator.settings import OperatorConfig

@@ -22,8 +22,8 @@ from talkingvideo_operator.planning.decision import (
     Create,
     Decision,
     Delete,
-    DeleteJob,
     DeleteChildren,
+    DeleteJob,
     EnsureStageInput,
     Event,
 )

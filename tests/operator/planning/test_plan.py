@@ -14,7 +14,7 @@ from talkingvideo_api.reports import FailureReport, PrepareReport, RenderReport,
 from talkingvideo_clients.kube.objects import Container
 from talkingvideo_operator.builders.stage_input import build_stage_input
 from talkingvideo_operator.planning.admission import Admission, QueueEntry
-from talkingvideo_operator.planning.decision import DeleteChildren, EnsureStageInput, CreateJob
+from talkingvideo_operator.planning.decision import CreateJob, DeleteChildren, EnsureStageInput
 
 
 def starts(decision: Any) -> Any:
