@@ -44,7 +44,7 @@ def operator_of(documents: list[dict[str, Any]], cluster: Cluster, namespace: st
     with log.open("wb") as written:
         process = subprocess.Popen(command, env=environment, stdout=written, stderr=written)
     try:
-        wait_until(lambda: "read everything" in log.read_text(), "the operator acts")
+        wait_until(lambda: "listed all objects" in log.read_text(), "the operator acts")
         yield log
     finally:
         process.terminate()

@@ -97,8 +97,8 @@ class OperatorProcess:
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "POD_NAMESPACE": SYSTEM}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        before = self.lines("read everything")
-        wait_until(lambda: self.lines("read everything") > before or self._ended(), f"the operator acts: {self.log}")
+        before = self.lines("listed all objects")
+        wait_until(lambda: self.lines("listed all objects") > before or self._ended(), f"the operator acts: {self.log}")
 
     def _ended(self) -> bool:
         if self.process is not None and self.process.poll() is not None:

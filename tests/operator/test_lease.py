@@ -65,8 +65,8 @@ def test_a_renewed_lease_is_not_taken(clock: Any) -> None:
         await first.acquire()
         for _ in range(20):
             clock.now += 3
-            await first._try()
-            assert not await second._try()
+            await first._try_acquire_or_renew()
+            assert not await second._try_acquire_or_renew()
             assert first.held()
 
     asyncio.run(scenario())
@@ -91,7 +91,7 @@ def test_a_released_lease_is_taken_at_once(clock: Any) -> None:
         await first.acquire()
         await first.release()
         assert not first.held()
-        assert await second._try()
+        assert await second._try_acquire_or_renew()
 
     asyncio.run(scenario())
 

@@ -43,7 +43,7 @@ def read(*tails: str | ApiError) -> tuple[ProgressReader, list[str]]:
     reader, marked = ProgressReader(api), list[str]()
 
     async def run() -> None:
-        watching = asyncio.create_task(reader.watch(lambda: [POD], marked.append, 0.001))
+        watching = asyncio.create_task(reader.poll(lambda: [POD], marked.append, 0.001))
         await asyncio.wait([watching])
 
     with pytest.raises((RuntimeError, StopIteration, StopAsyncIteration, AssertionError)):
@@ -54,13 +54,13 @@ def read(*tails: str | ApiError) -> tuple[ProgressReader, list[str]]:
 
 def test_the_last_line_counts_and_only_news_marks_the_video() -> None:
     reader, marked = read(f"{line(0.1)}\nnoise\n{line(0.5)}\n", f"{line(0.5)}\n", f"{line(0.7)}\n")
-    assert reader.known["job"].fraction == 0.7
+    assert reader.latest["job"].fraction == 0.7
     assert marked == ["video", "video"]
 
 
 def test_a_log_that_cannot_be_read_is_unknown_and_no_error() -> None:
     reader, marked = read(ApiError(403, "forbidden"), "no progress here\n", '{"progress": broken')
-    assert reader.known == {}
+    assert reader.latest == {}
     assert marked == []
 
 
@@ -104,4 +104,4 @@ def test_what_stays_wrong_is_told_again_after_a_while(monkeypatch: pytest.Monkey
     for _ in range(11):
         recorder.record(FakeCluster().video, (Event(Reason.CREATE_REFUSED, "403: quota"),))
         clock += 60
-    assert recorder._backlog.qsize() == 3
+    assert recorder._pending.qsize() == 3

@@ -14,7 +14,7 @@ from talkingvideo_operator.main import Operator
 
 def operator(**settings: Any) -> tuple[Any, FakeApi]:
     client: Any = None
-    made: Any = Operator(config(**settings), client)
+    made: Any = Operator(config(**settings), client, "test")
     made._api = api = FakeApi()
     return made, api
 
@@ -48,7 +48,7 @@ def test_a_resync_that_fails_is_tried_again() -> None:
     api.refuse["list pods"] = ApiError(410, "the list has expired")
 
     async def scenario() -> bool:
-        keeping = asyncio.create_task(made._keep_in_sync())
+        keeping = asyncio.create_task(made._resync_periodically())
         await asyncio.sleep(0.05)
         api.refuse.clear()
         await asyncio.sleep(0.05)

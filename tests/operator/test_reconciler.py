@@ -35,7 +35,7 @@ class Bench:
         document = body(document or spec())
         self.uid = document["metadata"]["uid"]
         self.api.objects["talkingvideos", "hello"] = document
-        self.cache.videos.put(Video.of(document))
+        self.cache.videos.update(Video.of(document))
 
     def reconcile(self) -> None:
         async def get() -> None:
@@ -63,14 +63,14 @@ def test_a_second_turn_writes_nothing_although_no_watch_has_spoken_yet() -> None
 def test_a_job_that_is_there_already_is_taken_for_ones_own_by_its_owner() -> None:
     bench = Bench()
     bench.reconcile()
-    bench.cache.jobs.remove(bench.cache.jobs.of(bench.uid)[0])
+    bench.cache.jobs.delete(bench.cache.jobs.by_owner(bench.uid)[0])
     fresh = Cache()
-    fresh.videos.put(Video.of(body(spec())))
+    fresh.videos.update(Video.of(body(spec())))
     bench.api.objects["talkingvideos", "hello"]["metadata"]["resourceVersion"] = "1"
     bench.cache.videos, bench.cache.jobs = fresh.videos, fresh.jobs
     bench.reconcile()
     assert len([key for key in bench.api.objects if key[0] == "jobs"]) == 1
-    assert len(bench.cache.jobs.of(bench.uid)) == 1
+    assert len(bench.cache.jobs.by_owner(bench.uid)) == 1
 
 
 def test_a_job_of_somebody_else_is_never_taken_over() -> None:
@@ -79,11 +79,11 @@ def test_a_job_of_somebody_else_is_never_taken_over() -> None:
     (key,) = [key for key in bench.api.objects if key[0] == "jobs"]
     bench.api.objects[key]["metadata"]["ownerReferences"][0]["uid"] = "another"
     fresh = Cache()
-    fresh.videos.put(Video.of({**body(spec()), "metadata": {**body(spec())["metadata"], "resourceVersion": "9"}}))
+    fresh.videos.update(Video.of({**body(spec()), "metadata": {**body(spec())["metadata"], "resourceVersion": "9"}}))
     bench.cache.videos, bench.cache.jobs = fresh.videos, fresh.jobs
     with pytest.raises((NameConflictError, ApiError)):
         bench.reconcile()
-    assert bench.cache.jobs.of(bench.uid) == ()
+    assert bench.cache.jobs.by_owner(bench.uid) == ()
 
 
 def test_a_refused_job_is_told_and_status_is_written_all_the_same() -> None:
@@ -92,8 +92,8 @@ def test_a_refused_job_is_told_and_status_is_written_all_the_same() -> None:
     with pytest.raises(ApiError):
         bench.reconcile()
     assert "status" in bench.writes()
-    assert bench.cache.jobs.of(bench.uid) == ()
-    _, event = bench.recorder._backlog.get_nowait()
+    assert bench.cache.jobs.by_owner(bench.uid) == ()
+    _, event = bench.recorder._pending.get_nowait()
     assert (event.reason.value, event.message) == ("CreateRefused", "403: exceeded quota")
 
 
@@ -104,7 +104,7 @@ def test_a_status_written_by_somebody_else_meanwhile_is_not_overwritten() -> Non
         bench.reconcile()
     assert error.value.status == 409
     bench.api.calls.clear()
-    bench.cache.videos.put(Video.of(bench.api.objects["talkingvideos", "hello"]))
+    bench.cache.videos.update(Video.of(bench.api.objects["talkingvideos", "hello"]))
     bench.reconcile()
     assert bench.writes() == ["status"]
 
@@ -118,7 +118,7 @@ def test_a_job_that_is_gone_already_counts_as_deleted() -> None:
     suspended = {**document, "spec": spec(suspend=True)}
     suspended["metadata"] = {**document["metadata"], "generation": 2, "resourceVersion": "900"}
     bench.api.objects["talkingvideos", "hello"] = suspended
-    bench.cache.videos.put(Video.of(suspended))
+    bench.cache.videos.update(Video.of(suspended))
     bench.reconcile()
     assert bench.writes()[-2:] == ["delete jobs", "status"]
 
@@ -126,7 +126,7 @@ def test_a_job_that_is_gone_already_counts_as_deleted() -> None:
 def test_an_object_that_is_being_deleted_is_left_alone() -> None:
     bench = Bench()
     document = body(spec(), deletionTimestamp="2026-01-01T00:00:00Z", resourceVersion="2")
-    bench.cache.videos.put(Video.of(document))
+    bench.cache.videos.update(Video.of(document))
     bench.reconcile()
     assert bench.writes() == []
 
@@ -137,10 +137,10 @@ def test_places_are_taken_before_the_first_call_so_that_no_other_video_gets_them
         document = body(spec(), uid=uid, name=uid)
         document["status"] = rendering(Video.of(document)) | {"phase": "Suspended"}
         bench.api.objects["talkingvideos", uid] = document
-        bench.cache.videos.put(Video.of(document))
+        bench.cache.videos.update(Video.of(document))
         stale = Job(f"stray-{uid}", "ns", f"old-{uid}", uid, 1, "old", Stage.PREPARE, None, 0, created=START)
-        bench.cache.jobs.put(stale)
-    bench.cache.videos.remove(Video.of(bench.api.objects["talkingvideos", "hello"]))
+        bench.cache.jobs.update(stale)
+    bench.cache.videos.delete(Video.of(bench.api.objects["talkingvideos", "hello"]))
 
     async def scenario() -> None:
         await asyncio.gather(bench.reconciler.reconcile("a"), bench.reconciler.reconcile("b"))
@@ -161,9 +161,9 @@ def test_ending_ones_own_jobs_wakes_a_video_that_waits_for_their_places() -> Non
     bench = Bench(spec(suspend=True), maxParallel=1)
     waiting = body(spec(), uid="waiting", name="waiting")
     waiting["status"] = rendering(Video.of(waiting))
-    bench.cache.videos.put(Video.of(waiting))
+    bench.cache.videos.update(Video.of(waiting))
     revision = Video.of(body(spec())).revision or ""
-    bench.cache.jobs.put(Job("j", "ns", "j", bench.uid, 1, revision, Stage.RENDER, 0, 0, created=START))
+    bench.cache.jobs.update(Job("j", "ns", "j", bench.uid, 1, revision, Stage.RENDER, 0, 0, created=START))
     bench.reconcile()
     assert "delete jobs" in bench.writes()
     assert len(bench.queue) == 1
@@ -173,7 +173,7 @@ def test_a_video_whose_jobs_are_refused_keeps_no_place_from_the_others() -> None
     bench = Bench(maxParallel=3)
     refused = body(spec(), uid="a", name="a")
     refused["status"] = rendering(Video.of(refused))
-    bench.cache.videos.put(Video.of(refused))
+    bench.cache.videos.update(Video.of(refused))
     assert bench.reconciler._admission().admitted() == ["a"]
     bench.reconciler._retries["a"] += 1
     assert bench.reconciler._admission().admitted() == []
@@ -182,8 +182,8 @@ def test_a_video_whose_jobs_are_refused_keeps_no_place_from_the_others() -> None
 def test_a_namesake_of_another_namespace_is_no_child() -> None:
     bench = Bench()
     bench.reconcile()
-    (own,) = bench.cache.jobs.of(bench.uid)
-    bench.cache.jobs.put(replace(own, namespace="elsewhere", name="forged", uid="f", revision="old"))
+    (own,) = bench.cache.jobs.by_owner(bench.uid)
+    bench.cache.jobs.update(replace(own, namespace="elsewhere", name="forged", uid="f", revision="old"))
     bench.api.calls.clear()
     bench.reconcile()
     assert bench.writes() == []
@@ -200,7 +200,7 @@ def test_what_is_kept_about_a_video_goes_with_it() -> None:
             await bench.reconciler.reconcile(key)
 
     asyncio.run(scenario())
-    assert bench.reconciler._written == {}
+    assert bench.reconciler._last_write == {}
 
 
 def test_turns_without_anything_to_do_leave_time_for_others() -> None:
@@ -222,7 +222,7 @@ def test_an_order_that_is_there_costs_no_write_and_a_full_quota_does_not_refuse_
     bench = Bench()
     bench.reconcile()
     bench.api.refuse["create configmaps"] = ApiError(403, "exceeded quota: count/configmaps")
-    bench.cache.jobs.remove(bench.cache.jobs.of(bench.uid)[0])
+    bench.cache.jobs.delete(bench.cache.jobs.by_owner(bench.uid)[0])
     del bench.api.objects[next(key for key in bench.api.objects if key[0] == "jobs")]
     bench.api.calls.clear()
     bench.reconcile()
