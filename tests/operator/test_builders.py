@@ -12,7 +12,7 @@ from talkingvideo_api.spec import Resources
 from talkingvideo_api.stage_input import StageInput
 from talkingvideo_clients.kube.objects import Video
 from talkingvideo_operator.builders.context import BuildContext
-from talkingvideo_operator.builders.jobs import FINAL_STATUSES, build_job
+from talkingvideo_operator.builders.jobs import PERMANENT_STATUSES, build_job
 from talkingvideo_operator.builders.stage_input import build_config_map, build_stage_input
 from talkingvideo_operator.planning.decision import CreateJob
 
@@ -89,7 +89,7 @@ def test_a_disrupted_pod_is_ignored_before_exit_codes_are_looked_at() -> None:
     job = build_job(context(), CreateJob(Stage.RENDER, 0, 0))
     first, second = job["spec"]["podFailurePolicy"]["rules"]
     assert (first["action"], second["action"]) == ("Ignore", "FailJob")
-    assert second["onExitCodes"]["values"] == FINAL_STATUSES == [10, 11, 12, 13]
+    assert second["onExitCodes"]["values"] == PERMANENT_STATUSES == [10, 11, 12, 13]
     assert job["spec"]["backoffLimit"] == 0
 
 

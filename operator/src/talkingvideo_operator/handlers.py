@@ -107,7 +107,7 @@ async def login(**_: object) -> kopf.ConnectionInfo:
     kopf's own login handlers would use the cluster's DNS name of the API server, or import the synchronous client too.
     """
     loaded = await configuration()
-    scheme, _, token = str(loaded.api_key.get("BearerToken", "")).rpartition(" ")
+    scheme, _space, token = str(loaded.api_key.get("BearerToken", "")).rpartition(" ")
     return kopf.ConnectionInfo(
         server=loaded.host,
         ca_path=loaded.ssl_ca_cert,
