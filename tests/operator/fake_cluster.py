@@ -14,6 +14,7 @@ from talkingvideo_api.errors import ERRORS, ErrorCode
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import (
     FailureReport,
+    RenderReport,
     Report,
     encode_report,
 )
@@ -64,9 +65,14 @@ def body(document: dict[str, Any], **metadata: Any) -> dict[str, Any]:
     }
 
 
+def created_jobs(decision: Decision) -> list[tuple[Stage, int | None, int]]:
+    """Stage, chunk and attempt of each Job that a decision creates."""
+    return [(job.stage, job.chunk, job.attempt) for job in decision.creates if isinstance(job, CreateJob)]
+
+
 @dataclass
 class FakeCluster:
-    """One video and everything that happens to it."""
+    """One video, and the cluster that its Jobs run in."""
 
     settings: OperatorConfig = field(default_factory=config)
     document: dict[str, Any] = field(default_factory=spec)
@@ -96,7 +102,7 @@ class FakeCluster:
         return plan(self.video, children, self.settings, self.now, lambda: self.admission)
 
     def reconcile(self, *, crash_after: int | None = None) -> Decision:
-        """Carry out a decision; ``crash_after`` effects the operator is killed."""
+        """Carry out a decision; the operator is killed after ``crash_after`` effects."""
         decision = self.decision = self.decide()
         effects = [*decision.deletes, *decision.creates, decision.status]
         for effect in effects if crash_after is None else effects[:crash_after]:
@@ -159,10 +165,10 @@ class FakeCluster:
 
     # --- the cluster --------------------------------------------------------------------------------------------------
 
-    def _create(self, start: CreateJob) -> None:
+    def _create(self, create: CreateJob) -> None:
         uid, revision = self.video.uid, self.video.revision or ""
-        name = names.job_name(self.video.name, uid, revision, start.stage, start.attempt, start.chunk)
-        assert name not in self.jobs, f"{name} is there already"
+        name = names.job_name(self.video.name, uid, revision, create.stage, create.attempt, create.chunk)
+        assert name not in self.jobs, f"{name} exists already"
         self.created.append(name)
         number = next(self.serial)
         self.jobs[name] = Job(
@@ -172,9 +178,9 @@ class FakeCluster:
             owner=uid,
             resource_version=number,
             revision=revision,
-            stage=start.stage,
-            chunk=start.chunk,
-            attempt=start.attempt,
+            stage=create.stage,
+            chunk=create.chunk,
+            attempt=create.attempt,
             created=self.now,
         )
         self.add_pod(self.jobs[name])
@@ -215,7 +221,7 @@ class FakeCluster:
         self.set_pod(self.pod_of(job), phase="Running", containers=(container,))
 
     def succeed_pod(self, job: Job, seconds: float = 30, message: str | None = None) -> None:
-        """The pod ends well; its Job does not know it yet."""
+        """The pod succeeds; its Job does not say so yet."""
         text = encode_report(self.report(job)) if message is None else message
         container = Container(
             "main",
@@ -236,6 +242,12 @@ class FakeCluster:
         self.succeed_pod(job)
         self.complete_job(job)
 
+    def finish_chunk_with(self, chunk: int, **facts: Any) -> None:
+        """A chunk is finished, and its report says more than usual."""
+        job = self.job(Stage.RENDER, chunk)
+        self.succeed_pod(job, message=encode_report(RenderReport(chunk=chunk, key="k", frames=100, **facts)))
+        self.complete_job(job)
+
     def fail(self, job: Job, code: ErrorCode = ErrorCode.FFMPEG, **container: Any) -> None:
         """The pod reports a failure, and the Job controller gives up."""
         failure = FailureReport(code=code, message="it broke", retryable=ERRORS[code].retryable)
@@ -248,18 +260,18 @@ class FakeCluster:
         self.set_pod(self.pod_of(job), phase="Failed", containers=(ended,))
         self.set_job(self.jobs[job.name], failed=True, ended=self.now)
 
-    def miss(self, job: Job) -> None:
-        """The pod reports that the store has lost what it needs."""
+    def report_lost_files(self, job: Job) -> None:
+        """The pod reports that the store has lost files that it needs."""
         failure = FailureReport(code=ErrorCode.WORKSPACE, message="it is gone", retryable=False)
         self.fail(job, ErrorCode.WORKSPACE, message=encode_report(failure))
 
     def evict(self, job: Job) -> None:
-        """The pod is evicted, and the Job controller makes another one."""
+        """The pod is evicted, and the Job controller creates another one."""
         self.set_pod(self.pod_of(job), phase="Failed", disrupted=True, reason="Evicted")
         self.add_pod(job)
 
     def lose_node(self, job: Job) -> None:
-        """The pod is to be deleted, and nobody is there to do it."""
+        """The pod is marked for deletion, and no kubelet is left to confirm it."""
         self.set_pod(self.pod_of(job), phase="Running", deletion=self.now)
 
     def delete_job(self, name: str) -> None:
@@ -271,12 +283,12 @@ class FakeCluster:
         return success_report(job.stage, self.chunks, job.chunk, self.missing, chained=self.chained)
 
     def prepare_ended(self) -> FakeCluster:
-        """Go on until the report of prepare is there, and nobody has read it."""
+        """Continue until prepare has reported, but the operator has not read the report."""
         self.reconcile()
         self.finish(self.job(Stage.PREPARE))
         return self
 
     def prepared(self) -> FakeCluster:
-        """Go on until chunks are rendered."""
+        """Continue until chunks are being rendered."""
         self.prepare_ended().reconcile()
         return self

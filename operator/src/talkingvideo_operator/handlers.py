@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 import kopf
 
 from talkingvideo_api.names import GROUP, PLURAL, VERSION
 from talkingvideo_clients.kube.connection import configuration
-from talkingvideo_clients.kube.index import Index
+from talkingvideo_clients.kube.index import Index, Item
 from talkingvideo_clients.kube.objects import Job, Pod, Video, try_parse
 from talkingvideo_operator.builders.metadata import CHILD_SELECTOR
 from talkingvideo_operator.cache import Cache
@@ -26,7 +26,9 @@ SERVER_TIMEOUT = 600
 CLIENT_TIMEOUT = 660
 CONNECT_TIMEOUT = 10
 REQUEST_TIMEOUT = 60
-PAGE = 500
+PAGE_SIZE = 500
+
+T = TypeVar("T", bound=Item)
 
 
 def kopf_settings() -> kopf.OperatorSettings:
@@ -35,7 +37,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.watching.server_timeout = SERVER_TIMEOUT
     settings.watching.client_timeout = CLIENT_TIMEOUT
     settings.watching.connect_timeout = CONNECT_TIMEOUT
-    settings.watching.chunk_size = PAGE
+    settings.watching.chunk_size = PAGE_SIZE
     settings.watching.label_selectors["batch", "v1", "jobs"] = CHILD_SELECTOR
     settings.watching.label_selectors["v1", "pods"] = CHILD_SELECTOR
     settings.networking.request_timeout = REQUEST_TIMEOUT
@@ -92,11 +94,11 @@ class EventHandlers:
         else:
             self._update(self._cache.pods, pod)
 
-    def _update(self, index: Index[Any], item: Any) -> None:
+    def _update(self, index: Index[T], item: T) -> None:
         if index.update(item):
             self._queue.add(item.owner)
 
-    def _delete(self, index: Index[Any], item: Any) -> None:
+    def _delete(self, index: Index[T], item: T) -> None:
         if index.delete(item):
             self._queue.add(item.owner)
 

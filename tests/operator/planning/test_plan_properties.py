@@ -129,7 +129,7 @@ class VideoLife(RuleBasedStateMachine):
         if job and job.stage is not Stage.PREPARE:
             if job.stage is Stage.STITCH:
                 self.cluster.lose(index % self.cluster.chunks)
-            self.cluster.miss(job)
+            self.cluster.report_lost_files(job)
 
     @rule(index=INDEX)
     def pod_is_evicted(self, index: Any) -> None:

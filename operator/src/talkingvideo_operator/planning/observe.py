@@ -209,6 +209,7 @@ def _observe_chunks(observed: ObservedState, chunks: Chunks, evidence: _Evidence
     finished = set(known)
     jobs = evidence.children.of_stage(Stage.RENDER)
     counters_by_chunk = {entry.index: counters_of(entry) for entry in chunks.failed}
+    started = _last_started(chunks, counters_by_chunk, jobs)
     reports: list[RenderReport] = []
     used = 0.0
     for index in range(chunks.total):
@@ -216,6 +217,8 @@ def _observe_chunks(observed: ObservedState, chunks: Chunks, evidence: _Evidence
             continue
         counters = counters_by_chunk.get(index, AttemptCounters())
         state = evidence.follow(counters, jobs.get(index, []), evidence.profile.render)
+        if chunks.chained and index < started and state.running is None:
+            state = replace(state, done=True)
         used += state.used_seconds
         observed = _count(observed, state, counters, Stage.RENDER, index)
         if state.done:
@@ -234,6 +237,25 @@ def _observe_chunks(observed: ObservedState, chunks: Chunks, evidence: _Evidence
         }
     )
     return replace(observed, status=status)
+
+
+def _last_started(chunks: Chunks, counters: dict[int, AttemptCounters], jobs: dict[int | None, list[Job]]) -> int:
+    """The last chunk of which an attempt that status has not counted was started.
+
+    A chained chunk starts only when all before it are finished. So its Job proves that they are, even where theirs are
+    deleted before status says so: the operator was killed between creating the Job and writing status.
+    """
+    finished = set(decode_bitmap(chunks.finished, chunks.total))
+    return max(
+        (
+            index
+            for index in range(chunks.total)
+            if index not in finished
+            for job in jobs.get(index, ())
+            if job.attempt >= counters.get(index, AttemptCounters()).next_attempt
+        ),
+        default=0,
+    )
 
 
 def _updated(
