@@ -1,4 +1,4 @@
-"""The cache: late, double and missing news."""
+"""The index: late, repeated and missing events."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,7 @@ def test_an_older_state_never_replaces_a_newer_one() -> None:
     assert index.by_owner("v") == (job(5),)
 
 
-def test_what_was_deleted_never_comes_back() -> None:
+def test_a_deleted_object_never_comes_back() -> None:
     index = Index[Job]()
     index.update(job(5))
     assert index.delete(job(6))
@@ -37,7 +37,7 @@ def test_another_object_of_the_same_name_survives_the_old_ones_deletion() -> Non
     assert index.by_owner("v") == (job(8, uid="u2"),)
 
 
-def test_a_resync_removes_what_a_watch_missed_and_keeps_what_is_newer_than_the_list() -> None:
+def test_a_relist_removes_what_a_watch_has_missed_and_keeps_what_is_newer_than_the_list() -> None:
     index = Index[Job]()
     index.update(job(5, uid="gone", name="gone", owner="a"))
     index.update(job(12, uid="new", name="new", owner="b"))
@@ -45,14 +45,14 @@ def test_a_resync_removes_what_a_watch_missed_and_keeps_what_is_newer_than_the_l
     assert {item.name for item in index.all()} == {"new", "found"}
 
 
-def test_a_resync_of_one_namespace_leaves_the_others_alone() -> None:
+def test_a_relist_of_one_namespace_leaves_the_others_alone() -> None:
     index = Index[Job]()
     index.update(job(5, namespace="other"))
     assert index.replace([], 10, "ns") == set()
     assert len(index.by_owner("v")) == 1
 
 
-def test_a_job_about_to_be_created_gives_way_to_the_real_one() -> None:
+def test_a_job_that_is_being_created_is_replaced_by_the_created_one() -> None:
     index = Index[Job]()
     expected = job(0, uid="")
     index.assume(expected)
@@ -62,7 +62,7 @@ def test_a_job_about_to_be_created_gives_way_to_the_real_one() -> None:
     assert index.by_owner("v") == (job(9),)
 
 
-def test_a_correction_holds_until_there_is_news() -> None:
+def test_an_assumed_state_holds_until_a_newer_one_is_reported() -> None:
     index = Index[Job]()
     index.update(job(5))
     index.assume(replace(job(5), deleting=True))

@@ -1,4 +1,4 @@
-"""Whatever happens, in whatever order, and wherever the operator is killed: what must always hold."""
+"""What holds whatever happens, in any order, and wherever the operator is killed."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ from talkingvideo_api.reports import decode_bitmap
 INDEX = st.integers(0, 1_000)
 
 
-class RememberingCluster(FakeCluster):
-    """A world whose prepare finds the chunks that were rendered before it."""
+class StoringCluster(FakeCluster):
+    """A cluster whose prepare finds the chunks that were rendered before."""
 
     def report(self, job: Any) -> Any:
         missing = sorted(set(self.missing or ()) - self.in_store)
@@ -42,7 +42,7 @@ class VideoLife(RuleBasedStateMachine):
         self.parallel = parallel
         missing = tuple(range(min(reused, chunks), chunks))
         profile = {"prepare": {"attempts": 3}, "render": {"attempts": 3}}
-        self.cluster = RememberingCluster(
+        self.cluster = StoringCluster(
             settings=config(maxInterruptions=1_000, backOff={"firstSeconds": back_off}, profile=profile),
             document=spec(chunking={"maxParallel": parallel}, prompt="0"),
             chunks=chunks,
@@ -81,7 +81,7 @@ class VideoLife(RuleBasedStateMachine):
             assert not self.cluster.video.spec.suspend, "a suspended video creates nothing"
             assert job.chunk not in self.finished, "a finished chunk is never rendered again"
         if not lost and self.cluster.decision.status.phase not in (Phase.SUCCEEDED, Phase.FAILED, Phase.SUSPENDED):
-            assert healthy <= set(self.cluster.jobs), "nobody ends work that goes well"
+            assert healthy <= set(self.cluster.jobs), "healthy work is not ended"
 
     def _own(self) -> Any:
         return [job for job in self.cluster.active() if job.revision == self.cluster.video.revision]
@@ -124,7 +124,7 @@ class VideoLife(RuleBasedStateMachine):
             self.cluster.fail(job, code)
 
     @rule(index=INDEX)
-    def the_store_has_lost_what_a_pod_needs(self, index: Any) -> None:
+    def the_store_has_lost_files(self, index: Any) -> None:
         job = self._pick(index)
         if job and job.stage is not Stage.PREPARE:
             if job.stage is Stage.STITCH:
@@ -142,7 +142,7 @@ class VideoLife(RuleBasedStateMachine):
             self.cluster.lose_node(job)
 
     @rule(index=INDEX)
-    def somebody_deletes_a_job(self, index: Any) -> None:
+    def a_job_is_deleted(self, index: Any) -> None:
         if self.cluster.jobs:
             names = sorted(self.cluster.jobs)
             self.cluster.delete_job(names[index % len(names)])
@@ -210,7 +210,7 @@ class VideoLife(RuleBasedStateMachine):
         ]
         assert len(own) <= 1
         before = set(range(own[0].chunk or 0)) if own else set()
-        assert before <= self.cluster.in_store | self.cluster.reused, "a chunk goes on from nothing"
+        assert before <= self.cluster.in_store | self.cluster.reused, "a chunk continues a chunk that does not exist"
 
     @invariant()
     def finished_chunks_stay_finished(self) -> None:
@@ -234,7 +234,7 @@ class VideoLife(RuleBasedStateMachine):
         assert len(self.cluster.status.to_json()) < 64 * 1024
 
     def teardown(self) -> None:
-        """Left alone with a healthy cluster, every video comes to its end."""
+        """In a healthy cluster every video ends."""
         if not hasattr(self, "world"):
             return
         if self.cluster.video.spec.suspend:
@@ -252,7 +252,7 @@ class VideoLife(RuleBasedStateMachine):
         self.cluster.reconcile()
         if self.cluster.phase == "Failed":
             assert all(self.cluster.pod_of(job).phase == "Succeeded" for job in self._own()), (
-                "nothing works for a failed video"
+                "a failed video has no running Jobs"
             )
 
 
@@ -263,4 +263,4 @@ VideoLife.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-test_a_video_survives_everything = VideoLife.TestCase
+test_the_invariants_of_a_video_hold = VideoLife.TestCase

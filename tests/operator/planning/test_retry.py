@@ -156,7 +156,7 @@ def test_an_unreachable_store_is_tried_again_and_nothing_is_prepared_again() -> 
 
 
 def test_preparing_again_survives_lost_writes_of_status() -> None:
-    """With no back-off prepare starts in the turn that finds the loss, and all that follows before status is written."""
+    """Without a back-off prepare starts in the decision that finds the loss, and everything else before status is written."""
     cluster = FakeCluster(settings=config(backOff={"firstSeconds": 0})).prepared()
     cluster.wait(30)
     cluster.report_lost_files(cluster.job(Stage.RENDER, 0))
