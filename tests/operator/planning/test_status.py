@@ -46,7 +46,7 @@ def test_status_holds_five_hundred_chunks_with_many_long_warnings(letter: Any) -
     while any(job.stage is Stage.RENDER for job in cluster.active()):
         for job in cluster.active():
             sentences = [f"{job.chunk} {number} {letter * 400}" for number in range(3)]
-            cluster.finish_chunk_with(job.chunk, memory_mode=letter * 100 + str(job.chunk), warnings=sentences)
+            cluster.finish_chunk_with(job.chunk or 0, memory_mode=letter * 100 + str(job.chunk), warnings=sentences)
         cluster.reconcile()
         assert len(cluster.status.to_json().encode()) < 64 * 1024
     assert len(cluster.status.warnings) < 40
