@@ -1,4 +1,4 @@
-"""Who renders next."""
+"""Admission: who renders next."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,7 @@ def queue(*entries: Any, limit: Any = None, **active: Any) -> Any:
     return Admission(limit, active, {c.uid: c for c in entries})
 
 
-def test_nothing_is_held_back_without_a_bound() -> None:
+def test_without_a_limit_everything_is_granted() -> None:
     assert queue().grant(entry("a", wanted=100)).slots == 100
 
 
@@ -38,17 +38,17 @@ def test_a_full_namespace_does_not_hold_back_another() -> None:
     assert admission.grant(entry("second", namespace="free", minute=1)).slots == 3
 
 
-def test_positions_count_those_that_wait() -> None:
+def test_the_position_counts_the_videos_that_wait() -> None:
     admission = queue(entry("a", minute=0), entry("b", minute=1), limit=1, ns=1)
     grant = admission.grant(entry("c", minute=2))
     assert (grant.slots, grant.position) == (0, 3)
 
 
-def test_a_freed_place_belongs_to_the_head_of_the_queue() -> None:
-    assert queue(entry("b", minute=1), entry("a", minute=0, wanted=1), limit=1).winners() == ["a"]
+def test_a_slot_that_becomes_free_belongs_to_the_head_of_the_queue() -> None:
+    assert queue(entry("b", minute=1), entry("a", minute=0, wanted=1), limit=1).admitted() == ["a"]
 
 
-CLAIMS = st.lists(
+ENTRIES = st.lists(
     st.builds(
         entry,
         uid=st.uuids().map(str),
@@ -62,8 +62,10 @@ CLAIMS = st.lists(
 )
 
 
-@given(entries=CLAIMS, limit=st.integers(1, 20), active=st.dictionaries(st.sampled_from(["x", "y"]), st.integers(0, 9)))
-def test_together_never_more_is_granted_than_there_is_room_for(entries: Any, limit: Any, active: Any) -> None:
+@given(
+    entries=ENTRIES, limit=st.integers(1, 20), active=st.dictionaries(st.sampled_from(["x", "y"]), st.integers(0, 9))
+)
+def test_all_grants_together_stay_within_the_limits(entries: Any, limit: Any, active: Any) -> None:
     admission = Admission(limit, active, {c.uid: c for c in entries})
     grants = {c.uid: admission.grant(c).slots for c in entries}
     room = max(0, limit - sum(active.values()))
@@ -73,9 +75,9 @@ def test_together_never_more_is_granted_than_there_is_room_for(entries: Any, lim
         if bounded and all(c.namespace_limit for c in entries if c.namespace == namespace):
             assert sum(grants[c.uid] for c in bounded) <= max(0, 7 - active.get(namespace, 0))
     if room and not any(c.namespace_limit for c in entries):
-        assert sum(grants.values()) == min(room, sum(c.wanted for c in entries)), "no place stays empty"
+        assert sum(grants.values()) == min(room, sum(c.wanted for c in entries)), "no slot stays empty"
 
 
-def test_a_grant_says_what_it_lacks() -> None:
-    assert queue(limit=2).grant(entry("a", wanted=5)).lacking == 3
-    assert queue(limit=9).grant(entry("a", wanted=5)).lacking == 0
+def test_a_grant_says_how_many_jobs_are_deferred() -> None:
+    assert queue(limit=2).grant(entry("a", wanted=5)).deferred == 3
+    assert queue(limit=9).grant(entry("a", wanted=5)).deferred == 0

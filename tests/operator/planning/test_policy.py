@@ -1,4 +1,4 @@
-"""What an object may name."""
+"""What the profile allows."""
 
 from typing import Any
 
@@ -58,9 +58,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("changes", "field", "allow"), CASES)
-def test_what_is_not_on_the_list_is_refused_by_its_field_and_what_is_passes(
-    changes: Any, field: Any, allow: Any
-) -> None:
+def test_a_value_is_refused_with_its_field_unless_the_profile_allows_it(changes: Any, field: Any, allow: Any) -> None:
     assert refused(**changes)[0] == field
     assert refused({"allow": allow}, **changes) == []
 
@@ -73,7 +71,7 @@ def test_a_prefix_is_compared_by_whole_folders(prefix: Any) -> None:
 @pytest.mark.parametrize(
     "name", ["../x", "a/../../b", "/abs", "a//b", "a/", "{uid}", "{name.__class__}", "{0}", "{", "work/x"]
 )
-def test_names_of_results_stay_in_their_place(name: Any) -> None:
+def test_names_of_results_cannot_leave_their_folder(name: Any) -> None:
     assert refused({"allow": {"outputNames": ["*"]}}, output={"name": name}) == ["spec.output.name"]
 
 
@@ -81,12 +79,12 @@ def test_the_stores_own_bucket_may_be_read() -> None:
     assert refused(speech=speech(uri="s3://media/a.wav")) == []
 
 
-def test_a_store_that_is_not_there_and_a_scheme_that_is_closed() -> None:
+def test_an_unknown_store_and_a_scheme_that_is_not_allowed_are_refused() -> None:
     assert "spec.output.store" in refused(output={"store": "x"})
     assert refused({"network": {"schemes": ["s3"]}}, speech=speech(uri="s3://media/a")) == ["spec.source.image.uri"]
 
 
-def test_engines_can_be_narrowed() -> None:
+def test_a_profile_can_allow_some_engines_only() -> None:
     assert refused({"engines": ["infinitetalk"]}, engine="preview") == ["spec.engine"]
 
 

@@ -1,4 +1,4 @@
-"""What holds pods up, as they say it themselves. The operator reads no Secret; a missing one shows here."""
+"""What keeps pods from running, as their own status says. The operator reads no Secret; a missing one shows here."""
 
 from __future__ import annotations
 
@@ -13,37 +13,43 @@ STARTING_REASONS = frozenset({"ContainerCreating", "PodInitializing"})
 IMAGE_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 
 
-def held_up(jobs: Iterable[Job], children: Children, seconds: float, now: datetime) -> tuple[Reason, str] | None:
-    """The first thing that keeps one of the Jobs from running for longer than ``seconds``."""
-    patience = now - timedelta(seconds=seconds)
+def find_problem(jobs: Iterable[Job], children: Children, seconds: float, now: datetime) -> tuple[Reason, str] | None:
+    """The first problem that has kept one of the Jobs from running for at least ``seconds``."""
+    since = now - timedelta(seconds=seconds)
     for job in jobs:
         pods = children.pods_of(job)
         for pod in pods:
-            if pod.phase == "Pending" and pod.created <= patience and (found := _reason(pod)):
-                return found
-        if not pods and not job.suspended and job.created and job.created <= patience:
-            message = f"Job {job.name} could create no pod; kubectl describe job {job.name} says why"
+            if pod.phase == "Pending" and pod.created <= since and (problem := _problem_of(pod)):
+                return problem
+        if not pods and not job.suspended and job.created and job.created <= since:
+            message = f"Job {job.name} has not created a pod; see kubectl describe job {job.name}"
             return Reason.UNSCHEDULABLE, message
     return None
 
 
-def lacks_volumes(jobs: Iterable[Job], children: Children, seconds: float, now: datetime) -> bool:
-    """Whether a pod may be waiting for the order: on its node since ``seconds``, and no container has begun.
+def awaits_volumes(jobs: Iterable[Job], children: Children, seconds: float, now: datetime) -> bool:
+    """Whether a pod may be waiting for its stage input: no container has started although it has a node.
 
-    A pod does not say that a ConfigMap is missing. One that pulls a large image looks the same.
+    A pod does not report a missing ConfigMap. One that pulls a large image looks the same.
+
+    Args:
+        jobs: The Jobs whose pods are checked.
+        children: Their pods.
+        seconds: How long the pod has waited at least.
+        now: The time of the decision.
     """
-    patience = now - timedelta(seconds=seconds)
+    since = now - timedelta(seconds=seconds)
     pods = (pod for job in jobs for pod in children.pods_of(job))
     return any(
         pod.phase == "Pending"
-        and pod.created <= patience
+        and pod.created <= since
         and pod.started is None
         and any(container.waiting_reason in STARTING_REASONS for container in pod.containers)
         for pod in pods
     )
 
 
-def _reason(pod: Pod) -> tuple[Reason, str] | None:
+def _problem_of(pod: Pod) -> tuple[Reason, str] | None:
     for container in pod.containers:
         if container.waiting_reason == "CreateContainerConfigError":
             return Reason.STORE_SECRET_MISSING, f"pod {pod.name}: {container.waiting_message}"

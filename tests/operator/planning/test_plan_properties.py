@@ -1,11 +1,11 @@
-"""Whatever happens, in whatever order, and wherever the operator is killed: what must always hold."""
+"""What holds whatever happens, in any order, and wherever the operator is killed."""
 
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.operator.fake_cluster import World, config, spec
+from tests.operator.fake_cluster import FakeCluster, config, spec
 from tests.operator.termination_messages import success_report
 
 from talkingvideo_api.conditions import Phase, Reason
@@ -16,8 +16,8 @@ from talkingvideo_api.reports import decode_bitmap
 INDEX = st.integers(0, 1_000)
 
 
-class Remembering(World):
-    """A world whose prepare finds the chunks that were rendered before it."""
+class StoringCluster(FakeCluster):
+    """A cluster whose prepare finds the chunks that were rendered before."""
 
     def report(self, job: Any) -> Any:
         missing = sorted(set(self.missing or ()) - self.in_store)
@@ -42,7 +42,7 @@ class VideoLife(RuleBasedStateMachine):
         self.parallel = parallel
         missing = tuple(range(min(reused, chunks), chunks))
         profile = {"prepare": {"attempts": 3}, "render": {"attempts": 3}}
-        self.world = Remembering(
+        self.cluster = StoringCluster(
             settings=config(maxInterruptions=1_000, backOff={"firstSeconds": back_off}, profile=profile),
             document=spec(chunking={"maxParallel": parallel}, prompt="0"),
             chunks=chunks,
@@ -58,130 +58,130 @@ class VideoLife(RuleBasedStateMachine):
 
     @rule()
     def reconcile(self) -> None:
-        self.world.wait(1)
-        self._watch_starts(lambda: self.world.reconcile())
+        self.cluster.wait(1)
+        self._watch_starts(lambda: self.cluster.reconcile())
 
     @rule(after=st.integers(0, 5))
     def crash(self, after: Any) -> None:
-        self.world.wait(1)
-        self._watch_starts(lambda: self.world.reconcile(crash_after=after))
+        self.cluster.wait(1)
+        self._watch_starts(lambda: self.cluster.reconcile(crash_after=after))
 
     def _watch_starts(self, act: Any) -> None:
-        before = set(self.world.jobs)
-        healthy = {job.name for job in self._own() if self.world.pod_of(job).deletion is None}
-        ended = self.world.phase in ("Succeeded", "Failed") and not self._reopens()
+        before = set(self.cluster.jobs)
+        healthy = {job.name for job in self._own() if self.cluster.pod_of(job).deletion is None}
+        ended = self.cluster.phase in ("Succeeded", "Failed") and not self._reopens()
         act()
-        reasons = {event.reason for event in self.world.decision.events}
-        lost = any(event.message.startswith("the video is prepared again") for event in self.world.decision.events)
+        reasons = {event.reason for event in self.cluster.decision.events}
+        lost = any(event.message.startswith("the video is prepared again") for event in self.cluster.decision.events)
         if lost or Reason.RETRY_REQUESTED in reasons:
             self.finished = set()
-        fresh = [job for name, job in self.world.jobs.items() if name not in before]
+        fresh = [job for name, job in self.cluster.jobs.items() if name not in before]
         for job in fresh:
             assert not ended, "a terminal revision creates nothing more"
-            assert not self.world.video.spec.suspend, "a suspended video creates nothing"
+            assert not self.cluster.video.spec.suspend, "a suspended video creates nothing"
             assert job.chunk not in self.finished, "a finished chunk is never rendered again"
-        if not lost and self.world.decision.status.phase not in (Phase.SUCCEEDED, Phase.FAILED, Phase.SUSPENDED):
-            assert healthy <= set(self.world.jobs), "nobody ends work that goes well"
+        if not lost and self.cluster.decision.status.phase not in (Phase.SUCCEEDED, Phase.FAILED, Phase.SUSPENDED):
+            assert healthy <= set(self.cluster.jobs), "healthy work is not ended"
 
     def _own(self) -> Any:
-        return [job for job in self.world.active() if job.revision == self.world.video.revision]
+        return [job for job in self.cluster.active() if job.revision == self.cluster.video.revision]
 
     def _reopens(self) -> Any:
-        video = self.world.video
+        video = self.cluster.video
         asked = video.retry is not None and video.retry != video.status.observed_retry
-        return video.status.revision != video.revision or (asked and self.world.phase == "Failed")
+        return video.status.revision != video.revision or (asked and self.cluster.phase == "Failed")
 
     # --- the cluster --------------------------------------------------------------------------------------------------
 
     def _pick(self, index: Any) -> Any:
-        jobs = [job for job in self.world.active() if self.world.pod_of(job).phase in ("Pending", "Running")]
+        jobs = [job for job in self.cluster.active() if self.cluster.pod_of(job).phase in ("Pending", "Running")]
         return jobs[index % len(jobs)] if jobs else None
 
     @rule(index=INDEX)
     def pod_runs(self, index: Any) -> None:
         if job := self._pick(index):
-            self.world.run_pod(job)
+            self.cluster.run_pod(job)
 
     @rule(index=INDEX)
     def pod_succeeds(self, index: Any) -> None:
         if job := self._pick(index):
-            self.world.succeed_pod(job)
+            self.cluster.succeed_pod(job)
 
     @rule(index=INDEX)
     def job_completes(self, index: Any) -> None:
-        done = [job for job in self.world.active() if self.world.pod_of(job).phase == "Succeeded"]
+        done = [job for job in self.cluster.active() if self.cluster.pod_of(job).phase == "Succeeded"]
         if done:
-            self.world.complete_job(done[index % len(done)])
+            self.cluster.complete_job(done[index % len(done)])
 
     @rule(index=INDEX)
     def all_goes_well(self, index: Any) -> None:
         if job := self._pick(index):
-            self.world.finish(job)
+            self.cluster.finish(job)
 
     @rule(index=INDEX, code=st.sampled_from([ErrorCode.FFMPEG, ErrorCode.OOM, ErrorCode.INPUT_VALIDATION]))
     def job_fails(self, index: Any, code: Any) -> None:
         if job := self._pick(index):
-            self.world.fail(job, code)
+            self.cluster.fail(job, code)
 
     @rule(index=INDEX)
-    def the_store_has_lost_what_a_pod_needs(self, index: Any) -> None:
+    def the_store_has_lost_files(self, index: Any) -> None:
         job = self._pick(index)
         if job and job.stage is not Stage.PREPARE:
             if job.stage is Stage.STITCH:
-                self.world.lose(index % self.world.chunks)
-            self.world.miss(job)
+                self.cluster.lose(index % self.cluster.chunks)
+            self.cluster.report_lost_files(job)
 
     @rule(index=INDEX)
     def pod_is_evicted(self, index: Any) -> None:
         if job := self._pick(index):
-            self.world.evict(job)
+            self.cluster.evict(job)
 
     @rule(index=INDEX)
     def node_is_lost(self, index: Any) -> None:
         if job := self._pick(index):
-            self.world.lose_node(job)
+            self.cluster.lose_node(job)
 
     @rule(index=INDEX)
-    def somebody_deletes_a_job(self, index: Any) -> None:
-        if self.world.jobs:
-            names = sorted(self.world.jobs)
-            self.world.delete_job(names[index % len(names)])
+    def a_job_is_deleted(self, index: Any) -> None:
+        if self.cluster.jobs:
+            names = sorted(self.cluster.jobs)
+            self.cluster.delete_job(names[index % len(names)])
 
     @rule(index=INDEX)
     def a_finished_pod_is_collected(self, index: Any) -> None:
-        jobs = {job.uid for job in self.world.jobs.values() if job.complete or job.failed}
-        pods = [uid for uid, pod in self.world.pods.items() if pod.job_uid in jobs]
+        jobs = {job.uid for job in self.cluster.jobs.values() if job.complete or job.failed}
+        pods = [uid for uid, pod in self.cluster.pods.items() if pod.job_uid in jobs]
         if pods:
-            del self.world.pods[pods[index % len(pods)]]
+            del self.cluster.pods[pods[index % len(pods)]]
 
     @rule(seconds=st.sampled_from([1, 15, 70, 400]))
     def time_passes(self, seconds: Any) -> None:
-        self.world.wait(seconds)
+        self.cluster.wait(seconds)
 
     # --- the user -----------------------------------------------------------------------------------------------------
 
     @rule()
     def suspend_or_resume(self) -> None:
-        self._edit(suspend=not self.world.video.spec.suspend)
+        self._edit(suspend=not self.cluster.video.spec.suspend)
 
     @precondition(lambda self: self.prompt < 2)
     @rule()
     def edit(self) -> None:
         self.prompt += 1
         self.finished = set()
-        self._edit(suspend=bool(self.world.video.spec.suspend))
+        self._edit(suspend=bool(self.cluster.video.spec.suspend))
 
     @rule()
     def ask_for_a_retry(self) -> None:
         self.tokens += 1
-        self.world.retry(str(self.tokens))
+        self.cluster.retry(str(self.tokens))
 
     def _edit(self, *, suspend: Any) -> None:
-        retry = self.world.video.retry
+        retry = self.cluster.video.retry
         document = spec(chunking={"maxParallel": self.parallel}, prompt=str(self.prompt), suspend=suspend)
-        self.world.edit(document)
+        self.cluster.edit(document)
         if retry:
-            self.world.retry(retry)
+            self.cluster.retry(retry)
 
     # --- what always holds --------------------------------------------------------------------------------------------
 
@@ -195,27 +195,27 @@ class VideoLife(RuleBasedStateMachine):
         own = [
             job
             for job in self._own()
-            if job.stage is Stage.RENDER and self.world.pod_of(job).phase in ("Pending", "Running")
+            if job.stage is Stage.RENDER and self.cluster.pod_of(job).phase in ("Pending", "Running")
         ]
         assert len(own) <= self.parallel
 
     @invariant()
     def chained_chunks_are_rendered_one_at_a_time_and_in_order(self) -> None:
-        if not self.world.chained:
+        if not self.cluster.chained:
             return
         own = [
             job
             for job in self._own()
-            if job.stage is Stage.RENDER and self.world.pod_of(job).phase in ("Pending", "Running")
+            if job.stage is Stage.RENDER and self.cluster.pod_of(job).phase in ("Pending", "Running")
         ]
         assert len(own) <= 1
         before = set(range(own[0].chunk or 0)) if own else set()
-        assert before <= self.world.in_store | self.world.reused, "a chunk goes on from nothing"
+        assert before <= self.cluster.in_store | self.cluster.reused, "a chunk continues a chunk that does not exist"
 
     @invariant()
     def finished_chunks_stay_finished(self) -> None:
-        status = self.world.status
-        if status.revision != self.world.video.revision or status.chunks is None:
+        status = self.cluster.status
+        if status.revision != self.cluster.video.revision or status.chunks is None:
             return
         finished = set(decode_bitmap(status.chunks.finished, status.chunks.total))
         assert self.finished <= finished
@@ -224,35 +224,35 @@ class VideoLife(RuleBasedStateMachine):
 
     @invariant()
     def exactly_one_of_the_states_holds(self) -> None:
-        if self.world.status.phase is None:
+        if self.cluster.status.phase is None:
             return
-        true = {c.type.value for c in self.world.status.conditions if c.status == "True"}
+        true = {c.type.value for c in self.cluster.status.conditions if c.status == "True"}
         assert true in ({"Ready", "Complete"}, {"Stalled", "Failed"}, {"Reconciling"}, {"Suspended"})
 
     @invariant()
     def status_can_be_read_again(self) -> None:
-        assert len(self.world.status.to_json()) < 64 * 1024
+        assert len(self.cluster.status.to_json()) < 64 * 1024
 
     def teardown(self) -> None:
-        """Left alone with a healthy cluster, every video comes to its end."""
+        """In a healthy cluster every video ends."""
         if not hasattr(self, "world"):
             return
-        if self.world.video.spec.suspend:
+        if self.cluster.video.spec.suspend:
             self._edit(suspend=False)
         for _ in range(60):
             self.reconcile()
-            if self.world.phase in ("Succeeded", "Failed"):
+            if self.cluster.phase in ("Succeeded", "Failed"):
                 break
-            self.world.wait(400)
-            for job in self.world.active():
-                pod = self.world.pod_of(job)
+            self.cluster.wait(400)
+            for job in self.cluster.active():
+                pod = self.cluster.pod_of(job)
                 if pod.deletion is None:
-                    self.world.finish(job) if pod.phase in ("Pending", "Running") else self.world.complete_job(job)
-        assert self.world.phase in ("Succeeded", "Failed")
-        self.world.reconcile()
-        if self.world.phase == "Failed":
-            assert all(self.world.pod_of(job).phase == "Succeeded" for job in self._own()), (
-                "nothing works for a failed video"
+                    self.cluster.finish(job) if pod.phase in ("Pending", "Running") else self.cluster.complete_job(job)
+        assert self.cluster.phase in ("Succeeded", "Failed")
+        self.cluster.reconcile()
+        if self.cluster.phase == "Failed":
+            assert all(self.cluster.pod_of(job).phase == "Succeeded" for job in self._own()), (
+                "a failed video has no running Jobs"
             )
 
 
@@ -263,4 +263,4 @@ VideoLife.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-test_a_video_survives_everything = VideoLife.TestCase
+test_the_invariants_of_a_video_hold = VideoLife.TestCase

@@ -1,4 +1,4 @@
-"""How one attempt stands."""
+"""The outcome of one attempt."""
 
 from datetime import timedelta
 from typing import Any
@@ -29,7 +29,7 @@ def judge(job: Any, *pods: Any, after: Any = 0) -> Any:
     return outcome(job, pods, config(), START + timedelta(seconds=after))
 
 
-def test_a_pod_that_succeeded_with_its_report_is_believed_before_the_job() -> None:
+def test_the_report_of_a_succeeded_pod_counts_before_its_job_is_complete() -> None:
     found = judge(JOB, pod("Succeeded", main(message=REPORT)))
     assert isinstance(found, Succeeded)
     assert isinstance(found.report, RenderReport)
@@ -46,7 +46,7 @@ def test_a_report_of_another_stage_is_no_report() -> None:
     assert judge(prepare, pod("Succeeded", main(message=REPORT))) == Running(None)
 
 
-def test_a_report_in_a_pod_that_did_not_succeed_is_not_believed() -> None:
+def test_the_report_of_a_pod_that_has_not_succeeded_does_not_count() -> None:
     assert judge(JOB, pod("Running", main(message=REPORT))) == Running(None)
 
 
@@ -66,7 +66,7 @@ def test_a_failed_pod_alone_is_not_yet_a_failure() -> None:
         (pod("Failed", main(10, name="fetch", init=True), Container("render", init=False)), ErrorCode.INPUT_VALIDATION),
     ],
 )
-def test_what_left_no_report_is_inferred(failed: Any, code: Any) -> None:
+def test_the_failure_of_a_pod_without_a_report_is_inferred(failed: Any, code: Any) -> None:
     found = judge(FAILED, failed)
     assert isinstance(found, Failed) and found.failure.code is code
 
@@ -81,12 +81,12 @@ def test_a_report_says_more_than_the_pods_state() -> None:
     )
 
 
-def test_only_disruption_is_nobodys_failure() -> None:
+def test_only_a_disruption_is_no_failure() -> None:
     assert judge(FAILED, pod("Failed", main(137), disrupted=True)).interrupted
     assert not judge(FAILED, pod("Failed", main(137), reason="Evicted")).interrupted
 
 
-def test_a_failed_jobs_pod_is_waited_for_a_while() -> None:
+def test_the_pod_of_a_failed_job_is_awaited_for_a_while() -> None:
     assert judge(FAILED) == Running(START + timedelta(seconds=10))
     assert judge(FAILED, after=10).failure.code is ErrorCode.INTERNAL
 
