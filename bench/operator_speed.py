@@ -74,13 +74,13 @@ class Watcher:
 
     def _jobs(self) -> None:
         for now, event in self._events(self._cluster.batch.list_namespaced_job, self._namespace):
-            job = event["object"]
-            name = job.metadata.name
-            owner = job.metadata.annotations["talkingvideo.dev/object"]
+            workload = event["object"]
+            name = workload.metadata.name
+            owner = workload.metadata.annotations["talkingvideo.dev/object"]
             if name not in self.created:
                 self.created[name] = now
                 self.job_writes.setdefault(owner, []).append(now)
-            if any(c.type == "Complete" and c.status == "True" for c in job.status.conditions or ()):
+            if any(c.type == "Complete" and c.status == "True" for c in workload.status.conditions or ()):
                 self.completed.setdefault(name, now)
 
     def _videos(self) -> None:
@@ -106,7 +106,9 @@ def measure(stage: Stage, watcher: Watcher, name: str) -> dict[str, float]:
     stage.cluster.objects.create_namespaced_custom_object(
         GROUP, VERSION, stage.namespace, PLURAL, video(name, chunking={"maxParallel": 1})
     )
-    first = wait_for(lambda: min((t for job, t in watcher.created.items() if job.startswith(f"{name}-")), default=None))
+    first = wait_for(
+        lambda: min((t for workload, t in watcher.created.items() if workload.startswith(f"{name}-")), default=None)
+    )
     stage.finish("prepare")
     last_chunk = 0.0
     for chunk in range(stage.chunks):
@@ -126,8 +128,8 @@ def measure(stage: Stage, watcher: Watcher, name: str) -> dict[str, float]:
 def reactions(watcher: Watcher) -> list[float]:
     """From a Job's Complete to the next write for its video; 0 when the pod's end was acted on before."""
     found = []
-    for job, completed in watcher.completed.items():
-        name = job.split("-")[0]
+    for workload, completed in watcher.completed.items():
+        name = workload.split("-")[0]
         writes = sorted([*watcher.writes.get(name, []), *watcher.job_writes.get(name, [])])
         ahead = [w for w in writes if completed - 2 <= w <= completed]
         after = [w for w in writes if w > completed]

@@ -15,11 +15,12 @@ from talkingvideo_worker.media.gating import gate
 from talkingvideo_worker.media.loudness import normalise_loudness
 from talkingvideo_worker.media.sound import frames_of, normalise
 from talkingvideo_worker.speech import Speech, UnknownVoiceError, speak
+from talkingvideo_worker.speech.weights import KOKORO
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.folders import audio_field, speaker_input
 from talkingvideo_worker.stages.prepare.turns import Spans, spans_of, spoken_within
 from talkingvideo_worker.units import FRAME_RATE
-from talkingvideo_worker.weights.location import KOKORO, weights_location
+from talkingvideo_worker.weights.location import weights_location
 
 
 @dataclass(frozen=True)

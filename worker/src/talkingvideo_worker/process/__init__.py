@@ -1,0 +1,1 @@
+"""How a process of the worker starts, reports and ends: in a pod, on a terminal."""

@@ -1,0 +1,1 @@
+"""Models' weights on this machine: where they are, and how they get there."""
