@@ -1,7 +1,7 @@
-"""Effective values: what is in force for one revision of one video, numbers as numbers.
+"""Effective values: what is in force for one revision of a video.
 
-Resolved once from spec and profile, written into the order and ``status.effective``, and never resolved again for that
-revision: a change of the operator's configuration does not change a video that is being made.
+The operator resolves them once from spec and profile and keeps them in ``status.effective``. They are never resolved again
+for that revision: a change of the operator's configuration does not change a video that is being made.
 """
 
 from __future__ import annotations
@@ -44,60 +44,60 @@ PRESET_LORAS: Mapping[Preset, tuple[LoraInForce, ...]] = {
     Preset.FAST: (LoraInForce(name="Wan2.1_I2V_14B_FusionX_LoRA"),),
     Preset.TURBO: (LoraInForce(name="Wan21_T2V_14B_lightx2v_cfg_step_distill_lora_rank32"),),
 }
-"""LoRAs that a preset's numbers belong to, by their published files' names."""
+"""LoRAs that the values of a preset were chosen for, by the names of their published files."""
 
 
 class Effective(Model):
-    """Every value in force."""
+    """Values in force for a revision. Prompts and the URIs of LoRAs are in spec only."""
 
     engine: str
-    """Which engine renders."""
+    """Name of the engine."""
     profile: str
-    """The profile's name."""
+    """Name of the profile."""
     worker_image: str
-    """Image of the stages."""
+    """Image of the stages' pods."""
     mode: Mode
-    """Streaming (the whole sound) or Clip (one window of it)."""
+    """Streaming (the whole audio) or Clip (one window of it)."""
     window_frames: int
-    """Frames made at once."""
+    """Number of frames that the model renders at once."""
     motion_frames: int
-    """Frames that a window takes over from the one before."""
+    """Number of frames that a window shares with the previous one."""
     seed: int
-    """The one that was drawn, when -1 was asked for."""
+    """Seed of the random number generator; the drawn one if spec asks for -1."""
     sampling: Sampling | None = None
-    """Absent for engines without diffusion."""
+    """Values of the diffusion. Absent for engines without diffusion."""
     gpus_per_chunk: int
-    """GPUs that render one chunk together."""
+    """Number of GPUs that render one chunk together."""
     resolution: Resolution
-    """480p or 720p."""
+    """Size class: 480p or 720p."""
     aspect_ratio: AspectRatio
-    """Shape that was asked for."""
+    """Aspect ratio of the result."""
     width: int | None = None
-    """Exact width that was asked for, pixels."""
+    """Exact width of the result in pixels, if spec sets it."""
     height: int | None = None
-    """Exact height that was asked for, pixels."""
+    """Exact height of the result in pixels, if spec sets it."""
     fit: Fit
-    """How the rendered picture is brought to it."""
+    """How the rendered picture is fitted to the exact size."""
     max_frames: int | None = None
-    """Where the video is cut."""
+    """Number of frames after which the video is truncated."""
     arrangement: Arrangement
-    """Parallel or Sequential."""
+    """Arrangement of two recordings: Parallel or Sequential."""
     target_seconds: float
-    """Wanted length of a chunk."""
+    """Desired length of a chunk in seconds."""
     silence_threshold_db: float
-    """Below this level is silence."""
+    """Level below which audio counts as silence, in dB."""
     min_silence_seconds: float
-    """Shorter pauses are no silence."""
+    """Minimum length of a silence in seconds."""
     continuity: Continuity
-    """Independent or Chained."""
+    """Whether chunks are Independent or Chained."""
     store: str
-    """Name of the profile's store."""
+    """Name of the store."""
     output_name: str
-    """Template of the result's key."""
+    """Template of the result's key without file extension."""
     overwrite: bool
     """Whether an existing result is replaced."""
     loudness: float | None = None
-    """LUFS of the delivered sound; absent: untouched."""
+    """Integrated loudness of the result's audio in LUFS. Absent if the loudness is not changed."""
 
     @property
     def digest(self) -> str:
@@ -122,7 +122,7 @@ class Effective(Model):
 
 
 def _preset(preset: Preset, resolution: Resolution) -> dict[str, float | int]:
-    """The presets' numbers: quality is the published default, fast and turbo belong to their distilling LoRAs."""
+    """Values of the presets. quality has the published defaults; fast and turbo fit the LoRAs that distil them."""
     match preset:
         case Preset.QUALITY:
             shift = 7.0 if resolution is Resolution.P480 else 11.0
@@ -158,25 +158,25 @@ def _in_force(index: int, lora: Lora) -> LoraInForce:
 
 
 def _usual_arrangement(speech: Speech) -> Arrangement:
-    """Two recordings were made to be played together; two texts spoken at once would be understood by nobody."""
+    """Two recordings were made to be played together; two texts spoken at once are unintelligible."""
     texts = sum(speaker.text is not None for speaker in speech.speakers)
     return Arrangement.SEQUENTIAL if texts > 1 else Arrangement.PARALLEL
 
 
 def drawn_seed(uid: str, revision: str) -> int:
-    """The seed that ``seed: -1`` draws: different for every object and revision, the same for every retry."""
+    """The seed that ``seed: -1`` stands for: different for every object and revision, the same for every retry."""
     return int.from_bytes(hashlib.sha256(f"{uid}/{revision}".encode()).digest()[:4], "big") & 0x7FFF_FFFF
 
 
 def resolve(spec: TalkingVideoSpec, profile: Profile, *, profile_name: str, uid: str, revision: str) -> Effective:
-    """Decide every value for a revision.
+    """Resolve the values for a revision.
 
     Args:
-        spec: What the user asked for.
-        profile: What the administrator allows and presets.
-        profile_name: Its name.
-        uid: The object's uid, for a drawn seed.
-        revision: The spec's revision, likewise.
+        spec: Of the object.
+        profile: The administrator's defaults.
+        profile_name: Name of the profile.
+        uid: Of the object; a drawn seed depends on it.
+        revision: Of the spec; a drawn seed depends on it.
     """
     render, video = spec.render or Render(), spec.video or Video()
     chunking, output = spec.chunking or Chunking(), spec.output or Output()

@@ -1,7 +1,7 @@
-"""What stages tell the operator: a report or a failure in the pod's termination message, progress in the log.
+"""How stages report to the operator: by the termination message of their pod when they end, by their log on the way.
 
 A termination message holds at most 4,096 bytes (https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/):
-lists are bitmaps, and warnings are dropped before anything that decides is.
+lists are bitmaps, and warnings are dropped before anything that decisions depend on.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ def decode_bitmap(bitmap: str, length: int) -> list[int]:
 
 
 class Estimate(Model):
-    """What rendering would take; nothing of it is promised."""
+    """Estimate of the work that rendering takes."""
 
     windows: int
-    """Windows still to be rendered."""
+    """Number of windows that are not rendered yet."""
     gpu_seconds: float | None = None
-    """For the whole video, where the engine has measured figures."""
+    """GPU time of the whole video in seconds, if the engine has measured figures."""
     cost: float | None = None
-    """In the currency of the profile's price."""
+    """Cost in the currency of the profile's price."""
 
 
 class PrepareReport(Model):
@@ -65,7 +65,7 @@ class PrepareReport(Model):
     delivered_height: int
     estimate: Estimate | None = None
     chained: bool = False
-    """Whether each chunk goes on from the one before, so that they are rendered in order."""
+    """Whether each chunk continues the previous one, so that chunks render in order."""
     memory_modes: tuple[str, ...] | None = None
     """Those that made the chunks that are in the store already, now or for an earlier video."""
     warnings: tuple[str, ...] = ()
@@ -89,13 +89,13 @@ class RenderReport(Model):
     load_seconds: float = 0
     render_seconds: float = 0
     memory_mode: str | None = None
-    """How the engine kept its networks in the GPU's memory, where it has such modes; several are joined by ``; ``."""
+    """Memory mode of the engine, if it has any; several are joined by ``; ``."""
     peak_gpu_bytes: int | None = None
-    """Most memory that the engine had of one GPU, where it says so."""
+    """Peak memory of one GPU, if the engine measures it."""
     gpus: int = 0
-    """GPUs that made the chunk together; 0 without one."""
+    """Number of GPUs that rendered the chunk together; 0 without a GPU."""
     gpu_seconds: float = 0
-    """Loading and rendering, times GPUs; of the attempt that finished the chunk."""
+    """Time of loading and rendering multiplied by GPUs, of the attempt that finished the chunk."""
     part_seconds: dict[str, float] = Field(default_factory=dict)
     """Wall time by part of the engine."""
     warnings: tuple[str, ...] = ()
@@ -213,9 +213,9 @@ class Progress(Model):
 
     stage: Stage
     fraction: float
-    """0..1 of this stage or chunk."""
+    """Finished part of the stage or chunk, 0..1."""
     message: str = ""
-    """What is being done, for people."""
+    """Current activity, for people."""
     chunk: int | None = None
 
 

@@ -1,7 +1,6 @@
-"""What the resource has, but this release cannot do yet, and what an engine has no use for.
+"""Fields that this release does not support, and fields that have no effect with an engine.
 
-Asking for the first fails at once with a plain sentence; asking for the second is answered with a warning. Nothing is
-ever ignored silently.
+The former fail the video at once, the latter add a warning. Nothing is ignored silently.
 """
 
 from __future__ import annotations
@@ -30,14 +29,14 @@ SAMPLING_FIELDS = (
 
 @dataclass(frozen=True)
 class Unsupported:
-    """A field that asks for something not built yet."""
+    """A field that this release does not support."""
 
     field: str
     message: str
 
 
 def unsupported(spec: TalkingVideoSpec, effective: Effective, profile: Profile) -> list[Unsupported]:
-    """List what is asked for and not built, in the order of the spec.
+    """List the fields that are set but not supported, in the order of the spec.
 
     An engine without a row in `talkingvideo_api.engines` is supported where the profile names it: another distribution
     brings it, and the worker's image says whether it is installed.
@@ -56,7 +55,7 @@ def unsupported(spec: TalkingVideoSpec, effective: Effective, profile: Profile) 
 
 
 def without_effect(spec: TalkingVideoSpec, effective: Effective) -> list[str]:
-    """List fields that the engine does not use, as sentences for ``status.warnings``."""
+    """List fields that are set but have no effect with the engine, as sentences for ``status.warnings``."""
     traits, found = traits_of(effective.engine), list[str]()
     if not traits.samples:
         given = (name for name in SAMPLING_FIELDS if getattr(spec.render or Render(), name) is not None)

@@ -11,43 +11,43 @@ from talkingvideo_api.spec import Mode, Preset, Quantization
 
 
 class LoraInForce(Model):
-    """One LoRA of the list that is merged into the model's weights."""
+    """A LoRA that is merged into the model's weights."""
 
     index: int | None = None
-    """Index in spec.render.loras, which has its address; absent: the preset's."""
+    """Index in spec.render.loras. Absent for a LoRA of the preset."""
     name: str | None = None
-    """Name of its file on the weights volume; absent: it is fetched."""
+    """Name of the file on the weights volume. Absent for a LoRA that is fetched."""
     scale: float = 1.0
-    """Factor of its weights."""
+    """Factor by which the adaptation is scaled."""
 
 
 class Sampling(Model):
     """Values of the diffusion, of engines that have one."""
 
     preset: Preset
-    """The preset that gave what was not set."""
+    """Preset that determines the values which spec does not set."""
     steps: int
-    """Denoising steps."""
+    """Number of denoising steps."""
     text_guidance: float
-    """Classifier-free guidance of the prompt."""
+    """Scale of classifier-free guidance by the prompt."""
     audio_guidance: float
-    """Classifier-free guidance of the audio."""
+    """Scale of classifier-free guidance by the audio."""
     shift: float
-    """Shift of the flow-matching schedule."""
+    """Shift of the flow-matching noise schedule."""
     color_correction: float
-    """How closely colours follow those of the source picture, 0..1."""
+    """How strongly colours are corrected towards those of the source picture, 0..1."""
     tea_cache_threshold: float | None = None
-    """Absent: off."""
+    """Threshold of TeaCache. Absent if it is disabled."""
     apg_momentum: float | None = None
-    """Absent: off."""
+    """Momentum of adaptive projected guidance. Absent if it is disabled."""
     apg_norm_threshold: float | None = None
-    """Absent: off."""
+    """Norm threshold of adaptive projected guidance. Absent if it is disabled."""
     quantization: Quantization | None = None
-    """Absent: chosen by the GPU's memory."""
+    """Number format of the transformer's weights. Absent if it is chosen by the free memory."""
     resident_parameters: int | None = None
-    """Absent: chosen by the GPU's memory."""
+    """Number of the transformer's parameters that stay on the GPU. Absent if it is chosen by the free memory."""
     loras: Annotated[tuple[LoraInForce, ...], Field(max_length=9)] = ()
-    """In the order in which they are applied: the preset's first, then the user's."""
+    """LoRAs in the order in which they are applied: those of the preset, then those of spec."""
 
 
 class RenderValues(Model):

@@ -21,7 +21,7 @@ from talkingvideo_api.spec import Preset
 from talkingvideo_api.values import RenderValues, Sampling
 from talkingvideo_worker.chunking.plan import PlanSettings, chained_chunks
 from talkingvideo_worker.chunking.windows import ChunkFrames, window_lengths
-from talkingvideo_worker.engines.base import Engine, LoraFile, Portrait, RenderInput, Track
+from talkingvideo_worker.engines.base import Engine, LoraFile, Portrait, PreparedEngine, RenderInput, Track
 from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine
 from talkingvideo_worker.engines.infinitetalk.loop import Denoiser
 from talkingvideo_worker.engines.infinitetalk.memory.modes import MemoryMode
@@ -188,7 +188,7 @@ def test_a_chunk_is_known_by_what_it_hears(engine: InfiniteTalkEngine, make_scen
 def test_the_features_reach_as_far_as_the_last_window(
     engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
 ) -> None:
-    assert engine.prepare(make_scene(25), tmp_path / "engine") == {"features": 25 + 9 + 2}
+    assert engine.prepare(make_scene(25), tmp_path / "engine") == PreparedEngine({"features": 25 + 9 + 2})
     assert np.load(tmp_path / "engine" / "features-0.npy").shape == (36, 1, 4)
 
 
@@ -252,10 +252,13 @@ def test_a_place_that_no_token_covers_is_told_of(
 ) -> None:
     render_input = make_scene(9, speakers=2)
     tiny = replace(render_input.tracks[1], region=(0.9, 0.4, 0.02, 0.02))
-    found = engine.prepare(replace(render_input, tracks=(render_input.tracks[0], tiny)), tmp_path / "engine")
-    (warning,) = found["warnings"]
+    prepared = engine.prepare(replace(render_input, tracks=(render_input.tracks[0], tiny)), tmp_path / "engine")
+    (warning,) = prepared.warnings
+    assert prepared.details["warnings"] == [warning]
     assert "speakers[1]" in warning
-    assert "warnings" not in engine.prepare(render_input, tmp_path / "engine")
+    prepared = engine.prepare(render_input, tmp_path / "engine")
+    assert prepared.warnings == ()
+    assert "warnings" not in prepared.details
 
 
 def test_rendering_needs_loading(engine: InfiniteTalkEngine) -> None:
@@ -328,7 +331,7 @@ def test_no_frames_are_on_the_gpu_while_the_next_window_is_made(
     def count(_fraction: float, _message: str) -> None:
         alive.append(_videos(render_input))
 
-    for window in engine.render(chunk, note=count):
+    for window in engine.render(chunk, progress=count):
         assert len(list(window.frames)) == chunk.windows[window.index]
     assert alive == [before] * 2 * len(chunk.windows)
 

@@ -16,10 +16,10 @@ import torch
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.speech import speak
-from talkingvideo_worker.speech.children import run_child
 from talkingvideo_worker.speech.kokoro import CONFIG, MODEL, SAMPLE_RATE, load, load_voice
 from talkingvideo_worker.speech.kokoro import speak as speak_pieces
 from talkingvideo_worker.speech.pronunciation import PARAGRAPH_PAUSE, SENTENCE_PAUSE
+from talkingvideo_worker.speech.subprocesses import run_child
 
 pytestmark = [
     pytest.mark.media,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.worker.speech.tiny_kokoro import VOCABULARY
+from tests.worker.speech.kokoro_vocabulary import VOCABULARY
 
 from talkingvideo_api.errors import ErrorCode
-from talkingvideo_worker.engines.preview import shapes
+from talkingvideo_worker.engines.preview import visemes
 from talkingvideo_worker.engines.preview.visemes import shape_of
-from talkingvideo_worker.speech.children import run_child
 from talkingvideo_worker.speech.pronunciation import (
     MNEMONICS,
     PARAGRAPH_PAUSE,
@@ -18,6 +17,7 @@ from talkingvideo_worker.speech.pronunciation import (
     pieces,
 )
 from talkingvideo_worker.speech.sentences import sentences
+from talkingvideo_worker.speech.subprocesses import run_child
 
 SAID = {
     "en-us": "The merchant's water bottle, near a fair boy: I go out, eat a bird and judge nature's measure; button, rhythm.",
@@ -65,9 +65,9 @@ def test_a_foreign_word_leaves_no_name_of_its_language() -> None:
 def test_every_symbol_of_a_voice_moves_the_mouth_as_its_letter_would() -> None:
     silent = set(' "()“”\u0303ᵝꭧˈˌːʰʲ↓→↗↘')
     assert set(VOCABULARY) - set(MNEMONICS) == silent
-    assert {symbol for symbol in MNEMONICS if shape_of(MNEMONICS[symbol]) is shapes.REST} == set(".,;:!?—…")
-    assert shape_of(MNEMONICS["m"]) is shapes.CLOSED
-    assert shape_of(MNEMONICS["ʧ"]) is shapes.HUSH
+    assert {symbol for symbol in MNEMONICS if shape_of(MNEMONICS[symbol]) is visemes.REST} == set(".,;:!?—…")
+    assert shape_of(MNEMONICS["m"]) is visemes.BILABIAL
+    assert shape_of(MNEMONICS["ʧ"]) is visemes.POSTALVEOLAR
 
 
 def test_a_sentence_is_a_piece_with_a_pause_behind_it() -> None:

@@ -23,10 +23,11 @@ from talkingvideo_api.resource import parse
 from talkingvideo_api.spec import Preset, Quantization
 from talkingvideo_api.stage_input import StageInput
 from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
+from talkingvideo_worker.inputs.offline import Mounts
 from talkingvideo_worker.local.locations import LocalLocations
 from talkingvideo_worker.local.stage_inputs import make_stage_input
 from talkingvideo_worker.progress import LogReporter
-from talkingvideo_worker.stages.context import Mounts, StageContext
+from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.fetch import fetch
 from talkingvideo_worker.stages.prepare.folders import inputs_folder, prepared_folder
 from talkingvideo_worker.stages.prepare.process import process

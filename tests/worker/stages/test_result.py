@@ -221,6 +221,6 @@ def test_a_chunk_that_cannot_be_struck_off_is_told(rendered: Rendered, tmp_path:
     context.__dict__["chunks"] = Kept(context.chunks)
     (segment,) = (tmp_path / "chunks").glob("*/segment-0000.mp4")
     segment.unlink()
-    with pytest.raises(StageError, match=r"may not remove .*/done\.json") as refused:
+    with pytest.raises(StageError, match=r"may not delete .*/done\.json") as refused:
         stitch(context)
     assert refused.value.code is ErrorCode.STORE_ACCESS

@@ -139,6 +139,7 @@ def test_a_text_spoken_by_espeak_says_so(make: MakeOrder, tmp_path: Path) -> Non
     assert "espeak-ng (de) spoke the text: Kokoro's weights are not there." in plan.warnings
 
 
+@pytest.mark.model
 def test_a_text_is_spoken_by_kokoro_where_its_weights_are(make: MakeOrder, tmp_path: Path, weights: Path) -> None:
     from tests.worker.speech.tiny_kokoro import write_tiny_kokoro
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from talkingvideo_api.reports import FailureReport, Report
 from talkingvideo_worker.files import scratch_folder
+from talkingvideo_worker.inputs.offline import Mounts
 from talkingvideo_worker.process.terminal import failures_for_people
 from talkingvideo_worker.process.termination import TERMINATION_LOG, failure_of, write_report
 from talkingvideo_worker.progress import LogReporter
-from talkingvideo_worker.stages.context import Mounts, StageContext, read_stage_input
+from talkingvideo_worker.stages.context import StageContext, read_stage_input
 
 
 @dataclass(frozen=True)

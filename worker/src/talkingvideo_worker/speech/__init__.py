@@ -1,5 +1,5 @@
 """Text to speech, by a separate process."""
 
-from talkingvideo_worker.speech.speak import Speech, UnknownVoiceError, speak
+from talkingvideo_worker.speech.synthesis import Speech, UnknownVoiceError, speak
 
 __all__ = ["Speech", "UnknownVoiceError", "speak"]

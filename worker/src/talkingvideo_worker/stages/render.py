@@ -15,8 +15,8 @@ from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import Plan, PlannedChunk
 from talkingvideo_api.reports import RenderReport
 from talkingvideo_worker.engines.base import Engine, RenderInput, RenderStats, Window
-from talkingvideo_worker.media.delivery import FrameScaler
 from talkingvideo_worker.media.encoder import SegmentEncoder
+from talkingvideo_worker.media.scaling import FrameScaler
 from talkingvideo_worker.progress import ProgressCallback, Reporter
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.render_input import chunk_frames, make_render_input

@@ -8,14 +8,14 @@ from talkingvideo_api.plan import Plan, PlannedChunk, PlannedTrack
 from talkingvideo_api.stage_input import StageInput
 from talkingvideo_worker.chunking.windows import ChunkFrames
 from talkingvideo_worker.engines.base import Portrait, RenderInput, Track
-from talkingvideo_worker.media.delivery import cropped_by_delivery
+from talkingvideo_worker.media.scaling import cropped_margins
 from talkingvideo_worker.stages.loras import lora_files
 
 
 def make_render_input(plan: Plan, stage_input: StageInput, folder: Path) -> RenderInput:
     """The scene of a plan whose files lie in a folder."""
     rendered, delivered = (plan.width, plan.height), (plan.delivered_width, plan.delivered_height)
-    cut = cropped_by_delivery(rendered, delivered, stage_input.effective.fit)
+    cut = cropped_margins(rendered, delivered, stage_input.effective.fit)
     return RenderInput(
         portrait=Portrait(folder / plan.picture, plan.picture.endswith(".mp4"), plan.width, plan.height, cut),
         tracks=tuple(_track(track, folder) for track in plan.tracks),

@@ -22,8 +22,8 @@ from pydantic import ValidationError
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.plan import Plan, PlannedChunk
 from talkingvideo_api.reports import REPORT, THUMBNAIL, Artifact, StitchReport
-from talkingvideo_clients.stores.base import MissingFileError, Store, Stored
-from talkingvideo_worker.media.join import Joined
+from talkingvideo_clients.stores.base import FileInfo, MissingFileError, Store
+from talkingvideo_worker.media.join import JoinedVideo
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.loras import lora_files
 from talkingvideo_worker.stages.segments import rendering_of
@@ -67,7 +67,7 @@ def content_key(plan: Plan, consent: str | None) -> str:
     return hashlib.sha256(json.dumps(document).encode()).hexdigest()
 
 
-def is_stored(stored: Stored | None, report: StitchReport) -> bool:
+def is_stored(stored: FileInfo | None, report: StitchReport) -> bool:
     """Whether what a store has is the video of a report."""
     return stored is not None and stored.bytes == report.bytes and stored.sha256 in (None, report.sha256)
 
@@ -92,7 +92,7 @@ def existing_result(context: StageContext, plan: Plan) -> StitchReport | None:
 
 
 def deliver(
-    context: StageContext, plan: Plan, joined: Joined, video: Path, beside: Mapping[ResultFile, Path]
+    context: StageContext, plan: Plan, joined: JoinedVideo, video: Path, beside: Mapping[ResultFile, Path]
 ) -> StitchReport:
     """Put the files in their places, unless somebody else has put the same video there while this one was made.
 

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import JsonValue
 from torch import Tensor
 
 from talkingvideo_api.values import RenderValues
 from talkingvideo_worker.chunking.windows import ChunkFrames
-from talkingvideo_worker.engines.base import RenderInput, RenderStats, Window
+from talkingvideo_worker.engines.base import PreparedEngine, RenderInput, RenderStats, Window
 from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import REACH, Features, Tracks
 from talkingvideo_worker.engines.infinitetalk.conditioning.speech_features import feature_spans
 from talkingvideo_worker.engines.infinitetalk.loop import Material, render_windows
@@ -40,7 +41,7 @@ from talkingvideo_worker.media.wav import count_samples, read_samples
 from talkingvideo_worker.progress import ProgressCallback, ignore_progress
 from talkingvideo_worker.units import SAMPLES_PER_FRAME, Frame
 
-LOOK = "2"
+CODE_VERSION = "2"
 """Raised whenever the code makes other pixels from the same inputs."""
 
 State = Mapping[str, NDArray[Any]]
@@ -68,13 +69,13 @@ class InfiniteTalkEngine:
 
     def digest(self, values: RenderValues) -> str:
         """Identify this code and the weights."""
-        return hashlib.sha256(f"{self.name} {LOOK} {self._weights.digest(values)}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.name} {CODE_VERSION} {self._weights.digest(values)}".encode()).hexdigest()
 
-    def prepare(self, render_input: RenderInput, folder: Path) -> dict[str, Any]:
+    def prepare(self, render_input: RenderInput, folder: Path) -> PreparedEngine:
         """Hear every track, and the silence behind it into which the last window may reach.
 
         Returns:
-            ``features``: how many each track has.
+            Details: ``features``, how many each track has, and ``warnings`` if there are any.
         """
         self._weights.require()
         warnings = [*self._weights.check_loras(render_input.loras), *speakers_without_place(render_input)]
@@ -88,7 +89,10 @@ class InfiniteTalkEngine:
             silence = (frames - render_input.frames) * SAMPLES_PER_FRAME
             spans = feature_spans(model, heard, frames, silence=silence)
             write_features(folder, index, spans, frames)
-        return {"features": frames} | ({"warnings": warnings} if warnings else {})
+        details: dict[str, JsonValue] = {"features": frames}
+        if warnings:
+            details["warnings"] = list(warnings)
+        return PreparedEngine(details, tuple(warnings))
 
     def chunk_digest(self, render_input: RenderInput, folder: Path, chunk: ChunkFrames) -> str:
         """Identify the features that the chunk's windows hear; the rest is in every key anyway."""
@@ -100,14 +104,14 @@ class InfiniteTalkEngine:
         return digest.hexdigest()
 
     def load(
-        self, render_input: RenderInput, folder: Path, frames: int, note: ProgressCallback = ignore_progress
+        self, render_input: RenderInput, folder: Path, frames: int, progress: ProgressCallback = ignore_progress
     ) -> None:
         """Load the networks, unless they are for this scene; what ``prepare`` wrote is read window by window."""
         restart_peak()
         if render_input != self._render_input:
             self._networks = None
             self._weights.require()
-            self._networks = self._weights.networks(render_input, frames, note)
+            self._networks = self._weights.networks(render_input, frames, progress)
         self._render_input, self._tracks, self._seconds = render_input, read_features(render_input, folder), {}
         self._loaded().load()
 
@@ -135,7 +139,7 @@ class InfiniteTalkEngine:
         chunk: ChunkFrames,
         first: int = 0,
         state: Mapping[str, NDArray[Any]] | None = None,
-        note: ProgressCallback = ignore_progress,
+        progress: ProgressCallback = ignore_progress,
     ) -> Iterator[Window]:
         """Render the windows from ``first`` on, with the latents that the one before it left.
 
@@ -143,12 +147,12 @@ class InfiniteTalkEngine:
         """
 
         def windows(networks: Networks, first: int, state: State | None) -> Iterator[Window]:
-            return self._windows(networks, chunk, first, state, note)
+            return self._windows(networks, chunk, first, state, progress)
 
         yield from self._loaded().render(windows, lambda window: window.state, first, state)
 
     def _windows(
-        self, networks: Networks, chunk: ChunkFrames, first: int, state: State | None, note: ProgressCallback
+        self, networks: Networks, chunk: ChunkFrames, first: int, state: State | None, progress: ProgressCallback
     ) -> Iterator[Window]:
         render_input = self._render_input
         if render_input is None:
@@ -168,7 +172,7 @@ class InfiniteTalkEngine:
             ),
             _spans(render_input, chunk)[first:],
             motion,
-            _steps_of(chunk, len(settings.timesteps) - 1, note),
+            _steps_of(chunk, len(settings.timesteps) - 1, progress),
             stopwatch.timed("denoise", networks.denoiser),
         )
         for window in rendered:
@@ -188,13 +192,13 @@ def _spans(render_input: RenderInput, chunk: ChunkFrames) -> tuple[WindowSpan, .
     return window_spans(chunk.start, chunk.windows, chunk.first_window, motion, chunk.overlap)
 
 
-def _steps_of(chunk: ChunkFrames, steps: int, note: ProgressCallback) -> Callable[[int, int], None]:
+def _steps_of(chunk: ChunkFrames, steps: int, progress: ProgressCallback) -> Callable[[int, int], None]:
     """From a window's number in the video and a step's to the part of the chunk that is done, and words for it."""
 
     def stepped(window: int, step: int) -> None:
         index = window - chunk.first_window
         done = sum(chunk.windows[:index]) + chunk.windows[index] * step / (steps + 1)
-        note(done / chunk.frames, f"Window {index + 1} of {len(chunk.windows)}, step {step} of {steps}")
+        progress(done / chunk.frames, f"Window {index + 1} of {len(chunk.windows)}, step {step} of {steps}")
 
     return stepped
 

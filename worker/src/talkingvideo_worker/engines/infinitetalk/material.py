@@ -21,7 +21,7 @@ from talkingvideo_worker.engines.infinitetalk.conditioning.pictures import (
     with_background,
 )
 from talkingvideo_worker.engines.infinitetalk.model.routing import token_masks
-from talkingvideo_worker.engines.pictures import mask_of, pictures_from
+from talkingvideo_worker.engines.pictures import load_mask, portrait_frames
 
 PATCH = 2
 """Latents along each side of a token: 16 pixels."""
@@ -32,10 +32,10 @@ def reference_of(portrait: Portrait) -> Callable[[int], Tensor]:
 
     @cache
     def still() -> Tensor:
-        return to_tensor(next(pictures_from(portrait, 0)))
+        return to_tensor(next(portrait_frames(portrait, 0)))
 
     def moving(frame: int) -> Tensor:
-        return to_tensor(next(pictures_from(portrait, frame)))
+        return to_tensor(next(portrait_frames(portrait, frame)))
 
     return moving if portrait.is_video else lambda _frame: still()
 
@@ -55,7 +55,7 @@ def regions_of(render_input: RenderInput) -> Tensor | None:
 def _place(track: Track, usual: Box, height: int, width: int) -> Mask:
     """Where a speaker is: (height, width)."""
     if track.mask is not None:
-        return mask_of(track.mask)
+        return load_mask(track.mask)
     if track.region is None:
         return box_mask(usual, height, width)
     x, y, columns, rows = track.region

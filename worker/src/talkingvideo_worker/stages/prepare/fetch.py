@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.errors import StageError
 from talkingvideo_api.inputs import Input, InputKind, inputs_of
 from talkingvideo_api.names import Stage
 from talkingvideo_api.profile import InputLimits
@@ -14,7 +14,6 @@ from talkingvideo_api.stage_input import S3Connection
 from talkingvideo_api.uris import MAX_DATA_URI, scheme_of
 from talkingvideo_worker.inputs.fetch import Fetcher
 from talkingvideo_worker.inputs.policy import FetchPolicy
-from talkingvideo_worker.inputs.policy import Mounts as InputMounts
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.loras import fetched_loras
 from talkingvideo_worker.stages.prepare.folders import input_path, prepared_marker
@@ -59,7 +58,7 @@ def _fetch_loras(context: StageContext) -> None:
                 f"The LoRAs are {together:,} bytes together; the profile allows {limit:,}: "
                 "put them on the weights volume and give their names, or give fewer."
             )
-            raise StageError(ErrorCode.INPUT_VALIDATION, message, field=lora.field)
+            raise StageError.invalid(message, lora.field)
 
 
 def _fetch_one(context: StageContext, each: Input, fraction: float) -> Path:
@@ -75,9 +74,8 @@ def _fetch_one(context: StageContext, each: Input, fraction: float) -> Path:
         max_bytes=_limit(each.kind, stage_input.limits),
         timeout_seconds=network.timeout_seconds,
     )
-    mounts = InputMounts(claims=_folders(context.mounts.claims), configmaps=_folders(context.mounts.configmaps))
     headers = _headers(context, reference.headers_secret_name, f"{each.path}.headersSecretName")
-    fetcher = Fetcher(policy, mounts, headers=headers, s3=lambda: _s3_client(stage_input.s3))
+    fetcher = Fetcher(policy, context.mounts, headers=headers, s3=lambda: _s3_client(stage_input.s3))
     fetcher.fetch(reference.uri, destination, field)
     return destination
 
@@ -94,7 +92,7 @@ def _refuse_foreign_bucket(context: StageContext, uri: str, field: str) -> None:
     bucket = uri.partition("://")[2].partition("/")[0]
     if scheme_of(uri) == "s3" and "*" not in allowed and bucket not in allowed:
         message = f"Inputs may not come from bucket {bucket!r}; the profile allows {', '.join(allowed) or 'none'}."
-        raise StageError(ErrorCode.INPUT_VALIDATION, message, field=field)
+        raise StageError.invalid(message, field)
 
 
 def _refuse_too_much_inline_data(context: StageContext) -> None:
@@ -102,11 +100,7 @@ def _refuse_too_much_inline_data(context: StageContext) -> None:
     inline = sum(len(uri) for uri in uris if scheme_of(uri) == "data")
     if inline > MAX_DATA_URI:
         message = f"The data: addresses are {inline:,} characters together; {MAX_DATA_URI:,} are allowed."
-        raise StageError(ErrorCode.INPUT_VALIDATION, message, field="spec")
-
-
-def _folders(parent: Path) -> Mapping[str, Path]:
-    return {path.name: path for path in parent.iterdir()} if parent.is_dir() else {}
+        raise StageError.invalid(message, "spec")
 
 
 def _headers(context: StageContext, secret: str | None, field: str) -> Mapping[str, str] | None:
@@ -116,10 +110,10 @@ def _headers(context: StageContext, secret: str | None, field: str) -> Mapping[s
     folder = context.mounts.headers / secret
     if not folder.is_dir():
         message = f"headersSecretName {secret!r} is not available here: it works in a cluster only."
-        raise StageError(ErrorCode.INPUT_VALIDATION, message, field=field)
+        raise StageError.invalid(message, field)
     files = [path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file()]
     try:
         return {path.name: path.read_text(encoding="utf-8").strip() for path in files}
     except UnicodeDecodeError:
         message = f"The Secret {secret!r} holds a value that is not text: it cannot be sent as a header."
-        raise StageError(ErrorCode.INPUT_VALIDATION, message, field=field) from None
+        raise StageError.invalid(message, field) from None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.errors import StageError
 from talkingvideo_api.inputs import Input, InputKind, input_of
-from talkingvideo_worker.media.mask import Mask, fit_mask, read_mask, write_mask
+from talkingvideo_worker.media.picture import Mask, fit_mask, read_mask, write_mask
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.folders import input_path
 from talkingvideo_worker.stages.prepare.portrait import Prepared
@@ -41,7 +41,7 @@ def _write_mask(context: StageContext, portrait: Prepared, folder: Path, given: 
         message = (
             "The mask is white nowhere inside the part of the picture that the video shows: paint the speaker white."
         )
-        raise StageError(ErrorCode.INPUT_VALIDATION, message, field=field)
+        raise StageError.invalid(message, field)
     path = folder / f"{given.name}.png"
     write_mask(shown, path)
     return path
@@ -55,4 +55,4 @@ def _expect_shape(mask: Mask, source: Size, field: str) -> None:
             f"The mask is {columns} x {rows}, the source {source.width} x {source.height}: "
             "a mask must have the source's shape, so that it can be laid over it."
         )
-        raise StageError(ErrorCode.INPUT_VALIDATION, message, field=field)
+        raise StageError.invalid(message, field)

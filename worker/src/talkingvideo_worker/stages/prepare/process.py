@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,12 +13,12 @@ from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import PLAN_NAME, Plan, PlannedChunk, PlannedFile, PlannedTrack
 from talkingvideo_api.spec import Continuity, Mode
 from talkingvideo_worker.chunking.plan import PlanSettings, chained_chunks, plan_chunks
-from talkingvideo_worker.chunking.silence import SoundProfile, sound_profile
-from talkingvideo_worker.chunking.windows import ChunkFrames, window_lengths
-from talkingvideo_worker.engines.base import Engine, RenderInput, Track
+from talkingvideo_worker.chunking.windows import ChunkFrames
+from talkingvideo_worker.engines.base import Engine, PreparedEngine, RenderInput, Track
 from talkingvideo_worker.files import file_digest
-from talkingvideo_worker.media.delivered import encode_delivered
 from talkingvideo_worker.media.encoder import EncoderSettings
+from talkingvideo_worker.media.silence import SoundProfile, sound_profile
+from talkingvideo_worker.media.soundtrack import encode_soundtrack
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.loras import lora_files
 from talkingvideo_worker.stages.prepare.folders import prepared_folder, prepared_marker
@@ -55,12 +54,12 @@ def process(context: StageContext) -> None:
     render_input = replace(render_input, loras=lora_files(context.stage_input, folder, loras))
     _say(context, 0.4, "Preparing the engine")
     engine = context.engine
-    found = engine.prepare(render_input, folder / ENGINE_FOLDER)
+    prepared = engine.prepare(render_input, folder / ENGINE_FOLDER)
     _say(context, 0.5, "Planning the chunks")
     chunks = _chunks(context, engine, render_input)
     engine_digest = engine.digest(render_input.values)
     _say(context, 0.6, "Encoding the sound")
-    encode_delivered(
+    encode_soundtrack(
         [voice.recording for voice in timeline.voices],
         folder / SOUND_NAME,
         context.stage_input.limits,
@@ -81,8 +80,8 @@ def process(context: StageContext) -> None:
         sound_seconds=float(timeline.seconds),
         engine_digest=engine_digest,
         chunks=_keyed(context, engine, engine_digest, render_input, chunks, files, portrait, timeline),
-        found={"input": portrait.found, "engine": found},
-        warnings=_warnings(context, portrait, timeline, found),
+        found={"input": portrait.found, "engine": dict(prepared.details)},
+        warnings=_warnings(context, portrait, timeline, prepared),
     )
     (folder / PLAN_NAME).write_text(plan.to_json(), encoding="utf-8")
 
@@ -127,19 +126,16 @@ def _chunks(context: StageContext, engine: Engine, render_input: RenderInput) ->
     return _independent_chunks(effective, render_input, settings)
 
 
-def _independent_chunks(effective: Effective, render_input: RenderInput, settings: PlanSettings) -> list[ChunkFrames]:
-    """Cut where nobody speaks, on whole frames, and divide the chunks into windows."""
+def _independent_chunks(
+    effective: Effective, render_input: RenderInput, settings: PlanSettings
+) -> tuple[ChunkFrames, ...]:
+    """Cut on whole frames, where no speaker speaks."""
     profiles = [
         sound_profile(track.path, effective.silence_threshold_db, effective.min_silence_seconds)
         for track in render_input.tracks
     ]
     together = _together(profiles)
-    chunks, windows_before = [], 0
-    for planned in plan_chunks(render_input.frames, together.silences, together.energy, settings):
-        windows = window_lengths(planned.frames, settings.window, settings.motion)
-        chunks.append(ChunkFrames(planned.start, windows, windows_before))
-        windows_before += len(windows)
-    return chunks
+    return plan_chunks(render_input.frames, together.silences, together.energy, settings)
 
 
 def _together(profiles: Sequence[SoundProfile]) -> SoundProfile:
@@ -215,9 +211,11 @@ def _consumers(name: str) -> tuple[Stage, ...]:
     return (Stage.STITCH,) if name == SOUND_NAME else (Stage.RENDER,)
 
 
-def _warnings(context: StageContext, portrait: Prepared, timeline: Timeline, found: dict[str, Any]) -> tuple[str, ...]:
+def _warnings(
+    context: StageContext, portrait: Prepared, timeline: Timeline, prepared: PreparedEngine
+) -> tuple[str, ...]:
     """What the user should know, most important first."""
-    warnings = [*found.get("warnings", ()), *portrait.warnings]
+    warnings = [*prepared.warnings, *portrait.warnings]
     warnings += [note for voice in timeline.voices for note in voice.notes]
     if timeline.seconds < timeline.whole:
         asking = "render.mode Clip" if context.stage_input.effective.mode is Mode.CLIP else "video.maxFrames"

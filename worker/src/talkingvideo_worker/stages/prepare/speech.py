@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.errors import StageError
 from talkingvideo_api.inputs import InputKind, require_input
 from talkingvideo_api.spec import Mode, Speaker
 from talkingvideo_worker.engines.base import Track
-from talkingvideo_worker.media.arrangement import place, starts, whole_duration
-from talkingvideo_worker.media.delivered import Placed
-from talkingvideo_worker.media.gating import gate
+from talkingvideo_worker.media.engine_audio import frames_of, write_engine_audio
 from talkingvideo_worker.media.loudness import normalise_loudness
-from talkingvideo_worker.media.sound import frames_of, normalise
+from talkingvideo_worker.media.soundtrack import TimedRecording
+from talkingvideo_worker.media.tracks import mute_outside, pad_track, start_times, total_duration
 from talkingvideo_worker.speech import Speech, UnknownVoiceError, speak
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.folders import input_path
@@ -35,7 +34,7 @@ class Voice:
         notes: For the user.
     """
 
-    recording: Placed
+    recording: TimedRecording
     model: Path
     loudness: float | None
     phonemes: tuple[tuple[float, str], ...]
@@ -88,14 +87,14 @@ def hear(context: StageContext, folder: Path) -> Timeline:
     speaking = speech.speakers if speech.turns is None else speech.speakers[:1]
     heard = [_hear(context, folder, index, it) for index, it in enumerate(speaking)]
     arrangement, durations = context.stage_input.effective.arrangement, [it.duration for it in heard]
-    whole = whole_duration(arrangement, durations)
+    whole = total_duration(arrangement, durations)
     if whole > context.stage_input.limits.seconds:
         message = (
             f"The speech lasts {float(whole):.0f} s; the profile allows {context.stage_input.limits.seconds:.0f} s."
         )
-        raise StageError(ErrorCode.INPUT_VALIDATION, message, field="spec.speech.speakers")
+        raise StageError.invalid(message, "spec.speech.speakers")
     spans = None if speech.turns is None else spans_of(speech.turns, len(speech.speakers), whole)
-    voices = tuple(_placed(it, start) for it, start in zip(heard, starts(arrangement, durations), strict=True))
+    voices = tuple(_placed(it, start) for it, start in zip(heard, start_times(arrangement, durations), strict=True))
     frames = frames_of(whole)
     kept = _kept_frames(context, frames)
     return Timeline(voices, whole if kept == frames else Fraction(kept, FRAME_RATE), whole, kept, spans)
@@ -114,7 +113,7 @@ def _placed_tracks(timeline: Timeline, folder: Path) -> tuple[Track, ...]:
     tracks = []
     for index, voice in enumerate(timeline.voices):
         path = _track_file(folder, index)
-        place(voice.model, path, voice.recording.start, timeline.whole)
+        pad_track(voice.model, path, voice.recording.start, timeline.whole)
         tracks.append(Track(path, voice.phonemes))
     return tuple(tracks)
 
@@ -124,7 +123,7 @@ def _turned_tracks(timeline: Timeline, folder: Path) -> tuple[Track, ...]:
     (voice,), tracks = timeline.voices, []
     for index, spans in enumerate(timeline.spans or ()):
         path = _track_file(folder, index)
-        gate(voice.model, path, spans)
+        mute_outside(voice.model, path, spans)
         tracks.append(Track(path, spoken_within(voice.phonemes, spans)))
     return tuple(tracks)
 
@@ -142,7 +141,7 @@ def _hear(context: StageContext, folder: Path, index: int, speaker: Speaker) -> 
         given = require_input(context.stage_input.spec, InputKind.AUDIO, index)
         field, recording, spoken = given.field, input_path(context.scratch, given), None
     plain, model = folder / f"plain-{index}.wav", folder / f"model-{index}.wav"
-    sound = normalise(recording, plain, context.stage_input.limits, field)
+    sound = write_engine_audio(recording, plain, context.stage_input.limits, field)
     level = normalise_loudness(plain, model).integrated
     plain.unlink()
     phonemes, notes = (spoken.phonemes, spoken.notes) if spoken else ((), ())
@@ -160,7 +159,7 @@ def _spoken(text: str, voice: str | None, recording: Path, speaker: str) -> Spee
 
 def _placed(heard: _Heard, start: Fraction) -> Voice:
     phonemes = tuple((round(second + float(start), 3), name) for second, name in heard.phonemes)
-    return Voice(Placed(heard.path, heard.field, start), heard.model, heard.loudness, phonemes, heard.notes)
+    return Voice(TimedRecording(heard.path, heard.field, start), heard.model, heard.loudness, phonemes, heard.notes)
 
 
 def _kept_frames(context: StageContext, frames: int) -> int:
