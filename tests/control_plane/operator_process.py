@@ -1,4 +1,4 @@
-"""The operator as a process of its own, with exactly the rights of its manifests."""
+"""The operator as its own process, with exactly the permissions of its manifests."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def wait_until(holds: Callable[[], Any], what: str, timeout: float = 30) -> Any:
 
 
 def install(cluster: Cluster) -> None:
-    """Apply the kustomize base, less the Deployment: its pod cannot run here, the process takes its place."""
+    """Apply the kustomize base without the Deployment: its pod cannot run here, and the process takes its place."""
     built = cluster.kubectl("kustomize", str(BASE))
     documents = [d for d in yaml.safe_load_all(built) if d["kind"] != "Deployment"]
     cluster.apply(*documents)
@@ -74,7 +74,7 @@ def configuration(**changes: Any) -> dict[str, Any]:
 
 @dataclass
 class OperatorProcess:
-    """Start, stop, kill; and what it wrote to the API."""
+    """Starts, stops and kills the process, and reads from its log what it has written to the API."""
 
     kubeconfig: Path
     folder: Path
@@ -97,8 +97,8 @@ class OperatorProcess:
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "POD_NAMESPACE": SYSTEM}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        before = self.lines("read everything")
-        wait_until(lambda: self.lines("read everything") > before or self._ended(), f"the operator acts: {self.log}")
+        before = self.lines("listed all objects")
+        wait_until(lambda: self.lines("listed all objects") > before or self._ended(), f"the operator acts: {self.log}")
 
     def _ended(self) -> bool:
         if self.process is not None and self.process.poll() is not None:
@@ -126,7 +126,7 @@ class OperatorProcess:
             return False
 
     def writes(self) -> Counter[str]:
-        """Writes by method and resource, answered well or not; without Lease and Events."""
+        """Writes by method and resource, successful or not, without Leases and Events."""
         counted: Counter[str] = Counter()
         for line in self.log.read_text().splitlines():
             with suppress(ValueError):
@@ -171,8 +171,8 @@ def video(name: str = "hello", **changes: Any) -> dict[str, Any]:
 
 
 @dataclass
-class Stage:
-    """A namespace with the operator at work: the test plays the user and the kubelet."""
+class Sandbox:
+    """A namespace that the operator serves: the test plays the user and the kubelet."""
 
     cluster: Cluster
     kubelet: FakeKubelet
@@ -197,7 +197,7 @@ class Stage:
         return status
 
     def chunk_status(self) -> dict[str, Any]:
-        """What status says of the chunks: nothing before the plan is written there, though their Jobs may run."""
+        """The chunks in status: empty before the plan is written there, although their Jobs may run already."""
         chunks: dict[str, Any] = self.status().get("chunks", {})
         return chunks
 
@@ -215,7 +215,7 @@ class Stage:
         return sorted(j.metadata.name for j in self.cluster.batch.list_namespaced_job(self.namespace).items)
 
     def units(self) -> list[str]:
-        """Stage or chunk, and attempt: the part of Jobs' names that matters."""
+        """Stage or chunk, and attempt: the last part of each Job's name."""
         return sorted(name.split("-", 3)[-1] for name in self.jobs())
 
     def pod(self, stage: str, chunk: int | None = None, attempt: int = 0, timeout: float = 30) -> Any:
@@ -241,8 +241,8 @@ class Stage:
         retryable: bool | None = None,
     ) -> None:
         pod = self.pod(stage, chunk, attempt)
-        worth_it = ERRORS[code].retryable if retryable is None else retryable
-        report = FailureReport(code=code, message="the test says so", retryable=worth_it)
+        retry = ERRORS[code].retryable if retryable is None else retryable
+        report = FailureReport(code=code, message="the test says so", retryable=retry)
         message = encode_report(report)
         self.kubelet.finish_pod(pod, ERRORS[code].exit_status, message, container=container or None)
 

@@ -1,4 +1,4 @@
-"""What is refused by kubectl apply, and what the operator refuses, with their sentences."""
+"""What kubectl apply refuses and what the operator refuses, with their messages."""
 
 import json
 import time
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.cluster.cluster import KubectlError
-from tests.control_plane.operator_process import Stage, spec, video
+from tests.control_plane.operator_process import Sandbox, spec, video
 
 AUDIO = {"audio": {"uri": "s3://media/a.wav"}}
 IMAGE = {"image": {"uri": "https://example.com/a.png"}}
@@ -82,7 +82,7 @@ def test_kubectl_apply_says_what_is_wrong(installed: Any, namespace: Any, case: 
     assert message in str(refusal.value)
 
 
-def test_every_field_of_the_contract_is_accepted(installed: Any, namespace: Any) -> None:
+def test_every_field_is_accepted(installed: Any, namespace: Any) -> None:
     full = spec(
         speech={"speakers": [AUDIO, {"text": "hello", "voice": "en-us"}], "arrangement": "Sequential"},
         video={"resolution": "720p", "width": 640, "height": 480, "fit": "Pad", "maxFrames": 100},
@@ -114,19 +114,25 @@ def test_a_fresh_object_is_not_taken_for_finished_before_the_first_write(install
     ("changes", "reason", "words"),
     [
         ({"engine": "other"}, "NotSupported", "spec.engine: engine 'other' is not supported yet"),
-        ({"profile": "gold"}, "ProfileMissing", "there is no profile 'gold'; the administrator has set up: default"),
+        (
+            {"profile": "gold"},
+            "ProfileMissing",
+            "there is no profile 'gold'; the operator's configuration has: default",
+        ),
         ({"source": {"image": {"uri": "pvc://secrets/a.png"}}}, "NotAllowed", "spec.source.image.uri"),
         ({"source": {"image": {"uri": "s3://other/a.png"}}}, "NotAllowed", "does not allow the bucket 'other'"),
         ({"output": {"name": "../x"}}, "NotAllowed", "spec.output.name"),
         ({"overrides": {"nodeSelector": {"a": "b"}}}, "NotAllowed", "spec.overrides.nodeSelector"),
     ],
 )
-def test_the_operator_fails_what_it_cannot_or_may_not_do(stage: Stage, changes: Any, reason: Any, words: Any) -> None:
-    stage.apply(video(**changes))
-    stage.wait_phase("Failed")
-    failed = stage.condition("Failed")
+def test_the_operator_fails_an_unsupported_or_forbidden_spec(
+    sandbox: Sandbox, changes: Any, reason: Any, words: Any
+) -> None:
+    sandbox.apply(video(**changes))
+    sandbox.wait_phase("Failed")
+    failed = sandbox.condition("Failed")
     assert failed["reason"] == reason
     assert words in failed["message"]
-    assert stage.condition("Stalled")["status"] == "True"
+    assert sandbox.condition("Stalled")["status"] == "True"
     time.sleep(0.5)
-    assert stage.jobs() == []
+    assert sandbox.jobs() == []

@@ -22,16 +22,14 @@ from talkingvideo_api.values import RenderValues, Sampling
 from talkingvideo_worker.chunking.plan import PlanSettings, chained_chunks
 from talkingvideo_worker.chunking.windows import ChunkFrames, window_lengths
 from talkingvideo_worker.engines.base import Engine, LoraFile, Portrait, PreparedEngine, RenderInput, Track
-from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine
-from talkingvideo_worker.engines.infinitetalk.loop import Denoiser
+from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine, Networks
 from talkingvideo_worker.engines.infinitetalk.memory.modes import MemoryMode
-from talkingvideo_worker.engines.infinitetalk.memory.retry import LeanerOnce
-from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
-from talkingvideo_worker.engines.infinitetalk.networks import Networks
-from talkingvideo_worker.engines.infinitetalk.sampling.denoising import denoise
+from talkingvideo_worker.engines.infinitetalk.memory.oom import OomFallback
+from talkingvideo_worker.engines.infinitetalk.sampling.denoising import Denoiser, denoise
 from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Projection
 from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import PROJECTION_480, PROJECTION_720, StepCache
 from talkingvideo_worker.engines.infinitetalk.settings import NEGATIVE_PROMPT, settings_of
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
 from talkingvideo_worker.media.wav import WavWriter
 from talkingvideo_worker.progress import ProgressCallback
 from talkingvideo_worker.units import SAMPLES_PER_FRAME, Frame
@@ -65,8 +63,8 @@ class TinyWeights:
     def check_loras(self, loras: Sequence[LoraFile]) -> list[str]:
         return [lora.label for lora in loras]
 
-    def networks(self, render_input: RenderInput, frames: int, note: ProgressCallback) -> LeanerOnce[Networks]:
-        return LeanerOnce(lambda _mode: self._networks(render_input), MemoryMode(), lambda _mode: None, lambda: None)
+    def networks(self, render_input: RenderInput, frames: int, progress: ProgressCallback) -> OomFallback[Networks]:
+        return OomFallback(lambda _mode: self._networks(render_input), MemoryMode(), lambda _mode: None, lambda: None)
 
     def _networks(self, render_input: RenderInput) -> Networks:
         return Networks(self._transformer, TinyStage(render_input.frames).encoders)
@@ -199,8 +197,8 @@ class FullOnce(TinyWeights):
         super().__init__(transformer)
         self.modes: list[MemoryMode] = []
 
-    def networks(self, render_input: RenderInput, frames: int, note: ProgressCallback) -> LeanerOnce[Networks]:
-        return LeanerOnce(lambda mode: self._in(mode, render_input), RICH, lambda mode: LEAN, lambda: None)
+    def networks(self, render_input: RenderInput, frames: int, progress: ProgressCallback) -> OomFallback[Networks]:
+        return OomFallback(lambda mode: self._in(mode, render_input), RICH, lambda mode: LEAN, lambda: None)
 
     def _in(self, mode: MemoryMode, render_input: RenderInput) -> Networks:
         self.modes.append(mode)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.worker.stages.conftest import make_in, write_voice
-from tests.worker.stages.taking_turns import MemoryStore, Pod
+from tests.worker.stages.interleaved_pods import MemoryStore, Pod
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.plan import PLAN_NAME, Plan

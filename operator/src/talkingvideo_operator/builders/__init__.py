@@ -1,1 +1,1 @@
-"""Manifests of a video's children."""
+"""Builds the manifests of a video's children: Jobs, their pods, and the stage input."""

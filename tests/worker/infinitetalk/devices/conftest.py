@@ -23,10 +23,10 @@ from tests.worker.render_values import render_values, sampling_values
 
 from talkingvideo_worker.chunking.windows import ChunkFrames
 from talkingvideo_worker.engines.base import LoraFile, Portrait, RenderInput, Track
+from talkingvideo_worker.engines.infinitetalk.conditioning.audio import write_features
 from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine, State
-from talkingvideo_worker.engines.infinitetalk.material import write_features
-from talkingvideo_worker.engines.infinitetalk.weights import reading
-from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
+from talkingvideo_worker.engines.infinitetalk.loader import WeightsFolder
+from talkingvideo_worker.engines.infinitetalk.weights import transformer
 from talkingvideo_worker.media.wav import WavWriter
 from talkingvideo_worker.units import SAMPLES_PER_FRAME, Frame
 
@@ -52,7 +52,7 @@ def simulated_gpu() -> Iterator[SimulatedGpu]:
         for name, stand_in in simulated.stand_ins().items():
             patch.setattr(torch.cuda, name, stand_in)
         patch.setattr(F, "scaled_dot_product_attention", attention_without_a_matrix)
-        patch.setattr(reading, "ThreadPoolExecutor", partial(ThreadPoolExecutor, initializer=simulated.__enter__))
+        patch.setattr(transformer, "ThreadPoolExecutor", partial(ThreadPoolExecutor, initializer=simulated.__enter__))
         patch.setattr(torch.backends.cudnn, "enabled", False)  # whose operations no CPU has
         # A parameter of another device is another object, for it is of another class here.
         patch.setattr(torch.__future__, "_overwrite_module_params_on_conversion", True)

@@ -25,7 +25,7 @@ from talkingvideo_api.spec import Preset, Quantization
 from talkingvideo_worker.chunking.windows import ChunkFrames
 from talkingvideo_worker.engines.base import LoraFile, RenderInput
 from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine
-from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
+from talkingvideo_worker.engines.infinitetalk.loader import WeightsFolder
 
 PRODUCTS = torch.ops.aten._scaled_mm_v2.default
 SMALL_GPU = 1000

@@ -13,14 +13,13 @@ from tests.worker.infinitetalk.devices.simulated import GPU, SimulatedGpu
 from torch import Tensor
 
 from talkingvideo_worker.engines.base import RenderInput, Track
-from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import Tracks
-from talkingvideo_worker.engines.infinitetalk.loop import Material, RenderedWindow, render_windows
-from talkingvideo_worker.engines.infinitetalk.material import read_features, reference_of, regions_of
-from talkingvideo_worker.engines.infinitetalk.sampling.denoising import denoise
-from talkingvideo_worker.engines.infinitetalk.sampling.noise import WindowNoise
+from talkingvideo_worker.engines.infinitetalk.conditioning.audio import Tracks, read_features
+from talkingvideo_worker.engines.infinitetalk.conditioning.image import reference_frames
+from talkingvideo_worker.engines.infinitetalk.conditioning.regions import regions_of
+from talkingvideo_worker.engines.infinitetalk.loader import WeightsFolder
+from talkingvideo_worker.engines.infinitetalk.pipeline import Material, RenderedWindow, render_windows, window_spans
+from talkingvideo_worker.engines.infinitetalk.sampling.denoising import WindowNoise, denoise
 from talkingvideo_worker.engines.infinitetalk.settings import settings_of
-from talkingvideo_worker.engines.infinitetalk.spans import window_spans
-from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
 from talkingvideo_worker.progress import ignore_progress
 
 Watch = Callable[..., list[RenderedWindow]]
@@ -40,7 +39,7 @@ def watch(gpu: SimulatedGpu, stage: Stage) -> Watch:
         networks = WeightsFolder(stage.weights).networks(render_input, FRAMES, ignore_progress).load()
         features = read_features(render_input, stage.heard(render_input))
         material = Material(
-            reference_of(render_input.portrait), Tracks(features), WindowNoise(0), regions_of(render_input)
+            reference_frames(render_input.portrait), Tracks(features), WindowNoise(0), regions_of(render_input)
         )
         settings, waits = settings_of(render_input.values, 32 * 32), list[str]()
         spans = window_spans(0, WHOLE.windows, motion=settings.motion)[first:]

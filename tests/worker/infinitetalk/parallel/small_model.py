@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
 
 TEXT_CHANNELS = 8
 

@@ -11,19 +11,17 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from tests.worker.infinitetalk.parity import frozen
 from tests.worker.infinitetalk.parity.conftest import read_recording
 from tests.worker.infinitetalk.parity.summaries import assert_matches_summary
+from tests.worker.infinitetalk.whole_model import speech_features
 from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModel, UMT5Config, UMT5EncoderModel, Wav2Vec2Config, Wav2Vec2Model
 
-from talkingvideo_worker.engines.infinitetalk.conditioning.encoders import (
-    ClipImageEncoder,
-    UmT5TextEncoder,
-    WanVideoCodec,
+from talkingvideo_worker.engines.infinitetalk.conditioning.image import ClipImageEncoder, WanVideoCodec, clip_pixels
+from talkingvideo_worker.engines.infinitetalk.conditioning.text import UmT5TextEncoder
+from talkingvideo_worker.engines.infinitetalk.weights.keys import (
     image_encoder_weights,
     text_encoder_weights,
     video_codec_weights,
 )
-from talkingvideo_worker.engines.infinitetalk.conditioning.pictures import clip_pixels
-from talkingvideo_worker.engines.infinitetalk.conditioning.speech_features import speech_features
 
 RECORD, ARRAYS = read_recording("aux")
 TOLERANCE = 1e-4

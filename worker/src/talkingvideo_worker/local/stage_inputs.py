@@ -16,7 +16,7 @@ from talkingvideo_api.spec import Output
 from talkingvideo_api.stage_input import Locations, S3Connection, StageInput
 from talkingvideo_api.support import unsupported, without_effect
 from talkingvideo_api.uris import LOCAL_SCHEMES
-from talkingvideo_worker.engines.infinitetalk.weights.layout import CONFIG
+from talkingvideo_worker.engines.infinitetalk.weights.files import CONFIG
 from talkingvideo_worker.engines.registry import engine_names, require_engine
 from talkingvideo_worker.local.locations import LocalLocations
 from talkingvideo_worker.weights.location import weights_location

@@ -15,11 +15,12 @@ from talkingvideo_worker.media.loudness import normalise_loudness
 from talkingvideo_worker.media.soundtrack import TimedRecording
 from talkingvideo_worker.media.tracks import mute_outside, pad_track, start_times, total_duration
 from talkingvideo_worker.speech import SynthesizedSpeech, UnknownVoiceError, synthesize
+from talkingvideo_worker.speech.weights import KOKORO
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.folders import input_path
 from talkingvideo_worker.stages.prepare.turns import Phonemes, Spans, phonemes_within, spans_of
 from talkingvideo_worker.units import FRAME_RATE
-from talkingvideo_worker.weights.location import KOKORO, weights_location
+from talkingvideo_worker.weights.location import weights_location
 
 
 @dataclass(frozen=True, kw_only=True)
