@@ -32,8 +32,9 @@ MODEL_TESTS = (
     TESTS / "worker" / "infinitetalk",
     TESTS / "worker" / "speech" / "test_kokoro.py",
     TESTS / "worker" / "stages" / "test_loras.py",
+    TESTS / "worker" / "weights" / "test_fetch.py",
 )
-"""Folders and files of tests that import torch and calculate with tiny networks."""
+"""Folders and files of tests that import torch or its companions; most calculate with tiny networks."""
 
 HARNESS_TESTS = TESTS / "cluster"
 """The test cluster, and what shows that it works."""
