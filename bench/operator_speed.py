@@ -172,9 +172,9 @@ def main() -> None:
 def report(runs: list[dict[str, float]], reacted: list[float], chunks: int) -> None:
     firsts, tails = [run["first"] for run in runs], [run["tail"] for run in runs]
     print(
-        f"{len(runs)} videos of {chunks} chunks, one after another. The operator acts on a pod's report, mostly before"
+        f"{len(runs)} videos of {chunks} chunks, one after another. The operator mostly acts on a pod's report before"
     )
-    print("its Job says Complete: such a reaction counts as 0. The worst of the table is the slowest of all.\n")
+    print("its Job is Complete: such a reaction counts as 0. The column worst shows the slowest of all.\n")
     print("| what | reach | median | worst |\n|---|---|---|---|")
     for (what, goal), values in zip(GOALS.items(), (firsts, reacted, tails), strict=True):
         print(f"| {what} | {goal} | {statistics.median(values):.2f} | {max(values):.2f} |")

@@ -42,7 +42,7 @@ REFUSED_BY_THE_API: dict[str, tuple[dict[str, Any], str]] = {
         {"speech": {"speakers": [{}, AUDIO], "turns": [{"speaker": 0, "start": 0, "end": 1}]}},
         "turns divide one recording",
     ),
-    "a turn of nobody": (
+    "a turn of a missing speaker": (
         {"speech": {"speakers": [AUDIO], "turns": [{"speaker": 1, "start": 0, "end": 1}]}},
         "a turn names a speaker that does not exist",
     ),

@@ -1,4 +1,4 @@
-"""A cluster in memory: the API server, the Job controller and the kubelet, each as far as `plan` can tell."""
+"""A cluster in memory: the API server, the Job controller and the kubelet, as far as `plan` sees them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports of successful stages, for tests that play the part of the pods."""
+"""Reports of successful stages, for tests that play the pods."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def success_report(
         stage: The stage.
         chunks: Chunks of the video, 100 frames each.
         chunk: The chunk that was rendered.
-        missing: Chunks that prepare did not find finished; all of them when absent.
-        chained: Whether each chunk goes on from the one before.
+        missing: Chunks that prepare did not find finished; all of them when None.
+        chained: Whether each chunk continues the one before.
     """
     if stage is Stage.PREPARE:
         return PrepareReport(

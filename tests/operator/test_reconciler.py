@@ -138,7 +138,7 @@ def test_slots_are_taken_before_the_first_call_so_that_no_other_video_gets_them(
         document["status"] = rendering(Video.of(document)) | {"phase": "Suspended"}
         operator.api.objects["talkingvideos", uid] = document
         operator.cache.videos.update(Video.of(document))
-        stale = Job(f"stray-{uid}", "ns", f"old-{uid}", uid, 1, "old", Stage.PREPARE, None, 0, created=START)
+        stale = Job(f"stale-{uid}", "ns", f"old-{uid}", uid, 1, "old", Stage.PREPARE, None, 0, created=START)
         operator.cache.jobs.update(stale)
     operator.cache.videos.delete(Video.of(operator.api.objects["talkingvideos", "hello"]))
 

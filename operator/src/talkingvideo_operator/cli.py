@@ -89,5 +89,6 @@ def _log_to_stderr(level: str, *, as_json: bool) -> None:
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("talkingvideo_operator").setLevel(level.upper())
+    for package in ("talkingvideo_operator", "talkingvideo_clients"):
+        logging.getLogger(package).setLevel(level.upper())
     logging.getLogger("kopf").setLevel(logging.WARNING)

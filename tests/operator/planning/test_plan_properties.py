@@ -235,7 +235,7 @@ class VideoLife(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """In a healthy cluster every video ends."""
-        if not hasattr(self, "world"):
+        if not hasattr(self, "cluster"):
             return
         if self.cluster.video.spec.suspend:
             self._edit(suspend=False)

@@ -94,7 +94,7 @@ def test_the_video_is_prepared_again_without_a_request_when_the_store_has_lost_f
     decision = cluster.reconcile()
     assert cluster.phase == "Preparing"
     assert Reason.RETRYING in {event.reason for event in decision.events}
-    assert not cluster.active(), "no pod goes on with a plan that is of no use"
+    assert not cluster.active(), "no pod continues with a useless plan"
     assert not decision.creates
     assert decision.requeue_at == cluster.now + timedelta(seconds=10)
     cluster.missing = (1, 2)
@@ -170,9 +170,9 @@ def test_preparing_again_survives_lost_writes_of_status() -> None:
     chunks = {job.uid for job in cluster.active()}
     assert {(job.chunk, job.attempt) for job in cluster.active()} == {(0, 1), (1, 0), (2, 0)}
     cluster.reconcile(crash_after=before_status)
-    assert {job.uid for job in cluster.active()} == chunks, "work of the new plan goes on"
+    assert {job.uid for job in cluster.active()} == chunks, "work of the new plan continues"
     cluster.wait(30)
     cluster.report_lost_files(cluster.job(Stage.RENDER, 0))
     cluster.reconcile()
-    assert cluster.phase == "Preparing", "the second loss is one, too, though status has heard of none"
+    assert cluster.phase == "Preparing", "the second loss counts although status does not know of the first"
     assert [(job.stage, job.attempt) for job in cluster.active()] == [(Stage.PREPARE, 2)]

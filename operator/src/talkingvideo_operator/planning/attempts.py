@@ -1,7 +1,7 @@
 """Attempts at one piece of work (prepare, stitch or one chunk): which count, when the next may start, when to give up.
 
 Status and Jobs together hold everything. Status says what has been counted: attempts below ``next_attempt`` are history.
-Jobs with that number or a higher one are news. So an operator killed between any two writes repeats nothing.
+Jobs with that number or a higher one are new. So an operator killed between any two writes repeats nothing.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def _input(path: str, media: MediaReference, spec: TalkingVideoSpec, profile: Pr
         yield Refusal(f"{path}.uri", str(error))
         return
     if scheme == "pvc":
-        yield from _named(f"{path}.uri", "claim", location.container, profile.allow.claims)
+        yield from _named(f"{path}.uri", "PersistentVolumeClaim", location.container, profile.allow.claims)
     if scheme == "s3" and location.container not in readable_buckets(spec, profile):
         yield from _named(f"{path}.uri", "bucket", location.container, profile.allow.input_buckets)
 
@@ -80,7 +80,7 @@ def _output(output: Output, profile: Profile) -> Iterator[Refusal]:
         if store.s3 and not output.pvc:
             yield from _shared_name(output.name, profile.allow)
     if output.pvc:
-        yield from _named("spec.output.pvc.claim", "claim", output.pvc.claim, profile.allow.claims)
+        yield from _named("spec.output.pvc.claim", "PersistentVolumeClaim", output.pvc.claim, profile.allow.claims)
     if output.s3:
         yield from _s3_output(output, store, profile.allow)
 
