@@ -92,7 +92,7 @@ def test_an_independent_chunk_starts_from_the_picture_and_hears_its_own_part(pla
 
 
 def test_a_window_that_goes_on_needs_what_the_one_before_left(play: Play) -> None:
-    with pytest.raises(ValueError, match="goes on from the one before"):
+    with pytest.raises(ValueError, match="continues the previous one"):
         play(TinyStage(20, window=9, motion=5), window_spans(0, (9, 4), motion=5)[1:])
 
 

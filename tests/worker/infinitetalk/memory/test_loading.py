@@ -100,7 +100,7 @@ def test_quantised_weights_stay_close(
 def test_8_bit_products_stay_close(stored: StoredTransformer, monkeypatch: pytest.MonkeyPatch) -> None:
     exact = velocity(load(stored, RESIDENT))
     plain = velocity(load(stored, RESIDENT, torch.bfloat16))
-    monkeypatch.setattr(quantization, "multiplies_fp8", lambda _device: True)
+    monkeypatch.setattr(quantization, "supports_fp8_matmul", lambda _device: True)
     model = load(stored, MemoryMode(Quantization.FP8, LAYERS, LAYERS), torch.bfloat16)
     assert isinstance(model.get_submodule("blocks.0.ffn.net.2"), Fp8MatmulLinear)
     assert off(plain, exact) < 0.02
@@ -135,7 +135,7 @@ def test_a_gpu_for_which_torch_has_no_product_keeps_8_bits_only(
     def refuse(*_given: object) -> Tensor:
         raise refusal
 
-    monkeypatch.setattr(quantization, "fp8_product", refuse)
+    monkeypatch.setattr(quantization, "fp8_matmul", refuse)
     chosen = quantization.quantizer_for(Quantization.FP8, ada)
     assert chosen is not None
     assert chosen.layer is ScaledLinear
@@ -145,7 +145,7 @@ def test_a_full_gpu_is_not_taken_for_one_without_products(ada: torch.device, mon
     def fill(*_given: object) -> Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(quantization, "fp8_product", fill)
+    monkeypatch.setattr(quantization, "fp8_matmul", fill)
     with pytest.raises(torch.OutOfMemoryError):
         quantization.supports_fp8_matmul(ada)
 

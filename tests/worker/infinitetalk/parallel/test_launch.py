@@ -118,7 +118,7 @@ def test_every_process_makes_the_blocks_ready_as_the_leader_does(
         def join(self, _transformer: Any) -> Any:
             return denoise
 
-    monkeypatch.setattr(group, "Crew", Alone)
+    monkeypatch.setattr(group, "WorkerGroup", Alone)
     monkeypatch.setattr(loader, "render_devices", lambda gpus: ("cpu",) * gpus)
     monkeypatch.setattr(loader, "choose_preparation", lambda _device, _work: (leader.append, None))
     WeightsFolder(tiny_weights).networks(replace(render_input, gpus=2), 9, lambda _fraction, _message: None).load()
