@@ -1,40 +1,68 @@
 # The daily commands. Each does its own set-up; `make` alone lists them.
 UV := scripts/uv
-RUN := $(UV) run --frozen --all-packages --all-extras
 PYTEST_ARGS ?=
+PYTHON ?= 3.13
 
-.PHONY: help demo test test-fast lint format crds cluster bench clean
+# Everything, with torch (3 GB), in .venv; without torch (0.8 GB) in .venv-fast.
+RUN := $(UV) run --frozen --all-packages --all-extras
+FAST := UV_PROJECT_ENVIRONMENT=.venv-fast $(UV) run --frozen
+# pyenv's own folders come first: its shims name versions that they refuse to run.
+OTHER := PATH="$(addsuffix :,$(firstword $(wildcard $(HOME)/.pyenv/versions/$(PYTHON).*/bin)))$$PATH" UV_PYTHON_DOWNLOADS=never
+FAST_TESTS := -m "not media and not model and not s3 and not harness and not control_plane and not real_node"
+
+# What imports torch or its companions. mypy follows imports into it, but reports nothing there.
+WITH_TORCH := engines/infinitetalk/|speech/kokoro|weights/fetch|^tests/(bench|worker/infinitetalk)/|tests/worker/(speech/t.*kokoro|stages/test_loras|weights/test_fetch)
+
+.PHONY: help demo test test-fast test-python find-python lint lint-all types layers format crds cluster bench release-check clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
 
 demo: ## examples/hello.yaml becomes out/hello.mp4, here, without GPU and cluster
 	$(UV) run --frozen --no-dev --package talkingvideo-worker --extra speech talkingvideo run examples/hello.yaml --out out
 
-test: ## unit, media and control-plane tests; with REAL_NODE=1 (root) the real-node tests too
+test: ## every test; with REAL_NODE=1 (root) the real-node tests too
 	$(RUN) pytest $(PYTEST_ARGS)
 
-test-fast: ## unit tests without torch: a minute
-	$(RUN) pytest -m "not media and not model and not control_plane and not real_node" $(PYTEST_ARGS)
+test-fast: ## unit tests without torch and without anything to build: a minute
+	$(FAST) pytest $(FAST_TESTS) $(PYTEST_ARGS)
 
-lint: ## formatting, lint, types, layers: what CI asks before the tests
+test-python: ## the same with another Python: make test-python PYTHON=3.13
+	$(OTHER) UV_PROJECT_ENVIRONMENT=.venv-$(PYTHON) $(UV) run --frozen --python $(PYTHON) pytest $(FAST_TESTS) $(PYTEST_ARGS)
+
+find-python: # whether test-python finds that Python: make find-python PYTHON=3.13
+	@$(OTHER) $(UV) python find --no-project $(PYTHON)
+
+lint: types layers ## formatting, lint, types and layers, without torch
+	$(FAST) ruff format --check .
+	$(FAST) ruff check .
+
+lint-all: ## the same with the types of everything: what CI asks before the tests
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) mypy
 	$(RUN) lint-imports
 
-format: ## write the formatting
-	$(RUN) ruff format .
-	$(RUN) ruff check --fix .
+types: ## types of what needs no torch
+	$(FAST) mypy --cache-dir .mypy_cache-fast --follow-imports silent --exclude '$(WITH_TORCH)' \
+		api/src clients/src operator/src worker/src charts docs examples scripts tests
 
-crds: ## write what is generated from the models: the resource and its copies, the chart's schema, docs/
+layers: ## which package may import which
+	$(FAST) lint-imports
+
+format: ## write the formatting
+	$(FAST) ruff format .
+	$(FAST) ruff check --fix .
+
+crds: ## write what is generated: the resource and its copies, the chart's schema, docs/, the version's and licences' copies
 	@mkdir -p .tools
-	$(RUN) talkingvideo-operator crd > .tools/crd.yaml
+	$(FAST) talkingvideo-operator crd > .tools/crd.yaml
 	cp .tools/crd.yaml crds/talkingvideo.yaml
 	cp .tools/crd.yaml charts/talkingvideo/files/talkingvideo.yaml
 	cp .tools/crd.yaml manifests/base/crd.yaml
-	$(RUN) python charts/values_schema.py
-	$(RUN) python docs/generate.py
+	$(FAST) python charts/values_schema.py
+	$(FAST) python docs/generate.py
+	$(FAST) python scripts/release.py write
 
 cluster: ## build the test cluster's programs and (as root) the images ahead, into the cache
 	$(RUN) python -m tests.cluster.cli build-binaries
@@ -43,5 +71,8 @@ cluster: ## build the test cluster's programs and (as root) the images ahead, in
 bench: ## every figure of docs/benchmarks.md
 	@for script in bench/*.py; do case $$script in bench/_*) ;; *) echo "## $$script"; $(RUN) python $$script || exit 1;; esac; done
 
+release-check: ## say what keeps this checkout from being released
+	@python3 scripts/release.py check
+
 clean: ## what the commands above made here
-	rm -rf out .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf out .venv* .tools .mypy_cache* .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -18,9 +18,9 @@ import numpy as np
 from material import decoded_sound, ffmpeg_binary, noise, write_aac
 from numpy.typing import NDArray
 
-from talkingvideo_worker.chunking.plan import Chunk
+from talkingvideo_worker.chunking.windows import ChunkFrames
 from talkingvideo_worker.media.encoder import SegmentEncoder
-from talkingvideo_worker.media.join import join
+from talkingvideo_worker.media.join import join_segments
 
 FRAMES, CHUNKS = 20 * 60 * 25, 30
 RATES = (48_000, 44_100, 16_000)
@@ -66,19 +66,19 @@ def main() -> None:
         folder = Path(name)
         even = np.linspace(0, FRAMES, CHUNKS + 1)[1:-1]
         cuts = [0, *(even + np.random.default_rng(0).integers(-200, 200, CHUNKS - 1)).astype(int).tolist(), FRAMES]
-        chunks = [Chunk(start, end - start) for start, end in pairwise(cuts)]
+        chunks = [ChunkFrames(start, (end - start,)) for start, end in pairwise(cuts)]
         pictures = [write_pictures(folder / f"{chunk.start}.mp4", chunk.frames) for chunk in chunks]
         for rate in RATES:
             samples = noise(FRAMES / 25, rate)
             sound, ours, theirs, listed = (folder / file for file in ("sound.m4a", "a.mp4", "b.mp4", "list.txt"))
             write_aac(sound, samples, rate)
-            join(pictures, sound, ours, {})
+            join_segments(pictures, sound, ours, {})
             parts = []
             for chunk, picture in zip(chunks, pictures, strict=True):
                 own = samples[chunk.start * rate // 25 : (chunk.start + chunk.frames) * rate // 25]
                 write_aac(folder / "own.m4a", own, rate)
                 parts.append(folder / f"with-sound-{chunk.start}.mp4")
-                join([picture], folder / "own.m4a", parts[-1], {})
+                join_segments([picture], folder / "own.m4a", parts[-1], {})
             listed.write_text("".join(f"file '{part}'\n" for part in parts))
             command = [ffmpeg, "-v", "error", "-y", "-f", "concat", "-safe", "0", "-i", listed, "-c", "copy", theirs]
             subprocess.run([str(part) for part in command], check=True, stderr=subprocess.DEVNULL)

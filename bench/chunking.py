@@ -23,8 +23,8 @@ import numpy as np
 from corpus import SpokenTrack, corpus
 
 from talkingvideo_worker.chunking.plan import PlanSettings, makespan, plan_chunks
-from talkingvideo_worker.chunking.silence import SoundProfile, sound_profile
 from talkingvideo_worker.chunking.windows import wasted_frames, window_lengths
+from talkingvideo_worker.media.silence import SoundProfile, sound_profile
 
 TARGET = 45 * 25
 STARTUP_SECONDS = 60.0

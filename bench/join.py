@@ -16,9 +16,8 @@ from statistics import median
 
 from material import HEIGHT, WIDTH, ffmpeg_binary, noise, write_aac, write_chunk
 
-from talkingvideo_worker.media.check import check
-from talkingvideo_worker.media.join import join
-from talkingvideo_worker.media.thumbnail import thumbnail
+from talkingvideo_worker.media.finished_video import verify, write_thumbnail
+from talkingvideo_worker.media.join import join_segments
 
 CHUNKS, CHUNK_FRAMES, RUNS = 20, 1_000, 7
 SECONDS = CHUNKS * CHUNK_FRAMES / 25
@@ -38,14 +37,14 @@ def main() -> None:
         sound, joined, copied = folder / "sound.m4a", folder / "joined.mp4", folder / "copied.mp4"
         write_aac(sound, noise(SECONDS))
         chunk, chunks = folder / "chunk.mp4", folder / "chunks.txt"
-        join(segments, None, chunk, {})
+        join_segments(segments, None, chunk, {})
         chunks.write_text(f"file '{chunk}'\n" * CHUNKS)
 
         def run(*arguments: object) -> None:
             subprocess.run([ffmpeg, "-v", "error", "-nostdin", "-y", *map(str, arguments)], check=True)
 
         def ours() -> None:
-            join(segments * CHUNKS, sound, joined, {"title": "bench"})
+            join_segments(segments * CHUNKS, sound, joined, {"title": "bench"})
 
         def plain_copy() -> None:
             run("-i", joined, "-c", "copy", "-movflags", "+faststart", copied)
@@ -55,8 +54,8 @@ def main() -> None:
             run(*inputs, "-map", "0:v", "-map", "1:a", "-c", "copy", "-movflags", "+faststart", copied)
 
         def rest_of_stage() -> None:
-            check(joined, CHUNKS * CHUNK_FRAMES, WIDTH, HEIGHT, SECONDS)
-            thumbnail(joined, folder / "thumbnail.jpg")
+            verify(joined, CHUNKS * CHUNK_FRAMES, WIDTH, HEIGHT, SECONDS)
+            write_thumbnail(joined, folder / "thumbnail.jpg")
 
         for act in (ours, plain_copy, concat):
             act()

@@ -1,6 +1,6 @@
-"""How fast the operator is, and how much it writes, on a real API server with the kubelet played here.
+"""Measures how fast the operator is and how much it writes, on a real API server; the benchmark plays the kubelet.
 
-Prints a Markdown table. ``TALKINGVIDEO_TEST_KUBECONFIG`` names a cluster to use; else one is started.
+Prints a Markdown table. ``TALKINGVIDEO_TEST_KUBECONFIG`` names a cluster to use; otherwise one is started.
 
     uv run python bench/operator_speed.py [--videos 10] [--chunks 6]
 """
@@ -31,12 +31,14 @@ from tests.control_plane.operator_process import (
     GROUP,
     PLURAL,
     VERSION,
-    Stage,
+    Sandbox,
     install,
     running_operator,
     video,
 )
 from urllib3.exceptions import ProtocolError
+
+from talkingvideo_api.reports import encode_report
 
 GOALS = {
     "apply to first Job (s, median)": 0.5,
@@ -46,12 +48,12 @@ GOALS = {
 
 
 class Watcher:
-    """Notes when Jobs appear and complete and when videos are written, as one clock sees the watches."""
+    """Records when Jobs appear and complete and when videos are written, by the time of its watches."""
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self._cluster = cluster
         self._namespace = namespace
-        self._over = threading.Event()
+        self._closing = threading.Event()
         self.created: dict[str, float] = {}
         self.completed: dict[str, float] = {}
         self.writes: dict[str, list[float]] = {}
@@ -60,8 +62,8 @@ class Watcher:
             threading.Thread(target=target, daemon=True).start()
 
     def close(self) -> None:
-        """Expect the watches to break off: the server is about to end."""
-        self._over.set()
+        """Expect the watches to end: the server is about to stop."""
+        self._closing.set()
 
     def _events(self, call: Any, *args: Any) -> Iterator[tuple[float, dict[str, Any]]]:
         stream: Any = watch.Watch().stream  # type: ignore[no-untyped-call]
@@ -69,7 +71,7 @@ class Watcher:
             for event in stream(call, *args, timeout_seconds=900):
                 yield time.monotonic(), event
         except ProtocolError:
-            if not self._over.is_set():
+            if not self._closing.is_set():
                 raise
 
     def _jobs(self) -> None:
@@ -99,34 +101,32 @@ def some_cluster() -> Iterator[Cluster]:
         yield plane.cluster
 
 
-def measure(stage: Stage, watcher: Watcher, name: str) -> dict[str, float]:
-    """One video, alone: what it took."""
-    before = sum(stage.operator.writes().values())
+def measure(sandbox: Sandbox, watcher: Watcher, name: str) -> dict[str, float]:
+    """Times and writes of one video while no other is made."""
+    before = sum(sandbox.operator.writes().values())
     began = time.monotonic()
-    stage.cluster.objects.create_namespaced_custom_object(
-        GROUP, VERSION, stage.namespace, PLURAL, video(name, chunking={"maxParallel": 1})
+    sandbox.cluster.objects.create_namespaced_custom_object(
+        GROUP, VERSION, sandbox.namespace, PLURAL, video(name, chunking={"maxParallel": 1})
     )
-    first = wait_for(
-        lambda: min((t for workload, t in watcher.created.items() if workload.startswith(f"{name}-")), default=None)
-    )
-    stage.finish("prepare")
+    first = wait_for(lambda: min((t for job, t in watcher.created.items() if job.startswith(f"{name}-")), default=None))
+    sandbox.finish("prepare")
     last_chunk = 0.0
-    for chunk in range(stage.chunks):
-        stage.finish("render", chunk)
+    for chunk in range(sandbox.chunks):
+        sandbox.finish("render", chunk)
         last_chunk = time.monotonic()
-    pod = stage.pod("stitch")
+    pod = sandbox.pod("stitch")
     pod_began = time.monotonic()
-    stage.kubelet.finish_pod(pod, message=stage.report("stitch", None).encode())
+    sandbox.kubelet.finish_pod(pod, message=encode_report(sandbox.report("stitch", None)))
     pod_seconds = time.monotonic() - pod_began
-    stage.wait_phase("Succeeded", name)
+    sandbox.wait_phase("Succeeded", name)
     ended = wait_for(lambda: (w := watcher.writes.get(name)) and w[-1])
-    writes = sum(stage.operator.writes().values()) - before
-    stage.cluster.objects.delete_namespaced_custom_object(GROUP, VERSION, stage.namespace, PLURAL, name)
+    writes = sum(sandbox.operator.writes().values()) - before
+    sandbox.cluster.objects.delete_namespaced_custom_object(GROUP, VERSION, sandbox.namespace, PLURAL, name)
     return {"first": first - began, "tail": ended - last_chunk - pod_seconds, "writes": writes}
 
 
 def reactions(watcher: Watcher) -> list[float]:
-    """From a Job's Complete to the next write for its video; 0 when the pod's end was acted on before."""
+    """Seconds from a Job's Complete to the next write for its video; 0 where the operator has acted on the pod before."""
     found = []
     for workload, completed in watcher.completed.items():
         name = workload.split("-")[0]
@@ -158,9 +158,9 @@ def main() -> None:
         kubelet.add_node(node, gpus=8)
         cluster.core.create_namespace({"metadata": {"name": namespace}})
         with kubelet.confirming_deletions(), running_operator(cluster, Path(folder), namespace) as operator:
-            stage = Stage(cluster, kubelet, namespace, operator, chunks=options.chunks)
+            sandbox = Sandbox(cluster, kubelet, namespace, operator, chunks=options.chunks)
             watcher = Watcher(cluster, namespace)
-            runs = [measure(stage, watcher, f"v{number}") for number in range(options.videos)]
+            runs = [measure(sandbox, watcher, f"v{number}") for number in range(options.videos)]
             time.sleep(2)
             reacted = reactions(watcher)
             watcher.close()

@@ -13,8 +13,9 @@ from memory import write_order
 
 from talkingvideo_api.spec import AspectRatio
 from talkingvideo_worker.files import scratch_folder
+from talkingvideo_worker.inputs.offline import Mounts
 from talkingvideo_worker.progress import LogReporter
-from talkingvideo_worker.stages.context import Mounts, StageContext, read_stage_input
+from talkingvideo_worker.stages.context import StageContext, read_stage_input
 from talkingvideo_worker.stages.prepare.fetch import fetch
 from talkingvideo_worker.stages.prepare.process import process
 from talkingvideo_worker.stages.prepare.publish import publish

@@ -10,8 +10,10 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.cluster.binaries import binary
@@ -24,21 +26,48 @@ from tests.cluster.s3 import S3Server, running_s3_server
 from tests.cluster.scratch import scratch_folder
 from tests.cluster.unavailable import UnavailableError, skipped_when_unavailable
 
-MODEL_TESTS = ("infinitetalk", "bench")
-"""Folders of tests that import torch and calculate with tiny networks."""
+# A busy machine is no failure; what must be quick has a test that says how quick.
+hypothesis.settings.register_profile("tests", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("tests")
 
-TIERS = {"cluster": "control_plane", "real_node": "real_node"}
+TESTS = Path(__file__).parent
+
+MODEL_TESTS = (
+    TESTS / "bench",
+    TESTS / "worker" / "infinitetalk",
+    TESTS / "worker" / "speech" / "test_kokoro.py",
+    TESTS / "worker" / "stages" / "test_loras.py",
+    TESTS / "worker" / "weights" / "test_fetch.py",
+)
+"""Folders and files of tests that import torch or its companions; most calculate with tiny networks."""
+
+HARNESS_TESTS = TESTS / "cluster"
+"""The test cluster, and what shows that it works."""
+
+TIERS = {"cluster": "control_plane", "real_node": "real_node", "s3_server": "s3"}
 """The fixture that a test asks for decides its tier's mark."""
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Without torch, leave out what imports it when ``-m`` deselects that tier; otherwise its import says what is missing."""
+    without_models = "not model" in config.option.markexpr and find_spec("torch") is None
+    return True if without_models and _is_under(collection_path, MODEL_TESTS) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test with the tier of the cluster it asks for, and those that calculate with networks."""
+    """Mark every test with the tiers of what it needs."""
     for item in items:
-        if set(MODEL_TESTS) & set(item.path.parts):
+        if _is_under(item.path, MODEL_TESTS):
             item.add_marker("model")
+        if _is_under(item.path, (HARNESS_TESTS,)):
+            item.add_marker("harness")
         for fixture, mark in TIERS.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
+
+
+def _is_under(path: Path, places: tuple[Path, ...]) -> bool:
+    return any(path.is_relative_to(place) for place in places)
 
 
 @pytest.fixture(scope="session")

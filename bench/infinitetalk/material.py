@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 from talkingvideo_api.effective import resolve
 from talkingvideo_api.profile import Profile
 from talkingvideo_api.spec import Preset, Resolution, TalkingVideoSpec
+from talkingvideo_api.values import RenderValues
 from talkingvideo_worker.engines.infinitetalk.conditioning.audio import Tracks
 from talkingvideo_worker.engines.infinitetalk.pipeline import LATENT_CHANNELS, Material, WindowSpan, window_spans
 from talkingvideo_worker.engines.infinitetalk.sampling.denoising import Condition, WindowNoise
@@ -34,12 +34,12 @@ class BenchInput:
     Attributes:
         window: Its size.
         motion: Frames that a window shares with the one before.
-        parameters: Effective values of each preset.
+        values: Render values of each preset.
     """
 
     window: WindowSize
     motion: int
-    parameters: Mapping[Preset, Mapping[str, Any]]
+    values: Mapping[Preset, RenderValues]
 
     @property
     def new_frames(self) -> int:
@@ -48,7 +48,7 @@ class BenchInput:
 
     def settings(self, preset: Preset) -> Settings:
         """How a preset renders it."""
-        return settings_of(self.parameters[preset], self.window.pixels)
+        return settings_of(self.values[preset], self.window.pixels)
 
     def spans(self, windows: int) -> tuple[WindowSpan, ...]:
         """Windows that go on from an earlier one."""
@@ -103,7 +103,7 @@ class BenchInput:
         return self.window.height // LATENT_SCALE, self.window.width // LATENT_SCALE
 
 
-def preset_parameters(preset: Preset, window: WindowSize, motion: int) -> dict[str, Any]:
+def preset_values(preset: Preset, window: WindowSize, motion: int) -> RenderValues:
     """Effective values of a preset, as a resource that names nothing else gets them.
 
     Args:
@@ -125,4 +125,5 @@ def preset_parameters(preset: Preset, window: WindowSize, motion: int) -> dict[s
     )
     profile = Profile.model_validate({"workerImage": "none", "stores": {"default": {"s3": {"bucket": "none"}}}})
     effective = resolve(spec, profile, profile_name="default", uid="none", revision="none")
-    return effective.render_parameters() | {"windowFrames": window.frames, "motionFrames": motion}
+    values = effective.render_values(spec)
+    return values.model_copy(update={"window_frames": window.frames, "motion_frames": motion})

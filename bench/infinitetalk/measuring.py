@@ -62,7 +62,7 @@ class VariantMeasurement:
             return
         what = f"{self.variant}, {self.render_input.window}"
         parts = self.session.attempt(f"{what}, around the transformer", self._parts)
-        for preset in self.render_input.parameters:
+        for preset in self.render_input.values:
             self.session.attempt(f"{what}, {preset}", partial(self._window, preset, row.seconds, parts))
         self.session.figures.add(self._with_memory(row))
 

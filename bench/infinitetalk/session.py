@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from infinitetalk.devices import Peak, floor_seconds
 from infinitetalk.figures import CallRow, Figures, PartRow, WindowRow
-from infinitetalk.material import BenchInput, preset_parameters
+from infinitetalk.material import BenchInput, preset_values
 from infinitetalk.plan import Arithmetic, Plan, Variant
 from infinitetalk.random_networks import NetworkSizes
 from infinitetalk.timers import Timer, make_timer
@@ -126,5 +126,5 @@ class Session:
     def render_input(self, window: WindowSize, *presets: Preset) -> BenchInput:
         """What is rendered at a size."""
         return BenchInput(
-            window, self.motion, {preset: preset_parameters(preset, window, self.motion) for preset in presets}
+            window, self.motion, {preset: preset_values(preset, window, self.motion) for preset in presets}
         )

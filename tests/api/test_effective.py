@@ -11,6 +11,7 @@ from talkingvideo_api.effective import Effective, resolve
 from talkingvideo_api.profile import Profile, S3Store, Store
 from talkingvideo_api.resource import TalkingVideo
 from talkingvideo_api.support import unsupported, without_effect
+from talkingvideo_api.values import LoraInForce
 
 PROFILE = Profile(worker_image="worker:1", stores={"default": Store(s3=S3Store(bucket="media"))})
 
@@ -58,9 +59,12 @@ def test_a_presets_lora_comes_first_whatever_else_is_set(render: dict[str, Any],
     assert [(lora.name, lora.scale) for lora in sampling.loras] == wanted
 
 
-def test_what_an_engine_renders_by_does_not_say_where_a_lora_came_from() -> None:
+def test_what_is_in_force_does_not_say_where_a_lora_came_from() -> None:
     asked = video(engine="infinitetalk", render={"preset": "quality", "loras": [{"uri": "https://e.com/a?sig=1"}]})
-    assert effective(asked).render_parameters()["loras"] == [{"scale": 1.0}]
+    assert "sig=1" not in effective(asked).to_json()
+    sampling = effective(asked).render_values(asked.spec).sampling
+    assert sampling is not None
+    assert sampling.loras == (LoraInForce(index=0, scale=1.0),)
 
 
 def test_the_preview_engine_claims_no_diffusion_values_and_says_that_given_ones_have_no_effect() -> None:
@@ -111,16 +115,11 @@ def test_the_place_of_a_lone_speaker_is_no_matter_of_infinitetalk(field: str, va
     assert without_effect(two.spec, effective(two)) == []
 
 
-def test_what_people_are_shown_of_the_values_says_a_loras_address_without_its_signature() -> None:
-    loras = [{"uri": "https://e.com/a.safetensors?sig=secret"}, {"name": "mine"}, {"uri": "s3://media/b.safetensors"}]
-    shown = effective(video(engine="infinitetalk", render={"preset": "turbo", "loras": loras})).shown()
-    assert shown.sampling is not None
-    assert [lora.uri for lora in shown.sampling.loras] == [
-        None,
-        "https://e.com/a.safetensors",
-        None,
-        "s3://media/b.safetensors",
-    ]
+def test_values_in_force_and_prompts_make_the_values_to_render_by() -> None:
+    asked = video(engine="infinitetalk", prompt="sings", negativePrompt="", render={"seed": 3})
+    values = effective(asked).render_values(asked.spec)
+    assert (values.prompt, values.negative_prompt, values.seed) == ("sings", "", 3)
+    assert effective(video()).render_values(video().spec).prompt == "A person talking naturally"
 
 
 def test_a_drawn_seed_differs_between_objects_and_is_the_same_for_every_retry() -> None:
@@ -143,7 +142,17 @@ def test_a_seed_of_zero_is_zero() -> None:
 )
 def test_what_is_not_built_yet_is_named_by_its_field(spec: dict[str, Any], field: str) -> None:
     asked = video(**{"engine": "preview", **spec})
-    assert [missing.field for missing in unsupported(asked.spec, effective(asked))] == [field]
+    assert [missing.field for missing in unsupported(asked.spec, effective(asked), PROFILE)] == [field]
+
+
+@pytest.mark.parametrize("named", [{"engine": "another"}, {"engines": ("preview", "another")}])
+def test_an_engine_of_another_distribution_is_supported_where_the_profile_names_it(named: dict[str, Any]) -> None:
+    profile = Profile.model_validate(PROFILE.model_dump() | named)
+    asked = video(engine="another", render={"steps": 9})
+    values = resolve(asked.spec, profile, profile_name="default", uid="u", revision="r")
+    assert unsupported(asked.spec, values, profile) == []
+    assert values.sampling is not None and values.sampling.steps == 9
+    assert without_effect(asked.spec, values) == []
 
 
 AUDIO = {"audio": {"uri": "s3://media/a.wav"}}

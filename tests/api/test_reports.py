@@ -11,14 +11,16 @@ from talkingvideo_api.errors import ERRORS, EXIT_STATUSES, ErrorCode, StageError
 from talkingvideo_api.names import Stage, job_name
 from talkingvideo_api.reports import (
     MAX_TERMINATION_BYTES,
+    Artifact,
     FailureReport,
     PrepareReport,
     ProgressLine,
     RenderReport,
     StitchReport,
-    TerminationMessage,
     decode_bitmap,
+    decode_report,
     encode_bitmap,
+    encode_report,
 )
 
 
@@ -44,11 +46,11 @@ def test_a_plan_of_five_hundred_chunks_fits_into_a_termination_message_whatever_
     report = report_of_many_chunks(
         warnings=("Das Gesicht ist zur Seite gedreht – ein Bild von vorne sieht besser aus.",) * 40,
     )
-    text = TerminationMessage(prepared=report).encode()
+    text = encode_report(report)
     assert len(text.encode()) < MAX_TERMINATION_BYTES
-    decoded = TerminationMessage.decode(text)
-    assert decoded is not None and decoded.prepared is not None
-    assert decoded.prepared.chunk_frames == report.chunk_frames
+    decoded = decode_report(text)
+    assert isinstance(decoded, PrepareReport)
+    assert decoded.chunk_frames == report.chunk_frames
 
 
 def test_modes_of_finished_chunks_are_told_unless_the_chunks_themselves_need_the_room() -> None:
@@ -57,19 +59,19 @@ def test_modes_of_finished_chunks_are_told_unless_the_chunks_themselves_need_the
         memory_modes=modes,
         warnings=("It is dark.",),
     )
-    decoded = TerminationMessage.decode(TerminationMessage(prepared=report).encode())
-    assert decoded is not None and decoded.prepared is not None and decoded.prepared.memory_modes is not None
-    told = len(decoded.prepared.memory_modes)
+    decoded = decode_report(encode_report(report))
+    assert isinstance(decoded, PrepareReport) and decoded.memory_modes is not None
+    told = len(decoded.memory_modes)
     assert 8 <= told < 40
-    assert decoded.prepared == report.model_copy(update={"warnings": (), "memory_modes": modes[:told]})
+    assert decoded == report.model_copy(update={"warnings": (), "memory_modes": modes[:told]})
 
 
 def test_a_failure_survives_the_way_to_the_operator() -> None:
     error = StageError(ErrorCode.DOWNLOAD_FAILED, "404 " + "x" * 9_000, field="spec.source.image.uri", retryable=False)
-    decoded = TerminationMessage.decode(TerminationMessage(failure=FailureReport.of(error)).encode())
-    assert decoded is not None and decoded.failure is not None
-    assert (decoded.failure.code, decoded.failure.field) == (ErrorCode.DOWNLOAD_FAILED, "spec.source.image.uri")
-    assert not decoded.failure.retryable
+    decoded = decode_report(encode_report(FailureReport.of(error)))
+    assert isinstance(decoded, FailureReport)
+    assert (decoded.code, decoded.field) == (ErrorCode.DOWNLOAD_FAILED, "spec.source.image.uri")
+    assert not decoded.retryable
 
 
 @given(
@@ -77,19 +79,19 @@ def test_a_failure_survives_the_way_to_the_operator() -> None:
     st.sampled_from([None, "spec.speech.speakers[0].audio.uri"]),
 )
 def test_a_failure_fits_whatever_letters_its_sentence_has(sentence: str, field: str | None) -> None:
-    text = TerminationMessage(failure=FailureReport.of(StageError(ErrorCode.FFMPEG, sentence, field=field))).encode()
+    text = encode_report(FailureReport.of(StageError(ErrorCode.FFMPEG, sentence, field=field)))
     assert len(text.encode()) < MAX_TERMINATION_BYTES
-    decoded = TerminationMessage.decode(text)
-    assert decoded is not None and decoded.failure is not None
-    said = decoded.failure.message
+    decoded = decode_report(text)
+    assert isinstance(decoded, FailureReport)
+    said = decoded.message
     assert said == sentence or (said.endswith("…") and sentence.startswith(said[:-1]))
 
 
 def test_a_failure_of_a_thousand_wide_letters_keeps_most_of_its_sentence() -> None:
-    text = TerminationMessage(failure=FailureReport.of(StageError(ErrorCode.FFMPEG, "\U0001f3ac" * 1_200))).encode()
-    decoded = TerminationMessage.decode(text)
-    assert decoded is not None and decoded.failure is not None
-    assert len(decoded.failure.message) > 500
+    text = encode_report(FailureReport.of(StageError(ErrorCode.FFMPEG, "\U0001f3ac" * 1_200)))
+    decoded = decode_report(text)
+    assert isinstance(decoded, FailureReport)
+    assert len(decoded.message) > 500
 
 
 def test_a_rendered_chunk_fits_whatever_its_warnings_and_keeps_how_it_was_made() -> None:
@@ -102,11 +104,11 @@ def test_a_rendered_chunk_fits_whatever_its_warnings_and_keeps_how_it_was_made()
         gpus=8,
         warnings=("ü" * 900,) * 9,
     )
-    text = TerminationMessage(rendered=report).encode()
+    text = encode_report(report)
     assert len(text.encode()) < MAX_TERMINATION_BYTES
-    decoded = TerminationMessage.decode(text)
-    assert decoded is not None and decoded.rendered is not None
-    assert decoded.rendered == report.model_copy(update={"warnings": report.warnings[:2]})
+    decoded = decode_report(text)
+    assert isinstance(decoded, RenderReport)
+    assert decoded == report.model_copy(update={"warnings": report.warnings[:2]})
 
 
 def test_a_result_fits_whatever_its_key_and_keeps_its_uri() -> None:
@@ -114,8 +116,10 @@ def test_a_result_fits_whatever_its_key_and_keeps_its_uri() -> None:
     report = StitchReport(
         uri=f"{uri}.mp4",
         url="https://cdn.example/" + "%E5%8F%A3" * 340,
-        thumbnail_uri=f"{uri}.jpg",
-        report_uri=f"{uri}.json",
+        artifacts={
+            "thumbnail": Artifact(uri=f"{uri}.jpg", media_type="image/jpeg"),
+            "report": Artifact(uri=f"{uri}.json", media_type="application/json"),
+        },
         bytes=10**12,
         sha256="f" * 64,
         width=1920,
@@ -123,14 +127,22 @@ def test_a_result_fits_whatever_its_key_and_keeps_its_uri() -> None:
         frame_count=180_000,
         duration_seconds=7_200.0,
     )
-    decoded = TerminationMessage.decode(TerminationMessage(stitched=report).encode())
-    assert decoded is not None and decoded.stitched is not None
-    assert decoded.stitched.uri == report.uri
+    decoded = decode_report(encode_report(report))
+    assert isinstance(decoded, StitchReport)
+    assert decoded.uri == report.uri
 
 
 def test_what_is_no_message_is_none() -> None:
-    for text in (None, "", "Killed", '{"prepared":', '{"foreign": 1}'):
-        assert TerminationMessage.decode(text) is None
+    for text in (None, "", "Killed", '{"kind":', '{"foreign": 1}', "{}", '{"kind": "prepare"}', '{"kind": "another"}'):
+        assert decode_report(text) is None
+
+
+def test_a_result_without_its_thumbnail_and_report_is_no_message() -> None:
+    text = (
+        '{"kind":"stitch","uri":"s3://b/a.mp4","artifacts":{},"bytes":1,"sha256":"0","width":2,"height":2,'
+        '"frameCount":1,"durationSeconds":0.04}'
+    )
+    assert decode_report(text) is None
 
 
 def test_the_latest_progress_is_found_among_other_lines() -> None:

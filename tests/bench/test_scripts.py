@@ -15,7 +15,7 @@ import torch
 from infinitetalk import stored_weights
 
 ROOT = Path(__file__).parents[2]
-OTHERS_PACKAGES = {"ai_edge_litert", "av", "cv2", "httpx", "mediapipe", "structlog", "typer"}
+OTHERS_PACKAGES = {"ai_edge_litert", "av", "cv2", "httpx", "structlog", "typer"}
 """Of the worker, but not of the infinitetalk extra."""
 
 TELLING = """

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from tests.cluster.cluster import Cluster
 from tests.cluster.fake_kubelet import FakeKubelet
-from tests.control_plane.operator_process import OperatorProcess, Stage, video, wait_until
+from tests.control_plane.operator_process import OperatorProcess, Sandbox, video, wait_until
 
 PROFILE = {"gpu": {}, "stores": {"default": {"s3": {"bucket": "media"}}}}
 
@@ -44,7 +44,7 @@ def operator_of(documents: list[dict[str, Any]], cluster: Cluster, namespace: st
     with log.open("wb") as written:
         process = subprocess.Popen(command, env=environment, stdout=written, stderr=written)
     try:
-        wait_until(lambda: "read everything" in log.read_text(), "the operator acts")
+        wait_until(lambda: "listed all objects" in log.read_text(), "the operator acts")
         yield log
     finally:
         process.terminate()
@@ -69,13 +69,13 @@ def test_a_video_is_suspended_revised_and_finished_and_nothing_is_forbidden(
     documents = render(values, namespace)
     with node_of(fake_kubelet), operator_of(documents, cluster, namespace, tmp_path) as log:
         operator = OperatorProcess(tmp_path / "kubeconfig", tmp_path, namespace)
-        stage = Stage(cluster, fake_kubelet, namespace, operator, chunks=2)
-        stage.apply(video())
-        stage.finish("prepare")
-        stage.pod("render", 0)
-        stage.patch({"spec": {"suspend": True}})
-        stage.wait_phase("Suspended")
-        stage.patch({"spec": {"suspend": False, "dryRun": True}})
-        stage.finish("prepare")
-        stage.wait_phase("Succeeded")
+        sandbox = Sandbox(cluster, fake_kubelet, namespace, operator, chunks=2)
+        sandbox.apply(video())
+        sandbox.finish("prepare")
+        sandbox.pod("render", 0)
+        sandbox.patch({"spec": {"suspend": True}})
+        sandbox.wait_phase("Suspended")
+        sandbox.patch({"spec": {"suspend": False, "dryRun": True}})
+        sandbox.finish("prepare")
+        sandbox.wait_phase("Succeeded")
         assert "orbidden" not in log.read_text()

@@ -1,4 +1,4 @@
-"""The programs of the cluster, built from pinned Go modules into the user's cache.
+"""The programs of the cluster and of the checks, built from pinned Go modules into the user's cache.
 
 ``go/<module>/go.mod`` and ``go.sum`` lock every version; nothing is resolved at build time. Helm's module asks for the
 same versions of the Kubernetes libraries as the Kubernetes module, so that Go compiles them once for both.
@@ -58,6 +58,7 @@ PROGRAMS = {
     "versitygw": Program(
         "versitygw", "github.com/versity/versitygw/cmd/versitygw", "github.com/versity/versitygw", "main.Version"
     ),
+    "actionlint": Program("actionlint", "github.com/rhysd/actionlint/cmd/actionlint", "github.com/rhysd/actionlint"),
 }
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 NODE = ("kubelet", "kube-proxy")

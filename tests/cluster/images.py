@@ -18,18 +18,27 @@ from tests.cluster.packages import ensure_packages
 from tests.cluster.progress import timed
 
 REPOSITORY = Path(__file__).parents[2]
-_SHARED_INPUTS = (".dockerignore", "pyproject.toml", "uv.lock", "api/pyproject.toml", "operator/pyproject.toml")
+_SHARED_INPUTS = (
+    ".dockerignore",
+    "VERSION",
+    "pyproject.toml",
+    "scripts/uv.txt",
+    "uv.lock",
+    "api/pyproject.toml",
+    "clients/pyproject.toml",
+    "operator/pyproject.toml",
+)
 _MIRROR_SETTINGS = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX")
 
 
 class Image(Enum):
     """What is built: Dockerfile, target (empty: the last stage), folders of source code."""
 
-    OPERATOR = ("Dockerfile.operator", "", ("api/src", "operator/src"))
-    WORKER_PREVIEW = ("Dockerfile.worker", "preview", ("api/src", "worker/src"))
-    WORKER_GPU = ("Dockerfile.worker", "gpu", ("api/src", "worker/src"))
+    OPERATOR = ("Dockerfile.operator", "", ("api/src", "clients/src", "operator/src"))
+    WORKER_PREVIEW = ("Dockerfile.worker", "preview", ("api/src", "clients/src", "worker/src"))
+    WORKER_GPU = ("Dockerfile.worker", "gpu", ("api/src", "clients/src", "worker/src"))
     """6.4 GB, of which a node and its build need five times as much: made only with ``GPU_IMAGE=1``."""
-    WORKER_ON_VOLUME = ("tests/cluster/Dockerfile.worker-on-volume", "", ("api/src", "worker/src"))
+    WORKER_ON_VOLUME = ("tests/cluster/Dockerfile.worker-on-volume", "", ("api/src", "clients/src", "worker/src"))
     """The preview worker, which finds torch on the volume of weights."""
 
     @property

@@ -10,15 +10,24 @@ from tests.cluster.images import Image, input_digest
 
 BASE = Path("python-0123.tar")
 ON_VOLUME = "tests/cluster/Dockerfile.worker-on-volume"
-SINGLE_FILES = [".dockerignore", "Dockerfile.operator", "Dockerfile.worker", "pyproject.toml", "uv.lock", ON_VOLUME]
+SINGLE_FILES = [
+    ".dockerignore",
+    "Dockerfile.operator",
+    "Dockerfile.worker",
+    "VERSION",
+    "pyproject.toml",
+    "scripts/uv.txt",
+    "uv.lock",
+    ON_VOLUME,
+]
 
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / ON_VOLUME).parent.mkdir(parents=True)
     for name in SINGLE_FILES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(images.REPOSITORY / name, tmp_path / name)
-    for name in ("api", "operator", "worker"):
+    for name in ("api", "clients", "operator", "worker"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(images.REPOSITORY / name, tmp_path / name, ignore=ignored)
     monkeypatch.setattr(images, "REPOSITORY", tmp_path)
@@ -34,7 +43,18 @@ def test_the_same_inputs_are_the_same_image(image: Image, repository: Path) -> N
     assert input_digest(image, BASE) == before
 
 
-@pytest.mark.parametrize("changed", ["Dockerfile.operator", "uv.lock", ".dockerignore", "operator/src/new.py"])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "Dockerfile.operator",
+        "uv.lock",
+        "VERSION",
+        "scripts/uv.txt",
+        ".dockerignore",
+        "clients/src/new.py",
+        "operator/src/new.py",
+    ],
+)
 def test_a_changed_input_is_another_image(changed: str, repository: Path) -> None:
     before = input_digest(Image.OPERATOR, BASE)
     with (repository / changed).open("a") as file:

@@ -1,4 +1,4 @@
-"""The operator beside a real API server, with the kubelet played by the test."""
+"""The operator with a real API server, while the test plays the kubelet."""
 
 import uuid
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.cluster.cluster import Cluster
 from tests.cluster.fake_kubelet import FakeKubelet
-from tests.control_plane.operator_process import Stage, install, running_operator
+from tests.control_plane.operator_process import Sandbox, install, running_operator
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +21,7 @@ def installed(cluster: Cluster, fake_kubelet: FakeKubelet) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def stage(installed: Cluster, fake_kubelet: FakeKubelet, namespace: str, tmp_path: Path) -> Iterator[Stage]:
-    """A namespace with the operator at work."""
+def sandbox(installed: Cluster, fake_kubelet: FakeKubelet, namespace: str, tmp_path: Path) -> Iterator[Sandbox]:
+    """A namespace that the operator serves."""
     with running_operator(installed, tmp_path, namespace) as operator:
-        yield Stage(installed, fake_kubelet, namespace, operator)
+        yield Sandbox(installed, fake_kubelet, namespace, operator)

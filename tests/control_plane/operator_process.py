@@ -1,4 +1,4 @@
-"""The operator as a process of its own, with exactly the rights of its manifests."""
+"""The operator as its own process, with exactly the permissions of its manifests."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from typing import Any
 import yaml
 from tests.cluster.cluster import Cluster
 from tests.cluster.fake_kubelet import FakeKubelet
-from tests.operator.termination_messages import last_words
+from tests.operator.termination_messages import success_report
 
 from talkingvideo_api import names
 from talkingvideo_api.errors import ERRORS, ErrorCode
 from talkingvideo_api.reports import (
     FailureReport,
-    TerminationMessage,
+    Report,
+    encode_report,
 )
 
 BASE = Path(__file__).parents[2] / "manifests" / "base"
@@ -46,7 +47,7 @@ def wait_until(holds: Callable[[], Any], what: str, timeout: float = 30) -> Any:
 
 
 def install(cluster: Cluster) -> None:
-    """Apply the kustomize base, less the Deployment: its pod cannot run here, the process takes its place."""
+    """Apply the kustomize base without the Deployment: its pod cannot run here, and the process takes its place."""
     built = cluster.kubectl("kustomize", str(BASE))
     documents = [d for d in yaml.safe_load_all(built) if d["kind"] != "Deployment"]
     cluster.apply(*documents)
@@ -73,7 +74,7 @@ def configuration(**changes: Any) -> dict[str, Any]:
 
 @dataclass
 class OperatorProcess:
-    """Start, stop, kill; and what it wrote to the API."""
+    """Starts, stops and kills the process, and reads from its log what it has written to the API."""
 
     kubeconfig: Path
     folder: Path
@@ -96,8 +97,8 @@ class OperatorProcess:
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "POD_NAMESPACE": SYSTEM}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        before = self.lines("read everything")
-        wait_until(lambda: self.lines("read everything") > before or self._ended(), f"the operator acts: {self.log}")
+        before = self.lines("listed all objects")
+        wait_until(lambda: self.lines("listed all objects") > before or self._ended(), f"the operator acts: {self.log}")
 
     def _ended(self) -> bool:
         if self.process is not None and self.process.poll() is not None:
@@ -125,7 +126,7 @@ class OperatorProcess:
             return False
 
     def writes(self) -> Counter[str]:
-        """Writes by method and resource, answered well or not; without Lease and Events."""
+        """Writes by method and resource, successful or not, without Leases and Events."""
         counted: Counter[str] = Counter()
         for line in self.log.read_text().splitlines():
             with suppress(ValueError):
@@ -170,8 +171,8 @@ def video(name: str = "hello", **changes: Any) -> dict[str, Any]:
 
 
 @dataclass
-class Stage:
-    """A namespace with the operator at work: the test plays the user and the kubelet."""
+class Sandbox:
+    """A namespace that the operator serves: the test plays the user and the kubelet."""
 
     cluster: Cluster
     kubelet: FakeKubelet
@@ -196,7 +197,7 @@ class Stage:
         return status
 
     def chunk_status(self) -> dict[str, Any]:
-        """What status says of the chunks: nothing before the plan is written there, though their Jobs may run."""
+        """The chunks in status: empty before the plan is written there, although their Jobs may run already."""
         chunks: dict[str, Any] = self.status().get("chunks", {})
         return chunks
 
@@ -214,7 +215,7 @@ class Stage:
         return sorted(j.metadata.name for j in self.cluster.batch.list_namespaced_job(self.namespace).items)
 
     def units(self) -> list[str]:
-        """Stage or chunk, and attempt: the part of Jobs' names that matters."""
+        """Stage or chunk, and attempt: the last part of each Job's name."""
         return sorted(name.split("-", 3)[-1] for name in self.jobs())
 
     def pod(self, stage: str, chunk: int | None = None, attempt: int = 0, timeout: float = 30) -> Any:
@@ -227,7 +228,7 @@ class Stage:
     def finish(self, stage: str, chunk: int | None = None, attempt: int = 0) -> None:
         pod = self.pod(stage, chunk, attempt)
         self.kubelet.run_pod(pod)
-        self.kubelet.finish_pod(pod, message=self.report(stage, chunk).encode())
+        self.kubelet.finish_pod(pod, message=encode_report(self.report(stage, chunk)))
 
     def fail(
         self,
@@ -240,9 +241,9 @@ class Stage:
         retryable: bool | None = None,
     ) -> None:
         pod = self.pod(stage, chunk, attempt)
-        worth_it = ERRORS[code].retryable if retryable is None else retryable
-        report = FailureReport(code=code, message="the test says so", retryable=worth_it)
-        message = TerminationMessage(failure=report).encode()
+        retry = ERRORS[code].retryable if retryable is None else retryable
+        report = FailureReport(code=code, message="the test says so", retryable=retry)
+        message = encode_report(report)
         self.kubelet.finish_pod(pod, ERRORS[code].exit_status, message, container=container or None)
 
     def finish_what_is_pending(self) -> None:
@@ -251,10 +252,10 @@ class Stage:
                 labels = pod.metadata.labels
                 chunk = labels.get("talkingvideo.dev/chunk")
                 report = self.report(labels["talkingvideo.dev/stage"], None if chunk is None else int(chunk))
-                self.kubelet.finish_pod(pod, message=report.encode())
+                self.kubelet.finish_pod(pod, message=encode_report(report))
 
-    def report(self, stage: str, chunk: int | None) -> TerminationMessage:
-        return last_words(names.Stage(stage), self.chunks, chunk)
+    def report(self, stage: str, chunk: int | None) -> Report:
+        return success_report(names.Stage(stage), self.chunks, chunk)
 
     def finish_everything(self) -> None:
         self.finish("prepare")

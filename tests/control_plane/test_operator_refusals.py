@@ -1,4 +1,4 @@
-"""What is refused by kubectl apply, and what the operator refuses, with their sentences."""
+"""What kubectl apply refuses and what the operator refuses, with their messages."""
 
 import json
 import time
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.cluster.cluster import KubectlError
-from tests.control_plane.operator_process import Stage, spec, video
+from tests.control_plane.operator_process import Sandbox, spec, video
 
 AUDIO = {"audio": {"uri": "s3://media/a.wav"}}
 IMAGE = {"image": {"uri": "https://example.com/a.png"}}
@@ -15,32 +15,32 @@ LEFT = {"left": 0, "top": 0, "width": 0.5, "height": 1}
 REFUSED_BY_THE_API: dict[str, tuple[dict[str, Any], str]] = {
     "image and video": (
         {"source": {**IMAGE, "video": {"uri": "s3://media/a.mp4"}}},
-        "give exactly one of image and video",
+        "set exactly one of image and video",
     ),
-    "neither image nor video": ({"source": {}}, "give exactly one of image and video"),
-    "audio and text": ({"speech": {"speakers": [{**AUDIO, "text": "hi"}]}}, "give exactly one of audio and text"),
+    "neither image nor video": ({"source": {}}, "set exactly one of image and video"),
+    "audio and text": ({"speech": {"speakers": [{**AUDIO, "text": "hi"}]}}, "set exactly one of audio and text"),
     "no speaker": ({"speech": {"speakers": []}}, "spec.speech.speakers"),
     "three speakers": ({"speech": {"speakers": [AUDIO, AUDIO, AUDIO]}}, "Too many"),
     "a local file": ({"source": {"image": {"uri": "file:///etc/passwd"}}}, "file:// works in 'talkingvideo run' only"),
     "ftp": ({"source": {"image": {"uri": "ftp://example.com/a.png"}}}, "uri must start with https://"),
     "headers for s3": (
         {"source": {"image": {"uri": "s3://media/a.png", "headersSecretName": "x"}}},
-        "headersSecretName is for https:// only",
+        "headersSecretName requires an https:// uri",
     ),
     "a very long uri": ({"source": {"image": {"uri": "https://e.com/" + "a" * 2_100}}}, "only when it is data:"),
-    "a voice without text": ({"speech": {"speakers": [{**AUDIO, "voice": "de"}]}}, "voice needs text"),
-    "neither audio nor text": ({"speech": {"speakers": [AUDIO, {}]}}, "give exactly one of audio and text for each"),
+    "a voice without text": ({"speech": {"speakers": [{**AUDIO, "voice": "de"}]}}, "voice requires text"),
+    "neither audio nor text": ({"speech": {"speakers": [AUDIO, {}]}}, "set exactly one of audio and text for each"),
     "region and mask": (
         {"speech": {"speakers": [{**AUDIO, "region": LEFT, "mask": {"uri": "s3://media/m.png"}}]}},
-        "give at most one of region and mask",
+        "set at most one of region and mask",
     ),
     "turns over two recordings": (
         {"speech": {"speakers": [AUDIO, AUDIO], "turns": [{"speaker": 0, "start": 0, "end": 1}]}},
-        "turns say who speaks when over one recording",
+        "turns divide one recording",
     ),
     "turns over nothing": (
         {"speech": {"speakers": [{}, AUDIO], "turns": [{"speaker": 0, "start": 0, "end": 1}]}},
-        "turns say who speaks when over one recording",
+        "turns divide one recording",
     ),
     "a turn of nobody": (
         {"speech": {"speakers": [AUDIO], "turns": [{"speaker": 1, "start": 0, "end": 1}]}},
@@ -54,17 +54,17 @@ REFUSED_BY_THE_API: dict[str, tuple[dict[str, Any], str]] = {
                 "arrangement": "Parallel",
             }
         },
-        "leave it out with turns",
+        "do not set it together with turns",
     ),
     "80 frames": ({"render": {"windowFrames": 80}}, "must be of the form 4n+1"),
-    "motion above window": ({"render": {"windowFrames": 9, "motionFrames": 9}}, "motionFrames must be below"),
+    "motion above window": ({"render": {"windowFrames": 9, "motionFrames": 9}}, "motionFrames must be less than"),
     "an odd width": ({"video": {"width": 101, "height": 100}}, "must be even"),
-    "a width alone": ({"video": {"width": 100}}, "give both width and height"),
-    "a width and a shape": ({"video": {"width": 100, "height": 100, "aspectRatio": "1:1"}}, "leave aspectRatio out"),
+    "a width alone": ({"video": {"width": 100}}, "set both width and height"),
+    "a width and a shape": ({"video": {"width": 100, "height": 100, "aspectRatio": "1:1"}}, "do not set aspectRatio"),
     "an unknown shape": ({"video": {"aspectRatio": "2:1"}}, "Unsupported value"),
     "steps above 100": ({"render": {"steps": 101}}, "less than or equal to 100"),
     "short chunks": ({"chunking": {"targetSeconds": 1}}, "greater than or equal to 10"),
-    "two outputs": ({"output": {"s3": {}, "pvc": {"claim": "x"}}}, "give at most one of s3 and pvc"),
+    "two outputs": ({"output": {"s3": {}, "pvc": {"claim": "x"}}}, "set at most one of s3 and pvc"),
     "an unknown field": ({"sourc": {}}, "unknown field"),
     "a region outside": (
         {"speech": {"speakers": [{**AUDIO, "region": {"left": 0.9, "top": 0.1, "width": 0.5, "height": 0.1}}]}},
@@ -82,7 +82,7 @@ def test_kubectl_apply_says_what_is_wrong(installed: Any, namespace: Any, case: 
     assert message in str(refusal.value)
 
 
-def test_every_field_of_the_contract_is_accepted(installed: Any, namespace: Any) -> None:
+def test_every_field_is_accepted(installed: Any, namespace: Any) -> None:
     full = spec(
         speech={"speakers": [AUDIO, {"text": "hello", "voice": "en-us"}], "arrangement": "Sequential"},
         video={"resolution": "720p", "width": 640, "height": 480, "fit": "Pad", "maxFrames": 100},
@@ -114,19 +114,25 @@ def test_a_fresh_object_is_not_taken_for_finished_before_the_first_write(install
     ("changes", "reason", "words"),
     [
         ({"engine": "other"}, "NotSupported", "spec.engine: engine 'other' is not supported yet"),
-        ({"profile": "gold"}, "ProfileMissing", "there is no profile 'gold'; the administrator has set up: default"),
+        (
+            {"profile": "gold"},
+            "ProfileMissing",
+            "there is no profile 'gold'; the operator's configuration has: default",
+        ),
         ({"source": {"image": {"uri": "pvc://secrets/a.png"}}}, "NotAllowed", "spec.source.image.uri"),
         ({"source": {"image": {"uri": "s3://other/a.png"}}}, "NotAllowed", "does not allow the bucket 'other'"),
         ({"output": {"name": "../x"}}, "NotAllowed", "spec.output.name"),
         ({"overrides": {"nodeSelector": {"a": "b"}}}, "NotAllowed", "spec.overrides.nodeSelector"),
     ],
 )
-def test_the_operator_fails_what_it_cannot_or_may_not_do(stage: Stage, changes: Any, reason: Any, words: Any) -> None:
-    stage.apply(video(**changes))
-    stage.wait_phase("Failed")
-    failed = stage.condition("Failed")
+def test_the_operator_fails_an_unsupported_or_forbidden_spec(
+    sandbox: Sandbox, changes: Any, reason: Any, words: Any
+) -> None:
+    sandbox.apply(video(**changes))
+    sandbox.wait_phase("Failed")
+    failed = sandbox.condition("Failed")
     assert failed["reason"] == reason
     assert words in failed["message"]
-    assert stage.condition("Stalled")["status"] == "True"
+    assert sandbox.condition("Stalled")["status"] == "True"
     time.sleep(0.5)
-    assert stage.jobs() == []
+    assert sandbox.jobs() == []

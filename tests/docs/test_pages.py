@@ -33,8 +33,8 @@ EVERYTHING_UNSUPPORTED = {
 
 def without_description(schema: dict[str, Any], name: str) -> Iterator[str]:
     for title, model in {**schema.get("$defs", {}), name: schema}.items():
-        for field, described in model.get("properties", {}).items():
-            if "description" not in described:
+        for field, status_in_phase in model.get("properties", {}).items():
+            if "description" not in status_in_phase:
                 yield f"{title}.{field}"
 
 
@@ -69,10 +69,10 @@ def test_the_readme_lists_everything_that_is_not_supported_yet() -> None:
     profile = load(ROOT / "manifests" / "base" / "config.yaml").profiles["default"]
     document = {"apiVersion": "talkingvideo.dev/v1alpha1", "kind": "TalkingVideo", "metadata": {"name": "all"}}
     spec = parse(document | {"spec": EVERYTHING_UNSUPPORTED}).spec
-    lacking = unsupported(spec, resolve(spec, profile, profile_name="default", uid="u", revision="r"))
-    assert len(lacking) == 2, "a new row of unsupported() belongs in EVERYTHING_UNSUPPORTED"
+    deferred = unsupported(spec, resolve(spec, profile, profile_name="default", uid="u", revision="r"), profile)
+    assert len(deferred) == 2, "a new row of unsupported() belongs in EVERYTHING_UNSUPPORTED"
     readme = (ROOT / "README.md").read_text()
-    assert not [each.field for each in lacking if f"`{each.field.removeprefix('spec.')}`" not in readme]
+    assert not [each.field for each in deferred if f"`{each.field.removeprefix('spec.')}`" not in readme]
 
 
 def test_troubleshooting_knows_every_reason() -> None:

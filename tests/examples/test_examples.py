@@ -66,7 +66,7 @@ def test_every_example_is_taken_by_an_operator_with_the_default_profile(file: st
     allowed = profile.model_copy(update={"allow": profile.allow.model_copy(update={"claims": ("media",)})})
     assert not list(refusals(spec, allowed))
     effective = resolve(spec, profile, profile_name="default", uid="u", revision="r")
-    assert not unsupported(spec, effective)
+    assert not unsupported(spec, effective, allowed)
     assert not without_effect(spec, effective)
 
 

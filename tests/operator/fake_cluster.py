@@ -7,22 +7,24 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.operator.termination_messages import last_words
+from tests.operator.termination_messages import success_report
 
 from talkingvideo_api import names
 from talkingvideo_api.errors import ERRORS, ErrorCode
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import (
     FailureReport,
-    TerminationMessage,
+    RenderReport,
+    Report,
+    encode_report,
 )
 from talkingvideo_api.status import TalkingVideoStatus
 from talkingvideo_clients.kube.objects import Container, Job, Pod, Video
 from talkingvideo_operator.planning.admission import Admission
 from talkingvideo_operator.planning.context import Children
-from talkingvideo_operator.planning.decision import Decision, DeleteJob, DeleteRevisions, EnsureStageInput, Start
+from talkingvideo_operator.planning.decision import CreateJob, Decision, DeleteChildren, DeleteJob, EnsureStageInput
 from talkingvideo_operator.planning.plan import plan
-from talkingvideo_operator.planning.status import significant
+from talkingvideo_operator.planning.status import is_significant
 from talkingvideo_operator.settings import OperatorConfig
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -63,9 +65,14 @@ def body(document: dict[str, Any], **metadata: Any) -> dict[str, Any]:
     }
 
 
+def created_jobs(decision: Decision) -> list[tuple[Stage, int | None, int]]:
+    """Stage, chunk and attempt of each Job that a decision creates."""
+    return [(job.stage, job.chunk, job.attempt) for job in decision.creates if isinstance(job, CreateJob)]
+
+
 @dataclass
-class World:
-    """One video and everything that happens to it."""
+class FakeCluster:
+    """One video, and the cluster that its Jobs run in."""
 
     settings: OperatorConfig = field(default_factory=config)
     document: dict[str, Any] = field(default_factory=spec)
@@ -95,29 +102,29 @@ class World:
         return plan(self.video, children, self.settings, self.now, lambda: self.admission)
 
     def reconcile(self, *, crash_after: int | None = None) -> Decision:
-        """Carry out a decision; ``crash_after`` effects the operator is killed."""
+        """Carry out a decision; the operator is killed after ``crash_after`` effects."""
         decision = self.decision = self.decide()
         effects = [*decision.deletes, *decision.creates, decision.status]
         for effect in effects if crash_after is None else effects[:crash_after]:
             match effect:
                 case DeleteJob(job):
                     self.delete_job(job.name)
-                case DeleteRevisions(but):
+                case DeleteChildren(keep_revision):
                     for job in list(self.jobs.values()):
-                        if job.revision != but:
+                        if job.revision != keep_revision:
                             self.delete_job(job.name)
-                case Start():
+                case CreateJob():
                     self._create(effect)
                 case TalkingVideoStatus():
-                    self.status_writes += significant(self.video.status, effect)
+                    self.status_writes += is_significant(self.video.status, effect)
                     self.video = replace(self.video, status=TalkingVideoStatus.model_validate(effect.to_dict()))
                 case EnsureStageInput():
                     pass
         return decision
 
-    def settle(self, turns: int = 5) -> Decision:
+    def settle(self, rounds: int = 5) -> Decision:
         """Reconcile until nothing changes."""
-        for _ in range(turns):
+        for _ in range(rounds):
             before = self.video.status
             decision = self.reconcile()
             if self.video.status == before and not decision.creates and not decision.deletes:
@@ -158,10 +165,10 @@ class World:
 
     # --- the cluster --------------------------------------------------------------------------------------------------
 
-    def _create(self, start: Start) -> None:
+    def _create(self, create: CreateJob) -> None:
         uid, revision = self.video.uid, self.video.revision or ""
-        name = names.job_name(self.video.name, uid, revision, start.stage, start.attempt, start.chunk)
-        assert name not in self.jobs, f"{name} is there already"
+        name = names.job_name(self.video.name, uid, revision, create.stage, create.attempt, create.chunk)
+        assert name not in self.jobs, f"{name} exists already"
         self.created.append(name)
         number = next(self.serial)
         self.jobs[name] = Job(
@@ -171,9 +178,9 @@ class World:
             owner=uid,
             resource_version=number,
             revision=revision,
-            stage=start.stage,
-            chunk=start.chunk,
-            attempt=start.attempt,
+            stage=create.stage,
+            chunk=create.chunk,
+            attempt=create.attempt,
             created=self.now,
         )
         self.add_pod(self.jobs[name])
@@ -214,8 +221,8 @@ class World:
         self.set_pod(self.pod_of(job), phase="Running", containers=(container,))
 
     def succeed_pod(self, job: Job, seconds: float = 30, message: str | None = None) -> None:
-        """The pod ends well; its Job does not know it yet."""
-        text = self.report(job).encode() if message is None else message
+        """The pod succeeds; its Job does not say so yet."""
+        text = encode_report(self.report(job)) if message is None else message
         container = Container(
             "main",
             init=False,
@@ -235,30 +242,36 @@ class World:
         self.succeed_pod(job)
         self.complete_job(job)
 
+    def finish_chunk_with(self, chunk: int, **facts: Any) -> None:
+        """A chunk is finished, and its report says more than usual."""
+        job = self.job(Stage.RENDER, chunk)
+        self.succeed_pod(job, message=encode_report(RenderReport(chunk=chunk, key="k", frames=100, **facts)))
+        self.complete_job(job)
+
     def fail(self, job: Job, code: ErrorCode = ErrorCode.FFMPEG, **container: Any) -> None:
         """The pod reports a failure, and the Job controller gives up."""
         failure = FailureReport(code=code, message="it broke", retryable=ERRORS[code].retryable)
         details = {
             "exit_status": ERRORS[code].exit_status,
-            "message": TerminationMessage(failure=failure).encode(),
+            "message": encode_report(failure),
             **container,
         }
         ended = Container("main", init=False, started=self.now, ended=self.now, **details)
         self.set_pod(self.pod_of(job), phase="Failed", containers=(ended,))
         self.set_job(self.jobs[job.name], failed=True, ended=self.now)
 
-    def miss(self, job: Job) -> None:
-        """The pod reports that the store has lost what it needs."""
+    def report_lost_files(self, job: Job) -> None:
+        """The pod reports that the store has lost files that it needs."""
         failure = FailureReport(code=ErrorCode.WORKSPACE, message="it is gone", retryable=False)
-        self.fail(job, ErrorCode.WORKSPACE, message=TerminationMessage(failure=failure).encode())
+        self.fail(job, ErrorCode.WORKSPACE, message=encode_report(failure))
 
     def evict(self, job: Job) -> None:
-        """The pod is evicted, and the Job controller makes another one."""
+        """The pod is evicted, and the Job controller creates another one."""
         self.set_pod(self.pod_of(job), phase="Failed", disrupted=True, reason="Evicted")
         self.add_pod(job)
 
     def lose_node(self, job: Job) -> None:
-        """The pod is to be deleted, and nobody is there to do it."""
+        """The pod is marked for deletion, and no kubelet is left to confirm it."""
         self.set_pod(self.pod_of(job), phase="Running", deletion=self.now)
 
     def delete_job(self, name: str) -> None:
@@ -266,16 +279,16 @@ class World:
         if job:
             self.pods = {uid: pod for uid, pod in self.pods.items() if pod.job_uid != job.uid}
 
-    def report(self, job: Job) -> TerminationMessage:
-        return last_words(job.stage, self.chunks, job.chunk, self.missing, chained=self.chained)
+    def report(self, job: Job) -> Report:
+        return success_report(job.stage, self.chunks, job.chunk, self.missing, chained=self.chained)
 
-    def prepare_ended(self) -> World:
-        """Go on until the report of prepare is there, and nobody has read it."""
+    def prepare_ended(self) -> FakeCluster:
+        """Continue until prepare has reported, but the operator has not read the report."""
         self.reconcile()
         self.finish(self.job(Stage.PREPARE))
         return self
 
-    def prepared(self) -> World:
-        """Go on until chunks are rendered."""
+    def prepared(self) -> FakeCluster:
+        """Continue until chunks are being rendered."""
         self.prepare_ended().reconcile()
         return self

@@ -1,22 +1,22 @@
-"""What the pods of a well-made video leave behind, wherever a test plays their part."""
+"""Reports of successful stages, for tests that play the part of the pods."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from talkingvideo_api.names import Stage
-from talkingvideo_api.reports import PrepareReport, RenderReport, StitchReport, TerminationMessage, encode_bitmap
+from talkingvideo_api.reports import Artifact, PrepareReport, RenderReport, Report, StitchReport, encode_bitmap
 
 
-def last_words(
+def success_report(
     stage: Stage,
     chunks: int,
     chunk: int | None,
     missing: Iterable[int] | None = None,
     *,
     chained: bool = False,
-) -> TerminationMessage:
-    """The termination message of a stage that went well.
+) -> Report:
+    """The report of a successful stage.
 
     Args:
         stage: The stage.
@@ -26,7 +26,7 @@ def last_words(
         chained: Whether each chunk goes on from the one before.
     """
     if stage is Stage.PREPARE:
-        prepared = PrepareReport(
+        return PrepareReport(
             plan_digest="d" * 64,
             chunk_frames=(100,) * chunks,
             missing=encode_bitmap(range(chunks) if missing is None else missing, chunks),
@@ -36,13 +36,14 @@ def last_words(
             delivered_height=480,
             chained=chained,
         )
-        return TerminationMessage(prepared=prepared)
     if stage is Stage.RENDER:
-        return TerminationMessage(rendered=RenderReport(chunk=chunk or 0, key="k", frames=100))
-    stitched = StitchReport(
+        return RenderReport(chunk=chunk or 0, key="k", frames=100)
+    return StitchReport(
         uri="s3://media/ns/hello.mp4",
-        thumbnail_uri="s3://media/ns/hello.jpg",
-        report_uri="s3://media/ns/hello.json",
+        artifacts={
+            "thumbnail": Artifact(uri="s3://media/ns/hello.jpg", media_type="image/jpeg"),
+            "report": Artifact(uri="s3://media/ns/hello.json", media_type="application/json"),
+        },
         bytes=10,
         sha256="0" * 64,
         width=480,
@@ -50,4 +51,3 @@ def last_words(
         frame_count=100 * chunks,
         duration_seconds=4.0 * chunks,
     )
-    return TerminationMessage(stitched=stitched)

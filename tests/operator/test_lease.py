@@ -1,4 +1,4 @@
-"""Two can never act at once."""
+"""Leader election: two operators never act at once."""
 
 import asyncio
 import time
@@ -31,7 +31,7 @@ def lease(api: Any, holder: Any) -> Any:
     return Lease(api, LeaseSettings(duration_seconds=15), "system", holder)
 
 
-def test_the_first_holds_it_and_the_second_only_after_the_whole_duration_of_silence(clock: Any) -> None:
+def test_a_second_operator_acquires_the_lease_only_after_the_whole_duration_without_a_renewal(clock: Any) -> None:
     async def scenario() -> None:
         api = FakeApi()
         first, second = lease(api, "first"), lease(api, "second")
@@ -45,7 +45,7 @@ def test_the_first_holds_it_and_the_second_only_after_the_whole_duration_of_sile
     asyncio.run(scenario())
 
 
-def test_there_is_a_gap_between_the_last_write_of_one_and_the_first_of_the_next(clock: Any) -> None:
+def test_a_holder_considers_its_lease_lost_before_another_can_acquire_it(clock: Any) -> None:
     async def scenario() -> None:
         api = FakeApi()
         first = lease(api, "first")
@@ -58,15 +58,15 @@ def test_there_is_a_gap_between_the_last_write_of_one_and_the_first_of_the_next(
     asyncio.run(scenario())
 
 
-def test_a_renewed_lease_is_not_taken(clock: Any) -> None:
+def test_a_renewed_lease_is_not_acquired_by_another(clock: Any) -> None:
     async def scenario() -> None:
         api = FakeApi()
         first, second = lease(api, "first"), lease(api, "second")
         await first.acquire()
         for _ in range(20):
             clock.now += 3
-            await first._try()
-            assert not await second._try()
+            await first._try_acquire_or_renew()
+            assert not await second._try_acquire_or_renew()
             assert first.held()
 
     asyncio.run(scenario())
@@ -84,19 +84,19 @@ def test_a_holder_that_cannot_renew_ends(clock: Any) -> None:
     asyncio.run(scenario())
 
 
-def test_a_released_lease_is_taken_at_once(clock: Any) -> None:
+def test_a_released_lease_is_acquired_at_once(clock: Any) -> None:
     async def scenario() -> None:
         api = FakeApi()
         first, second = lease(api, "first"), lease(api, "second")
         await first.acquire()
         await first.release()
         assert not first.held()
-        assert await second._try()
+        assert await second._try_acquire_or_renew()
 
     asyncio.run(scenario())
 
 
-def test_a_lease_that_an_administrator_made_beforehand_is_taken(clock: Any) -> None:
+def test_a_lease_that_an_administrator_has_created_is_acquired(clock: Any) -> None:
     async def scenario() -> None:
         api = FakeApi()
         empty = {"metadata": {"name": "talkingvideo-operator", "namespace": "system"}}

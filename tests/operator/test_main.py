@@ -1,4 +1,4 @@
-"""The process: what must not end it."""
+"""The operator's process: what must not end it."""
 
 import asyncio
 from typing import Any
@@ -14,9 +14,9 @@ from talkingvideo_operator.main import Operator
 
 def operator(**settings: Any) -> tuple[Any, FakeApi]:
     client: Any = None
-    made: Any = Operator(config(**settings), client)
-    made._api = api = FakeApi()
-    return made, api
+    started: Any = Operator(config(**settings), client, "test")
+    started._api = api = FakeApi()
+    return started, api
 
 
 def impostor(name: str) -> dict[str, Any]:
@@ -25,35 +25,35 @@ def impostor(name: str) -> dict[str, Any]:
     return {"kind": "Job", "metadata": meta, "spec": {}}
 
 
-def test_a_job_that_only_looks_like_a_child_stops_no_resync() -> None:
-    made, api = operator()
+def test_a_job_with_invalid_labels_stops_no_resync() -> None:
+    running, api = operator()
     api.objects["jobs", "impostor"] = impostor("impostor")
     api.objects["talkingvideos", "hello"] = body(spec())
-    asyncio.run(made._resync())
-    assert list(made._cache.jobs.all()) == []
-    assert len(list(made._cache.videos.all())) == 1
+    asyncio.run(running._resync())
+    assert list(running._cache.jobs.all()) == []
+    assert len(list(running._cache.videos.all())) == 1
 
 
-def test_a_job_that_only_looks_like_a_child_stops_no_watch() -> None:
-    made, _ = operator()
-    event_handlers: EventHandlers = made._ears
+def test_a_job_with_invalid_labels_stops_no_watch() -> None:
+    running, _ = operator()
+    event_handlers: EventHandlers = running._handlers
     for kind in ("ADDED", "DELETED"):
         event: Any = {"type": kind, "object": impostor("impostor")}
         asyncio.run(event_handlers.job(event))
-    assert list(made._cache.jobs.all()) == []
+    assert list(running._cache.jobs.all()) == []
 
 
 def test_a_resync_that_fails_is_tried_again() -> None:
-    made, api = operator(resyncSeconds=0.01)
+    running, api = operator(resyncSeconds=0.01)
     api.refuse["list pods"] = ApiError(410, "the list has expired")
 
     async def scenario() -> bool:
-        keeping = asyncio.create_task(made._keep_in_sync())
+        resyncing = asyncio.create_task(running._resync_periodically())
         await asyncio.sleep(0.05)
         api.refuse.clear()
         await asyncio.sleep(0.05)
-        alive = not keeping.done()
-        keeping.cancel()
+        alive = not resyncing.done()
+        resyncing.cancel()
         return alive
 
     assert asyncio.run(scenario())

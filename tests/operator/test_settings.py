@@ -1,4 +1,4 @@
-"""The configuration, and what the files in the repository say."""
+"""The configuration, and the files of the repository that show it."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize("file", ["crds/talkingvideo.yaml", "manifests/base/crd.yaml"])
 def test_the_crd_in_the_repository_is_the_generated_one(file: Any) -> None:
-    assert (ROOT / file).read_text() == crd_yaml(), f"make it anew: talkingvideo-operator crd > {file}"
+    assert (ROOT / file).read_text() == crd_yaml(), f"run make crds, or talkingvideo-operator crd > {file}"
 
 
 def test_the_shipped_configuration_can_be_used() -> None:
@@ -32,7 +32,7 @@ def test_the_shipped_configuration_can_be_used() -> None:
         ("{profiles: {a: {workerImage: w, stores: {default: {s3: {bucket: b}}}}}, workers: 0}", "workers"),
     ],
 )
-def test_a_wrong_configuration_is_refused_with_its_place(tmp_path: Any, text: Any, words: Any) -> None:
+def test_an_invalid_configuration_is_refused_with_its_path(tmp_path: Any, text: Any, words: Any) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(text)
     with pytest.raises(ConfigError, match=None) as error:

@@ -1,4 +1,4 @@
-"""The queue of keys."""
+"""The work queue."""
 
 import asyncio
 from typing import Any
@@ -17,7 +17,7 @@ def take(queue: Any, count: Any) -> Any:
     return run()
 
 
-def test_a_key_marked_twice_is_taken_once_and_in_order() -> None:
+def test_a_key_added_twice_is_processed_once_and_in_order() -> None:
     async def scenario() -> None:
         queue = WorkQueue()
         for key in "abca":
@@ -28,7 +28,7 @@ def test_a_key_marked_twice_is_taken_once_and_in_order() -> None:
     asyncio.run(scenario())
 
 
-def test_a_key_marked_during_its_turn_comes_again_afterwards_and_never_twice_at_once() -> None:
+def test_a_key_added_while_it_is_processed_comes_again_afterwards_and_never_twice_at_once() -> None:
     async def scenario() -> None:
         queue = WorkQueue()
         queue.add("a")
@@ -58,7 +58,7 @@ def test_a_delayed_key_comes_when_it_is_due_and_the_earliest_time_counts() -> No
     asyncio.run(scenario())
 
 
-def test_a_key_marked_now_need_not_wait_for_its_time() -> None:
+def test_a_key_added_now_does_not_wait_for_its_time() -> None:
     async def scenario() -> None:
         queue = WorkQueue()
         queue.add_after("a", 0.05)
@@ -82,7 +82,7 @@ def test_a_waiting_worker_wakes_for_a_new_key() -> None:
     asyncio.run(scenario())
 
 
-def test_timers_that_were_set_again_and_again_do_not_pile_up() -> None:
+def test_superseded_timers_do_not_accumulate() -> None:
     async def scenario() -> None:
         queue = WorkQueue()
         queue.add_after("first of all", 3_600)

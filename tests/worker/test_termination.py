@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_api.reports import TerminationMessage
+from talkingvideo_api.reports import FailureReport, decode_report
 from talkingvideo_api.stage_input import StageInput
-from talkingvideo_worker.process.termination import failure_of, leave_failure, trace_of
+from talkingvideo_worker.process.termination import failure_of, trace_of, write_report
 from talkingvideo_worker.stages.context import read_stage_input
 
 SECRET = "https://bucket.example/face.png?X-Amz-Signature=0123456789abcdef"
@@ -26,14 +26,14 @@ def raised(error: Exception, cause: Exception | None = None) -> Exception:
 def test_a_failure_is_left_where_the_kubelet_looks(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.touch()
-    leave_failure(StageError(ErrorCode.DOWNLOAD_FAILED, "gone", field="spec.source.image.uri"), log)
-    left = TerminationMessage.decode(log.read_text())
-    assert left is not None and left.failure is not None
-    assert (left.failure.code, left.failure.message) == (ErrorCode.DOWNLOAD_FAILED, "gone")
+    write_report(FailureReport.of(StageError(ErrorCode.DOWNLOAD_FAILED, "gone", field="spec.source.image.uri")), log)
+    left = decode_report(log.read_text())
+    assert isinstance(left, FailureReport)
+    assert (left.code, left.message) == (ErrorCode.DOWNLOAD_FAILED, "gone")
 
 
 def test_outside_a_pod_nothing_is_left(tmp_path: Path) -> None:
-    leave_failure(StageError(ErrorCode.OOM, "full"), tmp_path / "none")
+    write_report(FailureReport.of(StageError(ErrorCode.OOM, "full")), tmp_path / "none")
     assert list(tmp_path.iterdir()) == []
 
 

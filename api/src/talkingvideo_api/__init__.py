@@ -1,5 +1,14 @@
-"""The TalkingVideo resource as types: what users write, what stages exchange, what names everything has.
+"""The TalkingVideo resource as types: the contract between users, operator, worker and gateway.
 
-The only distribution that both the operator and the worker import. It knows nothing of Kubernetes clients, media or
-models, so that a reader can learn the whole contract here and nothing else.
+Every other distribution imports this one, and it imports none of them: no Kubernetes client, no media, no models.
+
+Public modules:
+
+- ``resource``, ``spec``, ``status``, ``conditions``: the resource; ``crd`` generates its CustomResourceDefinition.
+- ``profile``, ``engines``: what an administrator configures, and the engines of this release.
+- ``effective``, ``values``, ``support``: values in force for a revision, and fields that are unsupported or have no effect.
+- ``stage_input``, ``plan``, ``reports``: the documents that operator and stages exchange.
+- ``inputs``, ``uris``, ``revision``, ``names``, ``errors``: questions about these documents that have one answer.
+
+``model`` and ``rules`` are the base of these types.
 """

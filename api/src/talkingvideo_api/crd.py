@@ -30,7 +30,7 @@ PRINTER_COLUMNS = [
 
 
 def _structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
-    """Rewrite one node of pydantic's JSON Schema as a structural schema, sharing nothing (YAML would write anchors)."""
+    """Rewrite one node of pydantic's JSON Schema as a structural schema. No node is shared: YAML would write anchors."""
     if reference := schema.get("$ref"):
         target = deepcopy(definitions[reference.rpartition("/")[2]])
         return _structural({**target, **{k: v for k, v in schema.items() if k != "$ref"}}, definitions)
@@ -71,12 +71,12 @@ def _status_schema() -> Schema:
 def custom_resource_definition() -> Schema:
     """Return the CustomResourceDefinition as a document for ``kubectl apply``.
 
-    ``status`` has the default ``{observedGeneration: -1}``: kstatus takes an object without any status for
-    finished, and this closes the gap before the operator's first write.
+    ``status`` has the default ``{observedGeneration: -1}``: kstatus considers an object without status ready, and the
+    default closes the gap before the operator's first write.
     """
     root: Schema = {
         "type": "object",
-        "description": "A portrait and a voice in; a lip-synced talking video of any length out.",
+        "description": "TalkingVideo is a lip-synced video of any length, made from a portrait and a voice.",
         "required": ["spec"],
         "properties": {
             "apiVersion": {"type": "string"},

@@ -1,17 +1,16 @@
-"""Effective values: what is in force for one revision of one video, numbers as numbers.
+"""Effective values: what is in force for one revision of a video.
 
-Resolved once from spec and profile, written into the order and ``status.effective``, and never resolved again for that
-revision: a change of the operator's configuration does not change a video that is being made.
+The operator resolves them once from spec and profile and keeps them in ``status.effective``. They are never resolved again
+for that revision: a change of the operator's configuration does not change a video that is being made.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Any
 
-from pydantic import Field
-
+from talkingvideo_api.engines import traits_of
 from talkingvideo_api.model import Model
 from talkingvideo_api.profile import Profile
 from talkingvideo_api.spec import (
@@ -24,168 +23,106 @@ from talkingvideo_api.spec import (
     Mode,
     Output,
     Preset,
-    Quantization,
     Render,
     Resolution,
     Speech,
     TalkingVideoSpec,
     Video,
 )
-from talkingvideo_api.uris import safe_uri
+from talkingvideo_api.values import LoraInForce, RenderValues, Sampling
 
 DEFAULT_PROMPT = "A person talking naturally"
 DEFAULT_TTL_SECONDS = 7 * 24 * 3_600
 DEFAULT_MAX_PARALLEL = 3
 DEFAULT_OUTPUT_NAME = "{namespace}/{name}-{revision}"
 
-PREVIEW = "preview"
+LOCATION_FIELDS = {"profile", "store", "output_name", "overwrite"}
+"""Values that say where a video is made and kept, and nothing about its frames or the release that makes it."""
 
-WHERE = {"profile", "store", "output_name", "overwrite"}
-"""Values that say where a video is made and kept, and nothing of what it is, nor which release makes it."""
-
-PRESET_LORAS: Mapping[Preset, tuple[Lora, ...]] = {
+PRESET_LORAS: Mapping[Preset, tuple[LoraInForce, ...]] = {
     Preset.QUALITY: (),
-    Preset.FAST: (Lora(name="Wan2.1_I2V_14B_FusionX_LoRA", scale=1.0),),
-    Preset.TURBO: (Lora(name="Wan21_T2V_14B_lightx2v_cfg_step_distill_lora_rank32", scale=1.0),),
+    Preset.FAST: (LoraInForce(name="Wan2.1_I2V_14B_FusionX_LoRA"),),
+    Preset.TURBO: (LoraInForce(name="Wan21_T2V_14B_lightx2v_cfg_step_distill_lora_rank32"),),
 }
-"""LoRAs that a preset's numbers belong to, by their published files' names."""
-
-
-class Sampling(Model):
-    """Values of the diffusion, of engines that have one."""
-
-    preset: Preset
-    """The preset that gave what was not set."""
-    steps: int
-    """Denoising steps."""
-    text_guidance: float
-    """Classifier-free guidance of the prompt."""
-    audio_guidance: float
-    """Classifier-free guidance of the sound."""
-    shift: float
-    """Shift of the flow-matching schedule."""
-    color_correction: float
-    """How far colours are drawn to the picture's, 0..1."""
-    tea_cache_threshold: float | None = None
-    """Absent: off."""
-    apg_momentum: float | None = None
-    """Absent: off."""
-    apg_norm_threshold: float | None = None
-    """Absent: off."""
-    quantization: Quantization | None = None
-    """Absent: chosen from the GPU's memory."""
-    resident_parameters: int | None = None
-    """Absent: chosen from the GPU's memory."""
-    loras: Annotated[tuple[Lora, ...], Field(max_length=9)] = ()
-    """In the order in which they are applied: the preset's, then the user's."""
+"""LoRAs that the values of a preset were chosen for, by the names of their published files."""
 
 
 class Effective(Model):
-    """Every value in force."""
+    """Values in force for a revision. Prompts and the URIs of LoRAs are in spec only."""
 
     engine: str
-    """Which engine renders."""
+    """Name of the engine."""
     profile: str
-    """The profile's name."""
+    """Name of the profile."""
     worker_image: str
-    """Image of the stages."""
-    prompt: str
-    """What the model is told."""
-    negative_prompt: str | None = None
-    """What the model is told to avoid; absent: its usual one."""
+    """Image of the stages' pods."""
     mode: Mode
-    """Streaming (the whole sound) or Clip (one window of it)."""
+    """Streaming (the whole audio) or Clip (one window of it)."""
     window_frames: int
-    """Frames made at once."""
+    """Number of frames that the model renders at once."""
     motion_frames: int
-    """Frames that a window takes over from the one before."""
+    """Number of frames that a window shares with the previous one."""
     seed: int
-    """The one that was drawn, when -1 was asked for."""
+    """Seed of the random number generator; the drawn one if spec asks for -1."""
     sampling: Sampling | None = None
-    """Absent for engines without diffusion."""
+    """Values of the diffusion. Absent for engines without diffusion."""
     gpus_per_chunk: int
-    """GPUs that render one chunk together."""
+    """Number of GPUs that render one chunk together."""
     resolution: Resolution
-    """480p or 720p."""
+    """Size class: 480p or 720p."""
     aspect_ratio: AspectRatio
-    """Shape that was asked for."""
+    """Aspect ratio of the result."""
     width: int | None = None
-    """Exact width that was asked for, pixels."""
+    """Exact width of the result in pixels, if spec sets it."""
     height: int | None = None
-    """Exact height that was asked for, pixels."""
+    """Exact height of the result in pixels, if spec sets it."""
     fit: Fit
-    """How the rendered picture is brought to it."""
+    """How the rendered picture is fitted to the exact size."""
     max_frames: int | None = None
-    """Where the video is cut."""
+    """Number of frames after which the video is truncated."""
     arrangement: Arrangement
-    """Parallel or Sequential."""
+    """Arrangement of two recordings: Parallel or Sequential."""
     target_seconds: float
-    """Wanted length of a chunk."""
+    """Desired length of a chunk in seconds."""
     silence_threshold_db: float
-    """Below this level is silence."""
+    """Level below which audio counts as silence, in dB."""
     min_silence_seconds: float
-    """Shorter pauses are no silence."""
+    """Minimum length of a silence in seconds."""
     continuity: Continuity
-    """Independent or Chained."""
+    """Whether chunks are Independent or Chained."""
     store: str
-    """Name of the profile's store."""
+    """Name of the store."""
     output_name: str
-    """Template of the result's key."""
+    """Template of the result's key without file extension."""
     overwrite: bool
     """Whether an existing result is replaced."""
     loudness: float | None = None
-    """LUFS of the delivered sound; absent: untouched."""
+    """Integrated loudness of the result's audio in LUFS. Absent if the loudness is not changed."""
 
     @property
     def digest(self) -> str:
-        """Identifies what is to be made, and by which release: sha256, hexadecimal."""
-        return hashlib.sha256(self.shown().model_dump_json(exclude=WHERE, exclude_none=True).encode()).hexdigest()
+        """Identifies what is made, and by which release: sha256, hexadecimal."""
+        return hashlib.sha256(self.model_dump_json(exclude=LOCATION_FIELDS, exclude_none=True).encode()).hexdigest()
 
-    def shown(self) -> Effective:
-        """The values as people may read them: addresses of LoRAs without what may be a signature."""
-        if self.sampling is None:
-            return self
-        loras = tuple(lora.model_copy(update={"uri": lora.uri and safe_uri(lora.uri)}) for lora in self.sampling.loras)
-        return self._with_loras(loras)
-
-    def told_where_loras_are(self, given: Sequence[Lora]) -> Effective:
-        """`shown` undone.
+    def render_values(self, spec: TalkingVideoSpec) -> RenderValues:
+        """What an engine renders by.
 
         Args:
-            given: The user's LoRAs, which come last.
+            spec: Of the same revision. It has the prompts, which are part of no status: they may be long.
         """
-        if self.sampling is None:
-            return self
-        of_preset = len(self.sampling.loras) - len(given)
-        addresses = (*[None] * of_preset, *(lora.uri for lora in given))
-        loras = (lora.model_copy(update={"uri": uri}) for lora, uri in zip(self.sampling.loras, addresses, strict=True))
-        return self._with_loras(tuple(loras))
-
-    def _with_loras(self, loras: tuple[Lora, ...]) -> Effective:
-        sampling = self.sampling and self.sampling.model_copy(update={"loras": loras})
-        return self.model_copy(update={"sampling": sampling})
-
-    def render_parameters(self) -> dict[str, Any]:
-        """The values that an engine renders by; they are part of every chunk's key.
-
-        Where a LoRA was fetched from is left out: it may change, and hold signatures, while the file stays the same.
-        """
-        parameters: dict[str, Any] = {
-            "prompt": self.prompt,
-            "negativePrompt": self.negative_prompt,
-            "mode": self.mode.value,
-            "windowFrames": self.window_frames,
-            "motionFrames": self.motion_frames,
-            "seed": self.seed,
-        }
-        if self.sampling is not None:
-            parameters |= self.sampling.to_dict()
-            parameters["loras"] = [lora.model_copy(update={"uri": None}).to_dict() for lora in self.sampling.loras]
-        return parameters
+        return RenderValues(
+            prompt=spec.prompt or DEFAULT_PROMPT,
+            negative_prompt=spec.negative_prompt,
+            mode=self.mode,
+            window_frames=self.window_frames,
+            motion_frames=self.motion_frames,
+            seed=self.seed,
+            sampling=self.sampling,
+        )
 
 
 def _preset(preset: Preset, resolution: Resolution) -> dict[str, float | int]:
-    """The presets' numbers: quality is the published default, fast and turbo belong to their distilling LoRAs."""
+    """Values of the presets. quality has the published defaults; fast and turbo fit the LoRAs that distil them."""
     match preset:
         case Preset.QUALITY:
             shift = 7.0 if resolution is Resolution.P480 else 11.0
@@ -211,34 +148,35 @@ def _sampling(render: Render, profile: Profile, resolution: Resolution) -> Sampl
     if render.memory is not None:
         values["quantization"] = render.memory.quantization
         values["resident_parameters"] = render.memory.resident_parameters
-    values["loras"] = (*PRESET_LORAS[preset], *(_with_scale(lora) for lora in render.loras or ()))
+    given = (_in_force(index, lora) for index, lora in enumerate(render.loras or ()))
+    values["loras"] = (*PRESET_LORAS[preset], *given)
     return Sampling(**values)
 
 
-def _with_scale(lora: Lora) -> Lora:
-    return lora if lora.scale is not None else lora.model_copy(update={"scale": 1.0})
+def _in_force(index: int, lora: Lora) -> LoraInForce:
+    return LoraInForce(index=index, name=lora.name, scale=1.0 if lora.scale is None else lora.scale)
 
 
 def _usual_arrangement(speech: Speech) -> Arrangement:
-    """Two recordings were made to be played together; two texts spoken at once would be understood by nobody."""
+    """Two recordings were made to be played together; two texts spoken at once are unintelligible."""
     texts = sum(speaker.text is not None for speaker in speech.speakers)
     return Arrangement.SEQUENTIAL if texts > 1 else Arrangement.PARALLEL
 
 
 def drawn_seed(uid: str, revision: str) -> int:
-    """The seed that ``seed: -1`` draws: different for every object and revision, the same for every retry."""
+    """The seed that ``seed: -1`` stands for: different for every object and revision, the same for every retry."""
     return int.from_bytes(hashlib.sha256(f"{uid}/{revision}".encode()).digest()[:4], "big") & 0x7FFF_FFFF
 
 
 def resolve(spec: TalkingVideoSpec, profile: Profile, *, profile_name: str, uid: str, revision: str) -> Effective:
-    """Decide every value for a revision.
+    """Resolve the values for a revision.
 
     Args:
-        spec: What the user asked for.
-        profile: What the administrator allows and presets.
-        profile_name: Its name.
-        uid: The object's uid, for a drawn seed.
-        revision: The spec's revision, likewise.
+        spec: Of the object.
+        profile: The administrator's defaults.
+        profile_name: Name of the profile.
+        uid: Of the object; a drawn seed depends on it.
+        revision: Of the spec; a drawn seed depends on it.
     """
     render, video = spec.render or Render(), spec.video or Video()
     chunking, output = spec.chunking or Chunking(), spec.output or Output()
@@ -249,13 +187,11 @@ def resolve(spec: TalkingVideoSpec, profile: Profile, *, profile_name: str, uid:
         engine=engine,
         profile=profile_name,
         worker_image=profile.worker_image,
-        prompt=spec.prompt or DEFAULT_PROMPT,
-        negative_prompt=spec.negative_prompt,
         mode=render.mode or Mode.STREAMING,
         window_frames=render.window_frames or 81,
         motion_frames=render.motion_frames or 9,
         seed=drawn_seed(uid, revision) if seed == -1 else seed,
-        sampling=None if engine == PREVIEW else _sampling(render, profile, resolution),
+        sampling=_sampling(render, profile, resolution) if traits_of(engine).samples else None,
         gpus_per_chunk=render.gpus_per_chunk or 1,
         resolution=resolution,
         aspect_ratio=video.aspect_ratio or AspectRatio.SOURCE,

@@ -1,7 +1,7 @@
-"""The one table of errors: code, exit status, whose fault, and whether trying again can help.
+"""The table of errors: code, exit status, who has to act, and whether another attempt can succeed.
 
-A stage ends with the exit status of its code, and says the rest in its termination message; the operator decides from
-``blame`` and ``retryable`` what happens next; ``status.failure`` shows the same code to the user.
+A stage ends with the exit status of its code and writes the details into its termination message. The operator decides by
+``retryable`` what happens next, and ``status.failure`` shows the code to the user.
 """
 
 from __future__ import annotations
@@ -58,11 +58,13 @@ class ErrorKind:
 
 ERRORS: dict[ErrorCode, ErrorKind] = {
     ErrorCode.INPUT_VALIDATION: ErrorKind(10, Blame.USER, False, "An input or a field cannot be used as it is."),
-    ErrorCode.NOT_SUPPORTED: ErrorKind(11, Blame.USER, False, "The field is part of the resource, but not built yet."),
-    ErrorCode.OUTPUT_EXISTS: ErrorKind(
-        12, Blame.USER, False, "A different file has the result's name, and output.overwrite is false."
+    ErrorCode.NOT_SUPPORTED: ErrorKind(
+        11, Blame.USER, False, "The field is part of the resource, but this release does not support it."
     ),
-    ErrorCode.STORE_ACCESS: ErrorKind(13, Blame.USER, False, "The store refuses the credentials or does not exist."),
+    ErrorCode.OUTPUT_EXISTS: ErrorKind(
+        12, Blame.USER, False, "Another file has the result's name, and output.overwrite is false."
+    ),
+    ErrorCode.STORE_ACCESS: ErrorKind(13, Blame.USER, False, "The store refuses the credentials, or does not exist."),
     ErrorCode.DOWNLOAD_FAILED: ErrorKind(20, Blame.CLUSTER, True, "An input could not be fetched."),
     ErrorCode.WORKSPACE: ErrorKind(
         21, Blame.CLUSTER, True, "The workspace could not be read or written, or has lost a file."
@@ -71,9 +73,9 @@ ERRORS: dict[ErrorCode, ErrorKind] = {
     ErrorCode.TIMEOUT: ErrorKind(23, Blame.CLUSTER, True, "A stage or the whole video ran past its deadline."),
     ErrorCode.EVICTED: ErrorKind(24, Blame.CLUSTER, True, "The pod was evicted or preempted."),
     ErrorCode.NODE_LOST: ErrorKind(25, Blame.CLUSTER, True, "The pod's node stopped answering."),
-    ErrorCode.OOM: ErrorKind(30, Blame.CLUSTER, True, "Memory of the container or of the GPU did not suffice."),
+    ErrorCode.OOM: ErrorKind(30, Blame.CLUSTER, True, "The container or the GPU ran out of memory."),
     ErrorCode.PIPELINE_LOAD: ErrorKind(31, Blame.CLUSTER, True, "The engine or its weights could not be loaded."),
-    ErrorCode.AUDIO_EMBEDDING: ErrorKind(32, Blame.PROJECT, True, "The sound could not be turned into features."),
+    ErrorCode.AUDIO_EMBEDDING: ErrorKind(32, Blame.PROJECT, True, "The audio features could not be computed."),
     ErrorCode.GENERATION_RUNTIME: ErrorKind(33, Blame.PROJECT, True, "The engine failed while rendering."),
     ErrorCode.FFMPEG: ErrorKind(34, Blame.PROJECT, True, "Encoding, decoding or joining failed."),
     ErrorCode.INTERNAL: ErrorKind(40, Blame.PROJECT, True, "A defect of this project."),
@@ -100,6 +102,16 @@ class StageError(Exception):
         self.message = message
         self.field = field
         self.retryable = ERRORS[code].retryable if retryable is None else retryable
+
+    @classmethod
+    def invalid(cls, message: str, field: str | None = None) -> StageError:
+        """An E_INPUT_VALIDATION: the user has to change an input or a field.
+
+        Args:
+            message: What is wrong and what to do.
+            field: Path of the resource's field; None where the reason is not in the resource.
+        """
+        return cls(ErrorCode.INPUT_VALIDATION, message, field=field)
 
     @property
     def exit_status(self) -> int:

@@ -1,4 +1,4 @@
-"""The base of every type here: camelCase outside, snake_case inside, unknown fields refused."""
+"""The base of all types: camelCase in documents, snake_case in Python, unknown fields refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names: the API group, labels, annotations, and what the objects that belong to a video are called."""
+"""Names: the API group, labels, annotations, and the objects that belong to a video."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ANNOTATION_OBJECT = f"{GROUP}/object"
 """Name of the TalkingVideo on its children: too long for a label."""
 
 ANNOTATION_RETRY = f"{GROUP}/retry"
-"""A new value retries a failed revision, keeping its finished chunks."""
+"""A new value retries a failed revision. Finished chunks are kept."""
 
 APP_NAME = "talkingvideo"
 OPERATOR_NAME = "talkingvideo-operator"
@@ -42,7 +42,7 @@ class Stage(StrEnum):
 
 
 def _stem(name: str, uid: str, revision: str) -> str:
-    """The part that a video's children share. Dots are legal in the object's name, but not in a pod's hostname."""
+    """The common prefix of a video's children. Dots are legal in the object's name, but not in a pod's hostname."""
     return f"{name[:38].replace('.', '-').rstrip('-')}-{uid[:8]}-{revision[:4]}"
 
 
@@ -56,10 +56,10 @@ def job_name(name: str, uid: str, revision: str, stage: Stage, attempt: int, chu
 
     Args:
         name: The TalkingVideo's name.
-        uid: Its uid: an object deleted and made again under its old name has other children.
+        uid: Its uid. An object that is deleted and created again has different children.
         revision: Revision of its spec.
         stage: The stage.
-        attempt: Counted from 0; a Job is never restarted, the next attempt is a new one.
+        attempt: Counted from 0. A Job is never restarted; the next attempt is a new Job.
         chunk: Index of the chunk, for render.
 
     Returns:

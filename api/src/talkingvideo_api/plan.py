@@ -1,8 +1,8 @@
-"""``plan.json``: what prepare found and decided, in the workspace, for render and stitch.
+"""``plan.json``: what prepare found and decided, for render and stitch.
 
-Every other file of the workspace has a name that holds the digest of its content, and the plan, written last, says which
-are meant. So two runs of prepare for one revision may overlap (a lost node keeps a pod alive) though an input has changed
-in between: neither writes over the other's files, and whichever plan is there leads to those that it was made with.
+Every other file of the workspace has the digest of its content in its name, and the plan, which is written last, names
+them. So two runs of prepare for one revision may overlap (a pod survives on a lost node) even though an input has changed
+in between: neither overwrites the other's files, and each plan leads to the files that it was made with.
 """
 
 from __future__ import annotations
@@ -14,14 +14,23 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from talkingvideo_api.model import Model
+from talkingvideo_api.names import Stage
 
 PLAN_NAME = "plan.json"
 
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$")]
-"""Name of a prepared file. The plan is made where strangers' media are parsed: its names must lead nowhere else."""
+"""Name of a prepared file. The plan is made where untrusted media are parsed: its names must not leave the folder."""
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """sha256, hexadecimal."""
+
+
+class PlannedFile(Model):
+    """A prepared file."""
+
+    sha256: Digest
+    used_by: tuple[Stage, ...]
+    """Stages that fetch it."""
 
 
 class PlannedChunk(Model):
@@ -29,15 +38,15 @@ class PlannedChunk(Model):
 
     index: int
     start_frame: int
-    """Global number of its first frame."""
+    """Index of its first frame in the video."""
     windows: tuple[int, ...]
-    """New frames of each window."""
+    """Number of new frames of each window."""
     first_window: int
-    """Global index of its first window."""
+    """Index of its first window in the video."""
     overlap: int = 0
-    """Frames that its first window shares with the chunk before, whose last state it goes on from; 0: with none."""
+    """Frames that its first window shares with the previous chunk, which it continues; 0 if it starts from the picture."""
     key: Digest
-    """Digest of all that determines its pixels; its folder's name among the finished chunks."""
+    """Digest of everything that determines its pixels; the name of its folder among the finished chunks."""
 
     @property
     def frames(self) -> int:
@@ -46,26 +55,26 @@ class PlannedChunk(Model):
 
 
 class PlannedTrack(Model):
-    """The sound of one speaker, as engines hear it."""
+    """The speech of one speaker, as engines read it."""
 
     file: FileName
     """Name among the plan's files: 16 kHz mono WAV."""
     phonemes: tuple[tuple[float, str], ...] = ()
-    """Start in seconds and espeak-ng mnemonic, where the text is known."""
+    """Start in seconds and espeak-ng mnemonic of each phoneme, if the text is known."""
     region: tuple[float, float, float, float] | None = None
-    """The speaker's place as fractions: x, y, width, height."""
+    """The speaker's rectangle in fractions of the picture: x, y, width, height."""
     mask: FileName | None = None
-    """Instead of a region: name of a picture of the rendered size, white where the speaker is."""
+    """Name of a picture of the rendered size, white where the speaker is. Replaces region."""
 
 
 class Plan(Model):
     """The whole plan."""
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     effective_digest: Digest
-    """Of the values in force. Chunks are rendered by the order's: they must be those that the keys were made with."""
-    files: dict[FileName, Digest]
-    """sha256 of every prepared file, by the name that stages know it by; see `stored_name`."""
+    """Digest of the values in force that the keys were made with. Chunks must be rendered by the same values."""
+    files: dict[FileName, PlannedFile]
+    """Every prepared file by the name that stages use; see `stored_name`."""
     picture: FileName
     """Name among the files: ``picture.png`` or ``picture.mp4``."""
     tracks: tuple[PlannedTrack, ...]
@@ -77,12 +86,12 @@ class Plan(Model):
     delivered_width: int
     delivered_height: int
     sound_seconds: float
-    """Length of the delivered sound track."""
+    """Length of the result's audio in seconds."""
     engine_digest: str
-    """Of the engine's code and weights that the chunks' keys were made with."""
+    """Digest of the engine's code and weights that the keys were made with."""
     chunks: tuple[PlannedChunk, ...]
     found: dict[str, Any] = Field(default_factory=dict)
-    """What was found in the inputs (faces, formats), for the report."""
+    """Findings about the inputs (faces, formats), for the report."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -90,7 +99,11 @@ class Plan(Model):
         """Identifies the plan: sha256, hexadecimal."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
+    def files_of(self, stage: Stage) -> list[str]:
+        """Names of the files that a stage fetches."""
+        return [name for name, file in self.files.items() if stage in file.used_by]
+
     def stored_name(self, name: str) -> str:
         """Name in the workspace of one of the files, such as ``picture-<sha256>.png``."""
         path = PurePosixPath(name)
-        return str(path.with_name(f"{path.stem}-{self.files[name]}{path.suffix}"))
+        return str(path.with_name(f"{path.stem}-{self.files[name].sha256}{path.suffix}"))

@@ -1,6 +1,7 @@
-"""Profiles: what the administrator decides, and a user picks by name.
+"""Profiles: sets of settings that an administrator defines and a user selects by name.
 
-They live in the operator's configuration (Helm values) and say where and how work runs and what an object may name.
+They are part of the operator's configuration (Helm values) and determine where and how work runs, and what an object may
+name.
 """
 
 from __future__ import annotations
@@ -9,29 +10,30 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from talkingvideo_api.engines import INFINITETALK, EngineTraits, traits_of
 from talkingvideo_api.model import Model
 from talkingvideo_api.spec import Preset, Resources, Toleration
 
 
 class S3Store(Model):
-    """An S3 bucket, of any maker."""
+    """A bucket of an S3-compatible service."""
 
     bucket: str
-    """Bucket of workspaces and results."""
+    """Name of the bucket for workspaces and results."""
     prefix: str = ""
-    """Every key begins with it."""
+    """Prefix of all keys."""
     endpoint: str | None = None
-    """URL of the service; AWS when absent."""
+    """URL of the service. Defaults to AWS."""
     region: str = "us-east-1"
-    """Region for signatures."""
+    """Region that requests are signed for."""
     addressing_style: str = "auto"
-    """path, virtual or auto, as in boto3."""
+    """Addressing style of boto3: path, virtual or auto."""
     secret_name: str | None = None
-    """Secret *in the object's namespace* with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."""
+    """Name of a Secret *in the object's namespace* with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."""
     service_account_name: str | None = None
-    """ServiceAccount *in the object's namespace* that carries a cloud identity, instead of a Secret."""
+    """Name of a ServiceAccount *in the object's namespace* that has a cloud identity. Replaces secretName."""
     public_base_url: str | None = None
-    """Where the bucket is readable by everybody; ``status.output.url`` is made of it."""
+    """URL at which the bucket is publicly readable. ``status.output.url`` is derived from it."""
 
 
 class PvcStore(Model):
@@ -40,16 +42,16 @@ class PvcStore(Model):
     claim: str
     """Name of the PersistentVolumeClaim."""
     path: str = ""
-    """Folder in it."""
+    """Folder in the volume."""
 
 
 class Store(Model):
-    """Where workspaces and results are kept: exactly one kind."""
+    """Storage of workspaces and results. Exactly one of s3 and pvc must be set."""
 
     s3: S3Store | None = None
-    """In S3."""
+    """A bucket of an S3-compatible service."""
     pvc: PvcStore | None = None
-    """On a shared volume."""
+    """A shared volume."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Store:
@@ -59,148 +61,139 @@ class Store(Model):
 
 
 class Gpu(Model):
-    """What a render pod asks of a node."""
+    """GPU that a render pod requests."""
 
     resource: str = "nvidia.com/gpu"
-    """Extended resource name."""
+    """Name of the extended resource."""
     price_per_hour: Annotated[float, Field(ge=0)] | None = None
-    """For estimates, in any currency, of one GPU."""
+    """Price of one GPU per hour in any currency, for estimates."""
 
 
 class InputLimits(Model):
-    """How large strangers' media may be."""
+    """Limits on the size of inputs."""
 
     image_bytes: int = 10_000_000
-    """Bytes of a picture."""
+    """Maximum size of an image in bytes."""
     audio_bytes: int = 50_000_000
-    """Bytes of a recording."""
+    """Maximum size of a recording in bytes."""
     video_bytes: int = 500_000_000
-    """Bytes of a video to dub."""
+    """Maximum size of a source video in bytes."""
     lora_bytes: int = 4_000_000_000
-    """Bytes of all LoRAs that a video fetches, together."""
+    """Maximum size of all LoRAs that a video fetches together, in bytes."""
     pixels: int = 100_000_000
-    """Width times height of a picture or of a video's frame."""
+    """Maximum number of pixels of an image or of a video frame."""
     seconds: float = 7_200
-    """Length of the sound."""
+    """Maximum length of the audio in seconds."""
 
 
 class Network(Model):
-    """Which hosts inputs may be fetched from."""
+    """Hosts that inputs may be fetched from."""
 
     schemes: tuple[str, ...] = ("https", "s3", "pvc", "configmap", "data")
-    """Schemes that inputs may have."""
+    """Allowed schemes of input URIs."""
     allowed_hosts: tuple[str, ...] = ()
-    """Hosts (or *.domains) of https:// inputs; every public one when empty."""
+    """Allowed hosts of https:// inputs, as names or *.domain patterns. All public hosts if empty."""
     open_hosts: tuple[str, ...] = ()
-    """Hosts that may resolve to private addresses: in-cluster stores."""
+    """Hosts that may resolve to private addresses, such as stores in the cluster."""
     timeout_seconds: float = 600
-    """Longest time for one input."""
+    """Maximum time for fetching one input, in seconds."""
 
 
 class AllowList(Model):
-    """What an object may name beyond the profile's own values."""
+    """What an object may name in addition to the profile's own values."""
 
     secrets: tuple[str, ...] = ()
-    """Secrets for headersSecretName, notify and imagePullSecrets. ``*`` allows every one."""
+    """Secrets that headersSecretName, notify and imagePullSecrets may name. ``*`` allows all."""
     claims: tuple[str, ...] = ()
-    """PersistentVolumeClaims of pvc:// inputs and output.pvc. ``*`` allows every one."""
+    """PersistentVolumeClaims that pvc:// inputs and output.pvc may name. ``*`` allows all."""
     input_buckets: tuple[str, ...] = ()
-    """Buckets of s3:// inputs beside the store's own. ``*`` allows every one."""
+    """Buckets that s3:// inputs may name in addition to the store's. ``*`` allows all."""
     output_buckets: tuple[str, ...] = ()
-    """Buckets of output.s3 beside the store's own."""
+    """Buckets that output.s3 may name in addition to the store's."""
     output_prefixes: tuple[str, ...] = ()
-    """Prefixes of output.s3 beside the store's own; an allowed prefix allows what begins with it."""
+    """Prefixes that output.s3 may name in addition to the store's. A prefix allows everything below it."""
     output_names: tuple[str, ...] = ()
-    """How output.name may begin in a bucket, beside ``{namespace}/``. ``*`` allows every name."""
+    """Beginnings of output.name that are allowed in a bucket in addition to ``{namespace}/``. ``*`` allows all names."""
     priority_classes: tuple[str, ...] = ()
-    """Priority classes, most urgent first; objects without one come last when GPUs are short."""
+    """PriorityClasses that spec.priority may name, the most urgent first. When GPUs are scarce, objects without one come
+    last."""
     overrides: tuple[str, ...] = ()
-    """Which of nodeSelector, tolerations, resources, imagePullSecrets may be overridden."""
+    """Fields of spec.overrides that are allowed: nodeSelector, tolerations, resources, imagePullSecrets."""
 
 
 class StagePods(Model):
-    """Pods of one stage."""
+    """Settings of the pods of one stage."""
 
     resources: Resources = Resources()
-    """Requests and limits of its containers."""
+    """Resource requests and limits of the containers."""
     node_selector: dict[str, str] = Field(default_factory=dict)
-    """Labels of the nodes to use."""
+    """Labels that a node must have."""
     tolerations: tuple[Toleration, ...] = ()
-    """Taints that the pods accept."""
+    """Tolerations of the pods."""
     scratch: str = "10Gi"
-    """Size limit of the emptyDir for temporary files."""
+    """Size limit of the emptyDir volume for temporary files."""
     deadline_seconds: int = 3_600
-    """activeDeadlineSeconds of the *pod*: a Job's own would run while it waits for a GPU."""
+    """activeDeadlineSeconds of the *pod*. That of the Job would also count the time in which it waits for a GPU."""
     attempts: Annotated[int, Field(ge=1, le=20)] = 3
-    """How often a stage is tried before the video fails. Evictions and lost nodes are not counted."""
-
-
-INFINITETALK = "infinitetalk"
-
-
-def _cpu_stage(memory: str, requested: str = "512Mi") -> Resources:
-    return Resources(requests={"cpu": "500m", "memory": requested}, limits={"cpu": "2", "memory": memory})
+    """Maximum number of attempts before the video fails. Evictions and lost nodes are not counted."""
 
 
 def _prepare_pods(profile: dict[str, Any]) -> StagePods:
-    """Hearing with wav2vec2 and speaking with Kokoro bring torch, about 1 GB, and networks of 0.7 GB."""
-    heavy = profile.get("engine") == INFINITETALK
-    return StagePods(resources=_cpu_stage("4Gi", "2Gi") if heavy else _cpu_stage("2Gi"))
+    return StagePods(resources=traits_of(profile.get("engine", "")).prepare)
 
 
 def _render_pods(profile: dict[str, Any]) -> StagePods:
-    """The 14B model's parts that are not on the GPU are in the pod's memory: up to 38 GB of pinned weights."""
-    heavy = Resources(requests={"cpu": "2", "memory": "16Gi"}, limits={"cpu": "8", "memory": "64Gi"})
-    resources = heavy if profile.get("engine") == INFINITETALK else _cpu_stage("4Gi")
-    return StagePods(resources=resources, attempts=4, deadline_seconds=21_600)
+    return StagePods(resources=traits_of(profile.get("engine", "")).render, attempts=4, deadline_seconds=21_600)
 
 
 class Profile(Model):
-    """One named set."""
+    """A set of settings that users select by name."""
 
     worker_image: str
-    """Image of the stages."""
+    """Image of the stages' pods."""
     image_pull_policy: str = "IfNotPresent"
-    """As in a container's spec."""
+    """Pull policy of the image."""
     image_pull_secrets: tuple[str, ...] = ()
-    """Names of Secrets in the object's namespace."""
+    """Names of Secrets in the object's namespace for pulling the image."""
     engine: str = INFINITETALK
-    """Engine of objects that name none."""
+    """Engine of objects that do not name one."""
     engines: tuple[str, ...] = ()
-    """Engines that objects may name; every one when empty."""
+    """Engines that objects may name. All engines of this release if empty. An engine that another distribution installs
+    into the worker image must be listed."""
     preset: Preset = Preset.FAST
-    """Preset of objects that name none."""
+    """Preset of objects that do not name one."""
     gpu: Gpu | None = Gpu()
-    """GPU of a render pod; null for an engine that needs none."""
+    """GPU that a render pod requests; null for an engine that does not need one."""
     weights_claim: str | None = None
-    """PersistentVolumeClaim *in the object's namespace* with the models' weights, mounted read-only where they are used:
-    by render pods, and by the container of prepare that hears and speaks."""
+    """PersistentVolumeClaim *in the object's namespace* with the models' weights. It is mounted read-only in render pods and
+    in the container of prepare that analyses and synthesises speech."""
     weights_path: str = "/weights"
-    """Where it is mounted."""
+    """Path at which weightsClaim is mounted."""
     compile_cache_claim: str | None = None
-    """ReadWriteMany PersistentVolumeClaim *in the object's namespace* where render pods keep compiled GPU kernels, which
-    each pod compiles for itself otherwise. Who may write it has code run in render pods."""
+    """ReadWriteMany PersistentVolumeClaim *in the object's namespace* in which render pods share compiled GPU kernels.
+    Without it each pod compiles its own. Whoever can write to the volume can run code in render pods."""
     shared_memory: str = "8Gi"
-    """Size of /dev/shm in render pods with several GPUs (gpusPerChunk above 1). It counts against the memory limit."""
+    """Size of /dev/shm in render pods with several GPUs (gpusPerChunk above 1). It counts towards the memory limit."""
     stores: dict[str, Store]
-    """Stores by name."""
+    """Stores by their names."""
     default_store: str = "default"
-    """Store of objects that name none."""
+    """Store of objects that do not name one."""
     prepare: StagePods = Field(default_factory=_prepare_pods)
-    """Pods that fetch, check and split. When absent: 4Gi of memory at most for infinitetalk, 2Gi for other engines."""
+    """Pods that fetch, check and split the inputs. The memory limit defaults to 4Gi for infinitetalk and to 2Gi for other
+    engines."""
     render: StagePods = Field(default_factory=_render_pods)
-    """Pods that render. When absent: 4 attempts of up to 6 hours, with 16Gi to 64Gi of memory for infinitetalk and 4Gi at
-    most for other engines."""
-    stitch: StagePods = StagePods(resources=_cpu_stage("2Gi"))
-    """Pods that join."""
+    """Pods that render. They default to 4 attempts of up to 6 hours; memory defaults to a request of 16Gi and a limit of
+    64Gi for infinitetalk, and to a limit of 4Gi for other engines."""
+    stitch: StagePods = StagePods(resources=EngineTraits().prepare)
+    """Pods that join the chunks."""
     limits: InputLimits = InputLimits()
-    """Size of inputs."""
+    """Maximum sizes of inputs."""
     network: Network = Network()
-    """Hosts of inputs."""
+    """Network access for fetching inputs."""
     allow: AllowList = AllowList()
-    """What objects may name."""
+    """What objects may name in addition to the profile's own values."""
     max_parallel_per_namespace: Annotated[int, Field(ge=1)] | None = None
-    """Render Jobs at once in one namespace; unlimited when absent."""
+    """Maximum number of render Jobs at the same time in one namespace. Unlimited if not set."""
 
     @model_validator(mode="before")
     @classmethod

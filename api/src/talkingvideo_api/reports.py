@@ -1,28 +1,28 @@
-"""What stages tell the operator: a report or a failure in the pod's termination message, progress in the log.
+"""How stages report to the operator: by the termination message of their pod when they end, by their log on the way.
 
 A termination message holds at most 4,096 bytes (https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/):
-lists are bitmaps, and warnings are dropped before anything that decides is.
+lists are bitmaps, and warnings are dropped before anything that decisions depend on.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.model import Model
 from talkingvideo_api.names import Stage
 
 MAX_TERMINATION_BYTES = 4_096
-MAX_SENTENCE = 1_000
-CUT = "…"
-"""At the end of a sentence of which more was said."""
+MAX_MESSAGE = 1_000
+ELLIPSIS = "…"
+"""End of a truncated text."""
 
 
-Report = TypeVar("Report", bound=Model)
+R = TypeVar("R", bound=Model)
 
 
 def encode_bitmap(indices: Iterable[int], length: int) -> str:
@@ -40,19 +40,20 @@ def decode_bitmap(bitmap: str, length: int) -> list[int]:
 
 
 class Estimate(Model):
-    """What rendering would take; nothing of it is promised."""
+    """Estimate of the work that rendering takes."""
 
     windows: int
-    """Windows still to be rendered."""
+    """Number of windows that are not rendered yet."""
     gpu_seconds: float | None = None
-    """For the whole video, where the engine has measured figures."""
+    """GPU time of the whole video in seconds, if the engine has measured figures."""
     cost: float | None = None
-    """In the currency of the profile's price."""
+    """Cost in the currency of the profile's price."""
 
 
 class PrepareReport(Model):
     """The plan, as far as the operator needs it."""
 
+    kind: Literal["prepare"] = "prepare"
     plan_digest: str
     chunk_frames: tuple[int, ...]
     """Frames of each chunk, at most 500 chunks."""
@@ -64,15 +65,22 @@ class PrepareReport(Model):
     delivered_height: int
     estimate: Estimate | None = None
     chained: bool = False
-    """Whether each chunk goes on from the one before, so that they are rendered in order."""
+    """Whether each chunk continues the previous one, so that chunks render in order."""
     memory_modes: tuple[str, ...] | None = None
-    """Those in which the chunks that are in the store already were made, now or for an earlier video."""
+    """Those that made the chunks that are in the store already, now or for an earlier video."""
     warnings: tuple[str, ...] = ()
+
+    def shortened(self) -> Self | None:
+        """Without the last warning, or the last memory mode."""
+        if self.warnings:
+            return _with(self, warnings=self.warnings[:-1])
+        return _with(self, memory_modes=self.memory_modes[:-1]) if self.memory_modes else None
 
 
 class RenderReport(Model):
     """One chunk was rendered, or found finished."""
 
+    kind: Literal["render"] = "render"
     chunk: int
     key: str
     frames: int
@@ -81,26 +89,46 @@ class RenderReport(Model):
     load_seconds: float = 0
     render_seconds: float = 0
     memory_mode: str | None = None
-    """How the engine kept its networks in the GPU's memory, where it has such modes; several are joined by ``; ``."""
+    """Memory mode of the engine, if it has any; several are joined by ``; ``."""
     peak_gpu_bytes: int | None = None
-    """Most memory that the engine had of one GPU, where it says so."""
+    """Peak memory of one GPU, if the engine measures it."""
     gpus: int = 0
-    """GPUs that made the chunk together; 0 without one."""
+    """Number of GPUs that rendered the chunk together; 0 without a GPU."""
     gpu_seconds: float = 0
-    """Loading and rendering, times GPUs; of the attempt that finished the chunk."""
+    """Time of loading and rendering multiplied by GPUs, of the attempt that finished the chunk."""
     part_seconds: dict[str, float] = Field(default_factory=dict)
     """Wall time by part of the engine."""
     warnings: tuple[str, ...] = ()
-    """What the user should know of how it was made."""
+    """What the user should know about how it was made."""
+
+    def shortened(self) -> Self | None:
+        """Without the last warning."""
+        return _with(self, warnings=self.warnings[:-1]) if self.warnings else None
+
+
+THUMBNAIL = "thumbnail"
+REPORT = "report"
+"""Names of artifacts that every result has."""
+
+
+class Artifact(Model):
+    """A file beside the video."""
+
+    uri: str
+    media_type: str
 
 
 class StitchReport(Model):
     """The result is in its place."""
 
+    kind: Literal["stitch"] = "stitch"
     uri: str
+    """The video."""
     url: str | None = None
-    thumbnail_uri: str
-    report_uri: str
+    artifacts: dict[str, Artifact]
+    """Files beside the video by their names: `THUMBNAIL`, `REPORT`, and what later releases add."""
+    scores: dict[str, float] = Field(default_factory=dict)
+    """Measurements of the result by their names; none yet."""
     mime_type: str = "video/mp4"
     bytes: int
     sha256: str
@@ -110,10 +138,22 @@ class StitchReport(Model):
     frame_rate: int = 25
     duration_seconds: float
 
+    @field_validator("artifacts")
+    @classmethod
+    def _complete(cls, artifacts: dict[str, Artifact]) -> dict[str, Artifact]:
+        if missing := {THUMBNAIL, REPORT} - artifacts.keys():
+            raise ValueError(f"a result has a {' and a '.join(sorted(missing))}")
+        return artifacts
+
+    def shortened(self) -> Self | None:
+        """Without the URL."""
+        return _with(self, url=None) if self.url is not None else None
+
 
 class FailureReport(Model):
-    """Why a stage could not go on."""
+    """Why a stage failed."""
 
+    kind: Literal["failure"] = "failure"
     code: ErrorCode
     message: str
     field: str | None = None
@@ -121,67 +161,51 @@ class FailureReport(Model):
 
     @classmethod
     def of(cls, error: StageError) -> FailureReport:
-        """The report of an error, its sentences cut to what a status can hold."""
-        cut = error.message[:MAX_SENTENCE]
-        message = cut if cut == error.message else f"{cut[:-1]}{CUT}"
+        """The report of an error, its message truncated to what a status can hold."""
+        truncated = error.message[:MAX_MESSAGE]
+        message = truncated if truncated == error.message else f"{truncated[:-1]}{ELLIPSIS}"
         return cls(code=error.code, message=message, field=error.field, retryable=error.retryable)
 
+    def shortened(self) -> Self | None:
+        """With three quarters of the message."""
+        kept = self.message.removesuffix(ELLIPSIS)[: 3 * len(self.message) // 4 - 1]
+        return _with(self, message=f"{kept}{ELLIPSIS}" if kept else "") if self.message else None
 
-class TerminationMessage(Model):
-    """What a pod leaves behind: exactly one of its fields."""
 
-    prepared: PrepareReport | None = None
-    rendered: RenderReport | None = None
-    stitched: StitchReport | None = None
-    failure: FailureReport | None = None
+Report = PrepareReport | RenderReport | StitchReport | FailureReport
+"""How a stage ended: the content of its pod's termination message."""
 
-    def encode(self) -> str:
-        """JSON below 4,096 bytes.
+_REPORT: TypeAdapter[Report] = TypeAdapter(Annotated[Report, Field(discriminator="kind")])
 
-        Until it fits, warnings are dropped from the end, then memory modes, then the result's URL (its URI is there
-        too), and a failure's sentence is cut.
 
-        Raises:
-            ValueError: It cannot be made to fit without losing what decides.
-        """
-        message: TerminationMessage | None = self
-        while message is not None:
-            text = message.to_json()
-            if len(text.encode()) < MAX_TERMINATION_BYTES:
-                return text
-            message = message._shorter()
-        raise ValueError("a termination message must stay below 4,096 bytes")
+def encode_report(report: Report) -> str:
+    """JSON below 4,096 bytes.
 
-    def _shorter(self) -> TerminationMessage | None:
-        """The message without the least important thing in it, or None when all of it is needed."""
-        if self.prepared is not None and self.prepared.warnings:
-            return TerminationMessage(prepared=_with(self.prepared, warnings=self.prepared.warnings[:-1]))
-        if self.prepared is not None and self.prepared.memory_modes:
-            return TerminationMessage(prepared=_with(self.prepared, memory_modes=self.prepared.memory_modes[:-1]))
-        if self.rendered is not None and self.rendered.warnings:
-            return TerminationMessage(rendered=_with(self.rendered, warnings=self.rendered.warnings[:-1]))
-        if self.stitched is not None and self.stitched.url is not None:
-            return TerminationMessage(stitched=_with(self.stitched, url=None))
-        if self.failure is not None and self.failure.message:
-            return TerminationMessage(failure=_with(self.failure, message=_three_quarters(self.failure.message)))
+    Until it fits, the report drops what matters least: warnings from the end, then memory modes, the result's URL (its
+    URI remains), and the end of a failure's message.
+
+    Raises:
+        ValueError: It does not fit without losing what decides.
+    """
+    shorter: Report | None = report
+    while shorter is not None:
+        text = shorter.to_json()
+        if len(text.encode()) < MAX_TERMINATION_BYTES:
+            return text
+        shorter = shorter.shortened()
+    raise ValueError("a termination message must stay below 4,096 bytes")
+
+
+def decode_report(text: str | None) -> Report | None:
+    """Read a termination message; None for an empty, truncated or foreign one, which killed pods leave."""
+    try:
+        return _REPORT.validate_json(text) if text else None
+    except ValidationError:
         return None
 
-    @classmethod
-    def decode(cls, text: str | None) -> TerminationMessage | None:
-        """Read one; None for an empty, cut or foreign message (killed pods leave such)."""
-        try:
-            return cls.model_validate_json(text) if text else None
-        except ValidationError:
-            return None
 
-
-def _with(report: Report, **changes: object) -> Report:
+def _with(report: R, **changes: object) -> R:
     return report.model_copy(update=changes)
-
-
-def _three_quarters(sentence: str) -> str:
-    kept = sentence.removesuffix(CUT)[: 3 * len(sentence) // 4 - 1]
-    return f"{kept}{CUT}" if kept else ""
 
 
 class Progress(Model):
@@ -189,9 +213,9 @@ class Progress(Model):
 
     stage: Stage
     fraction: float
-    """0..1 of this stage or chunk."""
+    """Finished part of the stage or chunk, 0..1."""
     message: str = ""
-    """What is being done, for people."""
+    """Current activity, for people."""
     chunk: int | None = None
 
 

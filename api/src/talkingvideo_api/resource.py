@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 
-from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.errors import StageError
 from talkingvideo_api.model import Model
 from talkingvideo_api.names import API_VERSION, KIND
 from talkingvideo_api.spec import TalkingVideoSpec
@@ -14,11 +14,12 @@ from talkingvideo_api.status import TalkingVideoStatus
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
-"""RFC 1123, as Kubernetes checks names; without a cluster nobody else would, and results are called after them."""
+"""RFC 1123, by which Kubernetes validates names. Without a cluster they are validated here, since results are named after
+them."""
 
 
 class Metadata(Model):
-    """The part of ``metadata`` that matters here; the rest is passed over."""
+    """The fields of ``metadata`` that matter here; others are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -32,7 +33,7 @@ class Metadata(Model):
 
 
 class TalkingVideo(Model):
-    """A portrait and a voice in, a talking video out."""
+    """A video in which a portrait speaks."""
 
     api_version: str = API_VERSION
     kind: str = KIND
@@ -45,11 +46,11 @@ def parse(document: dict[str, Any]) -> TalkingVideo:
     """Read a TalkingVideo from YAML or the API.
 
     Raises:
-        StageError: INPUT_VALIDATION, naming the first field that is wrong.
+        StageError: E_INPUT_VALIDATION, naming the first field that is wrong.
     """
     try:
         return TalkingVideo.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-        raise StageError(ErrorCode.INPUT_VALIDATION, first["msg"].removeprefix("Value error, "), field=path) from error
+        raise StageError.invalid(first["msg"].removeprefix("Value error, "), path) from error

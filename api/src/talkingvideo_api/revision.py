@@ -1,4 +1,4 @@
-"""Revisions: a spec that asks for other pixels, other sound or another place is another revision."""
+"""Revisions: specs that ask for different frames, different audio or a different destination."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ NOT_IN_REVISION = {
     "activeDeadlineSeconds",
     "notify",
 }
-"""Fields whose change starts nothing anew (``chunking.maxParallel`` beside them)."""
+"""Fields that do not affect the result, in addition to ``chunking.maxParallel``."""
 
 
 def revision_of(spec: TalkingVideoSpec) -> str:
-    """First 8 hex digits of sha256 over the spec, less what does not change the result.
+    """The first 8 hexadecimal digits of sha256 over the fields of the spec that affect the result.
 
-    ``metadata.generation`` would not do: it also counts suspending and resuming.
+    ``metadata.generation`` does not serve: it also counts suspending and resuming.
     """
     document = {key: value for key, value in spec.to_dict().items() if key not in NOT_IN_REVISION}
     if "chunking" in document:

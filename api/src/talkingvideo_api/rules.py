@@ -1,4 +1,4 @@
-"""Rules between fields, stated once and enforced twice: by the API server (CEL) and by pydantic (without a cluster)."""
+"""Validation rules between fields. The API server enforces them in CEL, pydantic in Python (for runs without a cluster)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Rule:
 
     Attributes:
         cel: Expression for the API server; ``self`` is the object.
-        message: What ``kubectl apply`` and ``talkingvideo run`` say when it is broken.
-        holds: The same in Python.
+        message: What ``kubectl apply`` and ``talkingvideo run`` print when it is violated.
+        holds: The same rule in Python.
     """
 
     cel: str
@@ -53,7 +53,7 @@ class RuledModel(Model):
 
 @dataclass(frozen=True)
 class Ruled:
-    """Annotation of a number that obeys a rule of its own."""
+    """Annotation of a number that has a validation rule."""
 
     rule: Rule
 

@@ -1,8 +1,8 @@
-"""``spec`` of a TalkingVideo: what a user asks for.
+"""``spec`` of a TalkingVideo: the video that a user wants.
 
-No field has a default in the schema, so that what Git holds is what the cluster holds; the values in force are in
-``status.effective`` (see `talkingvideo_api.effective`). Every string, list and number is bounded: the API server prices
-the validation rules by these bounds.
+No field has a default in the schema, so that Git and the cluster hold the same object; the values in force are in
+``status.effective`` (see `talkingvideo_api.effective`). Every string, list and number is bounded: the API server
+estimates the cost of the validation rules by these bounds.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from talkingvideo_api.rules import Rule, Ruled, RuledModel
 from talkingvideo_api.uris import LOCAL_SCHEMES, MAX_DATA_URI, MAX_URI, scheme_of
 
 LORA_SCHEMES = tuple(scheme for scheme in LOCAL_SCHEMES if scheme != "data")
-"""Where a LoRA may come from: the smallest useful one is larger than what ``data:`` may hold."""
+"""Schemes of a LoRA's URI. The smallest useful LoRA is larger than a ``data:`` URI may be."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 ShortName = Annotated[str, StringConstraints(min_length=1, max_length=63)]
 LoraName = Annotated[str, StringConstraints(max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-"""Name of a file, which leads to no other folder."""
+"""Name of a file, without a path."""
 Quantity = Annotated[str, StringConstraints(min_length=1, max_length=32)]
 FOUR_N_PLUS_ONE = Rule(
     "self % 4 == 1",
-    "must be of the form 4n+1 (5, 9, 13 … 77, 81): the model works on one frame and groups of four",
+    "must be of the form 4n+1 (5, 9, 13 … 77, 81): the model encodes one frame and then groups of four",
     lambda value: value % 4 == 1,
 )
 EVEN = Rule(
     "self % 2 == 0",
-    "must be even: a video's colour has half the resolution of its brightness",
+    "must be even: video stores colour at half the resolution of brightness",
     lambda value: value % 2 == 0,
 )
 EvenSize = Annotated[int, Field(ge=64, le=2048), Ruled(EVEN)]
@@ -40,13 +40,13 @@ EvenSize = Annotated[int, Field(ge=64, le=2048), Ruled(EVEN)]
 def _exactly_one(first: str, second: str) -> Rule:
     return Rule(
         f"has(self.{first}) != has(self.{second})",
-        f"give exactly one of {first} and {second}",
+        f"set exactly one of {first} and {second}",
         lambda it: (getattr(it, first) is None) != (getattr(it, second) is None),
     )
 
 
 class MediaReference(RuledModel):
-    """Where a picture, a video or a sound is."""
+    """Reference to an image, a video or an audio file."""
 
     rules = (
         Rule(
@@ -62,35 +62,35 @@ class MediaReference(RuledModel):
         ),
         Rule(
             "!has(self.headersSecretName) || self.uri.startsWith('https://')",
-            "headersSecretName is for https:// only; s3:// takes its credentials from the profile's store",
+            "headersSecretName requires an https:// uri; s3:// uses the credentials of the profile's store",
             lambda it: it.headers_secret_name is None or it.uri.startswith("https://"),
         ),
     )
 
     uri: Annotated[str, StringConstraints(min_length=5, max_length=MAX_DATA_URI)]
-    """https://…, s3://bucket/key, pvc://claim/path, configmap://name/key, or data: (all of an object's together at most
-    180 KiB)."""
+    """URI: https://…, s3://bucket/key, pvc://claim/path, configmap://name/key, or data: (at most 180 KiB for all inputs of
+    an object together)."""
 
     headers_secret_name: Name | None = None
-    """Secret in the object's namespace whose keys and values are sent as HTTP headers (https:// only)."""
+    """Name of a Secret in the object's namespace whose keys and values are sent as HTTP headers. Only for https:// URIs."""
 
 
 class Source(RuledModel):
-    """What is made to speak."""
+    """The picture or video that speaks. Exactly one of image and video must be set."""
 
     rules = (_exactly_one("image", "video"),)
 
     image: MediaReference | None = None
-    """A picture: PNG, JPEG or WebP."""
+    """A picture in PNG, JPEG or WebP format."""
 
     video: MediaReference | None = None
-    """A video to dub: its lips follow the new sound, its own sound is dropped."""
+    """A video to dub. Its lips are changed to match the new speech, and its own audio is dropped."""
 
 
 class Region(RuledModel):
-    """A rectangle as fractions of the picture, from its upper left corner.
+    """A rectangle in fractions of the picture's width and height, measured from its upper left corner.
 
-    The edges are called left and top: a key ``y`` is a truth value in YAML 1.1, and ``kubectl apply`` refuses it as the
+    The edges are named left and top because YAML 1.1 reads a key ``y`` as a boolean: ``kubectl apply`` refuses it as the
     unknown field ``true``.
     """
 
@@ -108,9 +108,9 @@ class Region(RuledModel):
     )
 
     left: Annotated[float, Field(ge=0, le=1)]
-    """Left edge, 0..1."""
+    """Distance of the left edge from the picture's left edge, 0..1."""
     top: Annotated[float, Field(ge=0, le=1)]
-    """Upper edge, 0..1."""
+    """Distance of the top edge from the picture's top edge, 0..1."""
     width: Annotated[float, Field(ge=0.01, le=1)]
     """Width, 0.01..1."""
     height: Annotated[float, Field(ge=0.01, le=1)]
@@ -118,22 +118,22 @@ class Region(RuledModel):
 
 
 class Speaker(RuledModel):
-    """One voice, as a recording or as text to speak, and where its face is."""
+    """One speaker: a recording or a text to speak, and the position of the speaker's face."""
 
     rules = (
         Rule(
             "!(has(self.audio) && has(self.text))",
-            "give exactly one of audio and text",
+            "set exactly one of audio and text",
             lambda it: it.audio is None or it.text is None,
         ),
         Rule(
             "!(has(self.region) && has(self.mask))",
-            "give at most one of region and mask",
+            "set at most one of region and mask",
             lambda it: it.region is None or it.mask is None,
         ),
         Rule(
             "!has(self.voice) || has(self.text)",
-            "voice needs text: a recording has its own voice",
+            "voice requires text: a recording has its own voice",
             lambda it: it.voice is None or it.text is not None,
         ),
     )
@@ -142,18 +142,19 @@ class Speaker(RuledModel):
     """A recording in any common audio or video container."""
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=50_000)] | None = None
-    """What is spoken, instead of a recording."""
+    """Text to speak, instead of a recording."""
 
     voice: ShortName | None = None
-    """Voice or language of the text: one of Kokoro's voices such as af_heart or bm_george, or a language of espeak-ng
-    such as en-us, de or fr. Kokoro speaks where its weights are and it has a voice of the language, espeak-ng else.
-    Default: American English."""
+    """Voice or language of the text: a voice of Kokoro such as af_heart or bm_george, or a language of espeak-ng such as
+    en-us, de or fr. Kokoro speaks if its weights are installed and it has a voice for the language; otherwise espeak-ng
+    does. Defaults to American English."""
 
     region: Region | None = None
-    """Where this speaker's face is; by default the left and the right half for two speakers."""
+    """Rectangle that contains this speaker's face. With two speakers it defaults to the left half for the first and the
+    right half for the second."""
 
     mask: MediaReference | None = None
-    """Instead of region: a picture of the source's shape, white where this speaker is."""
+    """A black and white picture with the source's aspect ratio, white where this speaker is. Replaces region."""
 
 
 def _speaks(speaker: Speaker) -> bool:
@@ -161,62 +162,62 @@ def _speaks(speaker: Speaker) -> bool:
 
 
 class Arrangement(StrEnum):
-    """How two recordings are laid out in time."""
+    """How two recordings are arranged in time."""
 
     PARALLEL = "Parallel"
     SEQUENTIAL = "Sequential"
 
 
 class Turn(RuledModel):
-    """A time in which one speaker talks."""
+    """A period in which one speaker talks."""
 
     rules = (Rule("self.start < self.end", "start must be before end", lambda it: it.start < it.end),)
 
     speaker: Annotated[int, Field(ge=0, le=1)]
-    """Index in speakers."""
+    """Index of the speaker in speakers."""
     start: Annotated[float, Field(ge=0, le=7200)]
-    """Seconds."""
+    """Start in seconds from the beginning of the recording."""
     end: Annotated[float, Field(ge=0, le=7200)]
-    """Seconds."""
+    """End in seconds from the beginning of the recording."""
 
 
 class Speech(RuledModel):
-    """Who speaks, and when."""
+    """The speakers and when they speak."""
 
     rules = (
         Rule(
             "has(self.turns) || self.speakers.all(s, has(s.audio) || has(s.text))",
-            "give exactly one of audio and text for each speaker",
+            "set exactly one of audio and text for each speaker",
             lambda it: it.turns is not None or all(_speaks(speaker) for speaker in it.speakers),
         ),
         Rule(
             "!has(self.turns) || ((has(self.speakers[0].audio) || has(self.speakers[0].text))"
             " && (self.speakers.size() < 2 || !(has(self.speakers[1].audio) || has(self.speakers[1].text))))",
-            "turns say who speaks when over one recording: give the first speaker's audio or text and no other",
+            "turns divide one recording between the speakers: set audio or text for the first speaker only",
             lambda it: it.turns is None or [_speaks(speaker) for speaker in it.speakers] in ([True], [True, False]),
         ),
         Rule(
             "!has(self.turns) || self.turns.all(t, t.speaker < self.speakers.size())",
-            "a turn names a speaker that does not exist: give speakers a second entry, with its region, its mask or {}",
+            "a turn names a speaker that does not exist: add a second entry to speakers, with a region, a mask or {}",
             lambda it: it.turns is None or all(turn.speaker < len(it.speakers) for turn in it.turns),
         ),
         Rule(
             "!has(self.turns) || !has(self.arrangement)",
-            "arrangement is for two recordings: leave it out with turns",
+            "arrangement applies to two recordings: do not set it together with turns",
             lambda it: it.turns is None or it.arrangement is None,
         ),
     )
 
     speakers: Annotated[list[Speaker], Field(min_length=1, max_length=2)]
-    """One or two."""
+    """One or two speakers."""
 
     arrangement: Arrangement | None = None
-    """Parallel (both from the start) or Sequential (one after the other). Default Sequential for two texts, else
-    Parallel."""
+    """Parallel (both speakers start together) or Sequential (one after the other). Defaults to Sequential for two texts
+    and to Parallel otherwise."""
 
     turns: Annotated[list[Turn], Field(min_length=1, max_length=500)] | None = None
-    """Who speaks when, over the first speaker's recording or text, which is the only one. Turns may overlap; outside
-    all of them nobody's lips move, and the sound is heard nevertheless."""
+    """Divides the recording or text of the first speaker, the only one that has any, between the speakers. Turns may
+    overlap. Outside all turns no lips move, while the audio continues."""
 
 
 class Resolution(StrEnum):
@@ -227,7 +228,7 @@ class Resolution(StrEnum):
 
 
 class AspectRatio(StrEnum):
-    """Shape of the video."""
+    """Aspect ratio of the video."""
 
     SOURCE = "Source"
     WIDE = "16:9"
@@ -238,45 +239,47 @@ class AspectRatio(StrEnum):
 
 
 class Fit(StrEnum):
-    """How the rendered picture is brought to an exact width and height."""
+    """How the rendered picture is fitted to an exact width and height."""
 
     CROP = "Crop"
     PAD = "Pad"
 
 
 class Video(RuledModel):
-    """Size and length of the result. Always 25 frames per second."""
+    """Size and length of the result. The frame rate is always 25 frames per second."""
 
     rules = (
         Rule(
             "has(self.width) == has(self.height)",
-            "give both width and height, or neither",
+            "set both width and height, or neither",
             lambda it: (it.width is None) == (it.height is None),
         ),
         Rule(
             "!has(self.width) || !has(self.aspectRatio)",
-            "width and height already say the shape: leave aspectRatio out",
+            "width and height determine the aspect ratio: do not set aspectRatio together with them",
             lambda it: it.width is None or it.aspect_ratio is None,
         ),
     )
 
     resolution: Resolution | None = None
-    """480p or 720p: the model's own size nearest to the wanted shape. Default 480p."""
+    """Size class: 480p or 720p. The engine renders the model's size that is nearest to the aspect ratio. Defaults to
+    480p."""
 
     aspect_ratio: AspectRatio | None = None
-    """Shape; Source keeps the picture's own. Default Source."""
+    """Aspect ratio of the result. Source keeps that of the source. Defaults to Source."""
 
     width: EvenSize | None = None
-    """Exact width of the delivered file in pixels."""
+    """Exact width of the result in pixels."""
 
     height: EvenSize | None = None
-    """Exact height of the delivered file in pixels."""
+    """Exact height of the result in pixels."""
 
     fit: Fit | None = None
-    """Crop fills width x height and cuts what is over; Pad shows all and adds black bars. Default Crop."""
+    """How the rendered picture is fitted to width and height. Crop fills the frame and removes what exceeds it; Pad shows
+    the whole picture and adds black bars. Defaults to Crop."""
 
     max_frames: Annotated[int, Field(ge=1, le=180_000)] | None = None
-    """Cut the video after this many frames, on purpose; status says so."""
+    """Truncates the video after this number of frames. status.warnings says so."""
 
 
 class Preset(StrEnum):
@@ -288,30 +291,30 @@ class Preset(StrEnum):
 
 
 class Mode(StrEnum):
-    """How much of the sound is rendered."""
+    """How much of the audio is rendered."""
 
     STREAMING = "Streaming"
     CLIP = "Clip"
 
 
 class TeaCache(Model):
-    """Skip model calls whose result would hardly differ from the last."""
+    """Skips model calls whose result is estimated to differ little from the previous one."""
 
     threshold: Annotated[float, Field(ge=0, le=10)] | None = None
-    """Accumulated relative change below which a call is skipped. Default 0.2."""
+    """Accumulated relative change below which a call is skipped. Defaults to 0.2."""
 
 
 class Apg(Model):
-    """Adaptive projected guidance (Sadat et al., 2024): less oversaturation at high guidance."""
+    """Adaptive projected guidance (Sadat et al., 2024), which reduces oversaturation at high guidance scales."""
 
     momentum: Annotated[float, Field(ge=-1, le=1)] | None = None
-    """Default -0.75."""
+    """Weight of the running average of guidance. Defaults to -0.75."""
     norm_threshold: Annotated[float, Field(ge=0, le=1000)] | None = None
-    """Default 55."""
+    """Norm to which the guidance is limited. Defaults to 55."""
 
 
 class Lora(RuledModel):
-    """A low-rank change of the model's weights."""
+    """A low-rank adaptation (LoRA) of the model's weights. Exactly one of uri and name must be set."""
 
     rules = (
         _exactly_one("uri", "name"),
@@ -324,15 +327,15 @@ class Lora(RuledModel):
     )
 
     uri: Annotated[str, StringConstraints(min_length=5, max_length=MAX_URI)] | None = None
-    """Where its safetensors file is: https://…, s3://bucket/key, pvc://claim/path or configmap://name/key."""
+    """URI of the safetensors file: https://…, s3://bucket/key, pvc://claim/path or configmap://name/key."""
     name: LoraName | None = None
-    """Name of one on the profile's weights volume: its file in loras/, without .safetensors."""
+    """Name of a file in loras/ of the profile's weights volume, without .safetensors."""
     scale: Annotated[float, Field(ge=-4, le=4)] | None = None
-    """Default 1."""
+    """Factor by which the adaptation is scaled. Defaults to 1."""
 
 
 class Quantization(StrEnum):
-    """Number format of the model's weights on the GPU."""
+    """Number format of the transformer's weights on the GPU."""
 
     NONE = "None"
     FP8 = "FP8"
@@ -340,130 +343,132 @@ class Quantization(StrEnum):
 
 
 class Memory(Model):
-    """How the model is laid out in the GPU's memory; chosen from what is free when left out."""
+    """How the model uses GPU memory. Fields that are not set are chosen by the memory that is free."""
 
     quantization: Quantization | None = None
-    """None, FP8 or Int8."""
+    """Number format of the transformer's weights: None (bfloat16), FP8 or Int8."""
     resident_parameters: Annotated[int, Field(ge=0, le=100_000_000_000)] | None = None
-    """Parameters of the transformer that stay on the GPU; the others are brought there when needed."""
+    """Number of the transformer's parameters that stay on the GPU. The others are copied from host memory when they are
+    needed."""
 
 
 class Render(RuledModel):
-    """Values of the diffusion. A preset gives them all; each can be set for itself."""
+    """Values of the diffusion. The preset sets all of them; each can be overridden."""
 
     rules = (
         Rule(
             "!has(self.motionFrames) || self.motionFrames < (has(self.windowFrames) ? self.windowFrames : 81)",
-            "motionFrames must be below windowFrames (81 by default)",
+            "motionFrames must be less than windowFrames (81 by default)",
             lambda it: it.motion_frames is None or it.motion_frames < (it.window_frames or 81),
         ),
         Rule(
             "has(self.motionFrames) || !has(self.windowFrames) || self.windowFrames > 9",
-            "windowFrames must be above motionFrames (9 by default)",
+            "windowFrames must be greater than motionFrames (9 by default)",
             lambda it: it.motion_frames is not None or it.window_frames is None or it.window_frames > 9,
         ),
     )
 
     preset: Preset | None = None
-    """quality (40 steps), fast (8 steps) or turbo (4 steps)."""
+    """quality (40 steps), fast (8 steps) or turbo (4 steps). Defaults to the profile's preset."""
     mode: Mode | None = None
-    """Streaming renders the whole sound; Clip one window of it. Default Streaming."""
+    """Streaming renders the whole audio; Clip renders one window of it. Defaults to Streaming."""
     window_frames: Annotated[int, Field(ge=5, le=241), Ruled(FOUR_N_PLUS_ONE)] | None = None
-    """Frames made at once, 4n+1. Default 81."""
+    """Number of frames that the model renders at once. Defaults to 81."""
     motion_frames: Annotated[int, Field(ge=1, le=77), Ruled(FOUR_N_PLUS_ONE)] | None = None
-    """Frames that a window takes over from the one before, 4n+1. Default 9."""
+    """Number of frames that a window shares with the previous one. Defaults to 9."""
     steps: Annotated[int, Field(ge=1, le=100)] | None = None
-    """Denoising steps."""
+    """Number of denoising steps."""
     text_guidance: Annotated[float, Field(ge=0, le=20)] | None = None
-    """Classifier-free guidance of the prompt."""
+    """Scale of classifier-free guidance by the prompt."""
     audio_guidance: Annotated[float, Field(ge=0, le=20)] | None = None
-    """Classifier-free guidance of the sound."""
+    """Scale of classifier-free guidance by the audio."""
     shift: Annotated[float, Field(ge=0.1, le=20)] | None = None
-    """Shift of the flow-matching schedule."""
+    """Shift of the flow-matching noise schedule."""
     seed: Annotated[int, Field(ge=-1, le=2_147_483_647)] | None = None
-    """Seed of the random numbers; -1 draws one, and status says which. Default 42."""
+    """Seed of the random number generator. -1 draws a seed, which status.effective.seed reports. Defaults to 42."""
     color_correction: Annotated[float, Field(ge=0, le=1)] | None = None
-    """How far each window's colours are drawn to the picture's, 0..1. Default 1."""
+    """How strongly the colours of each window are corrected towards those of the source picture, 0..1. Defaults to 1."""
     tea_cache: TeaCache | None = None
-    """Off when absent."""
+    """Enables TeaCache. Disabled if not set."""
     apg: Apg | None = None
-    """Off when absent."""
+    """Enables adaptive projected guidance. Disabled if not set."""
     loras: Annotated[list[Lora], Field(max_length=8)] | None = None
-    """Applied in order, after the preset's."""
+    """LoRAs to apply, in order, after those of the preset."""
     memory: Memory | None = None
-    """Automatic when absent."""
+    """How the model uses GPU memory. Chosen automatically if not set."""
     gpus_per_chunk: Annotated[int, Field(ge=1, le=8)] | None = None
-    """GPUs that render one chunk together. Default 1."""
+    """Number of GPUs that render one chunk together. Defaults to 1."""
 
 
 class Continuity(StrEnum):
-    """Where a chunk takes its first motion from."""
+    """What a chunk starts from."""
 
     INDEPENDENT = "Independent"
     CHAINED = "Chained"
 
 
 class Chunking(Model):
-    """How the speech is split, so that GPUs work side by side."""
+    """How the speech is split into chunks that render in parallel."""
 
     target_seconds: Annotated[float, Field(ge=10, le=600)] | None = None
-    """Wanted length of a chunk; cuts fall into silences near it. Default 45."""
+    """Desired length of a chunk in seconds. Chunks are cut at silences near it. Defaults to 45."""
     silence_threshold_db: Annotated[float, Field(ge=-90, le=-10)] | None = None
-    """Below this level, in dB of full scale after normalisation, is silence. Default -40."""
+    """Level below which audio counts as silence, in dB relative to full scale after normalisation. Defaults to -40."""
     min_silence_seconds: Annotated[float, Field(ge=0.04, le=10)] | None = None
-    """Shorter pauses are no silence. Default 0.5."""
+    """Minimum length of a silence in seconds. Defaults to 0.5."""
     max_parallel: Annotated[int, Field(ge=1, le=256)] | None = None
-    """Chunks of this video rendered at once. Default 3."""
+    """Maximum number of chunks of this video that render at the same time. Defaults to 3."""
     continuity: Continuity | None = None
-    """Independent (chunks start from the picture, in parallel) or Chained (each goes on from the one before)."""
+    """Independent: each chunk starts from the source picture, and chunks render in parallel. Chained: each chunk continues
+    the previous one, and chunks render one after another. Defaults to Independent."""
 
 
 class S3Output(Model):
-    """Where in S3 the result goes, within what the profile allows."""
+    """Bucket and prefix of the result, within what the profile allows."""
 
     bucket: Annotated[str, StringConstraints(min_length=3, max_length=63)] | None = None
-    """Default: the store's bucket."""
+    """Bucket. Defaults to the store's bucket."""
     prefix: Annotated[str, StringConstraints(max_length=512)] | None = None
-    """Default: the store's prefix."""
+    """Prefix of the key. Defaults to the store's prefix."""
 
 
 class PvcOutput(Model):
-    """A volume for the result."""
+    """Volume that receives the result."""
 
     claim: Name
-    """PersistentVolumeClaim in the object's namespace, allowed by the profile."""
+    """Name of a PersistentVolumeClaim in the object's namespace. The profile must allow it."""
     path: Annotated[str, StringConstraints(max_length=512)] | None = None
-    """Folder in it."""
+    """Folder in the volume. Defaults to its root."""
 
 
 class Output(RuledModel):
-    """Where the result goes, and what it is called."""
+    """Destination and name of the result."""
 
     rules = (
         Rule(
             "!(has(self.s3) && has(self.pvc))",
-            "give at most one of s3 and pvc",
+            "set at most one of s3 and pvc",
             lambda it: it.s3 is None or it.pvc is None,
         ),
     )
 
     store: ShortName | None = None
-    """A store of the profile. Default: the profile's default store."""
+    """Name of a store of the profile. Defaults to the profile's default store."""
     s3: S3Output | None = None
-    """Another bucket or prefix in that store."""
+    """A different bucket or prefix in the store."""
     pvc: PvcOutput | None = None
-    """A volume instead of a store."""
+    """A volume that receives the result instead of the store."""
     name: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
-    """Template of the result's key without ending: {namespace}, {name}, {revision}, {date}.
-    Default {namespace}/{name}-{revision}."""
+    """Template of the result's key without file extension. It may contain {namespace}, {name}, {revision} and {date}.
+    Defaults to {namespace}/{name}-{revision}."""
     overwrite: bool | None = None
-    """Whether an existing result of that name is replaced. Default false."""
+    """Whether an existing result with the same key is replaced. Defaults to false."""
     loudness: Annotated[float, Field(ge=-40, le=-5)] | None = None
-    """Bring the delivered sound to this integrated loudness in LUFS (EBU R 128); untouched when absent."""
+    """Integrated loudness of the result's audio in LUFS (EBU R 128). The loudness is not changed if not set."""
 
 
 class Notify(RuledModel):
-    """Whom to tell: CloudEvents over HTTPS."""
+    """Receiver of notifications: CloudEvents over HTTPS."""
 
     rules = (
         Rule(
@@ -472,88 +477,91 @@ class Notify(RuledModel):
     )
 
     url: Annotated[str, StringConstraints(min_length=9, max_length=MAX_URI)]
-    """Receiver."""
+    """URL that events are sent to."""
     secret_name: Name | None = None
-    """Secret in the object's namespace with the key that signs the messages."""
+    """Name of a Secret in the object's namespace that holds the key for signing the events."""
 
 
 class Toleration(Model):
-    """As in a Pod's spec."""
+    """A toleration, as in a Pod's spec."""
 
     key: Annotated[str, StringConstraints(max_length=316)] | None = None
-    """Taint's key; every taint when absent."""
+    """Key of the taint. Matches all keys if not set."""
     operator: Annotated[str, StringConstraints(pattern="^(Exists|Equal)$")] | None = None
-    """Exists or Equal. Default Equal."""
+    """Exists or Equal. Defaults to Equal."""
     value: Annotated[str, StringConstraints(max_length=63)] | None = None
-    """Taint's value, for Equal."""
+    """Value of the taint, if operator is Equal."""
     effect: Annotated[str, StringConstraints(pattern="^(NoSchedule|PreferNoSchedule|NoExecute)$")] | None = None
-    """NoSchedule, PreferNoSchedule or NoExecute; every effect when absent."""
+    """Effect of the taint: NoSchedule, PreferNoSchedule or NoExecute. Matches all effects if not set."""
     toleration_seconds: Annotated[int, Field(ge=0, le=86_400)] | None = None
-    """How long a NoExecute taint is borne. Default: for ever."""
+    """Seconds for which a NoExecute taint is tolerated. Tolerated forever if not set."""
 
 
 class Resources(Model):
-    """As in a container's spec."""
+    """Compute resources, as in a container's spec."""
 
     requests: Annotated[dict[str, Quantity], Field(max_length=16)] | None = None
-    """What the scheduler sets aside, such as cpu: 500m."""
+    """Minimum amount of resources that the scheduler reserves, such as cpu: 500m."""
     limits: Annotated[dict[str, Quantity], Field(max_length=16)] | None = None
-    """What may not be exceeded, such as memory: 2Gi."""
+    """Maximum amount of resources that is allowed, such as memory: 2Gi."""
 
 
 class Overrides(Model):
-    """Changes to the render pods, each only where the profile allows it."""
+    """Overrides of the render pods' specification. The profile must allow each of them."""
 
     node_selector: (
         Annotated[dict[str, Annotated[str, StringConstraints(max_length=63)]], Field(max_length=16)] | None
     ) = None
-    """Labels of the nodes to use."""
+    """Labels that a node must have."""
     tolerations: Annotated[list[Toleration], Field(max_length=16)] | None = None
-    """Taints that the pods accept."""
+    """Tolerations that are added to the pods."""
     resources: Resources | None = None
-    """Requests and limits of the render container."""
+    """Resource requests and limits of the render container."""
     image_pull_secrets: Annotated[list[Name], Field(max_length=4)] | None = None
-    """Names of Secrets in the object's namespace."""
+    """Names of Secrets in the object's namespace for pulling the image."""
 
 
 class TalkingVideoSpec(Model):
-    """What is wanted."""
+    """Specification of the desired video."""
 
     source: Source
-    """The picture or video that is made to speak."""
+    """The picture or video that speaks."""
     speech: Speech
-    """Who speaks, and what."""
+    """The speakers, their recordings or texts, and when they speak."""
     prompt: Annotated[str, StringConstraints(max_length=4_000)] | None = None
-    """What the model is told. Default "A person talking naturally"."""
+    """Text that conditions the model. Defaults to "A person talking naturally"."""
     negative_prompt: Annotated[str, StringConstraints(max_length=4_000)] | None = None
-    """What the model is told to avoid. Default: the model's usual one."""
+    """Text that guidance steers away from. Defaults to the model's own negative prompt."""
     engine: ShortName | None = None
-    """infinitetalk or preview. Default: the profile's."""
+    """Name of the engine: infinitetalk, preview, or one that the profile adds. Defaults to the profile's engine."""
     profile: ShortName | None = None
-    """The administrator's named set of image, nodes, stores and limits. Default "default"."""
+    """Name of the profile: the administrator's set of image, nodes, stores and limits. Defaults to "default"."""
     video: Video | None = None
-    """Size and length."""
+    """Size and length of the result."""
     render: Render | None = None
     """Values of the diffusion."""
     chunking: Chunking | None = None
-    """How the work is split."""
+    """How the speech is split into chunks."""
     output: Output | None = None
-    """Where the result goes."""
+    """Destination and name of the result."""
     notify: Notify | None = None
-    """Whom to tell."""
+    """Receiver of notifications. Not supported yet."""
     overrides: Overrides | None = None
-    """Changes to the render pods that the profile allows."""
+    """Overrides of the render pods' specification."""
     dry_run: bool | None = None
-    """Fetch, check, split and estimate; no GPU, no video. Default false."""
+    """Whether to stop after the inputs are fetched, checked and split, and the work is estimated. No GPU is used and no
+    video is made. Defaults to false."""
     suspend: bool | None = None
-    """Stop starting work and end what is unfinished; finished chunks stay. Default false."""
+    """Whether the work is suspended. Unfinished Jobs are deleted and no new ones are created; finished chunks are kept.
+    Defaults to false."""
     priority: Name | None = None
-    """Priority class of the Jobs, from the profile's list."""
+    """PriorityClass of the pods. The profile must list it."""
     queue_name: ShortName | None = None
-    """Kueue's local queue: the Jobs are made suspended, and Kueue admits them."""
+    """Name of a LocalQueue of Kueue. The Jobs are created suspended, and Kueue admits them."""
     active_deadline_seconds: Annotated[int, Field(ge=1, le=2_592_000)] | None = None
-    """The video fails when it is not finished this long after its work began. Default: none."""
+    """Seconds after the start of the work at which an unfinished video fails. No deadline if not set."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=31_536_000)] | None = None
-    """Jobs and their order are removed this long after the end; never the result or the object. Default 7 days."""
+    """Seconds after the end at which the Jobs and the ConfigMap of the stage input are deleted. The result and the object
+    are never deleted. Defaults to 604800 (7 days)."""
     consent_reference: Annotated[str, StringConstraints(max_length=512)] | None = None
-    """Free text that says where the depicted person's consent is on record; carried into the file's metadata."""
+    """Free text that states where the consent of the depicted person is on record. Written into the file's metadata."""

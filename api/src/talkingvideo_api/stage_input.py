@@ -1,7 +1,8 @@
-"""The order: everything that the stages of one revision need to know.
+"""Stage input: everything that the stages of one revision need to know.
 
-One immutable ConfigMap per revision, key ``stage-input.json``, mounted read-only by every stage; never in environment or
-arguments. It holds no secret: credentials reach a pod as environment from the object's namespace.
+The operator writes it into one immutable ConfigMap per revision, key ``stage-input.json``, which every stage mounts
+read-only. It is never part of the environment or the arguments, and holds no secret: credentials reach a pod as
+environment variables from a Secret in the object's namespace.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from talkingvideo_api.effective import Effective
 from talkingvideo_api.model import Model
 from talkingvideo_api.profile import InputLimits, Network
 from talkingvideo_api.spec import TalkingVideoSpec
+from talkingvideo_api.values import RenderValues
 
 STAGE_INPUT_KEY = "stage-input.json"
 
 
 class S3Connection(Model):
-    """How to reach the store's S3 service; credentials come from the environment or the pod's identity."""
+    """Connection to the store's S3 service. Credentials come from the environment or the pod's identity."""
 
     endpoint: str | None = None
     region: str = "us-east-1"
@@ -32,13 +34,13 @@ class Locations(Model):
     chunks: str
     """Folder of finished chunks by key, shared by the objects of one namespace."""
     result: str
-    """The result's URI without ending: ``.mp4``, ``.jpg`` and ``.json`` are appended."""
+    """URI of the result without file extension."""
     public_base_url: str | None = None
-    """Base of ``status.output.url``; the result's key and ending are appended."""
+    """Base of ``status.output.url``, to which the result's key is appended."""
 
 
 class StageInput(Model):
-    """What to make."""
+    """The stage input of one revision."""
 
     version: Literal[1] = 1
     namespace: str
@@ -52,5 +54,10 @@ class StageInput(Model):
     limits: InputLimits = InputLimits()
     network: Network = Network()
     input_buckets: tuple[str, ...] = ()
-    """Buckets that s3:// inputs may name; ``*`` allows every one."""
+    """Buckets that s3:// inputs may name. ``*`` allows all."""
     price_per_gpu_hour: float | None = None
+
+    @property
+    def values(self) -> RenderValues:
+        """What the engine renders by."""
+        return self.effective.render_values(self.spec)

@@ -16,217 +16,214 @@ from talkingvideo_api.reports import Estimate
 
 
 class Condition(Model):
-    """As in the Kubernetes API conventions."""
+    """Condition, as the Kubernetes API conventions define it."""
 
     type: ConditionType
-    """Ready, Reconciling, Stalled, Complete, Failed or Suspended; each is always there."""
+    """Ready, Reconciling, Stalled, Complete, Failed or Suspended. All six are always present."""
     status: Annotated[str, Field(pattern="^(True|False|Unknown)$")]
     """True or False."""
     reason: Reason
-    """One word for programs."""
+    """Reason of the last transition, in CamelCase, for programs."""
     message: str = ""
-    """A sentence for people."""
+    """Details of the last transition, for people."""
     last_transition_time: datetime
-    """When status changed last."""
+    """Last time at which status changed."""
     observed_generation: int
-    """Generation of the spec that it speaks of."""
+    """Generation of the spec that the condition was set for."""
 
 
 class ActiveChunk(Model):
-    """A chunk that is being rendered or waits for its next attempt."""
+    """A chunk that is rendering."""
 
     index: int
-    """Its number, from 0."""
+    """Index of the chunk, from 0."""
     attempt: int
-    """Counted from 0."""
+    """Number of the attempt, from 0."""
     stage: str
-    """Waiting, Pending, Running or BackOff, and what the pod says it does."""
+    """Waiting (the Job is suspended), Pending or Running."""
     progress: int = 0
-    """Percent."""
+    """Progress in percent."""
     job: str | None = None
-    """Name of its Job."""
+    """Name of the Job."""
 
 
 class Attempts(Model):
-    """Failed attempts of a chunk that is not finished."""
+    """Attempts of one piece of work that is not finished."""
 
-    index: int
-    """The chunk's number, from 0."""
     failures: int
     """Failures that count towards the profile's attempts."""
     interruptions: int | None = None
-    """Attempts ended by no fault of theirs (lost nodes, lost reports); capped, not counted as failures."""
+    """Attempts that ended through no fault of their own, such as on a lost node; capped, not counted as failures."""
     next_attempt: int
     """Number of the next Job."""
     not_before: datetime | None = None
-    """Back-off."""
+    """End of the back-off."""
 
 
-class Chunks(Model):
-    """The chunks, unfinished ones in detail."""
+class ChunkAttempts(Attempts):
+    """Attempts of a chunk that is not finished."""
 
-    total: int
-    """How many there are."""
-    done: int
-    """How many are finished."""
-    reused: int = 0
-    """Found finished in the store."""
-    summary: str
-    """done/total, for the column."""
-    frames: tuple[int, ...]
-    """Frames of each chunk."""
-    finished: str
-    """Bitmap of the finished chunks."""
-    active: tuple[ActiveChunk, ...] = ()
-    """At most 64 of them."""
-    failed: tuple[Attempts, ...] = ()
-    """Those with failed attempts behind them."""
-    chained: bool | None = None
-    """true: each goes on from the one before, so they are rendered one at a time, in order."""
-    memory_modes: tuple[str, ...] | None = None
-    """How the engine laid out the model in GPU memory: the modes that made the chunks."""
+    index: int
+    """Index of the chunk, from 0."""
 
 
-class StageAttempts(Model):
+class StageAttempts(Attempts):
     """Attempts of prepare or stitch."""
 
     stage: Stage
     """prepare or stitch."""
-    failures: int
-    """Failures that count towards the profile's attempts."""
-    interruptions: int | None = None
-    """Attempts ended by no fault of theirs; capped, not counted as failures."""
-    next_attempt: int
-    """Number of the next Job."""
-    not_before: datetime | None = None
-    """Back-off."""
+
+
+class Chunks(Model):
+    """State of the chunks."""
+
+    total: int
+    """Number of chunks."""
+    done: int
+    """Number of finished chunks."""
+    reused: int = 0
+    """Number of chunks that were found finished in the store."""
+    summary: str
+    """done/total, for the printer column."""
+    frames: tuple[int, ...]
+    """Number of frames of each chunk."""
+    finished: str
+    """Bitmap of the finished chunks, in base64."""
+    active: tuple[ActiveChunk, ...] = ()
+    """Chunks that are rendering, at most 64."""
+    failed: tuple[ChunkAttempts, ...] = ()
+    """Attempts of unfinished chunks that have failed before."""
+    chained: bool | None = None
+    """Whether each chunk continues the previous one, so that chunks render one after another."""
+    memory_modes: tuple[str, ...] | None = None
+    """Memory modes of the engine in which the chunks were rendered."""
 
 
 class Dimensions(Model):
-    """Pixels."""
+    """Size of a picture."""
 
     width: int
-    """Pixels."""
+    """Width in pixels."""
     height: int
-    """Pixels."""
+    """Height in pixels."""
 
 
 class OutputStatus(Model):
     """The finished video."""
 
     uri: str
-    """The video, MP4."""
+    """URI of the video, an MP4 file."""
     url: str | None = None
-    """Only where the store has a publicBaseUrl; addresses with signatures are secrets and never stand here."""
+    """Public URL of the video, if the store has a publicBaseUrl. Presigned URLs are secrets and never appear in status."""
     thumbnail_uri: str
-    """A picture of it, JPEG."""
+    """URI of the thumbnail, a JPEG file."""
     report_uri: str
-    """What was asked, found and made, JSON."""
+    """URI of the report, a JSON file with the values, findings and measurements of the video."""
     mime_type: str
-    """video/mp4."""
+    """MIME type of the video: video/mp4."""
     bytes: int
-    """Size of the video's file."""
+    """Size of the video in bytes."""
     sha256: str
-    """Digest of the video's file, hexadecimal."""
+    """SHA-256 digest of the video, in hexadecimal."""
     width: int
-    """Pixels."""
+    """Width in pixels."""
     height: int
-    """Pixels."""
+    """Height in pixels."""
     frame_count: int
-    """Frames."""
+    """Number of frames."""
     frame_rate: int
-    """Frames a second: 25."""
+    """Frames per second: 25."""
     duration_seconds: float
-    """frameCount / frameRate."""
+    """Duration in seconds: frameCount divided by frameRate."""
 
 
 class Timings(Model):
-    """Seconds of wall time, absent where not reached."""
+    """Wall time of the phases in seconds. Phases that were not reached are absent."""
 
     queued_seconds: float | None = None
-    """Until the first pod ran."""
+    """From the start of the work to the start of the first pod."""
     preparing_seconds: float | None = None
-    """Fetching, checking, splitting."""
+    """Time of fetching, checking and splitting the inputs."""
     rendering_seconds: float | None = None
-    """From the first chunk's start to the last one's end."""
+    """From the end of preparation to the end of the last chunk."""
     stitching_seconds: float | None = None
-    """Joining and delivering."""
+    """Time of joining the chunks and delivering the result."""
     total_seconds: float | None = None
-    """From the beginning of the work to its end."""
+    """From the start of the work to its end."""
 
 
 class Usage(Model):
-    """What was used."""
+    """Resources that the video has used."""
 
     gpu_seconds: float = 0
-    """Running time of render pods times their GPUs, failed attempts included; indicative."""
+    """Approximate running time of render pods multiplied by their GPUs, including failed attempts."""
 
 
 class Failure(Model):
     """Why the video failed."""
 
     code: ErrorCode
-    """Row of the table of errors."""
+    """Error code."""
     message: str
-    """What was wrong, and what to do."""
+    """What is wrong and what to do about it."""
     field: str | None = None
-    """Path of the field that caused it."""
+    """Path of the field that caused the failure."""
     retryable: bool
-    """Whether the same may succeed when it is tried again unchanged."""
+    """Whether another attempt may succeed without any change."""
     stage: Stage | None = None
-    """Where it happened."""
+    """Stage that failed."""
     chunk: int | None = None
-    """Which chunk, from 0."""
+    """Index of the chunk that failed, from 0."""
 
 
 class TalkingVideoStatus(Model):
-    """What is."""
+    """Observed state of the video."""
 
     observed_generation: int = -1
-    """Generation of the spec that this status speaks of; -1 before the operator's first look."""
+    """Generation of the spec that the operator observed last; -1 before the first time."""
     phase: Phase | None = None
-    """One word for people; programs read the conditions."""
+    """Summary of the state for people. Programs should use the conditions."""
     progress: int | None = None
-    """Percent of the whole."""
+    """Progress of the whole video in percent."""
     revision: str | None = None
-    """Digest of the spec, less what does not change the result."""
+    """Digest of the fields of the spec that determine the result."""
     conditions: tuple[Condition, ...] = ()
-    """For kubectl wait, GitOps and other programs."""
+    """Conditions, for kubectl wait, GitOps tools and other programs."""
     plan_digest: str | None = None
-    """Digest of the plan that prepare made."""
+    """Digest of the plan that the prepare stage made."""
     rendered: Dimensions | None = None
-    """Size that the engine renders."""
+    """Size of the frames that the engine renders."""
     delivered: Dimensions | None = None
     """Size of the result."""
     chunks: Chunks | None = None
-    """The pieces that are rendered side by side."""
+    """State of the chunks."""
     stage_attempts: tuple[StageAttempts, ...] = ()
-    """Failed attempts of prepare and stitch."""
+    """Attempts of the prepare and stitch stages that have failed."""
     queue_position: int | None = None
-    """Place among the videos that wait to render, from 1."""
+    """Position among the videos that wait to render, from 1."""
     start_time: datetime | None = None
-    """When the work of this revision began."""
+    """Time at which the work on this revision started."""
     prepared_time: datetime | None = None
-    """When the plan was there."""
+    """Time at which the prepare stage succeeded."""
     rendered_time: datetime | None = None
-    """When the last chunk was finished."""
+    """Time at which the last chunk was finished."""
     completion_time: datetime | None = None
-    """When it ended, well or badly."""
+    """Time at which the video succeeded or failed."""
     estimated_completion_time: datetime | None = None
-    """By the pace so far."""
+    """Estimated time of completion, by the pace so far."""
     estimate: Estimate | None = None
-    """What rendering would take."""
+    """Estimate of the work that rendering takes."""
     effective: Effective | None = None
-    """Every value in force for this revision."""
+    """Values in force for this revision."""
     output: OutputStatus | None = None
     """The finished video."""
     timings: Timings | None = None
-    """How long it took."""
+    """Wall time of the phases."""
     usage: Usage | None = None
-    """What it used."""
+    """Resources that the video has used."""
     failure: Failure | None = None
-    """Why it failed."""
+    """Why the video failed."""
     warnings: tuple[str, ...] = ()
-    """What was cut, guessed or without effect."""
+    """What was truncated or assumed, and fields that had no effect."""
     observed_retry: str | None = None
-    """The retry annotation's value that was last acted on."""
+    """Value of the retry annotation that the operator acted on last."""

@@ -1,21 +1,18 @@
-"""What the resource has, but this release cannot do yet, and what an engine has no use for.
+"""Fields that this release does not support, and fields that have no effect with an engine.
 
-Asking for the first fails at once with a plain sentence; asking for the second is answered with a warning. Nothing is
-ever ignored silently.
+The former fail the video at once, the latter add a warning. Nothing is ignored silently.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from talkingvideo_api.effective import PREVIEW, Effective
-from talkingvideo_api.profile import INFINITETALK
+from talkingvideo_api.effective import Effective
+from talkingvideo_api.engines import ENGINES, traits_of
+from talkingvideo_api.profile import Profile
 from talkingvideo_api.spec import Continuity, Render, TalkingVideoSpec
 
-ENGINES = (INFINITETALK, PREVIEW)
-"""Engines that this release has."""
-
-DIFFUSION_FIELDS = (
+SAMPLING_FIELDS = (
     "preset",
     "steps",
     "text_guidance",
@@ -32,19 +29,25 @@ DIFFUSION_FIELDS = (
 
 @dataclass(frozen=True)
 class Unsupported:
-    """A field that asks for something not built yet."""
+    """A field that this release does not support."""
 
     field: str
     message: str
 
 
-def unsupported(spec: TalkingVideoSpec, effective: Effective) -> list[Unsupported]:
-    """List what is asked for and not built, in the order of the spec."""
+def unsupported(spec: TalkingVideoSpec, effective: Effective, profile: Profile) -> list[Unsupported]:
+    """List the fields that are set but not supported, in the order of the spec.
+
+    An engine without a row in `talkingvideo_api.engines` is supported where the profile names it: another distribution
+    brings it, and the worker's image says whether it is installed.
+    """
+    known = {*ENGINES, profile.engine, *profile.engines}
     found = [
         (
             "spec.engine",
-            effective.engine not in ENGINES,
-            f"engine {effective.engine!r} is not supported yet; use infinitetalk or preview",
+            effective.engine not in known,
+            f"engine {effective.engine!r} is not supported; use one of {', '.join(sorted(known))}, or have the "
+            "administrator add it to the profile's engines",
         ),
         ("spec.notify", spec.notify is not None, "notifications are not supported yet"),
     ]
@@ -52,24 +55,18 @@ def unsupported(spec: TalkingVideoSpec, effective: Effective) -> list[Unsupporte
 
 
 def without_effect(spec: TalkingVideoSpec, effective: Effective) -> list[str]:
-    """List fields that the engine has no use for, as sentences for ``status.warnings``."""
-    return _idle_in_preview(spec, effective) if effective.engine == PREVIEW else _idle_for_one_speaker(spec)
-
-
-def _idle_in_preview(spec: TalkingVideoSpec, effective: Effective) -> list[str]:
-    """What is for diffusion, and for windows that leave something to the next."""
-    render = spec.render or Render()
-    given = [name for name in DIFFUSION_FIELDS if getattr(render, name) is not None]
-    camel = [Render.model_fields[name].alias or name for name in given]
-    idle = [f"spec.render.{name} has no effect with the preview engine" for name in camel]
-    if effective.continuity is Continuity.CHAINED:
-        idle.append("spec.chunking.continuity has no effect with the preview engine: its chunks have no seams")
-    return idle
-
-
-def _idle_for_one_speaker(spec: TalkingVideoSpec) -> list[str]:
-    """Places tell the model which of two sounds moves which face; one sound moves the face that it finds."""
-    if len(spec.speech.speakers) > 1:
-        return []
-    given = [name for name in ("region", "mask") if getattr(spec.speech.speakers[0], name) is not None]
-    return [f"spec.speech.speakers[0].{name} has no effect with one speaker" for name in given]
+    """List fields that are set but have no effect with the engine, as sentences for ``status.warnings``."""
+    traits, found = traits_of(effective.engine), list[str]()
+    if not traits.samples:
+        given = (name for name in SAMPLING_FIELDS if getattr(spec.render or Render(), name) is not None)
+        fields = (Render.model_fields[name].alias or name for name in given)
+        found += [f"spec.render.{field} has no effect with the {effective.engine} engine" for field in fields]
+    if not traits.continues and effective.continuity is Continuity.CHAINED:
+        found.append(
+            f"spec.chunking.continuity has no effect with the {effective.engine} engine: its chunks have no seams"
+        )
+    if not traits.places_one_speaker and len(spec.speech.speakers) == 1:
+        # A region or mask tells the model which of two voices moves which face; one voice moves the face that it finds.
+        given = (name for name in ("region", "mask") if getattr(spec.speech.speakers[0], name) is not None)
+        found += [f"spec.speech.speakers[0].{name} has no effect with one speaker" for name in given]
+    return found

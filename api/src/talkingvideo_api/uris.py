@@ -1,4 +1,4 @@
-"""Where media are read from and results are written to."""
+"""URIs of inputs and results."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 CLUSTER_SCHEMES = ("https", "s3", "pvc", "configmap", "data")
-"""What a TalkingVideo in a cluster may name."""
+"""Schemes that a TalkingVideo in a cluster may use."""
 
 LOCAL_SCHEMES = (*CLUSTER_SCHEMES, "file")
-"""What ``talkingvideo run`` takes."""
+"""Schemes that ``talkingvideo run`` accepts."""
 
 DECLARED_TYPE = re.compile(r"data:[\w.+/-]{0,60}", re.ASCII | re.IGNORECASE)
 
@@ -30,7 +30,7 @@ class ObjectUri:
         return f"{self.scheme}://{self.container}/{self.path}"
 
     def child(self, name: str) -> ObjectUri:
-        """The object of that name below this one."""
+        """The URI of a name below this one."""
         return ObjectUri(self.scheme, self.container, f"{self.path.rstrip('/')}/{name}".lstrip("/"))
 
 
@@ -58,7 +58,7 @@ def scheme_of(uri: str) -> str:
 
 
 def safe_uri(uri: str) -> str:
-    """The URI as messages may show it: no query string (signatures), no user, no inline data."""
+    """The URI as messages may show it: without query string (signatures), user information and inline data."""
     if declared := DECLARED_TYPE.match(uri):
         return f"{declared[0]},…"
     try:

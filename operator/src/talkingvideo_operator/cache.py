@@ -1,7 +1,4 @@
-"""What is known of the cluster: projections, fed by watches, by resyncs and by the operator's own writes.
-
-A dict of our own instead of kopf's indices, whose start-up time is quadratic in the number of objects.
-"""
+"""The operator's cache of the cluster: projections, updated by watches, by relists and by the operator's own writes."""
 
 from __future__ import annotations
 
@@ -21,20 +18,20 @@ class Cache:
 
     def video(self, uid: str) -> Video | None:
         """The video of that uid."""
-        return next(iter(self.videos.of(uid)), None)
+        return next(iter(self.videos.by_owner(uid)), None)
 
     def jobs_of(self, video: Video) -> tuple[Job, ...]:
-        """A video's Jobs. Labels of another namespace's Jobs say nothing of it."""
-        return tuple(job for job in self.jobs.of(video.uid) if job.namespace == video.namespace)
+        """A video's Jobs. A Job of another namespace is none of them, whatever its labels say."""
+        return tuple(job for job in self.jobs.by_owner(video.uid) if job.namespace == video.namespace)
 
     def pods_of(self, video: Video) -> dict[str, tuple[Pod, ...]]:
-        """A video's pods by their Job's uid, likewise."""
+        """A video's pods by uid of their Job; a pod of another namespace is none of them."""
         grouped: dict[str, tuple[Pod, ...]] = {}
-        for pod in self.pods.of(video.uid):
+        for pod in self.pods.by_owner(video.uid):
             if pod.namespace == video.namespace:
                 grouped[pod.job_uid] = (*grouped.get(pod.job_uid, ()), pod)
         return grouped
 
     def mark_deleting(self, job: Job) -> None:
-        """Note that a Job was asked to go, before its watch says so."""
-        self.jobs.correct(replace(job, deleting=True))
+        """Note that a Job's deletion was requested, before its watch reports it."""
+        self.jobs.assume(replace(job, deleting=True))

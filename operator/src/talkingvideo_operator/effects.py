@@ -1,4 +1,4 @@
-"""Effects: a decision is carried out. Each may be interrupted anywhere and carried out again."""
+"""Carries out decisions. Every effect may be interrupted anywhere and carried out again."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from talkingvideo_operator.builders.jobs import build_job
 from talkingvideo_operator.builders.metadata import children_selector
 from talkingvideo_operator.builders.stage_input import build_config_map, build_stage_input
 from talkingvideo_operator.cache import Cache
-from talkingvideo_operator.events import Recorder
+from talkingvideo_operator.events import EventRecorder
 from talkingvideo_operator.planning.decision import (
     Create,
     Decision,
     Delete,
+    DeleteChildren,
     DeleteJob,
-    DeleteRevisions,
     EnsureStageInput,
     Event,
 )
@@ -31,41 +31,41 @@ from talkingvideo_operator.settings import OperatorConfig
 
 logger = logging.getLogger(__name__)
 
-CREATES_AT_ONCE = 8
+CONCURRENT_CREATES = 8
 
 Child = tuple[Resource, Body]
-"""What is to be created, as which kind."""
+"""The resource and the manifest of an object to create."""
 
 
 class NameConflictError(Exception):
-    """A child's name is taken by an object of somebody else."""
+    """An object that this video does not own has a child's name."""
 
 
 class Effects:
-    """Carries out decisions, and keeps the cache ahead of the watches: what was just done is known at once."""
+    """Carries out decisions, and keeps the cache ahead of the watches: it shows every write at once."""
 
-    def __init__(self, api: Api, cache: Cache, config: OperatorConfig, recorder: Recorder) -> None:
+    def __init__(self, api: Api, cache: Cache, config: OperatorConfig, recorder: EventRecorder) -> None:
         self._api = api
         self._cache = cache
         self._config = config
         self._recorder = recorder
 
     async def delete(self, video: Video, deletes: tuple[Delete, ...]) -> None:
-        """Delete children; what is gone already is as good as deleted."""
+        """Delete children; one that no longer exists counts as deleted."""
         for each in deletes:
             match each:
                 case DeleteJob(job):
                     await self._delete_job(job)
-                case DeleteRevisions(but):
-                    selector = children_selector(video, but)
+                case DeleteChildren(keep_revision):
+                    selector = children_selector(video, keep_revision)
                     await self._api.delete_collection(CONFIG_MAPS, video.namespace, selector)
                     await self._api.delete_collection(JOBS, video.namespace, selector)
                     for job in self._cache.jobs_of(video):
-                        if job.revision != but:
+                        if job.revision != keep_revision:
                             self._cache.mark_deleting(job)
 
     def children(self, video: Video, decision: Decision) -> list[Child]:
-        """The manifests of what is to be created: the order first, then the Jobs."""
+        """The manifests of what a decision creates: the stage input first, then the Jobs."""
         effective, spec = decision.status.effective, video.spec
         if not decision.creates or effective is None or spec is None:
             return []
@@ -74,42 +74,42 @@ class Effects:
 
     @contextmanager
     def expecting(self, children: list[Child]) -> Iterator[None]:
-        """Know the Jobs before the first call is made, until each is there or has failed.
+        """Show the Jobs in the cache before the first call, until each is created or has failed.
 
-        Otherwise another video would take the places that were granted to this one.
+        Otherwise another video would take the slots that were granted to this one.
         """
         expected = [Job.of(manifest) for resource, manifest in children if resource is JOBS]
         for job in expected:
-            self._cache.jobs.correct(job)
+            self._cache.jobs.assume(job)
         try:
             yield
         finally:
             for job in expected:
-                self._cache.jobs.remove(job)
+                self._cache.jobs.delete(job)
 
     async def create(self, video: Video, children: list[Child]) -> None:
-        """Create children: the order first, then the Jobs side by side.
+        """Create children: the stage input first, then the Jobs concurrently.
 
         Raises:
-            ApiError: One could not be created; the others were tried.
-            NameConflictError: A name is taken.
+            ApiError: A child could not be created; the others were tried.
+            NameConflictError: Another object has a child's name.
         """
         for resource, manifest in children:
             if resource is CONFIG_MAPS:
                 await self._ensure_stage_input(video, manifest)
-        room = asyncio.Semaphore(CREATES_AT_ONCE)
+        slots = asyncio.Semaphore(CONCURRENT_CREATES)
 
-        async def one(manifest: Body) -> None:
-            async with room:
-                self._cache.jobs.put(Job.of(await self._create_child(JOBS, video, manifest)))
+        async def create_job(manifest: Body) -> None:
+            async with slots:
+                self._cache.jobs.update(Job.of(await self._create_child(JOBS, video, manifest)))
 
-        jobs = (one(manifest) for resource, manifest in children if resource is JOBS)
-        for problem in await asyncio.gather(*jobs, return_exceptions=True):
-            if isinstance(problem, BaseException):
-                raise problem
+        jobs = (create_job(manifest) for resource, manifest in children if resource is JOBS)
+        for outcome in await asyncio.gather(*jobs, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def write_status(self, video: Video, status: TalkingVideoStatus) -> None:
-        """Write status in one call. It fails when the object has changed since it was read."""
+        """Write status in one call, which fails if the object has changed since it was read."""
         body = {
             "apiVersion": VIDEOS.prefix.removeprefix("/apis/"),
             "kind": "TalkingVideo",
@@ -122,14 +122,14 @@ class Effects:
             "status": status.to_dict(),
         }
         written = await self._api.replace_status(VIDEOS, video.namespace, video.name, body)
-        self._cache.videos.put(Video.of(written))
+        self._cache.videos.update(Video.of(written))
 
-    def tell(self, video: Video, events: tuple[Event, ...]) -> None:
-        """Post events, after what they tell of has happened."""
+    def record_events(self, video: Video, events: tuple[Event, ...]) -> None:
+        """Record events, after what they report has happened."""
         self._recorder.record(video, events)
 
-    def tell_refusal(self, video: Video, error: ApiError | NameConflictError) -> None:
-        """Say that a child could not be created: a quota, a policy, a name."""
+    def record_refusal(self, video: Video, error: ApiError | NameConflictError) -> None:
+        """Record that a child could not be created: because of a quota, a policy or its name."""
         reason = Reason.NAME_CONFLICT if isinstance(error, NameConflictError) else Reason.CREATE_REFUSED
         self._recorder.record(video, (Event(reason, str(error), warning=True),))
 
@@ -143,7 +143,7 @@ class Effects:
         self._cache.mark_deleting(job)
 
     async def _ensure_stage_input(self, video: Video, manifest: Body) -> None:
-        """Create the order, unless it is there. Looking first costs no write, and no quota refuses it."""
+        """Create the stage input unless it exists. Reading first costs no write, and no quota refuses a read."""
         try:
             found = await self._api.get(CONFIG_MAPS, video.namespace, manifest["metadata"]["name"])
         except ApiError as error:
@@ -151,10 +151,10 @@ class Effects:
                 raise
             await self._create_child(CONFIG_MAPS, video, manifest)
         else:
-            _demand_own(video, found)
+            _require_owner(video, found)
 
     async def _create_child(self, resource: Resource, video: Video, manifest: Body) -> Body:
-        """Create a child, or find the one that an earlier try created."""
+        """Create a child, or return the one that an interrupted earlier try has created."""
         name = manifest["metadata"]["name"]
         try:
             return await self._api.create(resource, video.namespace, manifest)
@@ -162,15 +162,17 @@ class Effects:
             if error.status != HTTPStatus.CONFLICT:
                 raise
         found = await self._api.get(resource, video.namespace, name)
-        _demand_own(video, found)
+        _require_owner(video, found)
         return found
 
 
-def _demand_own(video: Video, found: Body) -> None:
-    """Nothing of somebody else is taken over, whatever its name."""
+def _require_owner(video: Video, found: Body) -> None:
+    """An object that another owner controls is never taken over, whatever its name."""
     meta = found["metadata"]
     if video.uid not in {owner["uid"] for owner in meta.get("ownerReferences", ())}:
-        raise NameConflictError(f"{found['kind']} {meta['name']} belongs to something else; rename or delete it")
+        raise NameConflictError(
+            f"{found['kind']} {meta['name']} exists and does not belong to this video; rename or delete it"
+        )
 
 
 def _manifest(context: BuildContext, create: Create) -> Child:

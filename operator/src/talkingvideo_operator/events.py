@@ -1,4 +1,4 @@
-"""Events: what ``kubectl describe`` tells. Best effort: a lost one changes nothing."""
+"""Records events, which ``kubectl describe`` shows. Best effort: nothing depends on one."""
 
 from __future__ import annotations
 
@@ -10,57 +10,57 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 
 from talkingvideo_api import names
-from talkingvideo_clients.kube.api import EVENTS, Api, ApiError, NotHoldingError
+from talkingvideo_clients.kube.api import EVENTS, Api, ApiError, LeaseNotHeldError
 from talkingvideo_clients.kube.objects import Video
 from talkingvideo_operator.planning.decision import Event
 
 logger = logging.getLogger(__name__)
 
-QUIET_SECONDS = 300
-"""The same sentence about the same object is not repeated within this time."""
+REPEAT_SECONDS = 300
+"""The same event of the same object is not repeated within this time."""
 
-REMEMBERED = 5_000
+MAX_REMEMBERED = 5_000
 MAX_NOTE = 1_024
-BACKLOG = 1_000
+MAX_PENDING = 1_000
 
 
-class Recorder:
+class EventRecorder:
     """Posts events in the background, so that nothing waits for them."""
 
     def __init__(self, api: Api, instance: str) -> None:
         self._api = api
         self._instance = instance
-        self._told: OrderedDict[tuple[str, Event], float] = OrderedDict()
-        self._backlog: asyncio.Queue[tuple[Video, Event]] = asyncio.Queue(BACKLOG)
+        self._recorded: OrderedDict[tuple[str, Event], float] = OrderedDict()
+        self._pending: asyncio.Queue[tuple[Video, Event]] = asyncio.Queue(MAX_PENDING)
 
     def record(self, video: Video, events: tuple[Event, ...]) -> None:
-        """Take events up; when there are too many, the newest are dropped."""
+        """Queue events to be posted; when too many wait, the newest are dropped."""
         for event in events:
-            if self._repeated(video, event):
+            if self._is_repeated(video, event):
                 continue
             try:
-                self._backlog.put_nowait((video, event))
+                self._pending.put_nowait((video, event))
             except asyncio.QueueFull:
-                logger.debug("too many events; %s is dropped", event.reason)
+                logger.debug("too many events are waiting; dropped %s", event.reason)
 
     async def post(self) -> None:
-        """Post for ever."""
+        """Post queued events forever."""
         while True:
-            video, event = await self._backlog.get()
+            video, event = await self._pending.get()
             try:
                 await self._api.create(EVENTS, video.namespace, self._body(video, event))
-            except (ApiError, NotHoldingError) as error:
-                logger.debug("event %s of %s was not posted: %s", event.reason, video.name, error)
+            except (ApiError, LeaseNotHeldError) as error:
+                logger.debug("cannot post event %s of %s: %s", event.reason, video.name, error)
 
-    def _repeated(self, video: Video, event: Event) -> bool:
+    def _is_repeated(self, video: Video, event: Event) -> bool:
         key, now = (video.uid, event), time.monotonic()
-        last = self._told.get(key)
-        if last is not None and now - last < QUIET_SECONDS:
+        last = self._recorded.get(key)
+        if last is not None and now - last < REPEAT_SECONDS:
             return True
-        self._told[key] = now
-        self._told.move_to_end(key)
-        if len(self._told) > REMEMBERED:
-            self._told.popitem(last=False)
+        self._recorded[key] = now
+        self._recorded.move_to_end(key)
+        if len(self._recorded) > MAX_REMEMBERED:
+            self._recorded.popitem(last=False)
         return False
 
     def _body(self, video: Video, event: Event) -> dict[str, object]:

@@ -1,21 +1,20 @@
-"""What kopf hears goes into the cache, and marks a key. Nothing else happens here.
+"""kopf's handlers: each event updates the cache and enqueues a key, and does nothing else.
 
-Only low-level event handlers: no finalizers (a namespace would hang when the operator is gone), no kopf.index
-(quadratic start-up), no daemons or timers, and no chain of handlers that a lost event could break.
+Only low-level event handlers are used: no finalizers (a namespace would hang when the operator is gone), no kopf.index
+(its start-up is quadratic), no daemons or timers, and no chain of handlers that a lost event could break.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 import kopf
-from kopf._core.engines import peering
 
 from talkingvideo_api.names import GROUP, PLURAL, VERSION
 from talkingvideo_clients.kube.connection import configuration
-from talkingvideo_clients.kube.index import Index
+from talkingvideo_clients.kube.index import Index, Item
 from talkingvideo_clients.kube.objects import Job, Pod, Video, try_parse
 from talkingvideo_operator.builders.metadata import CHILD_SELECTOR
 from talkingvideo_operator.cache import Cache
@@ -27,16 +26,18 @@ SERVER_TIMEOUT = 600
 CLIENT_TIMEOUT = 660
 CONNECT_TIMEOUT = 10
 REQUEST_TIMEOUT = 60
-PAGE = 500
+PAGE_SIZE = 500
+
+T = TypeVar("T", bound=Item)
 
 
 def kopf_settings() -> kopf.OperatorSettings:
-    """Settings that keep watches from dying silently, and everything but watching off."""
+    """Kopf's settings: time-outs that keep watches from dying silently, and everything but watching switched off."""
     settings = kopf.OperatorSettings()
     settings.watching.server_timeout = SERVER_TIMEOUT
     settings.watching.client_timeout = CLIENT_TIMEOUT
     settings.watching.connect_timeout = CONNECT_TIMEOUT
-    settings.watching.chunk_size = PAGE
+    settings.watching.chunk_size = PAGE_SIZE
     settings.watching.label_selectors["batch", "v1", "jobs"] = CHILD_SELECTOR
     settings.watching.label_selectors["v1", "pods"] = CHILD_SELECTOR
     settings.networking.request_timeout = REQUEST_TIMEOUT
@@ -47,65 +48,65 @@ def kopf_settings() -> kopf.OperatorSettings:
 
 
 class EventHandlers:
-    """Takes up events.
+    """Handlers of the events of videos, Jobs and pods.
 
     Args:
-        cache: Where they go.
-        queue: Where their video is marked.
-        slot_freed: Called when a render Job has ended, or a video that may have waited is gone.
+        cache: Is updated.
+        queue: The owner of each object that has changed is added to it.
+        slot_freed: Called when a render Job has ended, or a video that may have waited is deleted.
     """
 
     def __init__(self, cache: Cache, queue: WorkQueue, slot_freed: Callable[[], None]) -> None:
         self._cache = cache
         self._queue = queue
-        self._place_freed = slot_freed
+        self._slot_freed = slot_freed
 
     async def video(self, event: kopf.RawEvent, **_: object) -> None:
-        """A TalkingVideo has changed."""
+        """Handle an event of a TalkingVideo."""
         video = Video.of(event["object"])
         if event["type"] == "DELETED":
-            self._forget(self._cache.videos, video)
-            self._place_freed()
+            self._delete(self._cache.videos, video)
+            self._slot_freed()
         else:
-            self._take(self._cache.videos, video)
+            self._update(self._cache.videos, video)
 
     async def job(self, event: kopf.RawEvent, **_: object) -> None:
-        """A Job has changed."""
+        """Handle an event of a Job."""
         job = try_parse(Job.of, event["object"])
         if job is None:
             return
-        known = next((j for j in self._cache.jobs.of(job.owner) if j.name == job.name), None)
+        known = next((j for j in self._cache.jobs.by_owner(job.owner) if j.name == job.name), None)
         if event["type"] == "DELETED":
-            self._forget(self._cache.jobs, job)
+            self._delete(self._cache.jobs, job)
         else:
-            self._take(self._cache.jobs, job)
-        gone = event["type"] == "DELETED" or not job.unfinished
-        if gone and known is not None and known.unfinished:
-            self._place_freed()
+            self._update(self._cache.jobs, job)
+        ended = event["type"] == "DELETED" or not job.unfinished
+        if ended and known is not None and known.unfinished:
+            self._slot_freed()
 
     async def pod(self, event: kopf.RawEvent, **_: object) -> None:
-        """A pod has changed."""
+        """Handle an event of a pod."""
         pod = try_parse(Pod.of, event["object"])
         if pod is None:
             return
         if event["type"] == "DELETED":
-            self._forget(self._cache.pods, pod)
+            self._delete(self._cache.pods, pod)
         else:
-            self._take(self._cache.pods, pod)
+            self._update(self._cache.pods, pod)
 
-    def _take(self, index: Index[Any], item: Any) -> None:
-        if index.put(item) is not None:
+    def _update(self, index: Index[T], item: T) -> None:
+        if index.update(item):
             self._queue.add(item.owner)
 
-    def _forget(self, index: Index[Any], item: Any) -> None:
-        if index.remove(item):
+    def _delete(self, index: Index[T], item: T) -> None:
+        if index.delete(item):
             self._queue.add(item.owner)
 
 
 async def login(**_: object) -> kopf.ConnectionInfo:
-    """Kopf's login handler; called again when a token has expired.
+    """Log in: kopf's login handler, called again when a token has expired.
 
-    kopf's own handlers would use the cluster's DNS name of the API server, or import the synchronous client as well.
+    kopf's own login handlers would use the cluster's DNS name of the API server, or import the synchronous client too.
     """
     loaded = await configuration()
     scheme, _space, token = str(loaded.api_key.get("BearerToken", "")).rpartition(" ")
@@ -120,20 +121,15 @@ async def login(**_: object) -> kopf.ConnectionInfo:
     )
 
 
-def kopf_identity(holder: str) -> peering.Identity:
-    """Who this process is, for kopf. Without one it asks for the user's name, and the image's user id has none."""
-    return peering.Identity(holder)
-
-
 def registry(
     event_handlers: EventHandlers, alive: Callable[[], bool], stop: Callable[[], None]
 ) -> kopf.OperatorRegistry:
     """Register the handlers.
 
     Args:
-        event_handlers: What hears.
-        alive: Asked by the liveness probe.
-        stop: Called when kopf begins to end, by a signal or an error.
+        event_handlers: Handle the events.
+        alive: Called by the liveness probe.
+        stop: Called when kopf is about to end, after a signal or an error.
     """
     handlers = kopf.OperatorRegistry()
     kopf.on.login(registry=handlers)(login)
@@ -144,11 +140,11 @@ def registry(
     @kopf.on.probe(registry=handlers, id="reconciler")
     async def reconciler(**_: object) -> str:
         if not alive():
-            raise kopf.PermanentError("the reconciler shows no life")
+            raise kopf.PermanentError("the reconciler is inactive")
         return "alive"
 
     @kopf.on.cleanup(registry=handlers, id="stop")
-    async def ending(**_: object) -> None:
+    async def stopping(**_: object) -> None:
         stop()
 
     return handlers

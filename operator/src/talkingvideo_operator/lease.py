@@ -1,9 +1,9 @@
-"""One operator acts at a time.
+"""Leader election: one operator acts at a time.
 
-A holder renews its Lease every fifth of the duration, and takes it for lost two thirds of the duration after it last
-*began* a renewal that succeeded. Another may take it only after it has seen no renewal for the whole duration, by its
-own clock. So there is a third of the duration between the last write of one and the first of the next, whatever the
-clocks say.
+The holder renews its Lease five times per duration, and considers it lost two thirds of the duration after the *start*
+of its last successful renewal. Another process acquires it only after it has seen no renewal for the whole duration, by
+its own clock. So at least a third of the duration lies between the last write of one and the first write of the next,
+however the clocks differ.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from talkingvideo_operator.settings import LeaseSettings
 
 logger = logging.getLogger(__name__)
 
-RENEWALS = 5
-HOLDING = 2 / 3
+RENEWALS_PER_DURATION = 5
+HELD_FRACTION = 2 / 3
 
 
 class LeaseLostError(Exception):
-    """Somebody else may act now: this process must end."""
+    """Another operator may act now: this process must end."""
 
 
 def identity() -> str:
-    """A name that no other operator has. A pod's container that starts again is the same operator."""
+    """A name that no other operator has. A container that is restarted in its pod is the same operator."""
     return os.environ.get("POD_UID") or f"{os.uname().nodename}-{uuid.uuid4()}"
 
 
 class Lease:
-    """The Lease, as this process sees it.
+    """The Lease as this process sees it.
 
     Args:
-        api: Must allow writes while the Lease is not held.
+        api: One that allows writes while the Lease is not held.
         settings: Name and duration.
-        namespace: Where it is.
+        namespace: Its namespace.
         holder: This process's identity.
     """
 
@@ -59,28 +59,28 @@ class Lease:
 
     async def acquire(self) -> None:
         """Wait until the Lease is held."""
-        told = False
-        while not await self._try():
-            if not told:
+        waiting = False
+        while not await self._try_acquire_or_renew():
+            if not waiting:
                 logger.info("waiting for the lease %s", self._settings.name)
-                told = True
-            await asyncio.sleep(self._settings.duration_seconds / RENEWALS)
+                waiting = True
+            await asyncio.sleep(self._settings.duration_seconds / RENEWALS_PER_DURATION)
         logger.info("holding the lease %s as %s", self._settings.name, self._holder)
 
     async def keep(self) -> None:
-        """Renew for ever.
+        """Renew the Lease forever.
 
         Raises:
             LeaseLostError: The Lease could not be renewed in time.
         """
         while True:
-            await asyncio.sleep(self._settings.duration_seconds / RENEWALS)
-            await self._try()
+            await asyncio.sleep(self._settings.duration_seconds / RENEWALS_PER_DURATION)
+            await self._try_acquire_or_renew()
             if not self.held():
                 raise LeaseLostError
 
     async def release(self) -> None:
-        """Let another take it at once; best effort."""
+        """Release the Lease, so that another process can acquire it at once. Best effort."""
         if not self.held():
             return
         self._held_until = 0.0
@@ -91,21 +91,21 @@ class Lease:
                 spec["holderIdentity"] = ""
                 await self._api.replace(LEASES, self._namespace, self._settings.name, lease)
         except ApiError as error:
-            logger.info("the lease was not released: %s", error)
+            logger.info("cannot release the lease: %s", error)
 
-    async def _try(self) -> bool:
+    async def _try_acquire_or_renew(self) -> bool:
         began = time.monotonic()
         try:
-            written = await self._renew_or_take()
+            written = await self._acquire_or_renew()
         except ApiError as error:
             if error.status not in (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND):
-                logger.warning("the lease could not be renewed: %s", error)
+                logger.warning("cannot renew the lease: %s", error)
             return False
         if written:
-            self._held_until = began + self._settings.duration_seconds * HOLDING
+            self._held_until = began + self._settings.duration_seconds * HELD_FRACTION
         return written
 
-    async def _renew_or_take(self) -> bool:
+    async def _acquire_or_renew(self) -> bool:
         try:
             lease = await self._api.get(LEASES, self._namespace, self._settings.name)
         except ApiError as error:
@@ -123,16 +123,16 @@ class Lease:
         return True
 
     def _expired(self, lease: dict[str, Any]) -> bool:
-        """Whether nobody renewed for its whole duration, measured here: clocks of other machines are not trusted."""
+        """Whether no renewal was seen for the whole duration, by this process's clock: other clocks are not trusted."""
         version = lease["metadata"]["resourceVersion"]
         if version != self._seen[0]:
             self._seen = (version, time.monotonic())
-        promised = float(_spec(lease).get("leaseDurationSeconds") or self._settings.duration_seconds)
-        return time.monotonic() - self._seen[1] > max(promised, self._settings.duration_seconds)
+        duration = float(_spec(lease).get("leaseDurationSeconds") or self._settings.duration_seconds)
+        return time.monotonic() - self._seen[1] > max(duration, self._settings.duration_seconds)
 
     def _body(self, known: dict[str, Any]) -> dict[str, Any]:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        mine = known.get("holderIdentity") == self._holder
+        held = known.get("holderIdentity") == self._holder
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
@@ -140,13 +140,13 @@ class Lease:
             "spec": {
                 "holderIdentity": self._holder,
                 "leaseDurationSeconds": max(1, round(self._settings.duration_seconds)),
-                "acquireTime": known.get("acquireTime", now) if mine else now,
+                "acquireTime": known.get("acquireTime", now) if held else now,
                 "renewTime": now,
-                "leaseTransitions": known.get("leaseTransitions", 0) + (0 if mine or not known else 1),
+                "leaseTransitions": known.get("leaseTransitions", 0) + (0 if held or not known else 1),
             },
         }
 
 
 def _spec(lease: dict[str, Any]) -> dict[str, Any]:
-    """What the Lease says; one that an administrator made beforehand says nothing."""
+    """The Lease's spec; one that an administrator has created beforehand may have none."""
     return lease.get("spec") or {}

@@ -1,25 +1,24 @@
-"""The operator's process: who runs beside whom, and what must be known before the first decision."""
+"""The operator's process: which tasks run beside each other, and what must be listed before the first decision."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
-from collections.abc import Callable
-from typing import TypeVar
 
 import kopf
 from kubernetes.aio.client import ApiClient
 
-from talkingvideo_clients.kube.api import JOBS, PODS, VIDEOS, Api, ApiError, Resource
+from talkingvideo_clients.kube.api import JOBS, PODS, VIDEOS, Api, ApiError
 from talkingvideo_clients.kube.connection import configuration, own_namespace
-from talkingvideo_clients.kube.index import Index, Item
-from talkingvideo_clients.kube.objects import Body, Job, Pod, Video, try_parse
+from talkingvideo_clients.kube.index import relist
+from talkingvideo_clients.kube.objects import Job, Pod, Video
 from talkingvideo_operator.builders.metadata import CHILD_SELECTOR
 from talkingvideo_operator.cache import Cache
 from talkingvideo_operator.effects import Effects
-from talkingvideo_operator.events import Recorder
-from talkingvideo_operator.handlers import EventHandlers, kopf_identity, kopf_settings, registry
+from talkingvideo_operator.events import EventRecorder
+from talkingvideo_operator.handlers import EventHandlers, kopf_settings, registry
 from talkingvideo_operator.lease import Lease, identity
 from talkingvideo_operator.logs import ProgressReader
 from talkingvideo_operator.reconciler import Reconciler
@@ -28,80 +27,90 @@ from talkingvideo_operator.workqueue import WorkQueue
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T", bound=Item)
-BEAT_SECONDS = 5
+HEARTBEAT_SECONDS = 5
 RESYNC_RETRY_SECONDS = 30
+
+KOPF_IDENTITY = "POD_ID"
+"""The environment variable from which kopf takes its identity. Without it kopf looks up the name of the process's user,
+and fails where the user id has none, as in the image."""
 
 
 async def run(config: OperatorConfig) -> None:
     """Run until a signal, a lost Lease, or the first task that fails."""
+    holder = identity()
+    os.environ.setdefault(KOPF_IDENTITY, holder)
     async with ApiClient(configuration=await configuration()) as client:
-        await Operator(config, client).run()
+        await Operator(config, client, holder).run()
 
 
 class Operator:
-    """Everything of one process, wired."""
+    """The objects of one process, and its tasks.
 
-    def __init__(self, config: OperatorConfig, client: ApiClient) -> None:
+    Args:
+        config: The configuration.
+        client: The connection to the API server.
+        holder: This process's identity, which no other operator has.
+    """
+
+    def __init__(self, config: OperatorConfig, client: ApiClient, holder: str) -> None:
         self._config = config
-        self._holder = holder = identity()
         self._lease = Lease(Api(client), config.lease, config.lease.namespace or own_namespace(), holder)
         self._api = Api(client, self._lease.held)
         self._cache, self._queue = Cache(), WorkQueue()
-        self._recorder = Recorder(self._api, holder)
+        self._recorder = EventRecorder(self._api, holder)
         self._progress = ProgressReader(self._api)
         effects = Effects(self._api, self._cache, config, self._recorder)
         self._reconciler = Reconciler(self._cache, self._queue, effects, self._progress, config)
-        self._ears = EventHandlers(self._cache, self._queue, self._reconciler.wake_waiting)
-        self._acting = False
+        self._handlers = EventHandlers(self._cache, self._queue, self._reconciler.enqueue_admitted)
+        self._leading = False
 
     async def run(self) -> None:
-        """Watch from the start; act once the Lease is held and everything there is has been read."""
+        """Watch from the start; reconcile once the Lease is held and all objects are listed."""
         stopping = asyncio.Event()
         watching = asyncio.create_task(
             kopf.operator(
-                identity=kopf_identity(self._holder),
-                registry=registry(self._ears, self._alive, stopping.set),
+                registry=registry(self._handlers, self._alive, stopping.set),
                 settings=kopf_settings(),
                 clusterwide=not self._config.namespaces,
                 namespaces=self._config.namespaces,
                 liveness_endpoint=f"http://0.0.0.0:{self._config.probe_port}/healthz",
             )
         )
-        acting = asyncio.create_task(self._act())
-        told = asyncio.create_task(stopping.wait())
-        await asyncio.wait((watching, acting, told), return_when=asyncio.FIRST_COMPLETED)
-        if not acting.done():
-            acting.cancel()
+        leading = asyncio.create_task(self._lead())
+        stop_requested = asyncio.create_task(stopping.wait())
+        await asyncio.wait((watching, leading, stop_requested), return_when=asyncio.FIRST_COMPLETED)
+        if not leading.done():
+            leading.cancel()
         elif not watching.done():
             watching.cancel()
-        # Acting goes first: kopf waits for whatever task is still there before it ends.
-        told.cancel()
-        (acted,) = await asyncio.gather(acting, return_exceptions=True)
+        # The leading task ends first: kopf waits for every other task of the loop before it ends.
+        stop_requested.cancel()
+        (led,) = await asyncio.gather(leading, return_exceptions=True)
         await self._lease.release()
         (watched,) = await asyncio.gather(watching, return_exceptions=True)
-        for outcome in (acted, watched):
+        for outcome in (led, watched):
             if isinstance(outcome, Exception):
                 raise outcome
 
-    async def _act(self) -> None:
+    async def _lead(self) -> None:
+        """Acquire the Lease, list all objects, then run the tasks that write."""
         await self._lease.acquire()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._lease.keep(), name="lease")
             await self._resync()
-            self._acting = True
+            self._leading = True
             group.create_task(self._recorder.post(), name="events")
-            group.create_task(self._keep_in_sync(), name="resync")
+            group.create_task(self._resync_periodically(), name="resync")
             group.create_task(self._beat(), name="heartbeat")
             if self._config.progress_from_logs:
-                pace = self._config.progress_seconds
-                reading = self._progress.watch(self._cache.pods.all, self._queue.add, pace)
-                group.create_task(reading, name="progress")
+                interval = self._config.progress_seconds
+                polling = self._progress.poll(self._cache.pods.all, self._queue.add, interval)
+                group.create_task(polling, name="progress")
             for number in range(self._config.workers):
                 group.create_task(self._reconciler.work(), name=f"reconciler-{number}")
 
-    async def _keep_in_sync(self) -> None:
-        """Resync now and then. One that fails (a restarting API server, an expired list) is no reason to end."""
+    async def _resync_periodically(self) -> None:
+        """Resync at intervals. One that fails (a restarting API server, an expired list) does not end the process."""
         pause = self._config.resync_seconds
         while True:
             await asyncio.sleep(pause)
@@ -110,35 +119,25 @@ class Operator:
                 pause = self._config.resync_seconds
             except ApiError as error:
                 pause = min(RESYNC_RETRY_SECONDS, self._config.resync_seconds)
-                logger.warning("not everything could be read: %s; once more in %.0f s", error, pause)
+                logger.warning("cannot list all objects: %s; retrying in %.0f s", error, pause)
 
     async def _resync(self) -> None:
-        """Read everything anew. kopf does not tell what was deleted while a watch was down."""
+        """List all objects and enqueue all videos. kopf does not report what was deleted while a watch was down."""
         began = time.monotonic()
         changed: set[str] = set()
         for namespace in self._config.namespaces or (None,):
-            changed |= await self._read(self._cache.pods, PODS, namespace, CHILD_SELECTOR, Pod.of)
-            changed |= await self._read(self._cache.jobs, JOBS, namespace, CHILD_SELECTOR, Job.of)
-            changed |= await self._read(self._cache.videos, VIDEOS, namespace, "", Video.of)
+            changed |= await relist(self._api, self._cache.pods, PODS, Pod.of, namespace, CHILD_SELECTOR)
+            changed |= await relist(self._api, self._cache.jobs, JOBS, Job.of, namespace, CHILD_SELECTOR)
+            changed |= await relist(self._api, self._cache.videos, VIDEOS, Video.of, namespace)
         for uid in {*changed, *(video.uid for video in self._cache.videos.all())}:
             self._queue.add(uid)
-        logger.info("read everything in %.2f s; %d videos had news", time.monotonic() - began, len(changed))
-
-    async def _read(
-        self, index: Index[T], resource: Resource, namespace: str | None, selector: str, project: Callable[[Body], T]
-    ) -> set[str]:
-        items: list[T] = []
-        version = 0
-        async for page in self._api.pages(resource, namespace, selector):
-            items += (item for body in page["items"] if (item := try_parse(project, body)) is not None)
-            version = int(page["metadata"]["resourceVersion"])
-        return index.resync(items, version, namespace)
+        logger.info("listed all objects in %.2f s; %d videos changed", time.monotonic() - began, len(changed))
 
     async def _beat(self) -> None:
-        """Show life while there is nothing to do: a key that no video has passes through the queue and a worker."""
+        """Keep the heartbeat while there is nothing to do: a key of no video passes through the queue and a worker."""
         while True:
             self._queue.add("")
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(HEARTBEAT_SECONDS)
 
     def _alive(self) -> bool:
-        return not self._acting or time.monotonic() - self._reconciler.beat < self._config.stale_seconds
+        return not self._leading or time.monotonic() - self._reconciler.heartbeat < self._config.stale_seconds

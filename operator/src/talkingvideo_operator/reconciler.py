@@ -1,6 +1,6 @@
-"""One turn for one video: read the cache, decide, act, write status at most once, tell.
+"""Reconciles one video: reads the cache, decides, acts, writes status at most once, records events.
 
-Thin on purpose: what to do is decided in `plan`, how it is done stands in `effects`.
+Thin on purpose: what to do is decided in `plan`, how it is done is in `effects`.
 """
 
 from __future__ import annotations
@@ -12,33 +12,31 @@ from collections import Counter
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-from talkingvideo_api.conditions import Phase
-from talkingvideo_api.effective import DEFAULT_MAX_PARALLEL
 from talkingvideo_api.names import Stage
-from talkingvideo_clients.kube.api import ApiError, NotHoldingError
+from talkingvideo_clients.kube.api import ApiError, LeaseNotHeldError
 from talkingvideo_clients.kube.objects import Video
 from talkingvideo_operator.cache import Cache
 from talkingvideo_operator.effects import Effects, NameConflictError
 from talkingvideo_operator.logs import ProgressReader
-from talkingvideo_operator.planning.admission import Admission, QueueEntry, queue_entry
+from talkingvideo_operator.planning.admission import Admission, admission_of
 from talkingvideo_operator.planning.context import Children
 from talkingvideo_operator.planning.decision import Decision
 from talkingvideo_operator.planning.plan import plan
-from talkingvideo_operator.planning.status import significant
+from talkingvideo_operator.planning.status import is_significant
 from talkingvideo_operator.settings import OperatorConfig
 from talkingvideo_operator.workqueue import WorkQueue
 
 logger = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS = 0.5
-LAST_RETRY_SECONDS = 60.0
+MAX_RETRY_SECONDS = 60.0
 
 
 class Reconciler:
-    """Brings videos on, one key at a time.
+    """Takes keys from the queue and reconciles their videos, one at a time.
 
     Attributes:
-        beat: When a worker last showed life, on the monotonic clock; the liveness probe looks at it.
+        heartbeat: When a worker was last active, on the monotonic clock; the liveness probe reads it.
     """
 
     def __init__(
@@ -49,56 +47,62 @@ class Reconciler:
         self._effects = effects
         self._progress = progress
         self._config = config
-        self._troubles: Counter[str] = Counter()
-        self._written: dict[str, float] = {}
-        self.beat = time.monotonic()
+        self._retries: Counter[str] = Counter()
+        self._last_write: dict[str, float] = {}
+        self.heartbeat = time.monotonic()
 
     async def work(self) -> None:
-        """Take keys for ever.
+        """Reconcile keys forever.
 
         Raises:
-            NotHoldingError: This process may not act any more.
+            LeaseNotHeldError: This process may no longer write.
         """
         while True:
             async with self._queue.get() as uid:
-                self.beat = time.monotonic()
+                self.heartbeat = time.monotonic()
                 try:
                     await self.reconcile(uid)
-                    self._troubles.pop(uid, None)
-                except NotHoldingError:
+                    self._retries.pop(uid, None)
+                except LeaseNotHeldError:
                     raise
                 except Exception as error:
-                    self._try_later(uid, error)
-            self.beat = time.monotonic()
-            # A turn with nothing to write awaits nothing: thousands of them in a row would keep the Lease from renewal.
+                    self._requeue_after(error, uid)
+            self.heartbeat = time.monotonic()
+            # A reconcile with nothing to write awaits nothing: thousands in a row would keep the Lease from renewal.
             await asyncio.sleep(0)
 
     async def reconcile(self, uid: str) -> None:
-        """Bring one video a step on."""
+        """Take one video one step further."""
         video = self._cache.video(uid)
         if video is None or video.deleting:
-            self._written.pop(uid, None)
+            self._last_write.pop(uid, None)
             return
         now = datetime.now(UTC).replace(microsecond=0)
-        children = self._children(video)
-        holds_places = any(job.stage is Stage.RENDER and job.unfinished for job in children.jobs)
+        children = Children(self._cache.jobs_of(video), self._cache.pods_of(video), self._progress.latest)
+        holds_slots = any(job.stage is Stage.RENDER and job.unfinished for job in children.jobs)
         decision = plan(video, children, self._config, now, self._admission)
         refusal = await self._act(video, decision)
-        await self._write(video, decision, refused=refusal is not None)
+        await self._write_status(video, decision, refused=refusal is not None)
         if decision.requeue_at:
             self._queue.add_after(uid, (decision.requeue_at - datetime.now(UTC)).total_seconds())
-        if decision.deletes and holds_places:
-            self.wake_waiting()
+        if decision.deletes and holds_slots:
+            self.enqueue_admitted()
         if refusal is not None:
-            self._effects.tell_refusal(video, refusal)
+            self._effects.record_refusal(video, refusal)
             raise refusal
 
-    def wake_waiting(self) -> None:
-        """A place to render has become free: the videos that get it are marked."""
-        for uid in self._admission().winners():
+    def enqueue_admitted(self) -> None:
+        """Enqueue the videos that get a render slot that has become free."""
+        for uid in self._admission().admitted():
             self._queue.add(uid)
 
+    def _admission(self) -> Admission:
+        """The queue for render slots. A video whose Jobs are refused (by a quota, say) takes no slot from the others."""
+        videos = (video for video in self._cache.videos.all() if video.uid not in self._retries)
+        return admission_of(videos, self._cache.jobs.all(), self._config, datetime.now(UTC))
+
     async def _act(self, video: Video, decision: Decision) -> ApiError | NameConflictError | None:
+        """Delete and create children; return the error that refuses a child, which does not keep status from a write."""
         children = self._effects.children(video, decision)
         with self._effects.expecting(children):
             await self._effects.delete(video, decision.deletes)
@@ -112,67 +116,29 @@ class Reconciler:
                 raise
         return None
 
-    async def _write(self, video: Video, decision: Decision, *, refused: bool) -> None:
-        """Write status when it is worth it: at once when something happened, now and then for mere progress."""
+    async def _write_status(self, video: Video, decision: Decision, *, refused: bool) -> None:
+        """Write status if it has changed: at once for a significant change, at intervals for mere progress."""
         status = decision.status
         if status == video.status:
             return
-        due = self._written.get(video.uid, -1e9) + self._config.progress_seconds - time.monotonic()
-        if due > 0 and not significant(video.status, status):
+        due = self._last_write.get(video.uid, -1e9) + self._config.progress_seconds - time.monotonic()
+        if due > 0 and not is_significant(video.status, status):
             self._queue.add_after(video.uid, due)
             return
         await self._effects.write_status(video, status)
-        self._written[video.uid] = time.monotonic()
+        self._last_write[video.uid] = time.monotonic()
         logger.info("%s/%s: %s", video.namespace, video.name, status.phase.value if status.phase else "")
         if not refused:
-            self._effects.tell(video, decision.events)
+            self._effects.record_events(video, decision.events)
 
-    def _children(self, video: Video) -> Children:
-        return Children(self._cache.jobs_of(video), self._cache.pods_of(video), self._progress.known)
-
-    def _admission(self) -> Admission:
-        """The queue for GPUs, as the cache has it; empty when nothing bounds it."""
-        bounded = any(profile.max_parallel_per_namespace for profile in self._config.profiles.values())
-        if self._config.max_parallel is None and not bounded:
-            return Admission()
-        rendering = Counter(
-            (job.namespace, job.owner)
-            for job in self._cache.jobs.all()
-            if job.stage is Stage.RENDER and job.unfinished and not job.queued
-        )
-        active: Counter[str] = Counter()
-        for (namespace, _), jobs in rendering.items():
-            active[namespace] += jobs
-        entries = (
-            self._queue_entry(video, rendering[video.namespace, video.uid]) for video in self._cache.videos.all()
-        )
-        return Admission(self._config.max_parallel, active, {entry.uid: entry for entry in entries if entry})
-
-    def _queue_entry(self, video: Video, running: int) -> QueueEntry | None:
-        """What a video would start, from its status; its own turn knows better.
-
-        One that cannot start its Jobs (a quota forbids them) keeps no place from the others.
-        """
-        chunks, spec = video.status.chunks, video.spec
-        profile = self._config.profiles.get(video.status.effective.profile) if video.status.effective else None
-        if video.status.phase is not Phase.RENDERING or chunks is None or spec is None or profile is None:
-            return None
-        if spec.queue_name or video.deleting or video.uid in self._troubles:
-            return None
-        limit = (spec.chunking.max_parallel if spec.chunking else None) or DEFAULT_MAX_PARALLEL
-        now = datetime.now(UTC)
-        waiting = sum(1 for entry in chunks.failed if entry.not_before and entry.not_before > now)
-        wanted = max(0, min(chunks.total - chunks.done - waiting, limit) - running)
-        return queue_entry(video, profile, wanted, video.status.start_time)
-
-    def _try_later(self, uid: str, error: Exception) -> None:
+    def _requeue_after(self, error: Exception, uid: str) -> None:
         video = self._cache.video(uid)
         name = f"{video.namespace}/{video.name}" if video else uid
-        self._troubles[uid] += 1
-        delay = min(LAST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** (self._troubles[uid] - 1))
+        self._retries[uid] += 1
+        delay = min(MAX_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** (self._retries[uid] - 1))
         expected = isinstance(error, ApiError | NameConflictError)
         if isinstance(error, ApiError) and error.status == HTTPStatus.CONFLICT:
-            logger.debug("%s has changed meanwhile; once more in %.1f s", name, delay)
+            logger.debug("%s has changed; retrying in %.1f s", name, delay)
         else:
-            logger.warning("%s: %s; once more in %.1f s", name, error, delay, exc_info=None if expected else error)
+            logger.warning("%s: %s; retrying in %.1f s", name, error, delay, exc_info=None if expected else error)
         self._queue.add_after(uid, delay)

@@ -1,6 +1,7 @@
-"""A queue of keys: each is in it at most once, is worked on by one worker at a time, and may come back later.
+"""A work queue of keys, as client-go's.
 
-First in, first out, so that a busy object cannot starve the others.
+Each key is queued at most once, is processed by one worker at a time, and can be added for a later time. The queue is
+first in, first out, so that a busy object cannot starve the others.
 """
 
 from __future__ import annotations
@@ -10,17 +11,18 @@ import heapq
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-SUPERSEDED = 64
-"""Timers that no longer count are thrown away when there are more of them than of those that do, and than this."""
+MAX_STALE_TIMERS = 64
+"""Superseded timers are dropped when there are more of them than of those that count, and more than this."""
 
 
 class WorkQueue:
-    """Keys that wait for their turn. For one event loop."""
+    """Keys that wait to be processed. For one event loop."""
 
     def __init__(self) -> None:
         self._ready: dict[str, None] = {}
-        self._busy: set[str] = set()
-        self._again: set[str] = set()
+        self._processing: set[str] = set()
+        self._dirty: set[str] = set()
+        """Keys that were added while they are processed."""
         self._due: dict[str, float] = {}
         self._timers: list[tuple[float, str]] = []
         self._changed = asyncio.Event()
@@ -29,44 +31,44 @@ class WorkQueue:
         return len(self._ready)
 
     def add(self, key: str) -> None:
-        """Have a key worked on soon; once more after the present turn, if it has one."""
+        """Queue a key; if it is being processed, queue it once more afterwards."""
         self._due.pop(key, None)
-        if key in self._busy:
-            self._again.add(key)
+        if key in self._processing:
+            self._dirty.add(key)
         else:
             self._ready[key] = None
             self._changed.set()
 
     def add_after(self, key: str, seconds: float) -> None:
-        """Have a key worked on later, unless it is marked before; the earliest of several times counts."""
+        """Queue a key later, unless it is queued before; the earliest of several times counts."""
         due = asyncio.get_running_loop().time() + max(0.0, seconds)
         if key in self._ready or self._due.get(key, due + 1) <= due:
             return
         self._due[key] = due
         heapq.heappush(self._timers, (due, key))
-        if len(self._timers) > 2 * len(self._due) + SUPERSEDED:
+        if len(self._timers) > 2 * len(self._due) + MAX_STALE_TIMERS:
             self._timers = sorted((due, key) for key, due in self._due.items())
         self._changed.set()
 
     @asynccontextmanager
     async def get(self) -> AsyncIterator[str]:
-        """Wait for a key and hold it: no other worker gets it meanwhile."""
+        """Wait for a key and hold it: no other worker gets it until the block ends."""
         key = await self._next()
         try:
             yield key
         finally:
-            self._busy.discard(key)
-            if key in self._again:
-                self._again.discard(key)
+            self._processing.discard(key)
+            if key in self._dirty:
+                self._dirty.discard(key)
                 self.add(key)
 
     async def _next(self) -> str:
         while True:
-            wait = self._ripen()
+            wait = self._add_due()
             if self._ready:
                 key = next(iter(self._ready))
                 del self._ready[key]
-                self._busy.add(key)
+                self._processing.add(key)
                 return key
             self._changed.clear()
             try:
@@ -75,8 +77,8 @@ class WorkQueue:
             except TimeoutError:
                 continue
 
-    def _ripen(self) -> float | None:
-        """Move what is due to the ready ones; return the seconds until the next is."""
+    def _add_due(self) -> float | None:
+        """Queue the keys whose time has come; return the seconds until the next one's."""
         now = asyncio.get_running_loop().time()
         while self._timers:
             due, key = self._timers[0]

@@ -10,7 +10,10 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -19,12 +22,12 @@ from tests.cluster.s3 import S3Server
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.stage_input import S3Connection
 from talkingvideo_clients.stores.base import MissingFileError, Store
+from talkingvideo_clients.stores.factory import open_store
 from talkingvideo_clients.stores.local import LocalStore, _copied_beside
-from talkingvideo_clients.stores.opening import open_store
 from talkingvideo_clients.stores.s3 import S3Store, s3_client
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.s3)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "folder":
         yield LocalStore(tmp_path / "store")
@@ -40,7 +43,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_was_put_is_got_with_its_size_and_digest(store: Store, file: Path, tmp_path: Path) -> None:
+def test_a_file_that_was_put_is_read_back_with_its_size_and_digest(store: Store, file: Path, tmp_path: Path) -> None:
     store.put("a/b.mp4", file)
     store.get("a/b.mp4", tmp_path / "deep" / "copy")
     assert (tmp_path / "deep" / "copy").read_bytes() == store.read("a/b.mp4") == b"frames"
@@ -50,7 +53,7 @@ def test_what_was_put_is_got_with_its_size_and_digest(store: Store, file: Path, 
     assert stored.sha256 == hashlib.sha256(b"frames").hexdigest()
 
 
-def test_what_is_not_there_is_missing(store: Store, tmp_path: Path) -> None:
+def test_a_file_that_does_not_exist_is_missing(store: Store, tmp_path: Path) -> None:
     assert store.stat("nothing") is None
     with pytest.raises(MissingFileError):
         store.read("nothing")
@@ -59,7 +62,7 @@ def test_what_is_not_there_is_missing(store: Store, tmp_path: Path) -> None:
     assert not (tmp_path / "copy").exists()
 
 
-def test_the_first_of_many_writers_wins_and_the_file_is_never_half_there(store: Store, tmp_path: Path) -> None:
+def test_the_first_of_many_writers_wins_and_the_file_is_always_complete(store: Store, tmp_path: Path) -> None:
     wins: list[bytes] = []
 
     def write(content: bytes) -> None:
@@ -94,7 +97,7 @@ def test_nothing_but_the_files_is_left_in_a_folder(tmp_path: Path, file: Path) -
     assert sorted(path.name for path in (tmp_path / "store").iterdir()) == ["a", "b"]
 
 
-def test_a_wrong_secret_is_the_users_to_mend_and_not_repeated(
+def test_a_wrong_secret_is_the_users_fault_and_not_repeated(
     s3_server: S3Server, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket = s3_server.create_bucket("refusing")
@@ -108,7 +111,7 @@ def test_a_wrong_secret_is_the_users_to_mend_and_not_repeated(
     assert "very-secret-value" not in str(refusal.value)
 
 
-def test_a_claim_is_the_folder_that_is_mounted_for_it(tmp_path: Path, file: Path) -> None:
+def test_a_claims_store_is_the_folder_where_it_is_mounted(tmp_path: Path, file: Path) -> None:
     store = open_store("pvc://shared/videos", S3Connection(), tmp_path)
     store.put("a.mp4", file)
     assert (tmp_path / "shared" / "videos" / "a.mp4").read_bytes() == b"frames"
@@ -122,7 +125,7 @@ def test_a_folder_whose_name_needs_quoting_is_found_again(tmp_path: Path, file: 
     assert (folder / "a").read_bytes() == b"frames"
 
 
-def test_where_there_are_no_hard_links_files_are_whole_all_the_same(
+def test_without_hard_links_files_are_still_complete(
     tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -171,16 +174,16 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_one_of_that_name(tmp_p
     assert sorted(path.name for path in folder.iterdir()) == ["a.mp4", "b.mp4"]
 
 
-def test_a_file_that_another_writer_is_at_is_left_to_it(tmp_path: Path, file: Path) -> None:
+def test_the_unfinished_file_of_another_writer_is_left_alone(tmp_path: Path, file: Path) -> None:
     with _copied_beside(file, tmp_path / "store" / "a") as unfinished:
         LocalStore(tmp_path / "store").put("a", file)
         assert unfinished.read_bytes() == b"frames"
 
 
-def test_a_removed_file_is_gone_and_may_be_gone_before(store: Store, file: Path) -> None:
+def test_a_file_is_deleted_whether_it_existed_or_not(store: Store, file: Path) -> None:
     store.put("a", file)
-    store.remove("a")
-    store.remove("a")
+    store.delete("a")
+    store.delete("a")
     assert store.stat("a") is None
 
 
@@ -199,7 +202,7 @@ class BusyClient:
 
 
 @pytest.mark.parametrize(("then", "written"), [(None, True), ("PreconditionFailed", False)])
-def test_while_two_write_a_name_at_once_nobody_has_lost_yet(file: Path, then: str | None, written: bool) -> None:
+def test_a_busy_name_is_written_again_until_the_winner_is_known(file: Path, then: str | None, written: bool) -> None:
     client, pauses = BusyClient(2, then), list[float]()
     assert S3Store(client, "b", "", sleep=pauses.append).put_new("a", file) is written
     assert client.requests == 3
@@ -207,7 +210,7 @@ def test_while_two_write_a_name_at_once_nobody_has_lost_yet(file: Path, then: st
 
 
 def test_a_name_that_stays_busy_is_an_error_worth_a_retry(file: Path) -> None:
-    with pytest.raises(StageError, match="others keep writing it") as refused:
+    with pytest.raises(StageError, match="other requests keep writing it") as refused:
         S3Store(BusyClient(99), "b", "", sleep=lambda _: None).put_new("a", file)
     assert refused.value.retryable
 
@@ -219,7 +222,66 @@ def test_a_folder_that_cannot_be_written_is_the_workspaces_error(tmp_path: Path,
 
 
 @pytest.mark.parametrize("uri", ["s3://bucket/../other", "pvc://claim/a/../../b", "no uri", "s3://"])
-def test_a_place_that_is_none_is_refused(tmp_path: Path, uri: str) -> None:
+def test_a_location_that_cannot_be_parsed_is_refused(tmp_path: Path, uri: str) -> None:
     with pytest.raises(StageError) as refused:
         open_store(uri, S3Connection(), tmp_path)
     assert refused.value.code is ErrorCode.INPUT_VALIDATION
+
+
+def names(store: Store, prefix: str = "") -> list[str]:
+    return sorted(it.name for it in store.list(prefix))
+
+
+def test_files_are_listed_by_the_beginning_of_their_names(store: Store, file: Path) -> None:
+    for name in ("ab/c.mp4", "ab/d/e", "abc", "b"):
+        store.put(name, file)
+    assert names(store) == ["ab/c.mp4", "ab/d/e", "abc", "b"]
+    assert names(store, "ab") == ["ab/c.mp4", "ab/d/e", "abc"]
+    assert names(store, "ab/") == ["ab/c.mp4", "ab/d/e"]
+    assert names(store, "ab/d/e") == ["ab/d/e"]
+    assert names(store, "ab/x") == names(store, "x/y/") == names(store, "abc/") == []
+
+
+def test_a_listing_says_how_large_a_file_is_and_when_it_was_written(store: Store, file: Path) -> None:
+    assert list(store.list()) == []
+    before = datetime.now(UTC)
+    store.put("a", file)
+    (listed,) = store.list()
+    assert (listed.name, listed.bytes) == ("a", 6)
+    assert listed.modified.utcoffset() is not None
+    assert abs((listed.modified - before).total_seconds()) < 5
+
+
+def test_a_listing_goes_on_after_its_first_page(s3_server: S3Server, file: Path) -> None:
+    class TwoAtATime:
+        """S3 lists 1,000 objects a page."""
+
+        def __init__(self) -> None:
+            self._client = s3_server.client()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._client, name)
+
+        def get_paginator(self, name: str) -> Any:
+            paginator = self._client.get_paginator(name)
+            return SimpleNamespace(
+                paginate=lambda **query: paginator.paginate(**query, PaginationConfig={"PageSize": 2})
+            )
+
+    store = S3Store(TwoAtATime(), s3_server.create_bucket("pages"), "")
+    for name in "abcde":
+        store.put(name, file)
+    assert names(store) == list("abcde")
+
+
+def test_unfinished_files_are_not_listed(tmp_path: Path, file: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    store.put("a/.hidden.part", file)
+    with _copied_beside(file, tmp_path / "store" / "a" / "b"):
+        assert names(store) == ["a/.hidden.part"]
+
+
+def test_a_bucket_that_does_not_exist_cannot_be_listed(s3_server: S3Server) -> None:
+    with pytest.raises(StageError) as refused:
+        list(S3Store(s3_server.client(), "no-such-bucket", "").list())
+    assert refused.value.code is ErrorCode.STORE_ACCESS

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from talkingvideo_worker.chunking.plan import Chunk, PlanSettings, makespan, plan_chunks
-from talkingvideo_worker.chunking.windows import last_window_fill
+from talkingvideo_worker.chunking.plan import PlanSettings, makespan, plan_chunks
+from talkingvideo_worker.chunking.windows import ChunkFrames, last_window_fill
 
 SPEECH, PAUSE = -20.0, -65.0
 
@@ -21,7 +21,7 @@ def spoken(frames: int, pauses: list[tuple[int, int]]) -> tuple[list[tuple[int, 
     return [(first * 640, end * 640) for first, end in pauses], energy
 
 
-def cuts(chunks: tuple[Chunk, ...]) -> list[int]:
+def cuts(chunks: tuple[ChunkFrames, ...]) -> list[int]:
     return [chunk.start for chunk in chunks[1:]]
 
 
@@ -111,7 +111,7 @@ def test_a_wide_gap_between_silences_is_not_a_reason_to_cut_a_word() -> None:
     assert all(any(first < cut < end for first, end in pauses) for cut in cuts(chunks))
 
 
-def test_loudness_of_another_length_than_the_video_is_borne() -> None:
+def test_loudness_may_be_longer_or_shorter_than_the_video() -> None:
     for length in (2_990, 3_010):
         chunks = plan_chunks(3_000, [], np.full(length, SPEECH, np.float32), PlanSettings())
         assert sum(chunk.frames for chunk in chunks) == 3_000
@@ -130,7 +130,7 @@ def test_two_hours_are_planned_in_two_seconds() -> None:
 
 
 def test_a_video_without_frames_is_refused() -> None:
-    with pytest.raises(ValueError, match="without frames"):
+    with pytest.raises(ValueError, match="at least one frame"):
         plan_chunks(0, [], np.zeros(0, np.float32), PlanSettings())
 
 

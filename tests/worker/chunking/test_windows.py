@@ -28,7 +28,7 @@ def test_half_used_last_windows_are_measured_by_their_new_frames() -> None:
     assert last_window_fill(27) == pytest.approx(1 / 3)
 
 
-def test_waste_is_what_is_rendered_and_not_shown() -> None:
+def test_dropped_frames_are_those_rendered_and_not_shown() -> None:
     assert wasted_frames(81 + 72) == 0
     assert wasted_frames(81 + 70) == 2
     assert wasted_frames(1) == 80

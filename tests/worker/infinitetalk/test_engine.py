@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,15 @@ import pytest
 import torch
 from PIL import Image
 from tests.worker.infinitetalk.conftest import TinyStage
+from tests.worker.render_values import render_values, sampling_values
 from torch import Tensor
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-from talkingvideo_api.effective import Sampling
 from talkingvideo_api.spec import Preset
+from talkingvideo_api.values import RenderValues, Sampling
 from talkingvideo_worker.chunking.plan import PlanSettings, chained_chunks
 from talkingvideo_worker.chunking.windows import ChunkFrames, window_lengths
-from talkingvideo_worker.engines.base import Engine, LoraFile, Portrait, RenderInput, Track
+from talkingvideo_worker.engines.base import Engine, LoraFile, Portrait, PreparedEngine, RenderInput, Track
 from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine, Networks
 from talkingvideo_worker.engines.infinitetalk.memory.modes import MemoryMode
 from talkingvideo_worker.engines.infinitetalk.memory.oom import OomFallback
@@ -33,23 +34,14 @@ from talkingvideo_worker.media.wav import WavWriter
 from talkingvideo_worker.progress import ProgressCallback
 from talkingvideo_worker.units import SAMPLES_PER_FRAME, Frame
 
-SAMPLING = Sampling(
-    preset=Preset.QUALITY, steps=2, text_guidance=1.0, audio_guidance=2.0, shift=3.0, color_correction=1.0
-)
-PARAMETERS: dict[str, Any] = {
-    "prompt": "speaks",
-    "negativePrompt": None,
-    "windowFrames": 9,
-    "motionFrames": 5,
-    **SAMPLING.to_dict(),
-}
+VALUES = render_values(window_frames=9, motion_frames=5, sampling=sampling_values())
 
 
 class TinyWeights:
     def __init__(self, transformer: AudioWanTransformer3DModel) -> None:
         self._transformer = transformer
 
-    def digest(self, parameters: Mapping[str, Any]) -> str:
+    def digest(self, values: RenderValues) -> str:
         return "tiny"
 
     def speech_model(self) -> Wav2Vec2Model:
@@ -94,7 +86,7 @@ def make_scene(tmp_path: Path) -> MakeScene:
             with WavWriter(path, 16_000) as wav:
                 wav.write(rng.integers(-9000, 9000, frames * SAMPLES_PER_FRAME).astype(np.int16))
             tracks.append(Track(path))
-        return RenderInput(Portrait(picture, False, 48, 32), tuple(tracks), frames, 42, PARAMETERS)
+        return RenderInput(Portrait(picture, False, 48, 32), tuple(tracks), frames, VALUES)
 
     return make
 
@@ -194,7 +186,7 @@ def test_a_chunk_is_known_by_what_it_hears(engine: InfiniteTalkEngine, make_scen
 def test_the_features_reach_as_far_as_the_last_window(
     engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
 ) -> None:
-    assert engine.prepare(make_scene(25), tmp_path / "engine") == {"features": 25 + 9 + 2}
+    assert engine.prepare(make_scene(25), tmp_path / "engine") == PreparedEngine({"features": 25 + 9 + 2})
     assert np.load(tmp_path / "engine" / "features-0.npy").shape == (36, 1, 4)
 
 
@@ -258,10 +250,13 @@ def test_a_place_that_no_token_covers_is_told_of(
 ) -> None:
     render_input = make_scene(9, speakers=2)
     tiny = replace(render_input.tracks[1], region=(0.9, 0.4, 0.02, 0.02))
-    found = engine.prepare(replace(render_input, tracks=(render_input.tracks[0], tiny)), tmp_path / "engine")
-    (warning,) = found["warnings"]
+    prepared = engine.prepare(replace(render_input, tracks=(render_input.tracks[0], tiny)), tmp_path / "engine")
+    (warning,) = prepared.warnings
+    assert prepared.details["warnings"] == [warning]
     assert "speakers[1]" in warning
-    assert "warnings" not in engine.prepare(render_input, tmp_path / "engine")
+    prepared = engine.prepare(render_input, tmp_path / "engine")
+    assert prepared.warnings == ()
+    assert "warnings" not in prepared.details
 
 
 def test_rendering_needs_loading(engine: InfiniteTalkEngine) -> None:
@@ -281,18 +276,18 @@ def test_settings_are_the_effective_values() -> None:
         apg_momentum=-0.5,
         apg_norm_threshold=40.0,
     )
-    parameters = PARAMETERS | chosen.to_dict()
-    settings = settings_of(parameters, 640 * 640)
+    values = VALUES.model_copy(update={"sampling": chosen})
+    settings = settings_of(values, 640 * 640)
     assert settings.timesteps == pytest.approx((1000, 937.5, 833.333, 625, 0), abs=1e-3)
     assert (settings.guidance.text, settings.guidance.audio) == (5, 4)
     assert settings.guidance.projection == Projection(-0.5, 40)
     assert settings.step_cache == StepCache(0.3, PROJECTION_480)
-    assert settings_of(parameters, 960 * 960).step_cache == StepCache(0.3, PROJECTION_720)
+    assert settings_of(values, 960 * 960).step_cache == StepCache(0.3, PROJECTION_720)
     assert (settings.window, settings.motion, settings.colour_correction) == (9, 5, 0.5)
 
 
 def test_values_that_are_not_given_are_the_published_ones() -> None:
-    settings = settings_of(PARAMETERS, 640 * 640)
+    settings = settings_of(VALUES, 640 * 640)
     usual = (Path(__file__).parent / "parity" / "default_negative_prompt.txt").read_text().strip()
     assert settings.negative_prompt == NEGATIVE_PROMPT == usual
     assert settings.step_cache is None
@@ -300,7 +295,7 @@ def test_values_that_are_not_given_are_the_published_ones() -> None:
 
 
 def test_an_empty_negative_prompt_is_not_the_usual_one() -> None:
-    assert settings_of(PARAMETERS | {"negativePrompt": ""}, 640 * 640).negative_prompt == ""
+    assert settings_of(VALUES.model_copy(update={"negative_prompt": ""}), 640 * 640).negative_prompt == ""
 
 
 def test_a_painted_speaker_is_drawn_where_it_is_painted(

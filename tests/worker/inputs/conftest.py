@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from talkingvideo_worker.inputs import Fetcher, FetchPolicy
+from talkingvideo_worker.inputs.fetch import Fetcher
+from talkingvideo_worker.inputs.policy import FetchPolicy
 
 NAMES = ("store.test", "other.test")
 BODY = b"\x89PNG" + bytes(range(256)) * 40

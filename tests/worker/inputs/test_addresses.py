@@ -9,9 +9,9 @@ from hypothesis.provisional import urls
 
 from talkingvideo_api.errors import StageError
 from talkingvideo_api.uris import safe_uri
-from talkingvideo_worker.inputs import FetchPolicy
 from talkingvideo_worker.inputs.addresses import host_matches, is_open, is_public, parse_address
 from talkingvideo_worker.inputs.https import checked_url
+from talkingvideo_worker.inputs.policy import FetchPolicy
 
 FIELD = "spec.source.image.uri"
 
@@ -106,7 +106,7 @@ def test_an_open_host_may_be_inside_the_cluster(address: str) -> None:
     assert is_open(ipaddress.ip_address(address))
 
 
-def test_an_address_with_a_zone_is_no_address() -> None:
+def test_an_address_with_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="zone"):
         parse_address("fe80::1%eth0")
 
@@ -164,7 +164,7 @@ def test_addresses_that_are_not_plain_https_are_refused(uri: str) -> None:
         "https://evil.net/.good.test",
     ],
 )
-def test_a_host_is_not_hidden_behind_another(uri: str) -> None:
+def test_a_host_cannot_be_hidden_behind_another(uri: str) -> None:
     with pytest.raises(StageError):
         checked_url(uri, FetchPolicy(allowed_hosts=("good.test", "*.good.test")), FIELD)
 
@@ -175,7 +175,7 @@ def test_a_host_is_recognised_in_every_spelling(uri: str) -> None:
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_either_a_url_or_refused_in_words(text: str) -> None:
+def test_any_text_is_either_a_url_or_refused_with_a_reason(text: str) -> None:
     for uri in (text, f"https://{text}", f"https://example.com/{text}"):
         try:
             url = checked_url(uri, FetchPolicy(allowed_hosts=("example.com",)), FIELD)

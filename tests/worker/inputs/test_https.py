@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.inputs import FetchPolicy
+from talkingvideo_worker.inputs.policy import FetchPolicy
 
 from .conftest import BODY, NAMES, Site
 
@@ -44,7 +44,7 @@ def test_the_request_carries_the_name_and_asks_for_plain_bytes(site: Site, tmp_p
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
-def test_a_missing_file_is_not_asked_for_again(site: Site, tmp_path: Path, status: int) -> None:
+def test_a_missing_file_is_not_requested_again(site: Site, tmp_path: Path, status: int) -> None:
     error = failure(site, f"/status/{status}?X-Amz-Signature={SECRET}", tmp_path)
     assert (error.code, error.retryable) == (ErrorCode.DOWNLOAD_FAILED, False)
     assert str(status) in error.message
@@ -60,7 +60,7 @@ def test_a_failing_server_is_asked_again(site: Site, tmp_path: Path, status: int
     assert len(site.requests) == 3
 
 
-def test_a_passing_failure_is_overcome_with_growing_pauses(site: Site, tmp_path: Path) -> None:
+def test_a_transient_failure_is_retried_with_growing_pauses(site: Site, tmp_path: Path) -> None:
     site.failures_left = 2
     pauses: list[float] = []
     fetched = site.fetcher(sleep=pauses.append).fetch(site.url("/flaky"), tmp_path / "input", FIELD)
@@ -68,13 +68,13 @@ def test_a_passing_failure_is_overcome_with_growing_pauses(site: Site, tmp_path:
     assert pauses == [0.5, 1.0]
 
 
-def test_a_body_that_breaks_off_is_not_taken_for_a_file(site: Site, tmp_path: Path) -> None:
+def test_a_truncated_body_is_an_error(site: Site, tmp_path: Path) -> None:
     error = failure(site, "/short", tmp_path, FetchPolicy(open_hosts=NAMES, attempts=2))
     assert (error.code, error.retryable) == (ErrorCode.DOWNLOAD_FAILED, True)
     assert len(site.requests) == 2
 
 
-def test_an_announced_size_above_the_limit_is_not_begun(site: Site, tmp_path: Path) -> None:
+def test_an_announced_size_above_the_limit_is_refused_at_once(site: Site, tmp_path: Path) -> None:
     error = failure(site, "/picture", tmp_path, FetchPolicy(open_hosts=NAMES, max_bytes=len(BODY) - 1))
     assert error.code is ErrorCode.INPUT_VALIDATION
     assert f"{len(BODY):,}" in error.message
@@ -93,7 +93,7 @@ def test_a_file_of_exactly_the_limit_is_taken(site: Site, tmp_path: Path) -> Non
     assert site.fetcher(policy).fetch(site.url("/picture"), tmp_path / "input", FIELD).bytes == len(BODY)
 
 
-def test_a_slow_drip_ends_with_the_time_limit(site: Site, tmp_path: Path) -> None:
+def test_a_trickling_body_ends_at_the_deadline(site: Site, tmp_path: Path) -> None:
     began = time.monotonic()
     error = failure(site, f"/drip?sig={SECRET}", tmp_path, FetchPolicy(open_hosts=NAMES, timeout_seconds=0.6))
     assert 0.5 < time.monotonic() - began < 3
@@ -102,7 +102,7 @@ def test_a_slow_drip_ends_with_the_time_limit(site: Site, tmp_path: Path) -> Non
     assert SECRET not in str(error)
 
 
-def test_a_compressed_body_is_unpacked(site: Site, tmp_path: Path) -> None:
+def test_a_compressed_body_is_decompressed(site: Site, tmp_path: Path) -> None:
     assert site.fetcher().fetch(site.url("/zipped"), tmp_path / "input", FIELD).path.read_bytes() == BODY
 
 
@@ -111,11 +111,13 @@ def test_a_compression_bomb_meets_the_limit(site: Site, tmp_path: Path) -> None:
     assert error.code is ErrorCode.INPUT_VALIDATION
 
 
-def test_a_damaged_compressed_body_is_no_file(site: Site, tmp_path: Path) -> None:
+def test_a_damaged_compressed_body_is_an_error(site: Site, tmp_path: Path) -> None:
     assert failure(site, "/half-zipped", tmp_path).code is ErrorCode.DOWNLOAD_FAILED
 
 
-def test_a_coding_nobody_asked_for_is_refused_but_the_one_of_upload_tools_is_plain(site: Site, tmp_path: Path) -> None:
+def test_a_content_coding_that_was_not_requested_is_refused_but_that_of_upload_tools_is_plain(
+    site: Site, tmp_path: Path
+) -> None:
     assert failure(site, "/brotli", tmp_path).code is ErrorCode.DOWNLOAD_FAILED
     assert site.fetcher().fetch(site.url("/aws-chunked"), tmp_path / "input", FIELD).path.read_bytes() == BODY
 
@@ -163,7 +165,7 @@ def test_a_redirect_outside_the_allowed_hosts_is_refused(site: Site, tmp_path: P
     assert "other.test" in error.message
 
 
-def test_redirects_without_end_or_aim_are_given_up(site: Site, tmp_path: Path) -> None:
+def test_endless_redirects_and_those_without_a_location_are_refused(site: Site, tmp_path: Path) -> None:
     error = failure(site, "/loop", tmp_path, FetchPolicy(open_hosts=NAMES, max_redirects=3))
     assert (error.code, error.retryable) == (ErrorCode.DOWNLOAD_FAILED, False)
     assert len(site.requests) == 4
@@ -210,7 +212,7 @@ def test_a_name_with_a_forbidden_address_is_not_connected_to(site: Site, tmp_pat
 )
 def test_every_spelling_of_this_machine_is_refused_by_the_real_resolver(site: Site, tmp_path: Path, host: str) -> None:
     with pytest.raises(StageError) as caught:
-        from talkingvideo_worker.inputs import Fetcher
+        from talkingvideo_worker.inputs.fetch import Fetcher
 
         Fetcher(FetchPolicy(attempts=1), tls=site.tls).fetch(site.url("/picture", host=host), tmp_path / "input", FIELD)
     assert caught.value.code is ErrorCode.INPUT_VALIDATION
@@ -254,7 +256,7 @@ def test_an_unknown_name_may_be_known_later(site: Site, tmp_path: Path) -> None:
     assert SECRET not in str(error)
 
 
-def test_a_certificate_nobody_vouches_for_is_refused(site: Site, tmp_path: Path) -> None:
+def test_a_certificate_of_an_unknown_authority_is_refused(site: Site, tmp_path: Path) -> None:
     error = failure(site, "/picture", tmp_path, tls=ssl.create_default_context())
     assert (error.code, error.retryable) == (ErrorCode.DOWNLOAD_FAILED, False)
     assert "certificate" in error.message

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,11 +17,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.inputs import Fetcher, FetchPolicy, Mounts
-from talkingvideo_worker.inputs.inline import read_data
+from talkingvideo_worker.inputs.fetch import Fetcher
+from talkingvideo_worker.inputs.offline import Mounts, read_data
+from talkingvideo_worker.inputs.policy import FetchPolicy
 
 FIELD = "spec.speech.speakers[0].audio.uri"
 LOCAL = FetchPolicy(allowed_schemes=("file", "data"))
+
+
+def volumes(
+    folder: Path, claims: Mapping[str, Path] | None = None, configmaps: Mapping[str, Path] | None = None
+) -> Mounts:
+    """Folders under the names by which URIs call them."""
+    mounts = Mounts(folder / "claims", folder / "configmaps", folder / "headers")
+    for parent, targets in ((mounts.claims, claims or {}), (mounts.configmaps, configmaps or {})):
+        parent.mkdir(parents=True)
+        for name, target in targets.items():
+            (parent / name).symlink_to(target)
+    return mounts
 
 
 def failure(fetcher: Fetcher, uri: str, folder: Path) -> StageError:
@@ -42,9 +56,11 @@ def claim(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def mounted(claim: Path) -> Fetcher:
+def mounted(claim: Path, tmp_path: Path) -> Fetcher:
     return Fetcher(
-        FetchPolicy(), Mounts(claims={"media": claim}, configmaps={"texts": claim}), sleep=lambda seconds: None
+        FetchPolicy(),
+        volumes(tmp_path / "mounts", claims={"media": claim}, configmaps={"texts": claim}),
+        sleep=lambda seconds: None,
     )
 
 
@@ -79,7 +95,7 @@ def test_links_within_a_configmap_are_followed_as_kubernetes_makes_them(tmp_path
     (folder / "..2026_11_21" / "face.png").write_bytes(b"picture")
     (folder / "..data").symlink_to("..2026_11_21")
     (folder / "face.png").symlink_to("..data/face.png")
-    fetcher = Fetcher(FetchPolicy(), Mounts(configmaps={"faces": folder}))
+    fetcher = Fetcher(FetchPolicy(), volumes(tmp_path / "mounts", configmaps={"faces": folder}))
     assert fetcher.fetch("configmap://faces/face.png", tmp_path / "input", FIELD).path.read_bytes() == b"picture"
 
 
@@ -94,10 +110,11 @@ def test_links_within_a_configmap_are_followed_as_kubernetes_makes_them(tmp_path
         ("pvc://media", ErrorCode.INPUT_VALIDATION, "no file in it"),
         ("pvc://media/loop", ErrorCode.DOWNLOAD_FAILED, "cannot be read"),
         ("pvc://other/a.wav", ErrorCode.INPUT_VALIDATION, "'other' is not mounted"),
+        ("pvc://../a.wav", ErrorCode.INPUT_VALIDATION, "'..' is not mounted"),
         ("configmap://other/key", ErrorCode.INPUT_VALIDATION, "ConfigMap 'other' is not mounted"),
     ],
 )
-def test_what_cannot_be_read_is_said_in_a_sentence(
+def test_a_file_that_cannot_be_read_is_explained(
     mounted: Fetcher, claim: Path, tmp_path: Path, uri: str, code: ErrorCode, said: str
 ) -> None:
     os.mkfifo(claim / "pipe")
@@ -113,7 +130,7 @@ def test_a_device_is_not_read(tmp_path: Path) -> None:
 
 
 def test_a_mounted_file_above_the_limit_is_refused(claim: Path, tmp_path: Path) -> None:
-    fetcher = Fetcher(FetchPolicy(max_bytes=4), Mounts(claims={"media": claim}))
+    fetcher = Fetcher(FetchPolicy(max_bytes=4), volumes(tmp_path / "mounts", claims={"media": claim}))
     assert failure(fetcher, "pvc://media/voices/a%20b.wav", tmp_path).code is ErrorCode.INPUT_VALIDATION
 
 
@@ -230,7 +247,7 @@ def test_answers_of_the_store_become_codes(
     assert "s3://media" in error.message
 
 
-def test_a_passing_failure_of_the_store_is_overcome(tmp_path: Path) -> None:
+def test_a_transient_failure_of_the_store_is_retried(tmp_path: Path) -> None:
     bucket = Bucket()
     bucket.answers("SlowDown", 503)
     bucket.holds(b"sound")
@@ -244,7 +261,7 @@ def test_a_passing_failure_of_the_store_is_overcome(tmp_path: Path) -> None:
         (EndpointConnectionError(endpoint_url="http://store?secret"), ErrorCode.DOWNLOAD_FAILED, True),
     ],
 )
-def test_a_store_that_cannot_be_asked(tmp_path: Path, raised: Exception, code: ErrorCode, retryable: bool) -> None:
+def test_a_store_that_cannot_be_reached(tmp_path: Path, raised: Exception, code: ErrorCode, retryable: bool) -> None:
     def client() -> Any:
         raise raised
 

@@ -22,12 +22,14 @@ def write_config(weights: Path) -> None:
     (weights / "Wan2.1-I2V-14B-480P" / "config.json").write_text("{}")
 
 
+@pytest.mark.model
 def test_with_weights_and_a_gpu_it_is_infinitetalk(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_config(weights)
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert default_engine() == "infinitetalk"
 
 
+@pytest.mark.model
 def test_without_a_gpu_it_is_preview(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_config(weights)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)

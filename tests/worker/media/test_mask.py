@@ -1,4 +1,4 @@
-"""A painted picture says where somebody is."""
+"""A painted mask marks a speaker."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from PIL import Image
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.profile import InputLimits
-from talkingvideo_worker.engines.pictures import mask_of
-from talkingvideo_worker.media.mask import fit_mask, read_mask, write_mask
+from talkingvideo_worker.engines.pictures import load_mask
+from talkingvideo_worker.media.picture import fit_mask, read_mask, write_mask
 
 FIELD = "spec.speech.speakers[0].mask.uri"
 PAINTED = np.zeros((80, 100), np.bool_)
@@ -49,7 +49,7 @@ def test_soft_edges_are_cut_in_the_middle(tmp_path: Path) -> None:
     assert read(saved(tmp_path / "m.png", ramp)).sum(1).tolist() == [128] * 64
 
 
-def test_what_is_no_picture_is_refused_with_its_field(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_picture_is_refused_with_its_field(tmp_path: Path) -> None:
     (tmp_path / "m.png").write_bytes(b"white")
     with pytest.raises(StageError) as refused:
         read(tmp_path / "m.png")
@@ -66,5 +66,5 @@ def test_a_part_is_cut_out_and_scaled_without_new_levels() -> None:
 
 def test_a_written_mask_is_read_back(tmp_path: Path) -> None:
     write_mask(PAINTED, tmp_path / "mask-0.png")
-    assert np.array_equal(mask_of(tmp_path / "mask-0.png"), PAINTED)
+    assert np.array_equal(load_mask(tmp_path / "mask-0.png"), PAINTED)
     assert Image.open(tmp_path / "mask-0.png").mode == "L"

@@ -83,7 +83,7 @@ def test_exif_turns_the_picture_upright(tmp_path: Path, limits: InputLimits, for
     assert near(picture.rgb, render_input(), 6)
 
 
-def test_broken_exif_does_not_cost_the_picture(tmp_path: Path, limits: InputLimits) -> None:
+def test_broken_exif_does_not_spoil_the_picture(tmp_path: Path, limits: InputLimits) -> None:
     path = saved(
         tmp_path / "x", Image.fromarray(render_input()), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff" + b"\xff" * 30
     )
@@ -91,7 +91,7 @@ def test_broken_exif_does_not_cost_the_picture(tmp_path: Path, limits: InputLimi
 
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP"])
-def test_transparency_becomes_grey_and_is_said(tmp_path: Path, limits: InputLimits, form: str) -> None:
+def test_transparency_becomes_grey_and_is_reported(tmp_path: Path, limits: InputLimits, form: str) -> None:
     rgba = np.dstack([render_input(), np.full((80, 120), 255, np.uint8)])
     rgba[:, 60:, 3] = 0
     picture = read(saved(tmp_path / "x", Image.fromarray(rgba), form, lossless=True, exact=True), limits)
@@ -100,14 +100,14 @@ def test_transparency_becomes_grey_and_is_said(tmp_path: Path, limits: InputLimi
     assert "transparent" in picture.notes[0]
 
 
-def test_an_opaque_alpha_channel_is_nothing_to_tell(tmp_path: Path, limits: InputLimits) -> None:
+def test_an_opaque_alpha_channel_is_not_reported(tmp_path: Path, limits: InputLimits) -> None:
     rgba = np.dstack([render_input(), np.full((80, 120), 255, np.uint8)])
     assert read(saved(tmp_path / "x", Image.fromarray(rgba), "PNG"), limits).notes == ()
 
 
-def test_a_picture_of_nothing_is_refused(tmp_path: Path, limits: InputLimits) -> None:
+def test_a_completely_transparent_picture_is_refused(tmp_path: Path, limits: InputLimits) -> None:
     path = saved(tmp_path / "x", Image.new("RGBA", (100, 100)), "PNG")
-    assert "transparent all over" in refusal(path, limits)
+    assert "completely transparent" in refusal(path, limits)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "I;16", "RGBA"])
@@ -175,7 +175,7 @@ def test_an_embedded_profile_is_applied(tmp_path: Path, limits: InputLimits) -> 
         assert picture.notes == ()
 
 
-def test_a_broken_profile_is_reported_and_left_out(tmp_path: Path, limits: InputLimits) -> None:
+def test_a_broken_profile_is_reported_and_ignored(tmp_path: Path, limits: InputLimits) -> None:
     path = saved(tmp_path / "x", Image.fromarray(render_input()), "PNG", icc_profile=b"no profile at all")
     picture = read(path, limits)
     assert near(picture.rgb, render_input(), 1)
@@ -193,7 +193,7 @@ def test_of_an_animation_the_first_frame_is_used(tmp_path: Path, limits: InputLi
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
-def test_a_picture_that_breaks_off_is_refused(tmp_path: Path, limits: InputLimits, form: str) -> None:
+def test_a_truncated_picture_is_refused(tmp_path: Path, limits: InputLimits, form: str) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
     path = saved(tmp_path / "x", Image.fromarray(noise), form)
     content = path.read_bytes()
@@ -224,7 +224,7 @@ def test_a_bomb_is_refused_by_its_header(tmp_path: Path, limits: InputLimits, si
     assert "megapixels" in refusal(path, limits)
 
 
-def test_a_webp_is_measured_before_memory_is_set_aside(tmp_path: Path, limits: InputLimits) -> None:
+def test_a_webps_size_is_checked_before_memory_is_allocated(tmp_path: Path, limits: InputLimits) -> None:
     size = 16_000
     body = b"VP8X" + struct.pack("<I", 10) + bytes(4) + (size - 1).to_bytes(3, "little") * 2
     path = tmp_path / "x"
@@ -271,6 +271,7 @@ def test_a_picture_comes_back_from_its_png(tmp_path: Path, limits: InputLimits) 
     assert [entry.name for entry in tmp_path.iterdir()] == ["picture.png"]
 
 
+@pytest.mark.media
 def test_the_limit_is_the_callers_not_the_librarys(tmp_path: Path) -> None:
     """Pillow's own global limit (179 megapixels) neither adds to ours nor is touched."""
     before = Image.MAX_IMAGE_PIXELS

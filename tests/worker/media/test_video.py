@@ -168,7 +168,7 @@ def turn_track(path: Path, matrix: tuple[int, int, int, int]) -> None:
 
 
 @pytest.mark.parametrize("matrix", list(TURNS))
-def test_a_phones_video_is_turned_upright(
+def test_a_phones_video_is_rotated_upright(
     tmp_path: Path, limits: InputLimits, matrix: tuple[int, int, int, int]
 ) -> None:
     path = write_video(tmp_path / "in", [corner_scene()] * 3, [Fraction(n, 25) for n in range(3)])
@@ -246,7 +246,7 @@ def test_a_long_large_or_small_video_is_refused(tmp_path: Path, limits: InputLim
         first_frame(path, InputLimits(pixels=20_000), FIELD)
 
 
-def test_a_leap_in_time_does_not_make_a_million_frames(tmp_path: Path, limits: InputLimits) -> None:
+def test_a_jump_in_time_does_not_make_a_million_frames(tmp_path: Path, limits: InputLimits) -> None:
     times = [Fraction(0), Fraction(1, 25), Fraction(100_000)]
     path = write_video(tmp_path / "in", [numbered(n) for n in range(3)], times, "matroska", base=Fraction(1, 1000))
     assert "longer than" in refusal(path, tmp_path, limits)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import skimage.data
 from numpy.typing import NDArray
+from tests.worker.render_values import render_values
 
 from talkingvideo_worker.engines.base import Portrait, RenderInput, Track
 from talkingvideo_worker.faces import Picture
@@ -62,7 +63,9 @@ def make_scene(tmp_path: Path, write_sound: WriteSound) -> MakeScene:
         cv2.imwrite(str(path), picture[..., ::-1])
         tracks = tuple(Track(write_sound(f"{path.stem}-{number}", sound)) for number, sound in enumerate(sounds))
         frames = max(1, int(len(sounds[0]) / SAMPLES_PER_FRAME + 0.5))
-        return RenderInput(Portrait(path, False, picture.shape[1], picture.shape[0]), tracks, frames, seed)
+        return RenderInput(
+            Portrait(path, False, picture.shape[1], picture.shape[0]), tracks, frames, render_values(seed=seed)
+        )
 
     return make
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
@@ -13,13 +12,15 @@ import pytest
 from tests.worker.preview.conftest import MakeScene, babble
 
 from talkingvideo_worker.chunking.windows import ChunkFrames
-from talkingvideo_worker.engines.base import Portrait, RenderInput
+from talkingvideo_worker.engines.base import Portrait, PreparedEngine, RenderInput
 from talkingvideo_worker.engines.preview import PreviewEngine
 from talkingvideo_worker.faces import Picture
 from talkingvideo_worker.units import Frame
 
+pytestmark = pytest.mark.media
 
-def prepared(render_input: RenderInput, folder: Path) -> tuple[PreviewEngine, dict[str, Any]]:
+
+def prepared(render_input: RenderInput, folder: Path) -> tuple[PreviewEngine, PreparedEngine]:
     report = PreviewEngine().prepare(render_input, folder)
     engine = PreviewEngine()
     engine.load(render_input, folder, render_input.frames)
@@ -65,7 +66,7 @@ def test_frames_of_a_video_portrait_do_not_depend_on_chunks(
     """Also past the video's end, where its last frame holds."""
     render_input = replace(make_scene(portrait, babble(2.4)), portrait=film(tmp_path / "film.mp4", portrait, 40))
     engine, report = prepared(render_input, tmp_path / "engine")
-    assert report["faces"] == 1
+    assert report.details["faces"] == 1
     whole = drawn(engine, 0, render_input.frames)
     assert same(whole, drawn(engine, 0, 13, 20) + drawn(engine, 33, 7) + drawn(engine, 40, 15) + drawn(engine, 55, 5))
     assert not np.array_equal(whole[5], whole[15])
@@ -109,11 +110,11 @@ def test_each_of_two_speakers_has_a_face(couple: Picture, make_scene: MakeScene,
     sound = babble(2)
     render_input = make_scene(couple, np.zeros_like(sound), sound)
     engine, report = prepared(render_input, tmp_path / "engine")
-    parts = engine._parts
-    assert report["warnings"] == []
-    assert parts[0].mouth.max() == 0
-    assert parts[1].mouth[:, 0].max() > 0.1
-    left, right = (part.points_at(0) for part in parts)
+    speakers = engine._speakers
+    assert report.warnings == ()
+    assert speakers[0].mouth.max() == 0
+    assert speakers[1].mouth[:, 0].max() > 0.1
+    left, right = (motion.points_at(0) for motion in speakers)
     assert left is not None and right is not None
     assert np.nanmax(left[:, 0]) < couple.shape[1] / 2 < np.nanmin(right[:, 0])
 
@@ -121,7 +122,7 @@ def test_each_of_two_speakers_has_a_face(couple: Picture, make_scene: MakeScene,
 def test_a_region_picks_the_face(couple: Picture, make_scene: MakeScene, tmp_path: Path) -> None:
     render_input = make_scene(couple, babble(1))
     right = replace(render_input, tracks=(replace(render_input.tracks[0], region=(0.5, 0.0, 0.5, 1.0)),))
-    points = prepared(right, tmp_path / "engine")[0]._parts[0].points_at(0)
+    points = prepared(right, tmp_path / "engine")[0]._speakers[0].points_at(0)
     assert points is not None
     assert np.nanmin(points[:, 0]) > couple.shape[1] / 2
 
@@ -133,8 +134,8 @@ def test_without_a_face_the_picture_still_moves_with_the_sound(
     engine, report = prepared(make_scene(landscape, sound), tmp_path / "engine")
     frames = drawn(engine, 0, 50)
     foot = np.array([np.abs(frame[180:, 120:200].astype(int) - frames[0][180:, 120:200]).mean() for frame in frames])
-    assert report["faces"] == 0
-    assert any("bars follow the sound" in warning for warning in report["warnings"])
+    assert report.details["faces"] == 0
+    assert any("bars follow the sound" in warning for warning in report.warnings)
     assert foot[28:45].max() > 2 * foot[5:22].max()
 
 

@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from talkingvideo_worker.engines.preview import shapes
-from talkingvideo_worker.engines.preview.eyes import Eye
-from talkingvideo_worker.engines.preview.head import Head
+from talkingvideo_worker.engines.preview import visemes
+from talkingvideo_worker.engines.preview.head import Eye, Head
 from talkingvideo_worker.engines.preview.mouth import Mouth
 from talkingvideo_worker.faces import Picture, Points, detect, landmarks
 
@@ -19,7 +18,7 @@ def points_of(picture: Picture) -> Points:
     return landmarks(picture, detect(picture)[0]).points
 
 
-def draw(picture: Picture, shape: shapes.Shape) -> Picture:
+def draw(picture: Picture, shape: visemes.MouthShape) -> Picture:
     canvas = picture.copy()
     Mouth(picture, points_of(picture), SKIN).draw(canvas, shape.row())
     return canvas
@@ -42,7 +41,7 @@ def breadth(picture: Picture) -> float:
 @pytest.fixture(scope="module")
 def closed(portrait: Picture) -> Picture:
     """A face with its lips closed."""
-    return draw(portrait, shapes.REST)
+    return draw(portrait, visemes.REST)
 
 
 def test_a_smile_with_teeth_can_be_closed(portrait: Picture, closed: Picture) -> None:
@@ -52,18 +51,18 @@ def test_a_smile_with_teeth_can_be_closed(portrait: Picture, closed: Picture) ->
 @pytest.mark.parametrize("start", ["portrait", "closed"])
 def test_the_mouth_opens_as_far_as_the_shape_says(start: str, request: pytest.FixtureRequest) -> None:
     picture: Picture = request.getfixturevalue(start)
-    openings = [opening(draw(picture, shapes.Shape(jaw=jaw, lift=0.03))) for jaw in (0.0, 0.1, 0.2, 0.3)]
+    openings = [opening(draw(picture, visemes.MouthShape(jaw=jaw, lift=0.03))) for jaw in (0.0, 0.1, 0.2, 0.3)]
     assert openings == sorted(openings)
     assert openings[3] > openings[0] + 0.08
 
 
 def test_puckered_lips_are_narrower_than_spread_ones(closed: Picture) -> None:
-    assert breadth(draw(closed, shapes.OO)) < 0.9 * breadth(draw(closed, shapes.EE))
+    assert breadth(draw(closed, visemes.OO)) < 0.9 * breadth(draw(closed, visemes.EE))
 
 
 def test_closed_lips_show_nothing_dark_between(closed: Picture) -> None:
     """No ragged corners: drawn once more at rest, a closed mouth stays as it was."""
-    again = draw(closed, shapes.REST)
+    again = draw(closed, visemes.REST)
     assert np.abs(again.astype(int) - closed).mean() < 1.0
     mouth = cv2.boundingRect(points_of(closed)[[61, 291, 0, 17]])
     x, y, width, height = mouth
@@ -72,7 +71,7 @@ def test_closed_lips_show_nothing_dark_between(closed: Picture) -> None:
 
 
 def test_an_open_mouth_of_a_closed_picture_shows_teeth_and_dark(closed: Picture) -> None:
-    spoken = draw(closed, shapes.AH)
+    spoken = draw(closed, visemes.AH)
     points = points_of(spoken)
     top, bottom = points[13], points[14]
     column = [spoken[round(y), round(top[0])].mean() for y in np.linspace(top[1] + 1, bottom[1] - 1, 12)]
@@ -82,12 +81,12 @@ def test_an_open_mouth_of_a_closed_picture_shows_teeth_and_dark(closed: Picture)
 
 def test_nothing_tears(closed: Picture) -> None:
     """Between neighbouring shapes no pixel outside the mouth jumps."""
-    small, large = (draw(closed, shapes.Shape(jaw=jaw, lift=0.03)) for jaw in (0.150, 0.155))
+    small, large = (draw(closed, visemes.MouthShape(jaw=jaw, lift=0.03)) for jaw in (0.150, 0.155))
     assert np.abs(small.astype(int) - large).max(axis=2).mean() < 1.0
 
 
 def test_what_is_far_from_the_mouth_stays(portrait: Picture) -> None:
-    spoken = draw(portrait, shapes.AH)
+    spoken = draw(portrait, visemes.AH)
     points = points_of(portrait)
     nose = int(points[2, 1] - 0.4 * distance(points, 61, 291))
     assert np.array_equal(spoken[:nose], portrait[:nose])
@@ -96,7 +95,7 @@ def test_what_is_far_from_the_mouth_stays(portrait: Picture) -> None:
 def test_the_picture_is_not_cut_where_the_motion_ends(portrait: Picture) -> None:
     """Beyond the moving region nothing changes, so at its border nothing may have moved either."""
     points = points_of(portrait)
-    for shape in (shapes.AH, shapes.OO, shapes.EE):
+    for shape in (visemes.AH, visemes.OO, visemes.EE):
         canvas = portrait.copy()
         mouth = Mouth(portrait, points, SKIN)
         mouth.draw(canvas, shape.row())
@@ -110,7 +109,7 @@ def test_the_picture_is_not_cut_where_the_motion_ends(portrait: Picture) -> None
 def test_a_grey_picture_gets_a_grey_mouth(closed: Picture) -> None:
     grey = np.asarray(np.dstack([cv2.cvtColor(closed, cv2.COLOR_RGB2GRAY)] * 3), np.uint8)
     canvas = grey.copy()
-    Mouth(grey, points_of(closed), np.full(3, 170, np.float32)).draw(canvas, shapes.AH.row())
+    Mouth(grey, points_of(closed), np.full(3, 170, np.float32)).draw(canvas, visemes.AH.row())
     assert np.ptp(canvas.astype(int), axis=2).max() <= 2
 
 
@@ -118,7 +117,7 @@ def test_a_mouth_at_the_border_is_drawn_as_far_as_it_shows(portrait: Picture) ->
     points = points_of(portrait)
     for offset in ([150.0, 0.0], [0.0, 140.0], [-400.0, 0.0], [0.0, -900.0]):
         canvas = portrait.copy()
-        Mouth(portrait, points + np.array(offset, np.float32), SKIN).draw(canvas, shapes.AH.row())
+        Mouth(portrait, points + np.array(offset, np.float32), SKIN).draw(canvas, visemes.AH.row())
 
 
 def test_a_blink_closes_the_eyes(portrait: Picture) -> None:

@@ -19,10 +19,11 @@ from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.resource import parse
 from talkingvideo_api.stage_input import Locations, StageInput
 from talkingvideo_clients.stores.base import Store
+from talkingvideo_worker.inputs.offline import Mounts
 from talkingvideo_worker.local.locations import LocalLocations
 from talkingvideo_worker.local.stage_inputs import make_stage_input
 from talkingvideo_worker.progress import LogReporter
-from talkingvideo_worker.stages.context import Mounts, StageContext
+from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.fetch import fetch
 from talkingvideo_worker.stages.prepare.process import process
 from talkingvideo_worker.stages.prepare.publish import publish
@@ -108,7 +109,7 @@ class Rendered:
 
 
 class Kept:
-    """A store whose keys have no right to remove anything."""
+    """A store whose keys have no right to delete anything."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -116,8 +117,8 @@ class Kept:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def remove(self, name: str) -> None:
-        raise StageError(ErrorCode.STORE_ACCESS, f"may not remove {name}")
+    def delete(self, name: str) -> None:
+        raise StageError(ErrorCode.STORE_ACCESS, f"may not delete {name}")
 
 
 def _context(folder: Path, spec: dict[str, Any], name: str, changes: dict[str, Any]) -> StageContext:
@@ -130,7 +131,7 @@ def _context(folder: Path, spec: dict[str, Any], name: str, changes: dict[str, A
     )
     effective = stage_input.effective.model_copy(update={"overwrite": False, **changes})
     return StageContext(
-        stage_input=stage_input.model_copy(update={"places": locations, "effective": effective}),
+        stage_input=stage_input.model_copy(update={"locations": locations, "effective": effective}),
         mounts=Mounts(folder / "claims", folder / "configmaps", folder / "headers"),
         scratch=Path(tempfile.mkdtemp(dir=folder)),
         reporter=LogReporter(),

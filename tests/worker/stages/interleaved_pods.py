@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Semaphore, Thread
 
-from talkingvideo_clients.stores.base import MissingFileError, Stored
+from talkingvideo_clients.stores.base import FileInfo, MissingFileError
 
 
 class MemoryStore:
@@ -24,9 +24,9 @@ class MemoryStore:
     def uri(self, name: str) -> str:
         return f"memory://{name}"
 
-    def stat(self, name: str) -> Stored | None:
+    def stat(self, name: str) -> FileInfo | None:
         self._before()
-        return Stored(len(self.files[name]), None) if name in self.files else None
+        return FileInfo(len(self.files[name]), None) if name in self.files else None
 
     def read(self, name: str) -> bytes:
         self._before()
@@ -48,7 +48,7 @@ class MemoryStore:
         self._before()
         return self.files.setdefault(name, content := source.read_bytes()) is content
 
-    def remove(self, name: str) -> None:
+    def delete(self, name: str) -> None:
         self._before()
         self.files.pop(name, None)
 

@@ -17,7 +17,7 @@ from talkingvideo_api.plan import Plan
 from talkingvideo_api.reports import PrepareReport, RenderReport
 from talkingvideo_api.spec import Continuity
 from talkingvideo_worker.chunking.windows import ChunkFrames
-from talkingvideo_worker.engines.base import RenderInput, RenderStats, Window
+from talkingvideo_worker.engines.base import PreparedEngine, RenderInput, RenderStats, Window
 from talkingvideo_worker.progress import ProgressCallback, ignore_progress
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.fetch import fetch
@@ -50,14 +50,14 @@ class RememberingEngine:
     def digest(self, parameters: Mapping[str, Any]) -> str:
         return "remembering"
 
-    def prepare(self, render_input: RenderInput, folder: Path) -> dict[str, Any]:
-        return {}
+    def prepare(self, render_input: RenderInput, folder: Path) -> PreparedEngine:
+        return PreparedEngine()
 
     def chunk_digest(self, render_input: RenderInput, folder: Path, chunk: ChunkFrames) -> str:
         return "" if chunk.start else self._beginning
 
     def load(
-        self, render_input: RenderInput, folder: Path, frames: int, note: ProgressCallback = ignore_progress
+        self, render_input: RenderInput, folder: Path, frames: int, progress: ProgressCallback = ignore_progress
     ) -> None:
         pass
 
@@ -69,7 +69,7 @@ class RememberingEngine:
         chunk: ChunkFrames,
         first: int = 0,
         state: Mapping[str, NDArray[Any]] | None = None,
-        note: ProgressCallback = ignore_progress,
+        progress: ProgressCallback = ignore_progress,
     ) -> Iterator[Window]:
         assert (state is None) == (chunk.overlap == 0 and first == 0), "every window but the first goes on from a state"
         history = 0 if state is None else int(state["history"])

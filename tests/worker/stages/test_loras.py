@@ -16,22 +16,24 @@ from tests.worker.stages.conftest import write_voice
 
 from talkingvideo_api.effective import PRESET_LORAS
 from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import Plan
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_api.resource import parse
 from talkingvideo_api.spec import Preset, Quantization
 from talkingvideo_api.stage_input import StageInput
 from talkingvideo_worker.engines.infinitetalk.loader import WeightsFolder
+from talkingvideo_worker.inputs.offline import Mounts
 from talkingvideo_worker.local.locations import LocalLocations
 from talkingvideo_worker.local.stage_inputs import make_stage_input
 from talkingvideo_worker.progress import LogReporter
-from talkingvideo_worker.stages.context import Mounts, StageContext
+from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.fetch import fetch
 from talkingvideo_worker.stages.prepare.folders import inputs_folder, prepared_folder
 from talkingvideo_worker.stages.prepare.process import process
 from talkingvideo_worker.stages.prepare.publish import publish
 from talkingvideo_worker.stages.render import render
-from talkingvideo_worker.stages.render_input import files_to_render, make_render_input
+from talkingvideo_worker.stages.render_input import make_render_input
 from talkingvideo_worker.stages.workspace import get_prepared
 
 pytestmark = pytest.mark.media
@@ -133,7 +135,7 @@ def test_render_pods_get_fetched_loras_and_merge_them_after_the_presets(
     plan = prepared(context)
     publish(context)
     elsewhere = tmp_path / "elsewhere"
-    for name in files_to_render(plan):
+    for name in plan.files_of(Stage.RENDER):
         get_prepared(context, plan, name, elsewhere / name)
     render_input = make_render_input(plan, context.stage_input, elsewhere)
     (turbo,) = PRESET_LORAS[Preset.TURBO]
@@ -199,7 +201,7 @@ def test_render_pods_get_the_planned_lora_though_another_prepare_found_a_differe
     prepared(late)
     for each in (context, late):
         publish(each)
-    (name,) = (it for it in files_to_render(plan) if it.startswith("loras/"))
+    (name,) = (it for it in plan.files_of(Stage.RENDER) if it.startswith("loras/"))
     get_prepared(late, late.require_plan(), name, tmp_path / "got")
     assert (tmp_path / "got").read_bytes() == content
 

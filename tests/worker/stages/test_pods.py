@@ -14,7 +14,15 @@ from tests.worker.stages.conftest import MakeOrder, write_voice
 from typer.testing import CliRunner
 
 from talkingvideo_api.errors import ERRORS, ErrorCode
-from talkingvideo_api.reports import PrepareReport, TerminationMessage, decode_bitmap
+from talkingvideo_api.reports import (
+    FailureReport,
+    PrepareReport,
+    RenderReport,
+    Report,
+    StitchReport,
+    decode_bitmap,
+    decode_report,
+)
 from talkingvideo_api.stage_input import Locations, S3Connection, StageInput
 from talkingvideo_worker.cli import app
 
@@ -37,7 +45,7 @@ class Pods:
     credentials: dict[str, str] = field(default_factory=dict)
     exit_status: int = 0
 
-    def run(self, *steps: str) -> TerminationMessage | None:
+    def run(self, *steps: str) -> Report | None:
         """Run the containers of one pod one after another; returns the last one's words."""
         pod = self.folder / f"pod-{uuid.uuid4().hex[:8]}"
         pod.mkdir()
@@ -50,7 +58,7 @@ class Pods:
             self.exit_status = result.exit_code
             if result.exit_code:
                 break
-        return TerminationMessage.decode((pod / "termination-log").read_text())
+        return decode_report((pod / "termination-log").read_text())
 
     def env(self, pod: Path, step: str) -> dict[str, str | None]:
         nobody: dict[str, str | None] = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
@@ -66,14 +74,14 @@ class Pods:
 
     def prepare(self) -> PrepareReport:
         said = self.run("prepare --step fetch", "prepare --step process", "prepare --step publish")
-        assert said is not None and said.prepared is not None, said
-        return said.prepared
+        assert isinstance(said, PrepareReport), said
+        return said
 
-    def make(self) -> TerminationMessage | None:
+    def make(self) -> Report | None:
         """All three stages."""
         for chunk in range(len(self.prepare().chunk_frames)):
             said = self.run(f"render --chunk {chunk}")
-            assert said is not None and said.rendered is not None, said
+            assert isinstance(said, RenderReport), said
         return self.run("stitch")
 
 
@@ -100,7 +108,7 @@ def pods(tmp_path: Path, make: MakeOrder) -> MakePods:
             speech={"speakers": [{"audio": {"uri": f"{inputs}/voice.wav"}}]},
         )
         effective = stage_input.effective.model_copy(update={"overwrite": False})
-        return Pods(tmp_path, stage_input.model_copy(update={"places": locations(root), "effective": effective}))
+        return Pods(tmp_path, stage_input.model_copy(update={"locations": locations(root), "effective": effective}))
 
     return made
 
@@ -117,8 +125,8 @@ def test_a_video_is_made_from_s3_and_kept_in_s3(
     owner = s3_server.owner
     here.credentials = {"AWS_ACCESS_KEY_ID": owner.access_key, "AWS_SECRET_ACCESS_KEY": owner.secret_key}
     said = here.make()
-    assert said is not None and said.stitched is not None
-    assert said.stitched.uri == f"s3://{bucket}/some/prefix/hello.mp4"
+    assert isinstance(said, StitchReport)
+    assert said.uri == f"s3://{bucket}/some/prefix/hello.mp4"
     client.download_file(bucket, "some/prefix/hello.mp4", str(tmp_path / "hello.mp4"))
     assert_video_is_whole(tmp_path / "hello.mp4", 25, 640, 640)
     assert_sound_is_the_input(tmp_path / "hello.mp4", sound)
@@ -131,8 +139,8 @@ def test_inputs_come_from_the_allowed_buckets_only(pods: MakePods) -> None:
     here = pods("s3://elsewhere", "pvc://store")
     here.stage_input = here.stage_input.model_copy(update={"input_buckets": ("mine",)})
     said = here.run("prepare --step fetch")
-    assert said is not None and said.failure is not None
-    assert (said.failure.code, said.failure.field) == (ErrorCode.INPUT_VALIDATION, "spec.source.image.uri")
+    assert isinstance(said, FailureReport)
+    assert (said.code, said.field) == (ErrorCode.INPUT_VALIDATION, "spec.source.image.uri")
 
 
 def test_a_video_is_made_from_a_volume_and_kept_on_another(
@@ -143,8 +151,8 @@ def test_a_video_is_made_from_a_volume_and_kept_on_another(
     (tmp_path / "claims" / "media" / "face.png").write_bytes(portrait.read_bytes())
     (tmp_path / "claims" / "media" / "voice.wav").write_bytes(sound.read_bytes())
     said = pods("pvc://media", "pvc://store/videos").make()
-    assert said is not None and said.stitched is not None
-    assert said.stitched.uri == "pvc://store/videos/hello.mp4"
+    assert isinstance(said, StitchReport)
+    assert said.uri == "pvc://store/videos/hello.mp4"
     assert_video_is_whole(tmp_path / "claims" / "store" / "videos" / "hello.mp4", 25, 640, 640)
     assert not [path for path in (tmp_path / "claims").rglob("*") if path.name.startswith(".")]
 
@@ -167,14 +175,14 @@ def test_a_failure_ends_with_its_status_and_names_the_field_to_the_operator(pods
     (tmp_path / "claims" / "media" / "voice.wav").write_text("this is no sound")
     here = pods("pvc://media", "pvc://store")
     said = here.run("prepare --step fetch", "prepare --step process")
-    assert said is not None and said.failure is not None
-    assert (said.failure.code, said.failure.field) == (ErrorCode.INPUT_VALIDATION, "spec.source.image.uri")
-    assert not said.failure.retryable
+    assert isinstance(said, FailureReport)
+    assert (said.code, said.field) == (ErrorCode.INPUT_VALIDATION, "spec.source.image.uri")
+    assert not said.retryable
     assert here.exit_status == ERRORS[ErrorCode.INPUT_VALIDATION].exit_status
 
 
 def test_a_place_that_climbs_is_refused(pods: MakePods) -> None:
     here = pods("pvc://media", "pvc://store/../other")
     said = here.run("stitch")
-    assert said is not None and said.failure is not None
-    assert said.failure.code is ErrorCode.INPUT_VALIDATION
+    assert isinstance(said, FailureReport)
+    assert said.code is ErrorCode.INPUT_VALIDATION

@@ -97,7 +97,7 @@ def test_a_plan_that_goes_away_while_prepare_runs_is_made_by_the_next_attempt(
     before = workspace(context)
     fetch(context)
     process(context)
-    context.workspace.remove(PLAN_NAME)
+    context.workspace.delete(PLAN_NAME)
     with pytest.raises(StageError, match=r"removed plan\.json, or a file of it, meanwhile") as failure:
         publish(context)
     assert failure.value.code is ErrorCode.WORKSPACE

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from tests.worker.stages.conftest import Rendered
 
 from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.values import RenderValues
 from talkingvideo_worker.chunking.windows import ChunkFrames
-from talkingvideo_worker.engines.base import RenderInput, RenderStats, Window
+from talkingvideo_worker.engines.base import PreparedEngine, RenderInput, RenderStats, Window
 from talkingvideo_worker.engines.preview.engine import PreviewEngine
 from talkingvideo_worker.progress import LogReporter, ProgressCallback, ignore_progress
 from talkingvideo_worker.stages.context import StageContext
@@ -39,21 +40,21 @@ class GreyEngine:
         self.loaded = 0
         self._windows, self._frames = windows, frames
 
-    def digest(self, parameters: Mapping[str, Any]) -> str:
+    def digest(self, values: RenderValues) -> str:
         """The preview engine planned what it renders here."""
-        return PreviewEngine().digest(parameters)
+        return PreviewEngine().digest(values)
 
-    def prepare(self, render_input: RenderInput, folder: Path) -> dict[str, Any]:
-        return {}
+    def prepare(self, render_input: RenderInput, folder: Path) -> PreparedEngine:
+        return PreparedEngine()
 
     def chunk_digest(self, render_input: RenderInput, folder: Path, chunk: ChunkFrames) -> str:
         return "grey"
 
     def load(
-        self, render_input: RenderInput, folder: Path, frames: int, note: ProgressCallback = ignore_progress
+        self, render_input: RenderInput, folder: Path, frames: int, progress: ProgressCallback = ignore_progress
     ) -> None:
         self.loaded += 1
-        note(0.5, "Loading the greys")
+        progress(0.5, "Loading the greys")
 
     def stats(self) -> RenderStats:
         return RenderStats("Resident", 7, 2, {"grey": 0.12345}, ("It is grey.",))
@@ -63,12 +64,12 @@ class GreyEngine:
         chunk: ChunkFrames,
         first: int = 0,
         state: Mapping[str, NDArray[Any]] | None = None,
-        note: ProgressCallback = ignore_progress,
+        progress: ProgressCallback = ignore_progress,
     ) -> Iterator[Window]:
         level = int(state["level"]) if state is not None else 0
         for index in range(first, min(len(chunk.windows), self._windows)):
             level += 10
-            note((index + 0.5) / len(chunk.windows), "Greying")
+            progress((index + 0.5) / len(chunk.windows), "Greying")
             frame = np.full((640, 640, 3), level, np.uint8)
             yield Window(index, repeat(frame, self._frames), {"level": np.array(level)})
 

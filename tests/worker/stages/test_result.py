@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.worker.render_values import sampling_values
 from tests.worker.stages.conftest import Kept, Rendered
 
-from talkingvideo_api.effective import Sampling
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.reports import decode_bitmap
-from talkingvideo_api.spec import Lora, Preset
+from talkingvideo_api.spec import Lora, Render
+from talkingvideo_api.values import LoraInForce
 from talkingvideo_clients.stores.local import LocalStore
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.publish import publish
@@ -185,24 +187,19 @@ def test_of_two_stages_that_join_one_video_the_second_takes_over_what_the_first_
 
 
 def test_the_description_says_where_a_lora_came_from_without_its_signature(rendered: Rendered, tmp_path: Path) -> None:
-    asked = Sampling(
-        preset=Preset.QUALITY,
-        steps=4,
-        text_guidance=1,
-        audio_guidance=1,
-        shift=5,
-        color_correction=1,
-        loras=(Lora(uri="https://example.com/style.safetensors?X-Amz-Signature=secret", scale=0.5),),
-    )
-    context = rendered.context(tmp_path, sampling=asked)
+    uri = "https://example.com/style.safetensors?X-Amz-Signature=secret"
+    context = rendered.context(tmp_path, sampling=sampling_values(loras=(LoraInForce(index=0, scale=0.5),)))
+    render = Render(loras=[Lora(uri=uri, scale=0.5)])
+    spec = context.stage_input.spec.model_copy(update={"render": render})
+    context = replace(context, stage_input=context.stage_input.model_copy(update={"spec": spec}))
     planned = rendered.context(tmp_path).require_plan()
     plan = planned.model_copy(update={"effective_digest": context.stage_input.effective.digest})
     (tmp_path / "work" / "hello" / "plan.json").write_text(plan.to_json())
     stitch(context)
     described = files(context)["film.json"].decode()
     assert "secret" not in described
-    (lora,) = json.loads(described)["effective"]["sampling"]["loras"]
-    assert lora == {"uri": "https://example.com/style.safetensors", "scale": 0.5}
+    (lora,) = json.loads(described)["loras"]
+    assert lora == {"source": "https://example.com/style.safetensors", "scale": 0.5}
 
 
 def test_a_chunk_that_lost_a_segment_is_rendered_again(rendered: Rendered, tmp_path: Path) -> None:
@@ -224,6 +221,6 @@ def test_a_chunk_that_cannot_be_struck_off_is_told(rendered: Rendered, tmp_path:
     context.__dict__["chunks"] = Kept(context.chunks)
     (segment,) = (tmp_path / "chunks").glob("*/segment-0000.mp4")
     segment.unlink()
-    with pytest.raises(StageError, match=r"may not remove .*/done\.json") as refused:
+    with pytest.raises(StageError, match=r"may not delete .*/done\.json") as refused:
         stitch(context)
     assert refused.value.code is ErrorCode.STORE_ACCESS

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from talkingvideo_api.plan import PlannedChunk
 from talkingvideo_api.reports import RenderReport
-from talkingvideo_clients.stores.base import Stored
+from talkingvideo_clients.stores.base import FileInfo
 from talkingvideo_clients.stores.local import LocalStore
 from talkingvideo_worker.stages.segments import Segments, State, rendering_of
 
@@ -23,9 +23,9 @@ CHUNK = PlannedChunk(index=0, start_frame=0, windows=(4, 4, 4), first_window=0, 
 class WithoutDigests(LocalStore):
     """As S3 services that keep no metadata."""
 
-    def stat(self, name: str) -> Stored | None:
+    def stat(self, name: str) -> FileInfo | None:
         stored = super().stat(name)
-        return stored and Stored(stored.bytes, None)
+        return stored and FileInfo(stored.bytes, None)
 
 
 class Pod:

@@ -16,10 +16,11 @@ from tests.worker.stages.conftest import MakeOrder, write_voice
 
 from talkingvideo_api.plan import Plan
 from talkingvideo_api.stage_input import StageInput
+from talkingvideo_worker.inputs.offline import Mounts
 from talkingvideo_worker.local.documents import Documents
 from talkingvideo_worker.local.run import LocalMounts, run_locally
 from talkingvideo_worker.progress import LogReporter
-from talkingvideo_worker.stages.context import Mounts, StageContext
+from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.fetch import fetch
 from talkingvideo_worker.stages.prepare.folders import prepared_folder
 from talkingvideo_worker.stages.prepare.process import process

@@ -14,12 +14,13 @@ from tests.worker.stages.conftest import MakeOrder, write_voice
 from tests.worker.stages.test_sources import chart, prepared, region
 
 from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import Plan
 from talkingvideo_api.stage_input import StageInput
 from talkingvideo_worker.media.wav import count_samples, read_samples
 from talkingvideo_worker.speech.weights import KOKORO
-from talkingvideo_worker.stages.prepare.turns import PAUSE, spoken_within
-from talkingvideo_worker.stages.render_input import files_to_render, make_render_input
+from talkingvideo_worker.stages.prepare.turns import PAUSE, phonemes_within
+from talkingvideo_worker.stages.render_input import make_render_input
 from talkingvideo_worker.stages.workspace import SOUND_NAME
 
 pytestmark = pytest.mark.media
@@ -112,8 +113,8 @@ def test_other_turns_are_another_chunk(make: MakeOrder, tmp_path: Path) -> None:
 
 def test_the_sounds_of_a_text_belong_to_who_has_the_turn() -> None:
     sounds = ((0.0, "m"), (0.5, "a"), (1.0, "b"), (1.5, "e"), (2.0, "_:"))
-    assert spoken_within(sounds, ((0.4, 1.0), (1.5, 1.7))) == ((0.5, "a"), (1.0, PAUSE), (1.5, "e"), (1.7, PAUSE))
-    assert spoken_within(sounds, ((2.5, 3.0),)) == ()
+    assert phonemes_within(sounds, ((0.4, 1.0), (1.5, 1.7))) == ((0.5, "a"), (1.0, PAUSE), (1.5, "e"), (1.7, PAUSE))
+    assert phonemes_within(sounds, ((2.5, 3.0),)) == ()
 
 
 def test_two_texts_are_spoken_in_turn(make: MakeOrder, tmp_path: Path) -> None:
@@ -135,9 +136,10 @@ def test_two_texts_are_spoken_at_once_when_asked(make: MakeOrder, tmp_path: Path
 
 def test_a_text_spoken_by_espeak_says_so(make: MakeOrder, tmp_path: Path) -> None:
     plan, _ = prepared(make(speech={"speakers": [{"text": "Guten Tag.", "voice": "de"}]}), tmp_path / "scratch")
-    assert "espeak-ng (de) spoke the text: Kokoro's weights are not there." in plan.warnings
+    assert "espeak-ng (de) spoke the text: Kokoro's weights are missing." in plan.warnings
 
 
+@pytest.mark.model
 def test_a_text_is_spoken_by_kokoro_where_its_weights_are(make: MakeOrder, tmp_path: Path, weights: Path) -> None:
     from tests.worker.speech.tiny_kokoro import write_tiny_kokoro
 
@@ -188,7 +190,7 @@ def test_engines_are_given_the_mask(make: MakeOrder, tmp_path: Path) -> None:
     mask = painted(tmp_path / "mask.png", (256, 256), rows=(102, 154), columns=(26, 102))
     stage_input = masked(make, tmp_path, mask)
     plan, folder = prepared(stage_input, tmp_path / "scratch")
-    assert "mask-0.png" in files_to_render(plan)
+    assert "mask-0.png" in plan.files_of(Stage.RENDER)
     assert [track.mask for track in make_render_input(plan, stage_input, folder).tracks] == [
         folder / "mask-0.png",
         None,

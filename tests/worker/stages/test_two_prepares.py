@@ -22,8 +22,9 @@ from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.plan import PLAN_NAME, Plan
 from talkingvideo_api.reports import PrepareReport
 from talkingvideo_api.stage_input import StageInput
+from talkingvideo_worker.inputs.offline import Mounts
 from talkingvideo_worker.progress import LogReporter
-from talkingvideo_worker.stages.context import Mounts, StageContext
+from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.fetch import fetch
 from talkingvideo_worker.stages.prepare.folders import prepared_folder
 from talkingvideo_worker.stages.prepare.process import process

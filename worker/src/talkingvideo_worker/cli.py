@@ -95,7 +95,7 @@ def prepare(
         if step in (None, PrepareStep.PUBLISH):
             from talkingvideo_worker.stages.prepare.publish import publish
 
-            pod.leave(prepared=publish(pod.context))
+            pod.report(publish(pod.context))
 
 
 @app.command()
@@ -106,7 +106,7 @@ def render(stage_input: StageInputFile, chunk: Annotated[int, typer.Option(min=0
     with stage_in_pod(stage_input) as pod:
         from talkingvideo_worker.stages.render import render as render_chunk
 
-        pod.leave(rendered=render_chunk(pod.context, chunk))
+        pod.report(render_chunk(pod.context, chunk))
 
 
 @app.command()
@@ -117,7 +117,7 @@ def stitch(stage_input: StageInputFile) -> None:
     with stage_in_pod(stage_input) as pod:
         from talkingvideo_worker.stages.stitch import stitch as stitch_video
 
-        pod.leave(stitched=stitch_video(pod.context))
+        pod.report(stitch_video(pod.context))
 
 
 def _end_at_once(signum: int, _frame: FrameType | None) -> None:

@@ -1,7 +1,7 @@
-"""The few calls that the operator makes, as JSON in and out.
+"""Calls to the Kubernetes API, with JSON as dictionaries.
 
-`kubernetes.aio` brings connections, credentials and their refresh. Its typed models are not used: they cost ten times
-the memory and time of the dicts they wrap, and a CustomResource has none.
+`kubernetes.aio` provides connections, credentials and their refresh. Its typed models are not used: they cost ten times
+the memory and time of the dictionaries they wrap, and a custom resource has none.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ logger = logging.getLogger(__name__)
 
 Body = dict[str, Any]
 
-PAGE = 500
+PAGE_SIZE = 500
 REQUEST_SECONDS = 30
 
 
 @dataclass(frozen=True)
 class Resource:
-    """A kind of object, as URLs name it."""
+    """A resource of the API, as URLs name it."""
 
     prefix: str
     plural: str
 
     def path(self, namespace: str | None, name: str = "", subresource: str = "") -> str:
         """URL path of a collection, an object or a subresource."""
-        place = f"namespaces/{namespace}/" if namespace else ""
-        return "/".join(filter(None, (f"{self.prefix}/{place}{self.plural}", name, subresource)))
+        scope = f"namespaces/{namespace}/" if namespace else ""
+        return "/".join(filter(None, (f"{self.prefix}/{scope}{self.plural}", name, subresource)))
 
 
 VIDEOS = Resource(f"/apis/{GROUP}/{VERSION}", PLURAL)
@@ -48,11 +48,11 @@ LEASES = Resource("/apis/coordination.k8s.io/v1", "leases")
 
 
 class ApiError(Exception):
-    """The API server said no, or nothing.
+    """The API server has refused a call, or has not responded.
 
     Attributes:
-        status: HTTP status; 0 when there was no answer.
-        message: What the server said.
+        status: HTTP status; 0 without a response.
+        message: The server's message.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -61,8 +61,8 @@ class ApiError(Exception):
         self.message = message
 
 
-class NotHoldingError(Exception):
-    """The Lease is not held, so nothing may be written."""
+class LeaseNotHeldError(Exception):
+    """This process does not hold the Lease, so it may not write."""
 
 
 class Api:
@@ -70,7 +70,7 @@ class Api:
 
     Args:
         client: The connection.
-        may_write: Whether this process may act at this moment (it holds the Lease); asked before each write.
+        may_write: Whether this process may write now (an operator: whether it holds the Lease); called before each write.
     """
 
     def __init__(self, client: ApiClient, may_write: Callable[[], bool] = lambda: True) -> None:
@@ -82,8 +82,8 @@ class Api:
         return await self._call("GET", resource.path(namespace, name))
 
     async def pages(self, resource: Resource, namespace: str | None, selector: str = "") -> AsyncIterator[Body]:
-        """List a collection, consistently, a page at a time."""
-        query = {"limit": str(PAGE), "labelSelector": selector}
+        """List a collection page by page; all pages show the same resource version."""
+        query = {"limit": str(PAGE_SIZE), "labelSelector": selector}
         while True:
             page = await self._call("GET", resource.path(namespace), query)
             yield page
@@ -97,20 +97,20 @@ class Api:
         return await self._write("POST", resource.path(namespace), body=body)
 
     async def replace_status(self, resource: Resource, namespace: str, name: str, body: Body) -> Body:
-        """Replace the status; fails with CONFLICT when the object is not the one that was read."""
+        """Replace the status; fails with 409 if the object has changed since it was read."""
         return await self._write("PUT", resource.path(namespace, name, "status"), body=body)
 
     async def replace(self, resource: Resource, namespace: str, name: str, body: Body) -> Body:
-        """Replace an object."""
+        """Replace an object, whether or not this process may write: it serves the Lease itself."""
         return await self._call("PUT", resource.path(namespace, name), body=body)
 
     async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
-        """Delete one object, if it is the one of that uid, and what it owns."""
+        """Delete one object if it has that uid, and what it owns."""
         options: Body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
         await self._write("DELETE", resource.path(namespace, name), body=options)
 
     async def delete_collection(self, resource: Resource, namespace: str, selector: str) -> None:
-        """Delete what a selector matches, and what that owns."""
+        """Delete the objects that a selector matches, and what they own."""
         options = {"propagationPolicy": "Background"}
         await self._write("DELETE", resource.path(namespace), {"labelSelector": selector}, options)
 
@@ -124,7 +124,7 @@ class Api:
         self, method: str, path: str, query: dict[str, str] | None = None, body: Body | None = None
     ) -> Body:
         if not self._may_write():
-            raise NotHoldingError
+            raise LeaseNotHeldError
         return await self._call(method, path, query, body)
 
     async def _call(
@@ -134,7 +134,7 @@ class Api:
         try:
             document: Body = json.loads(text)
         except ValueError as error:
-            raise ApiError(0, "the API server's answer was cut off") from error
+            raise ApiError(0, "the API server's response is not JSON") from error
         return document
 
     async def _send(
@@ -152,7 +152,7 @@ class Api:
             response = await self._client.call_api(*serialized, _request_timeout=REQUEST_SECONDS)
             text = (await response.read()).decode("utf-8", "replace")  # type: ignore[no-untyped-call]
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise ApiError(0, f"no answer from the API server: {error!r}") from error
+            raise ApiError(0, f"no response from the API server: {error!r}") from error
         if method != "GET":
             logger.debug("%s %s: %s", method, path, response.status)
         if response.status >= HTTPStatus.BAD_REQUEST:

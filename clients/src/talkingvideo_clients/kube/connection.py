@@ -1,4 +1,4 @@
-"""How to reach the API server: in a pod by its ServiceAccount, elsewhere by kubeconfig; one answer for every client."""
+"""How to reach the API server, the same for every client: by the pod's ServiceAccount, elsewhere by kubeconfig."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FALLBACK_NAMESPACE = "talkingvideo-system"
 
 
 async def configuration() -> Configuration:
-    """Read the credentials. In-cluster tokens are read again by the client as they rotate."""
+    """Load the configuration. The client reads in-cluster tokens again as they rotate."""
     loaded = Configuration()
     if os.environ.get("KUBERNETES_SERVICE_HOST") and not os.environ.get("KUBECONFIG"):
         config.load_incluster_config(client_configuration=loaded)  # type: ignore[no-untyped-call]
@@ -24,7 +24,7 @@ async def configuration() -> Configuration:
 
 
 def own_namespace() -> str:
-    """The namespace that the operator runs in."""
+    """The namespace in which this process runs."""
     if given := os.environ.get("POD_NAMESPACE"):
         return given
     return NAMESPACE_FILE.read_text().strip() if NAMESPACE_FILE.exists() else FALLBACK_NAMESPACE

@@ -1,4 +1,4 @@
-"""Objects of one kind, as lists and watches report them.
+"""An index of objects of one kind, filled by lists and watches.
 
 A dictionary instead of kopf's indices, whose start-up time is quadratic in the number of objects.
 """
@@ -6,18 +6,21 @@ A dictionary instead of kopf's indices, whose start-up time is quadratic in the 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
+
+from talkingvideo_clients.kube.api import Api, Resource
+from talkingvideo_clients.kube.objects import Body, try_parse
 
 REMEMBERED_DELETIONS = 20_000
 
 
 class Item(Protocol):
-    """What a shelf keeps."""
+    """What an index holds: a projection of an object."""
 
     @property
     def uid(self) -> str:
-        """The object's uid."""
+        """The object's uid; empty while it is being created."""
 
     @property
     def namespace(self) -> str:
@@ -25,15 +28,15 @@ class Item(Protocol):
 
     @property
     def name(self) -> str:
-        """Its name, unique below one owner."""
+        """Its name, unique among the objects of one owner."""
 
     @property
     def owner(self) -> str:
-        """Uid of the TalkingVideo."""
+        """Uid of the TalkingVideo that it belongs to, or is."""
 
     @property
     def resource_version(self) -> int:
-        """Grows with each change; comparable since Kubernetes promises so."""
+        """Grows with each change; Kubernetes guarantees that versions of one resource can be compared."""
 
 
 T = TypeVar("T", bound=Item)
@@ -42,15 +45,15 @@ T = TypeVar("T", bound=Item)
 class Index(Generic[T]):
     """Objects of one kind, by owner and name.
 
-    News may come twice, late, and from three sources: an older state never replaces a newer one, and what was deleted
-    never comes back.
+    A change may be reported twice, late, and by three sources. An older state never replaces a newer one, and a deleted
+    object never comes back.
     """
 
     def __init__(self) -> None:
         self._items: dict[str, dict[str, T]] = {}
         self._deleted: OrderedDict[str, None] = OrderedDict()
 
-    def of(self, owner: str) -> tuple[T, ...]:
+    def by_owner(self, owner: str) -> tuple[T, ...]:
         """The objects of one owner."""
         return tuple(self._items.get(owner, {}).values())
 
@@ -58,20 +61,20 @@ class Index(Generic[T]):
         """Every object."""
         return (item for items in self._items.values() for item in items.values())
 
-    def put(self, item: T) -> T | None:
-        """Keep what is newer than what is known.
-
-        Returns:
-            What it replaced: the item itself when it is news of an unknown object, None when it is no news.
-        """
+    def update(self, item: T) -> bool:
+        """Store an object unless a newer state of it is known; return whether the index has changed."""
         known = self._items.get(item.owner, {}).get(item.name)
         if item.uid in self._deleted or (known is not None and known.resource_version >= item.resource_version):
-            return None
-        self._items.setdefault(item.owner, {})[item.name] = item
-        return known if known is not None else item
+            return False
+        self.assume(item)
+        return True
 
-    def remove(self, item: T) -> bool:
-        """Forget an object that is gone; another one of the same name stays."""
+    def assume(self, item: T) -> None:
+        """Store the state that a write of this process has just produced, before a watch reports it."""
+        self._items.setdefault(item.owner, {})[item.name] = item
+
+    def delete(self, item: T) -> bool:
+        """Remove a deleted object; another one of the same name stays. Return whether the index has changed."""
         if item.uid:
             self._deleted[item.uid] = None
             if len(self._deleted) > REMEMBERED_DELETIONS:
@@ -84,23 +87,48 @@ class Index(Generic[T]):
             del self._items[item.owner]
         return True
 
-    def correct(self, item: T) -> None:
-        """Replace an object by what the operator itself has just done to it."""
-        self._items.setdefault(item.owner, {})[item.name] = item
-
-    def resync(self, items: Iterable[T], resource_version: int, namespace: str | None = None) -> set[str]:
-        """Take a complete list: add what is missing, remove what is gone since (a watch may have missed that).
+    def replace(self, items: Iterable[T], resource_version: int, namespace: str | None = None) -> set[str]:
+        """Take over a complete list: add what is missing and remove what is gone, which a watch may have missed.
 
         Args:
-            items: All objects there were.
-            resource_version: When; what is newer is not in the list and stays.
+            items: All objects that exist.
+            resource_version: Of the list. A newer object is not in the list and stays.
             namespace: The namespace that was listed; all of them when None.
 
         Returns:
-            Owners of what has changed.
+            Owners of the objects that have changed.
         """
         listed = {item.uid: item for item in items}
         present = (item for item in self.all() if namespace is None or item.namespace == namespace)
         gone = [item for item in present if item.uid not in listed and 0 < item.resource_version <= resource_version]
-        changed = {item.owner for item in gone if self.remove(item)}
-        return changed | {item.owner for item in listed.values() if self.put(item) is not None}
+        changed = {item.owner for item in gone if self.delete(item)}
+        return changed | {item.owner for item in listed.values() if self.update(item)}
+
+
+async def relist(
+    api: Api,
+    index: Index[T],
+    resource: Resource,
+    project: Callable[[Body], T],
+    namespace: str | None = None,
+    selector: str = "",
+) -> set[str]:
+    """List a resource into an index. Watches alone do not suffice: they miss what is deleted while they are down.
+
+    Args:
+        api: The API server.
+        index: Where the objects go.
+        resource: What to list.
+        project: Projects an object as the API returns it. An object that it cannot parse is left out.
+        namespace: The namespace to list; all of them when None.
+        selector: Label selector.
+
+    Returns:
+        Owners of the objects that have changed.
+    """
+    items: list[T] = []
+    version = 0
+    async for page in api.pages(resource, namespace, selector):
+        items += (item for body in page["items"] if (item := try_parse(project, body)) is not None)
+        version = int(page["metadata"]["resourceVersion"])
+    return index.replace(items, version, namespace)

@@ -1,6 +1,6 @@
-"""Projections of Kubernetes objects: what decisions are made from, and nothing else.
+"""Projections of Kubernetes objects: the fields from which decisions are made, and no others.
 
-Whole bodies are not kept: a finished pod is 8 KB of JSON and a few hundred bytes here.
+Whole objects are not kept: a finished pod is 8 KB of JSON, and a few hundred bytes here.
 """
 
 from __future__ import annotations
@@ -30,21 +30,22 @@ T = TypeVar("T")
 KUEUE_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
 
-def instant(text: str | None) -> datetime | None:
+def parse_time(text: str | None) -> datetime | None:
     """A Kubernetes timestamp as an aware datetime."""
     return datetime.fromisoformat(text) if text else None
 
 
 def try_parse(project: Callable[[Body], T], body: Body) -> T | None:
-    """The projection of an object, or None of one that only looks like a child.
+    """The projection of an object, or None where it cannot be parsed.
 
-    Labels are anybody's to write: an object that carries some of ours, and nonsense in the others, stops nothing.
+    Every user can write labels. An object with some of the operator's labels and invalid values in others must not stop
+    the operator.
     """
     try:
         return project(body)
-    except (KeyError, ValueError, TypeError) as problem:
+    except (KeyError, ValueError, TypeError) as error:
         meta = body.get("metadata", {})
-        logger.debug("%s/%s is not try_parse: %r", meta.get("namespace"), meta.get("name"), problem)
+        logger.debug("cannot parse %s/%s: %r", meta.get("namespace"), meta.get("name"), error)
         return None
 
 
@@ -65,23 +66,23 @@ class Video:
     created: datetime
     deleting: bool
     retry: str | None
-    """Value of the retry annotation."""
+    """The value of the retry annotation."""
     spec: TalkingVideoSpec | None
     revision: str | None
     invalid: FailureReport | None
-    """Why spec is None: something that the schema let through."""
+    """Why spec is None: the models refuse something that the schema accepts."""
     status: TalkingVideoStatus
 
     @property
     def owner(self) -> str:
-        """The key that it and its children are kept under."""
+        """The uid under which an index holds it, as it holds its children."""
         return self.uid
 
     @classmethod
     def of(cls, body: Body) -> Video:
         """Project an object as the API returns it."""
         meta = body["metadata"]
-        spec, invalid = _read_spec(body)
+        spec, invalid = _parse_spec(body)
         return cls(
             uid=meta["uid"],
             namespace=meta["namespace"],
@@ -94,19 +95,19 @@ class Video:
             spec=spec,
             revision=revision_of(spec) if spec else None,
             invalid=invalid,
-            status=_read_status(body.get("status") or {}),
+            status=_parse_status(body.get("status") or {}),
         )
 
 
-def _read_spec(body: Body) -> tuple[TalkingVideoSpec | None, FailureReport | None]:
+def _parse_spec(body: Body) -> tuple[TalkingVideoSpec | None, FailureReport | None]:
     try:
         return parse({**body, "status": {}}).spec, None
     except StageError as error:
         return None, FailureReport.of(error)
 
 
-def _read_status(status: Body) -> TalkingVideoStatus:
-    """A status that this release cannot read counts as none: the work is planned anew, and finished chunks are found."""
+def _parse_status(status: Body) -> TalkingVideoStatus:
+    """The status, or an empty one where this release cannot read it: work starts again and finds the finished chunks."""
     try:
         return TalkingVideoStatus.model_validate(status)
     except ValidationError:
@@ -121,7 +122,7 @@ class Job:
     namespace: str
     name: str
     owner: str
-    """uid of its TalkingVideo."""
+    """Uid of its TalkingVideo."""
     resource_version: int
     revision: str
     stage: Stage
@@ -129,7 +130,7 @@ class Job:
     attempt: int
     deleting: bool = False
     queued: bool = False
-    """Kueue admits it, not this operator."""
+    """Kueue admits it, not the operator."""
     suspended: bool = False
     created: datetime | None = None
     complete: bool = False
@@ -164,12 +165,12 @@ class Job:
             deleting="deletionTimestamp" in meta,
             queued=KUEUE_QUEUE_LABEL in labels,
             suspended=bool(body["spec"].get("suspend")),
-            created=instant(meta.get("creationTimestamp")),
+            created=parse_time(meta.get("creationTimestamp")),
             complete=complete is not None,
             failed=failed is not None,
             reason=end.get("reason", ""),
             message=end.get("message", ""),
-            ended=instant(end.get("lastTransitionTime")),
+            ended=parse_time(end.get("lastTransitionTime")),
         )
 
 
@@ -198,8 +199,8 @@ class Container:
             init=init,
             waiting_reason=waiting.get("reason", ""),
             waiting_message=waiting.get("message", ""),
-            started=instant(running.get("startedAt") or ended.get("startedAt")),
-            ended=instant(ended.get("finishedAt")),
+            started=parse_time(running.get("startedAt") or ended.get("startedAt")),
+            ended=parse_time(ended.get("finishedAt")),
             exit_status=ended.get("exitCode"),
             reason=ended.get("reason", ""),
             message=ended.get("message", ""),
@@ -214,7 +215,7 @@ class Pod:
     namespace: str
     name: str
     owner: str
-    """uid of its TalkingVideo."""
+    """Uid of its TalkingVideo."""
     job_uid: str
     resource_version: int
     phase: str
@@ -222,16 +223,16 @@ class Pod:
     reason: str = ""
     message: str = ""
     deletion: datetime | None = None
-    """When it should be gone."""
+    """When it should be gone: its deletion time plus the grace period."""
     disrupted: bool = False
-    """Evicted, preempted or lost with its node."""
+    """Evicted, preempted, or lost with its node."""
     unschedulable: str = ""
-    """The scheduler's sentence, while it finds no node."""
+    """The scheduler's message while it finds no node."""
     containers: tuple[Container, ...] = ()
 
     @property
     def started(self) -> datetime | None:
-        """When its first container began."""
+        """When its first container started."""
         return min((c.started for c in self.containers if c.started), default=None)
 
     @classmethod
@@ -240,7 +241,7 @@ class Pod:
         meta, status = body["metadata"], body.get("status", {})
         job: Body = next((o for o in meta.get("ownerReferences", ()) if o["kind"] == "Job"), {})
         scheduled: Body = next((c for c in status.get("conditions") or () if c["type"] == "PodScheduled"), {})
-        waits_for_node = scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable"
+        unschedulable = scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable"
         return cls(
             uid=meta["uid"],
             namespace=meta["namespace"],
@@ -252,9 +253,9 @@ class Pod:
             created=datetime.fromisoformat(meta["creationTimestamp"]),
             reason=status.get("reason", ""),
             message=status.get("message", ""),
-            deletion=instant(meta.get("deletionTimestamp")),
+            deletion=parse_time(meta.get("deletionTimestamp")),
             disrupted=_true_condition(body, "DisruptionTarget") is not None,
-            unschedulable=scheduled.get("message", "") if waits_for_node else "",
+            unschedulable=scheduled.get("message", "") if unschedulable else "",
             containers=(
                 *(Container.of(c, init=True) for c in status.get("initContainerStatuses") or ()),
                 *(Container.of(c, init=False) for c in status.get("containerStatuses") or ()),

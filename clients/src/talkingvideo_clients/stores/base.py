@@ -1,30 +1,47 @@
-"""What stages ask of a store.
+"""What the project needs of a store, whatever its kind.
 
-Names are relative to the store's root, with ``/`` between their parts. A file is whole under its name or not there.
+Names are relative to the store's root and use ``/`` as the separator. A file is complete under its name, or absent.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 
 class MissingFileError(Exception):
-    """There is no file of that name."""
+    """The store has no file of that name."""
 
 
 @dataclass(frozen=True)
-class Stored:
-    """What a store knows of a file.
+class FileInfo:
+    """What a store knows about a file.
 
     Attributes:
-        bytes: Its size.
-        sha256: Digest of its content, or None where the store was not told when it was written.
+        bytes: Size.
+        sha256: Digest of the content, hexadecimal, or None where the file was written without one.
     """
 
     bytes: int
     sha256: str | None
+
+
+@dataclass(frozen=True)
+class ListedFile:
+    """An entry of a listing.
+
+    Attributes:
+        name: Relative to the store's root.
+        bytes: Size.
+        modified: When the file was last written, with time zone.
+    """
+
+    name: str
+    bytes: int
+    modified: datetime
 
 
 class Store(Protocol):
@@ -34,38 +51,51 @@ class Store(Protocol):
         """The file's URI, without secrets."""
         ...
 
-    def stat(self, name: str) -> Stored | None:
-        """What is known of a file, or None if it is not there."""
+    def stat(self, name: str) -> FileInfo | None:
+        """Size and digest of a file, or None if it does not exist."""
+        ...
+
+    def list(self, prefix: str = "") -> Iterator[ListedFile]:
+        """List the files whose names begin with a prefix, in no particular order.
+
+        Files that are written or deleted meanwhile may be listed or not. Unfinished files are never listed.
+
+        Args:
+            prefix: A string, not a folder: ``ab`` lists ``ab/c`` and ``abc``. Everything when empty.
+
+        Yields:
+            Files in all subfolders.
+        """
         ...
 
     def read(self, name: str) -> bytes:
-        """A small file's content.
+        """Read a small file.
 
         Raises:
-            MissingFileError: It is not there.
+            MissingFileError: It does not exist.
         """
         ...
 
     def get(self, name: str, destination: Path) -> None:
-        """Copy a file out of the store; whole or not at all.
+        """Copy a file out of the store; the destination is complete or absent.
 
         Raises:
-            MissingFileError: It is not there.
+            MissingFileError: It does not exist.
         """
         ...
 
     def put(self, name: str, source: Path) -> None:
-        """Copy a file into the store, in place of what has that name."""
+        """Copy a file into the store, and replace what has that name."""
         ...
 
     def put_new(self, name: str, source: Path) -> bool:
-        """Copy a file into the store unless its name is taken.
+        """Copy a file into the store unless the name is taken.
 
         Returns:
-            Whether it was written: of several writers, the first.
+            Whether it was written: of several writers, only the first gets True.
         """
         ...
 
-    def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+    def delete(self, name: str) -> None:
+        """Delete a file. A file that does not exist is no error."""
         ...

@@ -1,4 +1,4 @@
-"""A folder as a store: on the user's machine, or a volume that several pods share."""
+"""A folder as a store: on the user's machine, or on a volume that several pods share."""
 
 from __future__ import annotations
 
@@ -6,29 +6,35 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_clients.stores.base import MissingFileError, Stored
+from talkingvideo_clients.stores.base import FileInfo, ListedFile, MissingFileError
 
 WITHOUT_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
-"""What file systems say that have no hard links: SMB shares, buckets mounted as folders."""
+"""Errors of file systems without hard links: SMB shares, buckets mounted as folders."""
 
 JUST_MADE = 60.0
-"""Seconds during which an unfinished file that is still empty may be one whose writer has not locked it yet."""
+"""Seconds during which the writer of an empty unfinished file may not have locked it yet."""
+
+UNFINISHED = re.compile(r"\.[0-9a-f]{16}-.*\.part")
+"""Names of files that are being written."""
 
 
 class LocalStore:
-    """Files below a folder.
+    """The files below a folder.
 
     Args:
-        root: The folder; made when something is written.
-        base_uri: What URIs of its files begin with; ``file://`` and the path when absent.
+        root: The folder; created by the first write.
+        base_uri: Beginning of the URIs of its files; ``file://`` and the path when absent.
     """
 
     def __init__(self, root: Path, base_uri: str | None = None) -> None:
@@ -39,15 +45,35 @@ class LocalStore:
         """See `Store`."""
         return f"{self._base_uri}/{name}"
 
-    def stat(self, name: str) -> Stored | None:
+    def stat(self, name: str) -> FileInfo | None:
         """See `Store`."""
         path = self._root / name
         try:
             with _failures("read", name), path.open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
-                return Stored(size, hashlib.file_digest(file, "sha256").hexdigest())
+                return FileInfo(size, hashlib.file_digest(file, "sha256").hexdigest())
         except MissingFileError:
             return None
+
+    def list(self, prefix: str = "") -> Iterator[ListedFile]:
+        """See `Store`. Only the folder that the prefix names is searched."""
+        with _failures("list", prefix):
+            for folder, _, names in os.walk(self._root / prefix.rpartition("/")[0], onerror=_unless_missing):
+                for path in (Path(folder, name) for name in names if not UNFINISHED.fullmatch(name)):
+                    listed = self._listed(path)
+                    if listed is not None and listed.name.startswith(prefix):
+                        yield listed
+
+    def _listed(self, path: Path) -> ListedFile | None:
+        """The entry of a file; None for one that was deleted meanwhile, and for what is no regular file."""
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return None
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        modified = datetime.fromtimestamp(status.st_mtime, UTC)
+        return ListedFile(path.relative_to(self._root).as_posix(), status.st_size, modified)
 
     def read(self, name: str) -> bytes:
         """See `Store`."""
@@ -74,18 +100,23 @@ class LocalStore:
             with _copied_beside(source, final) as unfinished:
                 return _take_name(unfinished, final)
 
-    def remove(self, name: str) -> None:
+    def delete(self, name: str) -> None:
         """See `Store`."""
-        with _failures("remove", name):
+        with _failures("delete", name):
             (self._root / name).unlink(missing_ok=True)
 
 
-def _take_name(unfinished: Path, final: Path) -> bool:
-    """Give a complete file its name if that is free: a hard link does both at once.
+def _unless_missing(error: OSError) -> None:
+    """What does not exist, was deleted meanwhile, or is a file and no folder, contains no files."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
-    Over NFS the answer to a link that was made may be lost, and the request sent again finds the name taken: then the
-    file has two names. Where there are no hard links, of two writers in the same instant the second wins; whole files
-    they are all the same.
+
+def _take_name(unfinished: Path, final: Path) -> bool:
+    """Give a complete file its name if the name is free: a hard link checks and writes in one step.
+
+    Over NFS the answer to a successful link may be lost, and the repeated request finds the name taken: then the file has
+    two names. Without hard links, the second of two simultaneous writers wins; the file is complete in any case.
     """
     try:
         os.link(unfinished, final)
@@ -102,9 +133,10 @@ def _take_name(unfinished: Path, final: Path) -> bool:
 
 @contextmanager
 def _copied_beside(source: Path, final: Path) -> Iterator[Path]:
-    """A copy on disk in the folder of its final name, under a name of its own; nothing is left there.
+    """Copy a file to disk into the folder of its final name, under a temporary name that is removed at the end.
 
-    It is locked while it is written: what a killed process left is not, and is removed by the next writer of the name.
+    The copy is locked while it is written. A killed process leaves an unlocked one, which the next writer of the name
+    removes.
     """
     with source.open("rb") as reading:
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +158,7 @@ def _copied_beside(source: Path, final: Path) -> Iterator[Path]:
 
 
 def _sweep(folder: Path, mark: str) -> None:
-    """Remove a name's unfinished files whose writer is gone: nobody holds their lock."""
+    """Remove the unfinished files of a name that no process has locked: their writers have ended."""
     for leftover in folder.glob(f"{mark}*.part"):
         with suppress(OSError), leftover.open("rb+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -136,12 +168,12 @@ def _sweep(folder: Path, mark: str) -> None:
 
 
 @contextmanager
-def _failures(doing: str, name: str) -> Iterator[None]:
+def _failures(action: str, name: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        if doing == "read":
+        if action == "read":
             raise MissingFileError(name) from error
-        raise StageError(ErrorCode.WORKSPACE, f"Could not {doing} {name}: {error.strerror}") from error
+        raise StageError(ErrorCode.WORKSPACE, f"Could not {action} {name}: {error.strerror}") from error
     except OSError as error:
-        raise StageError(ErrorCode.WORKSPACE, f"Could not {doing} {name}: {error.strerror}") from error
+        raise StageError(ErrorCode.WORKSPACE, f"Could not {action} {name}: {error.strerror}") from error

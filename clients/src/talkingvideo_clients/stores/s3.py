@@ -1,4 +1,4 @@
-"""An S3 bucket as a store, of any maker: AWS, Ceph, MinIO, SeaweedFS, versitygw."""
+"""A bucket of an S3 service as a store: AWS, Ceph, MinIO, SeaweedFS, versitygw."""
 
 from __future__ import annotations
 
@@ -10,24 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from boto3.exceptions import Boto3Error
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.stage_input import S3Connection
-from talkingvideo_clients.stores.base import MissingFileError, Stored
+from talkingvideo_clients.stores.base import FileInfo, ListedFile, MissingFileError
+from talkingvideo_clients.stores.s3_errors import S3_ERRORS, S3ErrorKind, s3_error_code, s3_error_kind
 
 SINGLE_PUT_LIMIT = 5 * 1024**3
 """Bytes: larger files need a multipart upload (Amazon S3 User Guide, "Uploading objects")."""
 
 DIGEST_METADATA = "sha256"
-REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "NoSuchBucket", "ExpiredToken", "403", "401"}
-MISSING = {"NoSuchKey", "404", "NotFound"}
-TAKEN = {"PreconditionFailed", "412"}
-
-BUSY = {"ConditionalRequestConflict", "OperationAborted"}
-"""Somebody else is writing or removing the name just now: nobody knows yet who is first (Amazon S3, PutObject: 409)."""
 
 PAUSES = (0.1, 0.3, 1.0, 3.0)
 """Seconds between attempts to write a busy name."""
@@ -38,32 +31,34 @@ CONTENT_TYPES = {".mp4": "video/mp4", ".jpg": "image/jpeg", ".json": "applicatio
 def s3_client(connection: S3Connection) -> Any:
     """Make a client; credentials come from the standard chain (environment, pod identity, configuration).
 
-    Checksums are sent only where the operation requires them: services other than AWS's often know no others.
+    Checksums are sent only where the operation requires them: services other than AWS's often know no others. Signature
+    Version 4 is stated since boto3 still presigns with version 2 where nothing is, which newer services refuse.
     """
     config = Config(
         retries={"mode": "standard", "max_attempts": 5},
         connect_timeout=10,
         read_timeout=60,
+        signature_version="s3v4",
         s3={"addressing_style": connection.addressing_style},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    session = boto3.Session()  # boto3's default one is global, and keeps the credentials that it saw first
+    session = boto3.Session()  # boto3's default session is global and keeps the first credentials that it finds
     return session.client("s3", endpoint_url=connection.endpoint, region_name=connection.region, config=config)
 
 
 class BusyNameError(Exception):
-    """The name is being written by somebody else; ask again."""
+    """Another request is writing the name; the same request may succeed later."""
 
 
 class S3Store:
-    """Objects of a bucket below a prefix.
+    """The objects of a bucket whose keys begin with a prefix.
 
     Args:
         client: See `s3_client`.
         bucket: The bucket.
-        prefix: Keys begin with it, without a slash at its ends.
-        sleep: Waits for a busy name.
+        prefix: Of all keys; slashes at both ends are ignored.
+        sleep: Waits before a busy name is written again.
     """
 
     def __init__(self, client: Any, bucket: str, prefix: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -76,7 +71,7 @@ class S3Store:
         """See `Store`."""
         return f"s3://{self._bucket}/{self._key(name)}"
 
-    def stat(self, name: str) -> Stored | None:
+    def stat(self, name: str) -> FileInfo | None:
         """See `Store`."""
         try:
             with self._failures("read", name):
@@ -84,7 +79,22 @@ class S3Store:
         except MissingFileError:
             return None
         metadata = {key.lower(): value for key, value in head.get("Metadata", {}).items()}
-        return Stored(head["ContentLength"], metadata.get(DIGEST_METADATA))
+        return FileInfo(head["ContentLength"], metadata.get(DIGEST_METADATA))
+
+    def list(self, prefix: str = "") -> Iterator[ListedFile]:
+        """See `Store`. Keys that end with a slash are skipped: consoles make them to show empty folders."""
+        pages = iter(
+            self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._key(prefix))
+        )
+        while True:
+            with self._failures("list", prefix):
+                page = next(pages, None)
+            if page is None:
+                return
+            for entry in page.get("Contents", ()):
+                if not entry["Key"].endswith("/"):
+                    name = entry["Key"].removeprefix(self._key(""))
+                    yield ListedFile(name, entry["Size"], entry["LastModified"])
 
     def read(self, name: str) -> bytes:
         """See `Store`."""
@@ -93,13 +103,13 @@ class S3Store:
             return body
 
     def get(self, name: str, destination: Path) -> None:
-        """See `Store`. boto3 downloads beside the destination and renames."""
+        """See `Store`. boto3 downloads into a file beside the destination and renames it."""
         destination.parent.mkdir(parents=True, exist_ok=True)
         with self._failures("read", name):
             self._client.download_file(self._bucket, self._key(name), str(destination))
 
     def put(self, name: str, source: Path) -> None:
-        """See `Store`. An object appears whole, at the end of its upload."""
+        """See `Store`. S3 shows an object only once its upload is complete."""
         with self._failures("write", name):
             if source.stat().st_size < SINGLE_PUT_LIMIT:
                 self._put_object(name, source)
@@ -107,7 +117,7 @@ class S3Store:
                 self._upload_parts(name, source)
 
     def put_new(self, name: str, source: Path) -> bool:
-        """See `Store`. ``If-None-Match: *`` lets one of several writers win (RFC 9110, 13.1.2)."""
+        """See `Store`. ``If-None-Match: *`` makes one of several writers win (RFC 9110, 13.1.2)."""
         if source.stat().st_size >= SINGLE_PUT_LIMIT:
             if self.stat(name) is not None:
                 return False
@@ -123,11 +133,11 @@ class S3Store:
                 self._sleep(pause)
             else:
                 return True
-        raise StageError(ErrorCode.WORKSPACE, f"Could not write {self.uri(name)}: others keep writing it.")
+        raise StageError(ErrorCode.WORKSPACE, f"Could not write {self.uri(name)}: other requests keep writing it.")
 
-    def remove(self, name: str) -> None:
-        """See `Store`. S3 answers alike whether it was there or not."""
-        with self._failures("remove", name):
+    def delete(self, name: str) -> None:
+        """See `Store`. S3 gives the same answer whether the object existed or not."""
+        with self._failures("delete", name):
             self._client.delete_object(Bucket=self._bucket, Key=self._key(name))
 
     def _put_object(self, name: str, source: Path, **conditions: str) -> None:
@@ -144,29 +154,32 @@ class S3Store:
         return f"{self._prefix}/{name}" if self._prefix else name
 
     @contextmanager
-    def _failures(self, doing: str, name: str) -> Iterator[None]:
+    def _failures(self, action: str, name: str) -> Iterator[None]:
         """Translate the service's errors; messages name bucket and key, never credentials."""
         try:
             yield
-        except (NoCredentialsError, PartialCredentialsError) as error:
-            message = "There are no S3 credentials: give the store a secretName or a serviceAccountName."
-            raise StageError(ErrorCode.STORE_ACCESS, message) from error
-        except ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code", ""))
-            if code in MISSING:
-                raise MissingFileError(name) from error
-            if code in TAKEN:
-                raise FileExistsError(name) from error
-            if code in BUSY:
-                raise BusyNameError(name) from error
-            if code in REFUSED:
-                message = f"The S3 service refuses to {doing} s3://{self._bucket}/{self._key(name)} ({code})."
-                raise StageError(ErrorCode.STORE_ACCESS, message) from error
-            message = f"Could not {doing} s3://{self._bucket}/{self._key(name)} ({code or 'no error code'})."
-            raise StageError(ErrorCode.WORKSPACE, message) from error
-        except (BotoCoreError, Boto3Error) as error:
-            message = f"Could not {doing} s3://{self._bucket}/{self._key(name)}: {type(error).__name__}."
-            raise StageError(ErrorCode.WORKSPACE, message) from error
+        except S3_ERRORS as error:
+            raise self._translated(error, action, name) from error
+
+    def _translated(self, error: Exception, action: str, name: str) -> Exception:
+        where, code = f"s3://{self._bucket}/{self._key(name)}", s3_error_code(error)
+        match s3_error_kind(error):
+            case S3ErrorKind.MISSING:
+                return MissingFileError(name)
+            case S3ErrorKind.TAKEN:
+                return FileExistsError(name)
+            case S3ErrorKind.BUSY:
+                return BusyNameError(name)
+            case S3ErrorKind.NO_CREDENTIALS:
+                message = "There are no S3 credentials: give the store a secretName or a serviceAccountName."
+                return StageError(ErrorCode.STORE_ACCESS, message)
+            case S3ErrorKind.REFUSED:
+                message = f"The S3 service refuses to {action} {where} ({code})."
+                return StageError(ErrorCode.STORE_ACCESS, message)
+            case S3ErrorKind.NO_ANSWER:
+                return StageError(ErrorCode.WORKSPACE, f"Could not {action} {where}: {type(error).__name__}.")
+            case S3ErrorKind.OTHER:
+                return StageError(ErrorCode.WORKSPACE, f"Could not {action} {where} ({code or 'no error code'}).")
 
 
 def _description(name: str, source: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""All that the children of a video are made of."""
+"""What the manifests of a video's children are built from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from talkingvideo_clients.kube.objects import Video
 
 @dataclass(frozen=True)
 class BuildContext:
-    """All that a pod is made of."""
+    """A video with the values in force and its profile."""
 
     video: Video
     spec: TalkingVideoSpec
@@ -22,7 +22,7 @@ class BuildContext:
 
     @property
     def store(self) -> Store:
-        """The store of the workspace."""
+        """The store that holds the workspace."""
         return self.profile.stores[self.effective.store]
 
     def stage(self, stage: Stage) -> StagePods:

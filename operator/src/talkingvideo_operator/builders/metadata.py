@@ -7,15 +7,18 @@ from typing import Any
 from talkingvideo_api import names
 from talkingvideo_clients.kube.objects import Video
 
+Manifest = dict[str, Any]
+"""A Kubernetes object, or a part of one, as JSON."""
+
 CHILD_SELECTOR = f"{names.LABEL_MANAGED_BY}={names.OPERATOR_NAME},{names.LABEL_UID}"
-"""What the operator watches and deletes: the server filters, so that nobody else's pods are read."""
+"""Selects what the operator watches and deletes. The server filters, so that no other pods are read."""
 
 
-def child_metadata(video: Video, name: str, labels: dict[str, str]) -> dict[str, Any]:
+def child_metadata(video: Video, name: str, labels: dict[str, str]) -> Manifest:
     """Metadata of a child.
 
-    The owner reference makes the cluster delete the child with its video. ``blockOwnerDeletion`` is false: it would
-    need a right on the video's finalizers, and only matters to foreground deletion.
+    The owner reference makes the cluster delete the child with its video. ``blockOwnerDeletion`` is false: true needs
+    a permission on the video's finalizers, and only matters to foreground deletion.
     """
     return {
         "name": name,
@@ -36,7 +39,7 @@ def child_metadata(video: Video, name: str, labels: dict[str, str]) -> dict[str,
 
 
 def common_labels(video: Video) -> dict[str, str]:
-    """Labels of everything that belongs to one revision of a video."""
+    """Labels of every child of one revision of a video."""
     return {
         names.LABEL_NAME: names.APP_NAME,
         names.LABEL_MANAGED_BY: names.OPERATOR_NAME,
@@ -45,7 +48,7 @@ def common_labels(video: Video) -> dict[str, str]:
     }
 
 
-def children_selector(video: Video, but_revision: str | None) -> str:
+def children_selector(video: Video, keep_revision: str | None) -> str:
     """Selector of a video's children, except those of one revision."""
     selector = f"{names.LABEL_MANAGED_BY}={names.OPERATOR_NAME},{names.LABEL_UID}={video.uid}"
-    return selector if but_revision is None else f"{selector},{names.LABEL_REVISION}!={but_revision}"
+    return selector if keep_revision is None else f"{selector},{names.LABEL_REVISION}!={keep_revision}"

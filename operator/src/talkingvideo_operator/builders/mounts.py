@@ -1,20 +1,18 @@
-"""Volumes of the stages' pods, and where containers see them."""
+"""Builds the volumes of the stages' pods and their mounts in containers."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
+from talkingvideo_api.inputs import inputs_of
 from talkingvideo_api.names import Stage, stage_input_name
 from talkingvideo_api.spec import Output
 from talkingvideo_api.stage_input import STAGE_INPUT_KEY
 from talkingvideo_api.uris import parse_object_uri, scheme_of
 from talkingvideo_operator.builders.context import BuildContext
-from talkingvideo_operator.planning.policy import inputs_of
-
-Manifest = dict[str, Any]
+from talkingvideo_operator.builders.metadata import Manifest
 
 TMP_SIZE = "256Mi"
 HOME = "/tmp"  # noqa: S108 - an emptyDir of the pod's own
@@ -30,7 +28,7 @@ SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a volume of the pod's own
 
 @dataclass(frozen=True)
 class Mount:
-    """A volume of the pod, where a container sees it, and the variables that tell its program so."""
+    """A volume of the pod, its path in a container, and the environment variables that name it."""
 
     volume: Manifest
     path: str
@@ -38,13 +36,13 @@ class Mount:
     env: dict[str, str] = field(default_factory=dict)
 
     @property
-    def entry(self) -> Manifest:
-        """The container's side."""
+    def volume_mount(self) -> Manifest:
+        """The entry of the container's ``volumeMounts``."""
         return {"name": self.volume["name"], "mountPath": self.path, "readOnly": self.read_only}
 
 
-def own_mounts(context: BuildContext, stage: Stage) -> Iterator[Mount]:
-    """What every container sees."""
+def common_mounts(context: BuildContext, stage: Stage) -> Iterator[Mount]:
+    """The mounts of every container: stage input, scratch and home."""
     video = context.video
     stage_input = {
         "name": "stage-input",
@@ -57,15 +55,16 @@ def own_mounts(context: BuildContext, stage: Stage) -> Iterator[Mount]:
 
 
 def _scratch_env(context: BuildContext, stage: Stage) -> dict[str, str]:
-    """Compilers of kernels would put them into the home, which is small, unless they are told where."""
+    """Compilers put kernels into scratch where the profile has no claim for them: the home, their default, is small."""
     env = {"TMPDIR": SCRATCH, "TALKINGVIDEO_SCRATCH": SCRATCH}
     compiles = stage is Stage.RENDER and context.profile.compile_cache_claim is None
-    return env | _compiling_in(f"{SCRATCH}{COMPILE_CACHE}") if compiles else env
+    return env | _compile_env(f"{SCRATCH}{COMPILE_CACHE}") if compiles else env
 
 
 def input_mounts(context: BuildContext) -> Iterator[Mount]:
-    """Volumes that inputs name. What is missing is left out, so that the stage can say which input lacks it."""
-    for _, media in inputs_of(context.spec):
+    """Volumes that inputs name. They are optional where possible: the stage itself says which input a missing one is for."""
+    for each in inputs_of(context.spec):
+        media = each.reference
         scheme = scheme_of(media.uri)
         if scheme == "pvc":
             yield _claim(parse_object_uri(media.uri).container, read_only=True)
@@ -79,20 +78,20 @@ def input_mounts(context: BuildContext) -> Iterator[Mount]:
 
 
 def workspace_mounts(context: BuildContext) -> Iterator[Mount]:
-    """The volume of a store that is one."""
+    """The volume of the store, where the store is one."""
     if context.store.pvc:
         yield _claim(context.store.pvc.claim, read_only=False)
 
 
 def result_mounts(context: BuildContext, *, read_only: bool) -> Iterator[Mount]:
-    """The volume of ``output.pvc``: stitch writes it, publish looks whether the result's name is taken."""
+    """The volume of ``output.pvc``: stitch writes to it, publish checks whether the result exists already."""
     output = context.spec.output or Output()
     if output.pvc:
         yield _claim(output.pvc.claim, read_only=read_only)
 
 
 def model_mounts(context: BuildContext) -> Iterator[Mount]:
-    """What a model needs to render: its weights, a place for compiled kernels, and memory that several GPUs share."""
+    """What a model needs to render: its weights, a folder for compiled kernels, and memory that several GPUs share."""
     yield from weights_mount(context)
     yield from _compile_cache(context)
     if context.effective.gpus_per_chunk > 1:
@@ -101,7 +100,7 @@ def model_mounts(context: BuildContext) -> Iterator[Mount]:
 
 
 def weights_mount(context: BuildContext) -> Iterator[Mount]:
-    """The models' weights, where the profile has some."""
+    """The models' weights, where the profile has a claim for them."""
     claim, path = context.profile.weights_claim, context.profile.weights_path
     if claim:
         volume = {"name": "weights", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
@@ -109,13 +108,13 @@ def weights_mount(context: BuildContext) -> Iterator[Mount]:
 
 
 def _compile_cache(context: BuildContext) -> Iterator[Mount]:
-    """Where kernels outlive pods. Without a claim they go into scratch."""
+    """The claim on which compiled kernels outlive pods; without one they go into scratch."""
     if claim := context.profile.compile_cache_claim:
         volume = {"name": "compile-cache", "persistentVolumeClaim": {"claimName": claim}}
-        yield Mount(volume, COMPILE_CACHE, read_only=False, env=_compiling_in(COMPILE_CACHE))
+        yield Mount(volume, COMPILE_CACHE, read_only=False, env=_compile_env(COMPILE_CACHE))
 
 
-def _compiling_in(folder: str) -> dict[str, str]:
+def _compile_env(folder: str) -> dict[str, str]:
     return {"TORCHINDUCTOR_CACHE_DIR": f"{folder}/inductor", "TRITON_CACHE_DIR": f"{folder}/triton"}
 
 
@@ -125,7 +124,7 @@ def _claim(name: str, *, read_only: bool) -> Mount:
 
 
 def _volume_name(kind: str, name: str) -> str:
-    """A volume's name is a DNS label, the names of objects are longer and have dots."""
+    """A volume's name, which must be a DNS label; objects' names may be longer and have dots."""
     if len(name) <= 50 and "." not in name:
         return f"{kind}-{name}"
     digest = hashlib.sha256(name.encode()).hexdigest()[:12]
@@ -133,7 +132,7 @@ def _volume_name(kind: str, name: str) -> str:
 
 
 def unique(mounts: Iterable[Mount]) -> list[Mount]:
-    """One mount a path; where one may write, it may write."""
+    """One mount per path: the writable one where there are several."""
     found: dict[str, Mount] = {}
     for mount in mounts:
         known = found.get(mount.path)

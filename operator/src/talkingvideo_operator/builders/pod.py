@@ -1,40 +1,37 @@
-"""Pods of the stages: restricted, without Kubernetes credentials, and each container with no more than it needs.
+"""Builds the stages' pods: restricted, without Kubernetes credentials, each container with no more than it needs.
 
-`fetch` has network and credentials and parses nothing; `process` parses strangers' media and has no credentials.
+`fetch` has network and credentials and parses nothing; `process` parses untrusted media and has no credentials.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from talkingvideo_api.names import Stage
 from talkingvideo_api.profile import S3Store
-from talkingvideo_api.spec import Overrides, Resources, Toleration
+from talkingvideo_api.spec import Overrides, Resources
 from talkingvideo_operator.builders.context import BuildContext
+from talkingvideo_operator.builders.metadata import Manifest
 from talkingvideo_operator.builders.mounts import (
     CLAIMS,
     CONFIG_MAPS,
     HEADERS,
     STAGE_INPUT_FILE,
     Mount,
+    common_mounts,
     input_mounts,
     model_mounts,
-    own_mounts,
     result_mounts,
     unique,
     weights_mount,
     workspace_mounts,
 )
 
-Manifest = dict[str, Any]
-
 USER = 65_532
-"""The images' user: nobody anywhere else."""
+"""The images' user. No other software uses this id."""
 
 GRACE_SECONDS = 10
 
 SKIP_IDENTITY = "eks.amazonaws.com/skip-containers"
-"""IRSA's webhook gives every container of a pod the identity; `process` must not have it."""
+"""IRSA's webhook gives the pod's cloud identity to every container not named here; `process` must not have it."""
 
 
 def build_pod_spec(context: BuildContext, stage: Stage, chunk: int | None) -> Manifest:
@@ -61,7 +58,7 @@ def build_pod_spec(context: BuildContext, stage: Stage, chunk: int | None) -> Ma
         "containers": [main],
         "volumes": _volumes(context, stage),
         "nodeSelector": pods.node_selector | (overrides.node_selector or {}),
-        "tolerations": [_toleration(t) for t in tolerations],
+        "tolerations": [toleration.to_dict() for toleration in tolerations],
         "imagePullSecrets": [{"name": name} for name in dict.fromkeys(pull_secrets)],
         "priorityClassName": context.spec.priority,
         "serviceAccountName": context.store.s3.service_account_name if context.store.s3 else None,
@@ -70,14 +67,14 @@ def build_pod_spec(context: BuildContext, stage: Stage, chunk: int | None) -> Ma
 
 
 def pod_annotations(context: BuildContext) -> dict[str, str]:
-    """Annotations that keep a cloud identity away from the container that parses strangers' media."""
+    """Annotations that keep a cloud identity from the container that parses untrusted media."""
     identity = context.store.s3 and context.store.s3.service_account_name
     return {SKIP_IDENTITY: "process"} if identity else {}
 
 
 def _containers(context: BuildContext, stage: Stage, chunk: int | None) -> tuple[list[Manifest], Manifest]:
     stage_input = ["--stage-input", STAGE_INPUT_FILE]
-    works = list(workspace_mounts(context))
+    workspace = list(workspace_mounts(context))
     if stage is Stage.PREPARE:
         fetch = _container(
             context,
@@ -96,25 +93,28 @@ def _containers(context: BuildContext, stage: Stage, chunk: int | None) -> tuple
             trusted=False,
         )
         publish = ["prepare", "--step", "publish", *stage_input]
-        seen = [*works, *result_mounts(context, read_only=True)]
-        return [fetch, process], _container(context, stage, "publish", publish, seen, trusted=True)
+        mounts = [*workspace, *result_mounts(context, read_only=True)]
+        return [fetch, process], _container(context, stage, "publish", publish, mounts, trusted=True)
     args = ["render", *stage_input, "--chunk", str(chunk)] if stage is Stage.RENDER else ["stitch", *stage_input]
-    mounts = [*works, *(model_mounts(context) if stage is Stage.RENDER else result_mounts(context, read_only=False))]
+    mounts = [
+        *workspace,
+        *(model_mounts(context) if stage is Stage.RENDER else result_mounts(context, read_only=False)),
+    ]
     return [], _container(context, stage, stage.value, args, mounts, trusted=True)
 
 
 def _container(
     context: BuildContext, stage: Stage, name: str, args: list[str], mounts: list[Mount], *, trusted: bool
 ) -> Manifest:
-    """One container; only a trusted one sees credentials."""
-    seen = unique([*own_mounts(context, stage), *mounts])
+    """One container. Only a trusted one gets credentials."""
+    unique_mounts = unique([*common_mounts(context, stage), *mounts])
     env: list[Manifest] = [
         {"name": "TALKINGVIDEO_CLAIMS", "value": CLAIMS},
         {"name": "TALKINGVIDEO_CONFIGMAPS", "value": CONFIG_MAPS},
         {"name": "TALKINGVIDEO_HEADERS", "value": HEADERS},
         {"name": "HF_HUB_OFFLINE", "value": "1"},
     ]
-    env += [{"name": name, "value": value} for mount in seen for name, value in mount.env.items()]
+    env += [{"name": name, "value": value} for mount in unique_mounts for name, value in mount.env.items()]
     if trusted and context.store.s3:
         env += _credentials(context.store.s3)
     return {
@@ -131,12 +131,12 @@ def _container(
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [mount.entry for mount in seen],
+        "volumeMounts": [mount.volume_mount for mount in unique_mounts],
     }
 
 
 def _credentials(store: S3Store) -> list[Manifest]:
-    """Credentials by reference: kubelet reads the Secret, the operator never does."""
+    """Credentials by reference: the kubelet reads the Secret, the operator never does."""
     if store.secret_name is None:
         return []
 
@@ -168,17 +168,13 @@ def _merged(base: Resources, over: Resources | None) -> Manifest:
 
 
 def _overrides(context: BuildContext, stage: Stage) -> Overrides:
-    """Overrides are for render pods; pull secrets are needed by every stage."""
+    """Overrides apply to render pods; pull secrets to the pods of every stage."""
     given = context.spec.overrides or Overrides()
     return given if stage is Stage.RENDER else Overrides(image_pull_secrets=given.image_pull_secrets)
 
 
-def _toleration(toleration: Toleration) -> Manifest:
-    return toleration.to_dict()
-
-
 def _volumes(context: BuildContext, stage: Stage) -> list[Manifest]:
-    mounts = [*own_mounts(context, stage), *workspace_mounts(context)]
+    mounts = [*common_mounts(context, stage), *workspace_mounts(context)]
     if stage is Stage.PREPARE:
         mounts += [*input_mounts(context), *weights_mount(context), *result_mounts(context, read_only=True)]
     if stage is Stage.RENDER:

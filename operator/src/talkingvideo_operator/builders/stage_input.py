@@ -1,8 +1,6 @@
-"""The order of a revision, and the locations it names."""
+"""Builds the stage input of a revision, and the ConfigMap that holds it."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from talkingvideo_api.effective import Effective
 from talkingvideo_api.names import LABEL_COMPONENT, stage_input_name
@@ -11,15 +9,12 @@ from talkingvideo_api.spec import Output, TalkingVideoSpec
 from talkingvideo_api.stage_input import STAGE_INPUT_KEY, Locations, S3Connection, StageInput
 from talkingvideo_api.uris import ObjectUri
 from talkingvideo_clients.kube.objects import Video
-from talkingvideo_operator.builders.metadata import child_metadata
+from talkingvideo_operator.builders.metadata import Manifest, child_metadata
 from talkingvideo_operator.planning.policy import readable_buckets
-from talkingvideo_operator.planning.truncate import in_full
-
-Manifest = dict[str, Any]
 
 
 def build_stage_input(video: Video, spec: TalkingVideoSpec, effective: Effective, profile: Profile) -> StageInput:
-    """Everything that the stages need to know. It holds no secret."""
+    """Everything that the stages read about their video. It contains no secret."""
     store = profile.stores[effective.store]
     return StageInput(
         namespace=video.namespace,
@@ -27,7 +22,7 @@ def build_stage_input(video: Video, spec: TalkingVideoSpec, effective: Effective
         uid=video.uid,
         revision=video.revision or "",
         spec=spec,
-        effective=in_full(effective, spec),
+        effective=effective,
         locations=locations(video, spec.output or Output(), effective, store),
         s3=_connection(store),
         limits=profile.limits,
@@ -38,7 +33,7 @@ def build_stage_input(video: Video, spec: TalkingVideoSpec, effective: Effective
 
 
 def build_config_map(video: Video, stage_input: StageInput) -> Manifest:
-    """The order as an immutable ConfigMap."""
+    """The stage input as an immutable ConfigMap."""
     name = stage_input_name(video.name, video.uid, video.revision or "")
     return {
         "apiVersion": "v1",
@@ -50,9 +45,9 @@ def build_config_map(video: Video, stage_input: StageInput) -> Manifest:
 
 
 def locations(video: Video, output: Output, effective: Effective, store: Store) -> Locations:
-    """Where workspace, chunks and result are.
+    """The locations of workspace, chunks and result.
 
-    Workspace and chunks always lie in the profile's store; ``output.s3`` and ``output.pvc`` move the result alone.
+    Workspace and chunks are always in the profile's store; ``output.s3`` and ``output.pvc`` move only the result.
     """
     root = _store_root(store)
     work = f"work/{video.namespace}"

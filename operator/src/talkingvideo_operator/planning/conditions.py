@@ -9,9 +9,9 @@ from talkingvideo_api.status import Condition
 from talkingvideo_operator.planning.truncate import truncate
 
 MAX_MESSAGE = 1_024
-"""Bytes. Six conditions carry the sentence."""
+"""Bytes. All six conditions carry the message."""
 
-HOLDS: dict[ConditionType, frozenset[Phase]] = {
+TRUE_IN: dict[ConditionType, frozenset[Phase]] = {
     ConditionType.READY: frozenset({Phase.SUCCEEDED}),
     ConditionType.RECONCILING: frozenset({Phase.PENDING, Phase.PREPARING, Phase.RENDERING, Phase.STITCHING}),
     ConditionType.STALLED: frozenset({Phase.FAILED}),
@@ -19,25 +19,25 @@ HOLDS: dict[ConditionType, frozenset[Phase]] = {
     ConditionType.FAILED: frozenset({Phase.FAILED}),
     ConditionType.SUSPENDED: frozenset({Phase.SUSPENDED}),
 }
-"""In which phases each condition is true. Every condition is always present, so that waiting for one never hangs."""
+"""The phases in which each condition is true. Every condition is always present, so that waiting for one never hangs."""
 
 
 def conditions(
     known: tuple[Condition, ...], phase: Phase, reason: Reason, message: str, generation: int, now: datetime
 ) -> tuple[Condition, ...]:
-    """Build the whole list, keeping the times of what did not change.
+    """Build all conditions; one whose status does not change keeps its transition time.
 
     Args:
-        known: The conditions as they were.
-        phase: The phase they describe.
-        reason: Why.
-        message: For people, truncate to 1,024 bytes.
-        generation: The generation of the spec that was looked at.
-        now: The present.
+        known: The conditions so far.
+        phase: The phase that they describe.
+        reason: Why it is in that phase.
+        message: For people; truncated to 1,024 bytes.
+        generation: The generation of the spec that was observed.
+        now: The time of the decision.
     """
     before = {condition.type: condition for condition in known}
     result = []
-    for kind, phases in HOLDS.items():
+    for kind, phases in TRUE_IN.items():
         status = "True" if phase in phases else "False"
         old = before.get(kind)
         since = old.last_transition_time if old and old.status == status else now

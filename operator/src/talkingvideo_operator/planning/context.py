@@ -1,4 +1,4 @@
-"""What one decision is made from: the video, its children, the configuration and the time."""
+"""What a decision is made from: the video, its children, the configuration and the time."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.status import TalkingVideoStatus
 from talkingvideo_clients.kube.objects import Job, Pod, Video
 from talkingvideo_operator.planning.admission import Admission
-from talkingvideo_operator.planning.decision import Delete, DeleteJob, DeleteRevisions, Event
+from talkingvideo_operator.planning.decision import Delete, DeleteChildren, DeleteJob, Event
 from talkingvideo_operator.settings import OperatorConfig
+
+DEFAULT_PROFILE = "default"
 
 
 @dataclass(frozen=True)
 class Children:
-    """Jobs, pods, and what the pods last said in their logs."""
+    """A video's Jobs, their pods, and the progress that the pods last logged."""
 
     jobs: tuple[Job, ...] = ()
     pods: Mapping[str, tuple[Pod, ...]] = field(default_factory=dict)
-    """By their Job's uid."""
+    """By uid of their Job."""
     progress: Mapping[str, Progress] = field(default_factory=dict)
-    """By their Job's uid."""
+    """By uid of the Job."""
 
     def of_revision(self, revision: str | None) -> Children:
-        """Those of one revision."""
+        """The children of one revision."""
         return Children(tuple(job for job in self.jobs if job.revision == revision), self.pods, self.progress)
 
     def of_stage(self, stage: Stage) -> dict[int | None, list[Job]]:
-        """A stage's Jobs by chunk (None where the stage has no chunks)."""
+        """A stage's Jobs by chunk; the key is None for a stage without chunks."""
         found: dict[int | None, list[Job]] = {}
         for job in self.jobs:
             if job.stage is stage:
@@ -44,12 +46,9 @@ class Children:
         return self.pods.get(job.uid, ()) if job.uid else ()
 
 
-DEFAULT_PROFILE = "default"
-
-
 @dataclass(frozen=True)
 class ReconcileContext:
-    """A video, everything around it, and the questions that several steps ask."""
+    """A video and everything around it at one moment, with the questions that several steps of `plan` ask."""
 
     video: Video
     spec: TalkingVideoSpec
@@ -63,32 +62,32 @@ class ReconcileContext:
         """The profile that the object names, or the default one."""
         return self.spec.profile or DEFAULT_PROFILE
 
-    def retry_wanted(self, status: TalkingVideoStatus | None = None) -> bool:
-        """Whether the retry annotation asks a failed revision to be tried again."""
+    def retry_requested(self, status: TalkingVideoStatus | None = None) -> bool:
+        """Whether the retry annotation requests another try of a failed revision."""
         status = status or self.video.status
-        asked = self.video.retry is not None and self.video.retry != status.observed_retry
-        return asked and status.phase is Phase.FAILED
+        requested = self.video.retry is not None and self.video.retry != status.observed_retry
+        return requested and status.phase is Phase.FAILED
 
-    def first_words(self) -> tuple[Event, ...]:
-        """Events of a revision that is looked at for the first time, or again on request."""
+    def lifecycle_events(self) -> tuple[Event, ...]:
+        """The event of a revision that is seen for the first time, resumed or retried."""
         known = self.video.status
         if known.revision is None:
             return (Event(Reason.ACCEPTED, f"revision {self.video.revision}"),)
         if known.revision != self.video.revision:
             return (Event(Reason.REVISED, f"revision {self.video.revision} replaces {known.revision}"),)
         if known.phase is Phase.SUSPENDED and not self.spec.suspend:
-            return (Event(Reason.RESUMED, "work goes on"),)
-        if self.retry_wanted():
-            return (Event(Reason.RETRY_REQUESTED, "failures are forgotten, finished chunks kept"),)
+            return (Event(Reason.RESUMED, "work resumes"),)
+        if self.retry_requested():
+            return (Event(Reason.RETRY_REQUESTED, "failures are reset; finished chunks are kept"),)
         return ()
 
-    def leftovers(self) -> tuple[Delete, ...]:
-        """Children of revisions that nobody wants any more."""
+    def delete_old_revisions(self) -> tuple[Delete, ...]:
+        """Deletes the children of other revisions, if there are any."""
         old = any(job.revision != self.video.revision and not job.deleting for job in self.children.jobs)
-        return (DeleteRevisions(but=self.video.revision),) if old else ()
+        return (DeleteChildren(keep_revision=self.video.revision),) if old else ()
 
-    def unfinished_jobs(self) -> tuple[Delete, ...]:
-        """Jobs of this revision that may still run; one whose pod has succeeded keeps its log."""
+    def delete_unfinished_jobs(self) -> tuple[Delete, ...]:
+        """Deletes this revision's Jobs that may still run; one whose pod has succeeded stays, and with it the log."""
         own = (job for job in self.children.jobs if job.revision == self.video.revision)
         return tuple(DeleteJob(job) for job in own if job.unfinished and not self._pod_succeeded(job))
 

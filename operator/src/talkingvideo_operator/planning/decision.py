@@ -1,4 +1,4 @@
-"""What a decision is made of: intentions, not manifests."""
+"""What a decision consists of: intentions. The builders turn them into manifests, the effects carry them out."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from talkingvideo_clients.kube.objects import Job
 
 @dataclass(frozen=True)
 class EnsureStageInput:
-    """Create the revision's order (a ConfigMap), unless it is there."""
+    """Create the revision's stage input (a ConfigMap) unless it exists."""
 
 
 @dataclass(frozen=True)
-class Start:
-    """Create a stage's Job."""
+class CreateJob:
+    """Create the Job of one attempt at a stage, or at one chunk."""
 
     stage: Stage
     attempt: int
     chunk: int | None = None
 
 
-Create = EnsureStageInput | Start
+Create = EnsureStageInput | CreateJob
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,18 @@ class DeleteJob:
 
 
 @dataclass(frozen=True)
-class DeleteRevisions:
-    """Delete every child of the video, except those of the revision ``but``."""
+class DeleteChildren:
+    """Delete the video's children, except those of ``keep_revision``; all of them when it is None."""
 
-    but: str | None
+    keep_revision: str | None
 
 
-Delete = DeleteJob | DeleteRevisions
+Delete = DeleteJob | DeleteChildren
 
 
 @dataclass(frozen=True)
 class Event:
-    """What ``kubectl describe`` tells."""
+    """What ``kubectl describe`` shows."""
 
     reason: Reason
     message: str
@@ -56,11 +56,11 @@ class Event:
 
 @dataclass(frozen=True)
 class Decision:
-    """What happens next to one video: deletes, creates, one status write, then the events."""
+    """What happens next to one video, in this order: deletes, creates, one status write, then the events."""
 
     status: TalkingVideoStatus
     creates: tuple[Create, ...] = ()
     deletes: tuple[Delete, ...] = ()
     events: tuple[Event, ...] = ()
     requeue_at: datetime | None = None
-    """When to decide again though nothing was heard."""
+    """When to decide again if no watch reports a change before."""

@@ -1,9 +1,10 @@
-"""Failures that the operator itself finds, and the reason that a condition gives for any failure."""
+"""Failures that the operator itself finds, and the condition's reason and message for any failure."""
 
 from __future__ import annotations
 
 from talkingvideo_api.conditions import Reason
 from talkingvideo_api.errors import ERRORS, ErrorCode
+from talkingvideo_api.names import ANNOTATION_RETRY
 from talkingvideo_api.profile import Profile
 from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.status import Failure, TalkingVideoStatus
@@ -13,36 +14,36 @@ PROFILE_FIELD = "spec.profile"
 DEADLINE_FIELD = "spec.activeDeadlineSeconds"
 
 
-def missing_profile(name: str, config: OperatorConfig) -> Failure:
-    """The object names a profile that the administrator has not set up."""
-    known = ", ".join(sorted(config.profiles))
-    return refused(
-        ErrorCode.INPUT_VALIDATION,
-        f"there is no profile {name!r}; the administrator has set up: {known}",
-        PROFILE_FIELD,
-    )
-
-
-def missing_store(name: str, profile: Profile) -> Failure:
-    """The administrator has taken the store out of the profile while the video was being made."""
-    message = f"the profile no longer has the store {name!r}; it has: {', '.join(sorted(profile.stores))}"
-    return refused(ErrorCode.INPUT_VALIDATION, message, "spec.output.store")
-
-
-def too_late(spec: TalkingVideoSpec) -> Failure:
-    """The whole video ran past its deadline."""
-    code = ErrorCode.TIMEOUT
-    message = f"not finished within {spec.active_deadline_seconds} s; give more time, or retry by the annotation"
-    return Failure(code=code, message=message, field=DEADLINE_FIELD, retryable=ERRORS[code].retryable)
-
-
-def refused(code: ErrorCode, message: str, field: str | None) -> Failure:
-    """Something that trying again unchanged cannot help."""
+def permanent_failure(code: ErrorCode, message: str, field: str | None) -> Failure:
+    """A failure that another attempt with the same spec cannot avoid."""
     return Failure(code=code, message=message, field=field, retryable=False)
 
 
-def reason_of(failure: Failure, status: TalkingVideoStatus) -> Reason:
-    """The condition's reason."""
+def missing_profile(name: str, config: OperatorConfig) -> Failure:
+    """The object names a profile that the administrator has not configured."""
+    configured = ", ".join(sorted(config.profiles))
+    message = f"there is no profile {name!r}; the operator's configuration has: {configured}"
+    return permanent_failure(ErrorCode.INPUT_VALIDATION, message, PROFILE_FIELD)
+
+
+def missing_store(name: str, profile: Profile) -> Failure:
+    """The administrator has removed the store from the profile while the video was being made."""
+    message = f"the profile no longer has the store {name!r}; it has: {', '.join(sorted(profile.stores))}"
+    return permanent_failure(ErrorCode.INPUT_VALIDATION, message, "spec.output.store")
+
+
+def deadline_exceeded(spec: TalkingVideoSpec) -> Failure:
+    """The video as a whole has run past its deadline."""
+    code = ErrorCode.TIMEOUT
+    message = (
+        f"not finished within {spec.active_deadline_seconds} s; "
+        f"raise the deadline, or retry with the annotation {ANNOTATION_RETRY}"
+    )
+    return Failure(code=code, message=message, field=DEADLINE_FIELD, retryable=ERRORS[code].retryable)
+
+
+def condition_reason(failure: Failure, status: TalkingVideoStatus) -> Reason:
+    """The reason that conditions give for a failure."""
     if failure.field == PROFILE_FIELD:
         return Reason.PROFILE_MISSING
     if failure.field == DEADLINE_FIELD:
@@ -54,6 +55,6 @@ def reason_of(failure: Failure, status: TalkingVideoStatus) -> Reason:
     return Reason.STAGE_FAILED
 
 
-def sentence(failure: Failure) -> str:
-    """The failure in one sentence: code, field, message."""
+def failure_message(failure: Failure) -> str:
+    """The failure in one line: code, field, message."""
     return ": ".join(filter(None, (failure.code.value, failure.field, failure.message)))

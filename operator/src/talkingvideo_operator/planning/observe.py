@@ -1,6 +1,6 @@
-"""Accounting: what has ended since status was written, put into status.
+"""Observes what has ended since status was written, and counts it.
 
-Nothing is decided here about what to do next; that is `plan`.
+What to do next is not decided here; that is `plan`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import datetime
 
 from talkingvideo_api.conditions import Reason
 from talkingvideo_api.names import Stage
-from talkingvideo_api.profile import Profile
+from talkingvideo_api.profile import Profile, StagePods
 from talkingvideo_api.reports import (
     FailureReport,
     PrepareReport,
@@ -20,39 +20,38 @@ from talkingvideo_api.reports import (
     decode_bitmap,
     encode_bitmap,
 )
-from talkingvideo_api.status import Attempts, Chunks, Dimensions, Failure, TalkingVideoStatus, Usage
+from talkingvideo_api.status import ChunkAttempts, Chunks, Dimensions, Failure, TalkingVideoStatus, Usage
 from talkingvideo_clients.kube.objects import Job
 from talkingvideo_operator.planning.attempts import (
     AttemptCounters,
     AttemptState,
+    chunk_entry,
     counters_of,
-    entry_of,
-    follow,
-    is_of_workspace,
+    follow_attempts,
     stage_counters,
     stage_entry,
-    unprepared,
 )
 from talkingvideo_operator.planning.context import Children
 from talkingvideo_operator.planning.decision import Event
-from talkingvideo_operator.planning.failures import sentence
+from talkingvideo_operator.planning.failures import failure_message
+from talkingvideo_operator.planning.retry import prepare_again
 from talkingvideo_operator.planning.truncate import with_modes, with_warnings
-from talkingvideo_operator.settings import BackOff, OperatorConfig
+from talkingvideo_operator.settings import OperatorConfig
 
 
 @dataclass(frozen=True)
 class ObservedState:
-    """The books, closed.
+    """The state of a video's work.
 
     Attributes:
-        status: With everything in it that has ended.
-        prepare: How the preparation stands.
-        chunks: How each unfinished chunk stands.
-        stitch: How the join stands.
-        result: Its report.
-        failure: Why no more is to be tried.
-        stray: Unfinished Jobs that nobody waits for.
-        events: What is news.
+        status: The status, with everything counted that has ended.
+        prepare: State of the preparation, until its plan is in status.
+        chunks: State of each unfinished chunk.
+        stitch: State of the join.
+        result: The report of the join, once it has ended.
+        failure: Why nothing more is tried.
+        stale: Unfinished Jobs whose outcome no longer matters.
+        events: What has happened since status was written.
     """
 
     status: TalkingVideoStatus
@@ -61,203 +60,110 @@ class ObservedState:
     stitch: AttemptState | None = None
     result: StitchReport | None = None
     failure: Failure | None = None
-    stray: tuple[Job, ...] = ()
+    stale: tuple[Job, ...] = ()
     events: tuple[Event, ...] = ()
 
     @property
-    def states(self) -> Iterable[AttemptState]:
-        """Everything that is not finished."""
+    def unfinished(self) -> Iterable[AttemptState]:
+        """The state of each piece of work that is not finished."""
         return [*filter(None, (self.prepare, self.stitch)), *self.chunks.values()]
 
     @property
     def running(self) -> list[Job]:
         """Jobs whose end is awaited."""
-        return [state.running for state in self.states if state.running]
+        return [state.running for state in self.unfinished if state.running]
 
     @property
     def requeue_at(self) -> list[datetime]:
-        """When the books may change though nothing is heard."""
-        moments = [t.requeue_at for t in self.states] + [t.counters.not_before for t in self.states if not t.running]
-        return [moment for moment in moments if moment]
+        """Times at which this state may change without any object changing."""
+        grace_times = [state.requeue_at for state in self.unfinished]
+        back_offs = [state.counters.not_before for state in self.unfinished if not state.running]
+        return [moment for moment in (*grace_times, *back_offs) if moment]
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What status is compared with: the revision's children, the settings, and the time."""
+
+    children: Children
+    profile: Profile
+    config: OperatorConfig
+    now: datetime
+
+    def follow(self, counters: AttemptCounters, jobs: list[Job], pods: StagePods) -> AttemptState:
+        """The state of one piece of work, from its Jobs and their pods."""
+        return follow_attempts(counters, jobs, self.children.pods, pods.attempts, self.config, self.now)
 
 
 def observe(
     status: TalkingVideoStatus, children: Children, profile: Profile, config: OperatorConfig, now: datetime
 ) -> ObservedState:
-    """Close the books; where they end with work that the store has lost, those of prepare are opened again.
+    """Count what has ended; where work fails because the store has lost files, continue with prepare's next attempt.
 
     Args:
-        status: As it was written last, for the revision at hand.
+        status: As it was last written, of the current revision.
         children: Of that revision.
         profile: Attempts and GPUs.
         config: Back-off and grace times.
-        now: The present.
+        now: The time of the decision.
     """
-    observed = _account_stages(status, children, profile, config, now)
+    observed = _observe_stages(status, _Evidence(children, profile, config, now))
     if observed.failure is None:
         return observed
-    again = prepared_again(observed.status, observed.failure, profile.prepare.attempts, config.back_off, now)
+    again = prepare_again(observed.status, observed.failure, profile.prepare.attempts, config.back_off, now)
     if again is None:
         return observed
     fresh = observe(again, children, profile, config, now)
     useless = (job for job in observed.running if job not in fresh.running)
-    news = Event(Reason.RETRYING, f"the video is prepared again: {sentence(observed.failure)}", warning=True)
+    message = f"the video is prepared again: {failure_message(observed.failure)}"
     return replace(
-        fresh, stray=(*observed.stray, *useless, *fresh.stray), events=(*observed.events, news, *fresh.events)
+        fresh,
+        stale=(*observed.stale, *useless, *fresh.stale),
+        events=(*observed.events, Event(Reason.RETRYING, message, warning=True), *fresh.events),
     )
 
 
-def _account_stages(
-    status: TalkingVideoStatus, children: Children, profile: Profile, config: OperatorConfig, now: datetime
-) -> ObservedState:
-    """Close the books stage by stage, as far as the video has come."""
-    observed = _account_prepare(ObservedState(status), children, profile, config, now)
+def _observe_stages(status: TalkingVideoStatus, evidence: _Evidence) -> ObservedState:
+    """Observe stage by stage, as far as the video has come."""
+    observed = _observe_prepare(ObservedState(status), evidence)
     if observed.status.chunks is None:
         return observed
-    observed = _account_chunks(observed, observed.status.chunks, children, profile, config, now)
+    observed = _observe_chunks(observed, observed.status.chunks, evidence)
     if observed.chunks:
         return observed
-    observed = replace(observed, status=_reached(observed.status, now))
-    return _account_stitch(observed, children, profile, config, now)
+    if observed.status.rendered_time is None:
+        observed = replace(observed, status=observed.status.model_copy(update={"rendered_time": evidence.now}))
+    return _observe_stitch(observed, evidence)
 
 
-def _account_prepare(
-    observed: ObservedState, children: Children, profile: Profile, config: OperatorConfig, now: datetime
-) -> ObservedState:
+def _observe_prepare(observed: ObservedState, evidence: _Evidence) -> ObservedState:
     if observed.status.plan_digest is not None:
         return observed
-    jobs = children.of_stage(Stage.PREPARE).get(None, [])
     counters = stage_counters(observed.status, Stage.PREPARE)
-    state = follow(counters, jobs, dict(children.pods), profile.prepare.attempts, config, now)
-    observed = _note(replace(observed, prepare=state), state, counters, Stage.PREPARE)
-    if state.done and state.report is not None and state.report.prepared is not None:
-        return _take_plan(observed, state.report.prepared, children, now)
+    jobs = evidence.children.of_stage(Stage.PREPARE).get(None, [])
+    state = evidence.follow(counters, jobs, evidence.profile.prepare)
+    observed = _count(replace(observed, prepare=state), state, counters, Stage.PREPARE)
+    if state.done and isinstance(state.report, PrepareReport):
+        return _adopt_plan(observed, state.report, evidence)
     return observed
 
 
-def _take_plan(observed: ObservedState, report: PrepareReport, children: Children, now: datetime) -> ObservedState:
-    status = with_plan(observed.status, report, children, now)
-    total, finished = len(report.chunk_frames), status.chunks.reused if status.chunks else 0
+def _adopt_plan(observed: ObservedState, report: PrepareReport, evidence: _Evidence) -> ObservedState:
+    status = _with_plan(observed.status, report, evidence.children, evidence.now)
+    total, reused = len(report.chunk_frames), status.chunks.reused if status.chunks else 0
     events = [Event(Reason.PREPARED, f"{sum(report.chunk_frames)} frames in {total} chunks")]
-    if finished:
-        events.append(Event(Reason.CHUNKS_REUSED, f"{finished} of {total} chunks were rendered before"))
+    if reused:
+        events.append(Event(Reason.CHUNKS_REUSED, f"{reused} of {total} chunks are already rendered"))
     return replace(observed, status=status, prepare=None, events=(*observed.events, *events))
 
 
-def _account_chunks(
-    observed: ObservedState, chunks: Chunks, children: Children, profile: Profile, config: OperatorConfig, now: datetime
-) -> ObservedState:
-    finished = set(decode_bitmap(chunks.finished, chunks.total))
-    jobs = children.of_stage(Stage.RENDER)
-    counters_by_chunk = {entry.index: counters_of(entry) for entry in chunks.failed}
-    pods = dict(children.pods)
-    just_finished = 0
-    reports: list[RenderReport] = []
-    used = 0.0
-    for index in range(chunks.total):
-        if index in finished:
-            continue
-        counters = counters_by_chunk.get(index, AttemptCounters())
-        state = follow(counters, jobs.get(index, []), pods, profile.render.attempts, config, now)
-        used += state.used_seconds
-        observed = _note(observed, state, counters, Stage.RENDER, index)
-        if state.done:
-            finished.add(index)
-            just_finished += 1
-            reports += [state.report.rendered] if state.report and state.report.rendered else []
-        else:
-            observed.chunks[index] = state
-    if just_finished:
-        event = Event(Reason.CHUNK_RENDERED, f"{len(finished)} of {chunks.total} chunks are rendered")
-        observed = replace(observed, events=(*observed.events, event))
-    updated = chunks.model_copy(
-        update={
-            "done": len(finished),
-            "summary": f"{len(finished)}/{chunks.total}",
-            "finished": encode_bitmap(finished, chunks.total),
-            "failed": tuple(
-                entry_of(index, t.counters) for index, t in observed.chunks.items() if t.counters != AttemptCounters()
-            ),
-            "memory_modes": with_modes(chunks.memory_modes, (it.memory_mode for it in reports if it.memory_mode)),
-        }
-    )
-    status = observed.status.model_copy(
-        update={
-            "chunks": updated,
-            "usage": _usage(observed.status, profile, used),
-            "warnings": with_warnings(observed.status.warnings, (said for it in reports for said in it.warnings)),
-        }
-    )
-    return replace(observed, status=status)
-
-
-def _account_stitch(
-    observed: ObservedState, children: Children, profile: Profile, config: OperatorConfig, now: datetime
-) -> ObservedState:
-    jobs = children.of_stage(Stage.STITCH).get(None, [])
-    counters = stage_counters(observed.status, Stage.STITCH)
-    state = follow(counters, jobs, dict(children.pods), profile.stitch.attempts, config, now)
-    observed = _note(replace(observed, stitch=state), state, counters, Stage.STITCH)
-    if state.done and state.report is not None:
-        return replace(observed, stitch=None, result=state.report.stitched)
-    return observed
-
-
-def _note(
-    observed: ObservedState, state: AttemptState, before: AttemptCounters, stage: Stage, chunk: int | None = None
-) -> ObservedState:
-    """Take over a trial's record, its stray Jobs and its failure."""
-    observed = replace(observed, stray=(*observed.stray, *state.stray))
-    if state.counters == before:
-        return observed
-    if stage is not Stage.RENDER:
-        others = tuple(entry for entry in observed.status.stage_attempts if entry.stage is not stage)
-        entries = (*others, stage_entry(stage, state.counters))
-        observed = replace(observed, status=observed.status.model_copy(update={"stage_attempts": entries}))
-    if state.done or state.failure is None:
-        return observed
-    if state.final:
-        return replace(observed, failure=observed.failure or _failure(state.failure, stage, chunk))
-    what = stage.value if chunk is None else f"chunk {chunk}"
-    message = f"{what}, attempt {state.counters.next_attempt}: {state.failure.code.value}: {state.failure.message}"
-    return replace(observed, events=(*observed.events, Event(Reason.RETRYING, message, warning=True)))
-
-
-def _failure(report: FailureReport, stage: Stage, chunk: int | None) -> Failure:
-    return Failure(
-        code=report.code,
-        message=report.message,
-        field=report.field,
-        retryable=report.retryable,
-        stage=stage,
-        chunk=chunk,
-    )
-
-
-def _reached(status: TalkingVideoStatus, now: datetime) -> TalkingVideoStatus:
-    return status if status.rendered_time else status.model_copy(update={"rendered_time": now})
-
-
-def _usage(status: TalkingVideoStatus, profile: Profile, seconds: float) -> Usage | None:
-    if profile.gpu is None or status.effective is None:
-        return status.usage
-    known = status.usage.gpu_seconds if status.usage else 0.0
-    return Usage(gpu_seconds=round(known + seconds * status.effective.gpus_per_chunk, 1))
-
-
-def with_plan(
+def _with_plan(
     status: TalkingVideoStatus, report: PrepareReport, children: Children, now: datetime
 ) -> TalkingVideoStatus:
-    """Begin the observe of the chunks.
+    """Status with the plan and the chunks that prepare reports.
 
-    Chunks of this very plan may have been started already: the operator was killed before it wrote the plan into status.
-    Older Jobs, which rendered a chunk before it was lost, prove nothing.
-
-    Args:
-        status: Of the video.
-        report: What prepare said.
-        children: Of the revision.
-        now: The present.
+    Jobs of this very plan may exist already: the operator was killed before it wrote the plan into status. Older Jobs,
+    which rendered a chunk before the store lost it, prove nothing.
     """
     total = len(report.chunk_frames)
     missing = set(decode_bitmap(report.missing, total))
@@ -269,7 +175,7 @@ def with_plan(
         summary=f"{len(finished)}/{total}",
         frames=report.chunk_frames,
         finished=encode_bitmap(finished, total),
-        failed=_rendered_in_vain(missing, children),
+        failed=_entries_of_lost_chunks(missing, children),
         chained=report.chained or None,
         memory_modes=with_modes(None, report.memory_modes or ()),
     )
@@ -286,8 +192,8 @@ def with_plan(
     )
 
 
-def _rendered_in_vain(missing: set[int], children: Children) -> tuple[Attempts, ...]:
-    """Entries of missing chunks that have Jobs older than the last preparation: the next attempt is a new one."""
+def _entries_of_lost_chunks(missing: set[int], children: Children) -> tuple[ChunkAttempts, ...]:
+    """Entries of missing chunks with Jobs older than the last preparation: their next attempt gets a new number."""
     prepared = max(job.created for job in children.of_stage(Stage.PREPARE)[None] if job.created)
     jobs = children.of_stage(Stage.RENDER)
     attempts: dict[int, int] = {}
@@ -295,27 +201,122 @@ def _rendered_in_vain(missing: set[int], children: Children) -> tuple[Attempts, 
         old = [job.attempt for job in jobs.get(index, ()) if job.created and job.created < prepared]
         if old:
             attempts[index] = max(old)
-    return tuple(entry_of(index, AttemptCounters(next_attempt=attempt + 1)) for index, attempt in attempts.items())
+    return tuple(chunk_entry(index, AttemptCounters(next_attempt=attempt + 1)) for index, attempt in attempts.items())
 
 
-def prepared_again(
-    status: TalkingVideoStatus, failure: Failure, attempts: int, back_off: BackOff, now: datetime
-) -> TalkingVideoStatus | None:
-    """The status with which to prepare again after a failure.
+def _observe_chunks(observed: ObservedState, chunks: Chunks, evidence: _Evidence) -> ObservedState:
+    known = set(decode_bitmap(chunks.finished, chunks.total))
+    finished = set(known)
+    jobs = evidence.children.of_stage(Stage.RENDER)
+    counters_by_chunk = {entry.index: counters_of(entry) for entry in chunks.failed}
+    started = _last_started(chunks, counters_by_chunk, jobs)
+    reports: list[RenderReport] = []
+    used = 0.0
+    for index in range(chunks.total):
+        if index in known:
+            continue
+        counters = counters_by_chunk.get(index, AttemptCounters())
+        state = evidence.follow(counters, jobs.get(index, []), evidence.profile.render)
+        if chunks.chained and index < started and state.running is None:
+            state = replace(state, done=True)
+        used += state.used_seconds
+        observed = _count(observed, state, counters, Stage.RENDER, index)
+        if state.done:
+            finished.add(index)
+            reports += [state.report] if isinstance(state.report, RenderReport) else []
+        else:
+            observed.chunks[index] = state
+    if finished != known:
+        event = Event(Reason.CHUNK_RENDERED, f"{len(finished)} of {chunks.total} chunks are rendered")
+        observed = replace(observed, events=(*observed.events, event))
+    status = observed.status.model_copy(
+        update={
+            "chunks": _updated(chunks, finished, observed.chunks, reports),
+            "usage": _usage(observed.status, evidence.profile, used),
+            "warnings": with_warnings(observed.status.warnings, (text for it in reports for text in it.warnings)),
+        }
+    )
+    return replace(observed, status=status)
 
-    Args:
-        status: Of the video.
-        failure: For which nothing more would be tried.
-        attempts: How many failures of prepare the profile allows. A loss counts as one, so that a store that loses
-            whatever it is given does not keep a video busy for ever.
-        back_off: How long to wait.
-        now: The present.
 
-    Returns:
-        None when that would not help, or was done too often.
+def _last_started(chunks: Chunks, counters: dict[int, AttemptCounters], jobs: dict[int | None, list[Job]]) -> int:
+    """The last chunk of which an attempt that status has not counted was started.
+
+    A chained chunk starts only when all before it are finished. So its Job proves that they are, even where theirs are
+    deleted before status says so: the operator was killed between creating the Job and writing status.
     """
-    lost = is_of_workspace(failure) and not failure.retryable
-    counters = stage_counters(status, Stage.PREPARE).failed(back_off, now)
-    if not lost or counters.failures >= attempts:
-        return None
-    return unprepared(status, counters)
+    finished = set(decode_bitmap(chunks.finished, chunks.total))
+    return max(
+        (
+            index
+            for index in range(chunks.total)
+            if index not in finished
+            for job in jobs.get(index, ())
+            if job.attempt >= counters.get(index, AttemptCounters()).next_attempt
+        ),
+        default=0,
+    )
+
+
+def _updated(
+    chunks: Chunks, finished: set[int], unfinished: dict[int, AttemptState], reports: list[RenderReport]
+) -> Chunks:
+    failed = ((index, state.counters) for index, state in unfinished.items() if state.counters != AttemptCounters())
+    modes = (report.memory_mode for report in reports if report.memory_mode)
+    return chunks.model_copy(
+        update={
+            "done": len(finished),
+            "summary": f"{len(finished)}/{chunks.total}",
+            "finished": encode_bitmap(finished, chunks.total),
+            "failed": tuple(chunk_entry(index, counters) for index, counters in failed),
+            "memory_modes": with_modes(chunks.memory_modes, modes),
+        }
+    )
+
+
+def _usage(status: TalkingVideoStatus, profile: Profile, seconds: float) -> Usage | None:
+    if profile.gpu is None or status.effective is None:
+        return status.usage
+    known = status.usage.gpu_seconds if status.usage else 0.0
+    return Usage(gpu_seconds=round(known + seconds * status.effective.gpus_per_chunk, 1))
+
+
+def _observe_stitch(observed: ObservedState, evidence: _Evidence) -> ObservedState:
+    counters = stage_counters(observed.status, Stage.STITCH)
+    jobs = evidence.children.of_stage(Stage.STITCH).get(None, [])
+    state = evidence.follow(counters, jobs, evidence.profile.stitch)
+    observed = _count(replace(observed, stitch=state), state, counters, Stage.STITCH)
+    if state.done and isinstance(state.report, StitchReport):
+        return replace(observed, stitch=None, result=state.report)
+    return observed
+
+
+def _count(
+    observed: ObservedState, state: AttemptState, before: AttemptCounters, stage: Stage, chunk: int | None = None
+) -> ObservedState:
+    """Add one piece of work: its stale Jobs, its counters, and its failure or the event of a retry."""
+    observed = replace(observed, stale=(*observed.stale, *state.stale))
+    if state.counters == before:
+        return observed
+    if stage is not Stage.RENDER:
+        others = tuple(entry for entry in observed.status.stage_attempts if entry.stage is not stage)
+        entries = (*others, stage_entry(stage, state.counters))
+        observed = replace(observed, status=observed.status.model_copy(update={"stage_attempts": entries}))
+    if state.done or state.failure is None:
+        return observed
+    if state.exhausted:
+        return replace(observed, failure=observed.failure or _failure(state.failure, stage, chunk))
+    what = stage.value if chunk is None else f"chunk {chunk}"
+    message = f"{what}, attempt {state.counters.next_attempt}: {state.failure.code.value}: {state.failure.message}"
+    return replace(observed, events=(*observed.events, Event(Reason.RETRYING, message, warning=True)))
+
+
+def _failure(report: FailureReport, stage: Stage, chunk: int | None) -> Failure:
+    return Failure(
+        code=report.code,
+        message=report.message,
+        field=report.field,
+        retryable=report.retryable,
+        stage=stage,
+        chunk=chunk,
+    )

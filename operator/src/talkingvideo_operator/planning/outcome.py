@@ -1,34 +1,50 @@
-"""How one attempt stands: what a Job and its pods say together.
+"""The outcome of one attempt, from its Job and the Job's pods together.
 
-A pod says sooner (and more) than its Job how the work ended: the Job controller needs about a second. A success is
-believed from the pod, with its report in the termination message; a failure only from the Job, because the Job
-controller decides whether a disrupted pod is replaced.
+A pod says earlier than its Job (and in more detail) how the work ended: the Job controller needs about a second. A
+success counts as soon as the pod reports it in its termination message; a failure only when the Job has failed, because
+the Job controller decides whether a disrupted pod is replaced.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from talkingvideo_api.errors import ERRORS, EXIT_STATUSES, ErrorCode
 from talkingvideo_api.names import Stage
-from talkingvideo_api.reports import MAX_SENTENCE, FailureReport, TerminationMessage
+from talkingvideo_api.reports import (
+    MAX_MESSAGE,
+    FailureReport,
+    PrepareReport,
+    RenderReport,
+    Report,
+    StitchReport,
+    decode_report,
+)
 from talkingvideo_clients.kube.objects import Container, Job, Pod
 from talkingvideo_operator.settings import OperatorConfig
+
+REPORTS: Mapping[Stage, type[PrepareReport | RenderReport | StitchReport]] = {
+    Stage.PREPARE: PrepareReport,
+    Stage.RENDER: RenderReport,
+    Stage.STITCH: StitchReport,
+}
+"""What each stage reports on success."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """Not ended, or its report is still awaited until ``requeue_at``."""
+    """Not ended, or ended with a report that is awaited until ``requeue_at``."""
 
     requeue_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Succeeded:
-    """The work is done."""
+    """The work is done; the report is None where it is lost and not needed."""
 
-    report: TerminationMessage | None
+    report: Report | None
 
 
 @dataclass(frozen=True)
@@ -37,22 +53,22 @@ class Failed:
 
     failure: FailureReport
     interrupted: bool = False
-    """By no fault of its own: not counted as a failure."""
+    """Ended by a disruption, which does not count as a failure."""
 
 
 Outcome = Running | Succeeded | Failed
 
 
 def outcome(job: Job, pods: tuple[Pod, ...], config: OperatorConfig, now: datetime) -> Outcome:
-    """Judge one attempt.
+    """Determine the outcome of one attempt.
 
     Args:
         job: The Job.
         pods: Its pods, replaced ones included.
         config: Grace times.
-        now: The present.
+        now: The time of the decision.
     """
-    report = next(filter(None, (_report(job.stage, pod) for pod in pods)), None)
+    report = next((found for pod in pods if (found := _report(job.stage, pod)) is not None), None)
     if report is not None:
         return Succeeded(report)
     if job.failed:
@@ -61,91 +77,89 @@ def outcome(job: Job, pods: tuple[Pod, ...], config: OperatorConfig, now: dateti
         return _complete_without_report(job, config, now)
     if job.deleting:
         return Failed(_failure(ErrorCode.EVICTED, "the Job was deleted"), interrupted=True)
-    return _lost(pods, config, now) or Running(_next_look(pods, config))
+    return _node_lost(pods, config, now) or Running(_node_lost_at(pods, config))
 
 
-def gpu_time(job: Job, pods: tuple[Pod, ...], now: datetime) -> float:
-    """Seconds that an attempt's containers ran; of its Job's life when the pods are gone."""
+def running_seconds(job: Job, pods: tuple[Pod, ...], now: datetime) -> float:
+    """Seconds that an attempt's containers have run; the Job's lifetime where the pods are gone."""
     if not pods:
         return (job.ended - job.created).total_seconds() if job.ended and job.created else 0.0
     mains = [c for pod in pods for c in pod.containers if not c.init and c.started]
     return sum(max(0.0, ((c.ended or now) - c.started).total_seconds()) for c in mains if c.started)
 
 
-def _report(stage: Stage, pod: Pod) -> TerminationMessage | None:
-    """The success that a pod reports, if it is one of its stage."""
+def _report(stage: Stage, pod: Pod) -> Report | None:
+    """The success that a pod reports, if it is a report of its stage."""
     if pod.phase != "Succeeded":
         return None
     main = next((c for c in pod.containers if not c.init), None)
-    message = TerminationMessage.decode(main.message) if main else None
-    if message is None:
-        return None
-    parts = {Stage.PREPARE: message.prepared, Stage.RENDER: message.rendered, Stage.STITCH: message.stitched}
-    return message if parts[stage] is not None else None
+    report = decode_report(main.message) if main else None
+    return report if isinstance(report, REPORTS[stage]) else None
 
 
 def _complete_without_report(job: Job, config: OperatorConfig, now: datetime) -> Outcome:
-    """A chunk without a report is in the store (stitch verifies it); other reports are needed, so the stage runs again."""
+    """A chunk without a report is in the store (stitch verifies it). Other reports are needed, so their stage runs again."""
     if job.stage is Stage.RENDER:
         return Succeeded(None)
     deadline = _after(job.ended, config.missing_report_seconds)
     if deadline and now < deadline:
         return Running(deadline)
-    return Failed(_failure(ErrorCode.EVICTED, "the pod was gone before its report was read"), interrupted=True)
+    return Failed(_failure(ErrorCode.EVICTED, "the pod was deleted before its report was read"), interrupted=True)
 
 
 def _failed(job: Job, pods: tuple[Pod, ...], config: OperatorConfig, now: datetime) -> Outcome:
     ended = [pod for pod in pods if pod.phase == "Failed"]
     if ended:
         last = max(ended, key=lambda pod: (pod.created, pod.resource_version))
-        return Failed(_inferred(last), interrupted=last.disrupted)
+        return Failed(_infer_failure(last), interrupted=last.disrupted)
     deadline = _after(job.ended, config.missing_report_seconds)
     if deadline and now < deadline:
         return Running(deadline)
-    return Failed(_failure(ErrorCode.INTERNAL, job.message or "the Job failed and left no pod to tell why"))
+    return Failed(_failure(ErrorCode.INTERNAL, job.message or "the Job failed, and no pod is left to say why"))
 
 
-def _lost(pods: tuple[Pod, ...], config: OperatorConfig, now: datetime) -> Failed | None:
-    """A pod on a lost node stays Terminating, and its Job waits for it: the next attempt must not."""
+def _node_lost(pods: tuple[Pod, ...], config: OperatorConfig, now: datetime) -> Failed | None:
+    """A pod on a lost node stays Terminating, and its Job waits for it. The next attempt must not wait."""
     for pod in pods:
         limit = _after(pod.deletion, config.lost_pod_seconds)
         if limit and limit <= now and pod.phase not in ("Succeeded", "Failed"):
-            return Failed(_failure(ErrorCode.NODE_LOST, "the pod's node stopped answering"), interrupted=True)
+            return Failed(_failure(ErrorCode.NODE_LOST, "the pod's node has stopped responding"), interrupted=True)
     return None
 
 
-def _next_look(pods: tuple[Pod, ...], config: OperatorConfig) -> datetime | None:
+def _node_lost_at(pods: tuple[Pod, ...], config: OperatorConfig) -> datetime | None:
+    """When the first pod that is being deleted counts as lost."""
     limits = (_after(pod.deletion, config.lost_pod_seconds) for pod in pods)
     return min((limit for limit in limits if limit), default=None)
 
 
-def _inferred(pod: Pod) -> FailureReport:
-    """What a failed pod reports; else what Kubernetes says of it; else what its exit status means."""
+def _infer_failure(pod: Pod) -> FailureReport:
+    """What a failed pod reports, or what Kubernetes says about it, or what its exit status means, in that order."""
     failed = [c for c in pod.containers if c.exit_status]
     for container in failed:
-        message = TerminationMessage.decode(container.message)
-        if message is not None and message.failure is not None:
-            return message.failure
+        report = decode_report(container.message)
+        if isinstance(report, FailureReport):
+            return report
     if any(c.reason == "OOMKilled" for c in failed):
-        return _failure(ErrorCode.OOM, "a container needed more memory than its limit")
+        return _failure(ErrorCode.OOM, "a container exceeded its memory limit")
     if pod.reason == "DeadlineExceeded":
-        return _failure(ErrorCode.TIMEOUT, "the stage ran past the deadline of the profile")
+        return _failure(ErrorCode.TIMEOUT, "the stage exceeded the profile's deadline")
     if pod.disrupted or pod.reason == "Evicted":
         return _failure(ErrorCode.EVICTED, pod.message or "the pod was evicted")
-    return _by_exit_status(failed)
+    return _failure_of_exit_status(failed)
 
 
-def _by_exit_status(failed: list[Container]) -> FailureReport:
+def _failure_of_exit_status(failed: list[Container]) -> FailureReport:
     first = next(iter(failed), None)
     if first is None or first.exit_status is None:
-        return _failure(ErrorCode.INTERNAL, "the pod failed without a container that says why")
+        return _failure(ErrorCode.INTERNAL, "the pod failed, and no container says why")
     code = EXIT_STATUSES.get(first.exit_status, ErrorCode.INTERNAL)
-    said = f"container {first.name} ended with status {first.exit_status} and left no report; its log may say more"
-    return _failure(code, f"{ERRORS[code].meaning} ({said})" if code is not ErrorCode.INTERNAL else said)
+    found = f"container {first.name} exited with status {first.exit_status} and without a report; its log may say more"
+    return _failure(code, f"{ERRORS[code].meaning} ({found})" if code is not ErrorCode.INTERNAL else found)
 
 
 def _failure(code: ErrorCode, message: str) -> FailureReport:
-    return FailureReport(code=code, message=message[:MAX_SENTENCE], retryable=ERRORS[code].retryable)
+    return FailureReport(code=code, message=message[:MAX_MESSAGE], retryable=ERRORS[code].retryable)
 
 
 def _after(moment: datetime | None, seconds: float) -> datetime | None:

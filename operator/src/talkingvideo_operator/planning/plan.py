@@ -1,7 +1,7 @@
-"""What happens next to a video. This is the place where it is decided, and the only one.
+"""Decides what happens next to a video; nothing else does.
 
-`plan` is pure: the same video, children, configuration and time give the same decision, so it can be run again after a
-crash at any point. It reads from top to bottom as the life of a video.
+`plan` is pure: the same video, children, configuration and time give the same decision, so it can be made again after a
+crash at any point. The module reads from top to bottom as the life of a video.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from talkingvideo_api.conditions import Phase, Reason
-from talkingvideo_api.effective import DEFAULT_MAX_PARALLEL, DEFAULT_TTL_SECONDS, resolve
+from talkingvideo_api.effective import DEFAULT_TTL_SECONDS, resolve
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.names import Stage
 from talkingvideo_api.profile import Profile
@@ -20,36 +20,43 @@ from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.status import Failure, TalkingVideoStatus
 from talkingvideo_api.support import unsupported, without_effect
 from talkingvideo_clients.kube.objects import Video
-from talkingvideo_operator.planning.admission import Admission, Grant, queue_entry
-from talkingvideo_operator.planning.attempts import AttemptCounters, AttemptState, forgive
+from talkingvideo_operator.planning.admission import Admission, Grant, max_parallel, queue_entry
+from talkingvideo_operator.planning.attempts import AttemptCounters, AttemptState
 from talkingvideo_operator.planning.context import Children, ReconcileContext
 from talkingvideo_operator.planning.decision import (
     Create,
+    CreateJob,
     Decision,
     Delete,
+    DeleteChildren,
     DeleteJob,
-    DeleteRevisions,
     EnsureStageInput,
     Event,
-    Start,
 )
 from talkingvideo_operator.planning.failures import (
+    condition_reason,
+    deadline_exceeded,
+    failure_message,
     missing_profile,
     missing_store,
-    reason_of,
-    refused,
-    sentence,
-    too_late,
+    permanent_failure,
 )
 from talkingvideo_operator.planning.observe import ObservedState, observe
+from talkingvideo_operator.planning.pod_problems import awaits_volumes, find_problem
 from talkingvideo_operator.planning.policy import refusals
-from talkingvideo_operator.planning.status import ENDED, at_rest, begin_or_continue, described, output, unreadable
-from talkingvideo_operator.planning.truncate import excerpt
-from talkingvideo_operator.planning.waiting import held_up, lacks_volumes
+from talkingvideo_operator.planning.retry import reopen
+from talkingvideo_operator.planning.status import (
+    ENDED_PHASES,
+    current_status,
+    ended_status,
+    invalid_spec_status,
+    output_status,
+    status_in_phase,
+)
 from talkingvideo_operator.settings import OperatorConfig
 
 QUEUE_REFRESH = timedelta(seconds=30)
-"""How often a video that waits for a place looks at the queue, though nobody has called it."""
+"""How often a video that waits for a render slot is reconciled although no event has enqueued it."""
 
 
 def plan(
@@ -59,19 +66,19 @@ def plan(
 
     Args:
         video: The object, with the status that was written last.
-        children: All its Jobs, of older revisions too, and their pods.
+        children: All its Jobs, also those of older revisions, and their pods.
         config: The operator's configuration.
-        now: The present, in whole seconds.
-        admission: The queue for GPUs as it stands, which only a video that wants a place has to read.
+        now: The current time, in whole seconds.
+        admission: Returns the queue for render slots; called only for a video that requests some.
     """
     if video.spec is None:
-        return _refuse_unreadable(video, children, now)
+        return _fail_invalid_spec(video, children, now)
     context = ReconcileContext(video, video.spec, children, config, now, admission)
-    status = begin_or_continue(video, now)
-    if status.phase in ENDED:
-        if not context.retry_wanted(status):
-            return _rest(context)
-        status = _reopen(status, video, now)
+    status = current_status(video, now)
+    if status.phase in ENDED_PHASES:
+        if not context.retry_requested(status):
+            return _clean_up(context)
+        status = reopen(status, video.retry, now)
     profile = config.profiles.get(context.profile_name)
     if profile is None:
         return _fail(context, ObservedState(status), missing_profile(context.profile_name, config))
@@ -88,8 +95,8 @@ def plan(
         return _fail(context, observed, observed.failure)
     if observed.result is not None:
         return _succeed(context, observed, observed.result)
-    if (limit := deadline(context.spec, status)) and limit <= now:
-        return _fail(context, observed, too_late(context.spec))
+    if (end := deadline(context.spec, status)) and end <= now:
+        return _fail(context, observed, deadline_exceeded(context.spec))
     if context.spec.suspend:
         return _suspend(context, observed)
     if observed.status.chunks is None:
@@ -102,54 +109,71 @@ def plan(
 
 
 def _accept(context: ReconcileContext, status: TalkingVideoStatus, profile: Profile) -> TalkingVideoStatus | Failure:
-    """Check what only the operator can check, and pin the values in force for the whole revision."""
+    """Check what only the operator can check, and fix the values in force for the whole revision."""
     spec, video = context.spec, context.video
     if refusal := next(refusals(spec, profile), None):
-        return refused(ErrorCode.INPUT_VALIDATION, refusal.message, refusal.field)
+        return permanent_failure(ErrorCode.INPUT_VALIDATION, refusal.message, refusal.field)
     effective = resolve(spec, profile, profile_name=context.profile_name, uid=video.uid, revision=video.revision or "")
-    if lacking := next(iter(unsupported(spec, effective)), None):
-        return refused(ErrorCode.NOT_SUPPORTED, lacking.message, lacking.field)
-    return status.model_copy(
-        update={"effective": excerpt(effective), "warnings": tuple(without_effect(spec, effective))}
-    )
+    if missing := next(iter(unsupported(spec, effective, profile)), None):
+        return permanent_failure(ErrorCode.NOT_SUPPORTED, missing.message, missing.field)
+    return status.model_copy(update={"effective": effective, "warnings": tuple(without_effect(spec, effective))})
 
 
 def _prepare(context: ReconcileContext, observed: ObservedState) -> Decision:
-    state = observed.prepare or AttemptState(AttemptCounters())
-    starts = (Start(Stage.PREPARE, state.counters.next_attempt),) if state.may_start(context.now) else ()
-    return go_on(context, observed, Phase.PREPARING, "inputs are fetched, checked and split", starts)
+    jobs = _next_job(Stage.PREPARE, observed.prepare, context.now)
+    return _continue(context, observed, Phase.PREPARING, "fetching, checking and splitting the inputs", jobs)
 
 
 def _render(context: ReconcileContext, observed: ObservedState, profile: Profile) -> Decision:
-    """Start as many chunks as the video, its namespace and the cluster have room for, in order."""
-    ready = [index for index in _in_turn(observed) if observed.chunks[index].may_start(context.now)]
-    grant = _granted(context, observed, profile, len(ready))
-    starts = tuple(Start(Stage.RENDER, observed.chunks[i].counters.next_attempt, i) for i in ready[: grant.slots])
-    requeue_at = context.now + QUEUE_REFRESH if grant.lacking else None
+    """Start as many chunks as the limits of the video, its namespace and the cluster allow, in order."""
+    ready = [index for index in _startable(observed) if observed.chunks[index].may_start(context.now)]
+    grant = _grant(context, observed, profile, len(ready))
+    jobs = tuple(
+        CreateJob(Stage.RENDER, observed.chunks[index].counters.next_attempt, index) for index in ready[: grant.slots]
+    )
+    requeue_at = context.now + QUEUE_REFRESH if grant.deferred else None
     if grant.position is not None and not observed.running:
-        message = f"waits for a place to render: {grant.position} in the queue"
-        return go_on(context, observed, Phase.RENDERING, message, queue_position=grant.position, requeue_at=requeue_at)
-    return go_on(context, observed, Phase.RENDERING, "chunks are rendered", starts, requeue_at=requeue_at)
+        return _continue(
+            context,
+            observed,
+            Phase.RENDERING,
+            f"waiting for a render slot: number {grant.position} in the queue",
+            queue_position=grant.position,
+            requeue_at=requeue_at,
+        )
+    return _continue(context, observed, Phase.RENDERING, "rendering chunks", jobs, requeue_at=requeue_at)
 
 
-def _in_turn(observed: ObservedState) -> list[int]:
-    """The chunks whose turn it is: of a chained video the first unfinished one, which the next goes on from."""
+def _startable(observed: ObservedState) -> list[int]:
+    """The chunks that may be rendered now: of a chained video only the first unfinished one, which the next continues."""
     chunks = observed.status.chunks
     unfinished = list(observed.chunks)
     return unfinished[:1] if chunks is not None and chunks.chained else unfinished
 
 
+def _grant(context: ReconcileContext, observed: ObservedState, profile: Profile, ready: int) -> Grant:
+    wanted = max(0, min(ready, max_parallel(context.spec) - len(observed.running)))
+    if context.spec.queue_name or not wanted:
+        return Grant(wanted)
+    return context.admission().grant(queue_entry(context.video, profile, wanted, observed.status.start_time))
+
+
 def _stitch(context: ReconcileContext, observed: ObservedState) -> Decision:
-    state = observed.stitch or AttemptState(AttemptCounters())
-    starts = (Start(Stage.STITCH, state.counters.next_attempt),) if state.may_start(context.now) else ()
-    return go_on(context, observed, Phase.STITCHING, "chunks are joined", starts)
+    jobs = _next_job(Stage.STITCH, observed.stitch, context.now)
+    return _continue(context, observed, Phase.STITCHING, "joining chunks", jobs)
+
+
+def _next_job(stage: Stage, state: AttemptState | None, now: datetime) -> tuple[CreateJob, ...]:
+    """The next attempt of prepare or stitch, if it may start now."""
+    state = state or AttemptState(AttemptCounters())
+    return (CreateJob(stage, state.counters.next_attempt),) if state.may_start(now) else ()
 
 
 def _suspend(context: ReconcileContext, observed: ObservedState) -> Decision:
-    """Nothing is started, what runs is ended, what is finished stays."""
+    """Start nothing, end what runs, keep what is finished."""
     status = context.video.status
-    is_news = status.phase is not Phase.SUSPENDED or status.revision != context.video.revision
-    events = (Event(Reason.SUSPENDED, "unfinished work is ended, finished chunks are kept"),) if is_news else ()
+    is_new = status.phase is not Phase.SUSPENDED or status.revision != context.video.revision
+    events = (Event(Reason.SUSPENDED, "unfinished Jobs are deleted; finished chunks are kept"),) if is_new else ()
     idle = replace(observed, chunks={index: replace(state, running=None) for index, state in observed.chunks.items()})
     return conclude(
         context,
@@ -157,7 +181,7 @@ def _suspend(context: ReconcileContext, observed: ObservedState) -> Decision:
         Phase.SUSPENDED,
         Reason.SUSPENDED,
         "spec.suspend is true",
-        deletes=context.unfinished_jobs(),
+        deletes=context.delete_unfinished_jobs(),
         events=events,
     )
 
@@ -169,96 +193,84 @@ def _end_dry_run(context: ReconcileContext, observed: ObservedState) -> Decision
 
 
 def _succeed(context: ReconcileContext, observed: ObservedState, result: StitchReport) -> Decision:
-    observed = replace(observed, status=observed.status.model_copy(update={"output": output(result)}))
+    observed = replace(observed, status=observed.status.model_copy(update={"output": output_status(result)}))
     message = f"{result.frame_count} frames, {result.duration_seconds:.2f} s"
     events = (Event(Reason.SUCCEEDED, message),)
     return conclude(context, observed, Phase.SUCCEEDED, Reason.SUCCEEDED, message, events=events)
 
 
 def _fail(context: ReconcileContext, observed: ObservedState, failure: Failure) -> Decision:
-    """A failed video creates nothing more, and what still runs is ended: nobody would use it."""
+    """End the video. Nothing more is created, and what still runs is ended: its result would not be used."""
     observed = replace(observed, status=observed.status.model_copy(update={"failure": failure}))
-    reason, message = reason_of(failure, observed.status), sentence(failure)
+    reason, message = condition_reason(failure, observed.status), failure_message(failure)
     events = (Event(reason, message, warning=True),)
-    return conclude(context, observed, Phase.FAILED, reason, message, deletes=context.unfinished_jobs(), events=events)
+    deletes = context.delete_unfinished_jobs()
+    return conclude(context, observed, Phase.FAILED, reason, message, deletes=deletes, events=events)
 
 
-def _rest(context: ReconcileContext) -> Decision:
-    """Ended: nothing more is created; after their time the children go."""
-    status = at_rest(context.video)
+def _fail_invalid_spec(video: Video, children: Children, now: datetime) -> Decision:
+    """The schema has accepted something that the models refuse. Without a spec there is no revision."""
+    invalid = video.invalid
+    failure = permanent_failure(
+        ErrorCode.INPUT_VALIDATION, invalid.message if invalid else "", invalid.field if invalid else None
+    )
+    message = failure_message(failure)
+    is_new = video.status.observed_generation != video.generation
+    events = (Event(Reason.INVALID_SPEC, message, warning=True),) if is_new else ()
+    present = any(not job.deleting for job in children.jobs)
+    deletes = (DeleteChildren(keep_revision=None),) if present else ()
+    return Decision(invalid_spec_status(video, failure, message, now), deletes=deletes, events=events)
+
+
+def _clean_up(context: ReconcileContext) -> Decision:
+    """After the end: nothing is created, and the children are deleted when their time is over."""
+    status = ended_status(context.video)
     present = any(not job.deleting for job in context.children.jobs)
     expiry = children_expire(context.spec, status) if present else None
     if expiry is not None and expiry <= context.now:
-        return Decision(status, deletes=(DeleteRevisions(but=None),))
-    deletes = context.unfinished_jobs() if status.phase is Phase.FAILED else ()
-    return Decision(status, deletes=(*context.leftovers(), *deletes), requeue_at=expiry)
+        return Decision(status, deletes=(DeleteChildren(keep_revision=None),))
+    unfinished = context.delete_unfinished_jobs() if status.phase is Phase.FAILED else ()
+    return Decision(status, deletes=(*context.delete_old_revisions(), *unfinished), requeue_at=expiry)
 
 
-def _reopen(status: TalkingVideoStatus, video: Video, now: datetime) -> TalkingVideoStatus:
-    """A failed revision whose retry was asked for; one that was refused at the door is looked at anew."""
-    status = forgive(status)
-    refused_at_the_door = status.plan_digest is None and not status.stage_attempts
-    return status.model_copy(
-        update={
-            "observed_retry": video.retry,
-            "start_time": now,
-            "completion_time": None,
-            "phase": None,
-            "effective": None if refused_at_the_door else status.effective,
-        }
-    )
-
-
-def _refuse_unreadable(video: Video, children: Children, now: datetime) -> Decision:
-    """The schema let something through that the models refuse; without a spec there is no revision."""
-    invalid = video.invalid
-    failure = refused(
-        ErrorCode.INPUT_VALIDATION, invalid.message if invalid else "", invalid.field if invalid else None
-    )
-    message = sentence(failure)
-    is_news = video.status.observed_generation != video.generation
-    events = (Event(Reason.INVALID_SPEC, message, warning=True),) if is_news else ()
-    present = any(not job.deleting for job in children.jobs)
-    deletes = (DeleteRevisions(but=None),) if present else ()
-    return Decision(unreadable(video, failure, message, now), deletes=deletes, events=events)
-
-
-def _granted(context: ReconcileContext, observed: ObservedState, profile: Profile, ready: int) -> Grant:
-    chunking = context.spec.chunking
-    limit = (chunking.max_parallel if chunking else None) or DEFAULT_MAX_PARALLEL
-    wanted = max(0, min(ready, limit - len(observed.running)))
-    if context.spec.queue_name or not wanted:
-        return Grant(wanted)
-    return context.admission().grant(queue_entry(context.video, profile, wanted, observed.status.start_time))
-
-
-def go_on(
+def _continue(
     context: ReconcileContext,
     observed: ObservedState,
     phase: Phase,
     message: str,
-    starts: tuple[Start, ...] = (),
+    jobs: tuple[CreateJob, ...] = (),
     *,
     queue_position: int | None = None,
     requeue_at: datetime | None = None,
 ) -> Decision:
-    """Work goes on, or waits and says for what."""
+    """Continue in a phase, or say in the conditions what the work waits for."""
     reason = Reason(phase.value) if queue_position is None else Reason.QUEUED
-    obstacle = held_up(observed.running, context.children, context.config.waiting_seconds, context.now)
-    if obstacle is not None:
-        reason, message = obstacle
-    news = () if context.video.status.phase is phase else (Event(Reason(phase.value), message),)
+    problem = find_problem(observed.running, context.children, context.config.waiting_seconds, context.now)
+    if problem is not None:
+        reason, message = problem
+    events = () if context.video.status.phase is phase else (Event(Reason(phase.value), message),)
     return conclude(
         context,
         observed,
         phase,
         reason,
         message,
-        creates=_with_stage_input(context, observed, starts),
-        events=news,
+        creates=_with_stage_input(context, observed, jobs),
+        events=events,
         queue_position=queue_position,
         requeue_at=requeue_at,
     )
+
+
+def _with_stage_input(
+    context: ReconcileContext, observed: ObservedState, jobs: tuple[CreateJob, ...]
+) -> tuple[Create, ...]:
+    """Ensure the stage input before every Job, and for a pod that seems to lack it.
+
+    It may have been deleted: with the other children long after a failure, or by hand.
+    """
+    seems_missing = awaits_volumes(observed.running, context.children, context.config.waiting_seconds, context.now)
+    return (EnsureStageInput(), *jobs) if jobs or seems_missing else ()
 
 
 def conclude(
@@ -274,49 +286,39 @@ def conclude(
     queue_position: int | None = None,
     requeue_at: datetime | None = None,
 ) -> Decision:
-    """Complete the status, and add what every step has to do: leftovers go, news is told, the clock is set."""
-    status = described(
+    """Complete the status, and add what every step does: delete stale children, report events, set the next time."""
+    status = status_in_phase(
         observed, context.children, phase, reason, message, queue_position=queue_position, now=context.now
     )
     if phase is not Phase.FAILED:
         status = status.model_copy(update={"observed_retry": context.video.retry})
-    stray = (DeleteJob(job) for job in observed.stray)
+    stale = (DeleteJob(job) for job in observed.stale)
+    due = (moment for moment in _due_times(context, observed, requeue_at) if moment > context.now)
     return Decision(
         status=status,
         creates=creates,
-        deletes=(*context.leftovers(), *dict.fromkeys((*stray, *deletes))),
-        events=(*context.first_words(), *observed.events, *events),
-        requeue_at=min((m for m in _moments(context, observed, requeue_at) if m > context.now), default=None),
+        deletes=(*context.delete_old_revisions(), *dict.fromkeys((*stale, *deletes))),
+        events=(*context.lifecycle_events(), *observed.events, *events),
+        requeue_at=min(due, default=None),
     )
 
 
-def _with_stage_input(
-    context: ReconcileContext, observed: ObservedState, starts: tuple[Start, ...]
-) -> tuple[Create, ...]:
-    """Whatever starts finds its order, and so does a pod that seems to miss it.
-
-    It may have been deleted: with the other children long after a failure, or by somebody.
-    """
-    seems_missing = lacks_volumes(observed.running, context.children, context.config.waiting_seconds, context.now)
-    return (EnsureStageInput(), *starts) if starts or seems_missing else ()
-
-
-def _moments(context: ReconcileContext, observed: ObservedState, requeue_at: datetime | None) -> Iterator[datetime]:
-    """When something may be due though nothing is heard."""
+def _due_times(context: ReconcileContext, observed: ObservedState, requeue_at: datetime | None) -> Iterator[datetime]:
+    """Times at which the decision may change without any object changing."""
     yield from observed.requeue_at
     if requeue_at is not None:
         yield requeue_at
-    if limit := deadline(context.spec, observed.status):
-        yield limit
-    patience = timedelta(seconds=context.config.waiting_seconds)
+    if end := deadline(context.spec, observed.status):
+        yield end
+    grace = timedelta(seconds=context.config.waiting_seconds)
     for job in observed.running:
         if job.created:
-            yield job.created + patience
-        yield from (pod.created + patience for pod in context.children.pods_of(job) if pod.phase == "Pending")
+            yield job.created + grace
+        yield from (pod.created + grace for pod in context.children.pods_of(job) if pod.phase == "Pending")
 
 
 def deadline(spec: TalkingVideoSpec, status: TalkingVideoStatus) -> datetime | None:
-    """When the video fails unless it is finished."""
+    """When the video fails unless it has ended."""
     if spec.active_deadline_seconds is None or status.start_time is None:
         return None
     return status.start_time + timedelta(seconds=spec.active_deadline_seconds)

@@ -1,4 +1,4 @@
-"""What an object may name: the profile's allow-list, field by field."""
+"""Checks a spec against the profile's allow-list, field by field."""
 
 from __future__ import annotations
 
@@ -6,48 +6,33 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from string import Formatter
 
+from talkingvideo_api.inputs import inputs_of
 from talkingvideo_api.model import Model
 from talkingvideo_api.profile import AllowList, Profile, Store
 from talkingvideo_api.spec import MediaReference, Output, TalkingVideoSpec
 from talkingvideo_api.uris import parse_object_uri, scheme_of
 
 PLACEHOLDERS = ("namespace", "name", "revision", "date")
-"""What ``spec.output.name`` may hold in braces."""
+"""The placeholders of ``spec.output.name``."""
 
 OWN_FOLDER = "{namespace}/"
-"""How the name of a result may always begin."""
+"""A prefix of results' names that every profile allows."""
 
 OVERRIDES = ("node_selector", "tolerations", "resources", "image_pull_secrets")
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A field that names what the profile does not allow."""
+    """A field whose value the profile does not allow."""
 
     field: str
     message: str
 
 
-def inputs_of(spec: TalkingVideoSpec) -> Iterator[tuple[str, MediaReference]]:
-    """Every input with its field's path."""
-    if spec.source.image:
-        yield "spec.source.image", spec.source.image
-    if spec.source.video:
-        yield "spec.source.video", spec.source.video
-    for index, speaker in enumerate(spec.speech.speakers):
-        if speaker.audio:
-            yield f"spec.speech.speakers[{index}].audio", speaker.audio
-        if speaker.mask:
-            yield f"spec.speech.speakers[{index}].mask", speaker.mask
-    for index, lora in enumerate((spec.render.loras if spec.render else None) or ()):
-        if lora.uri:
-            yield f"spec.render.loras[{index}]", MediaReference(uri=lora.uri)
-
-
 def refusals(spec: TalkingVideoSpec, profile: Profile) -> Iterator[Refusal]:
-    """Everything that the profile does not allow, in the order of the spec."""
-    for path, media in inputs_of(spec):
-        yield from _input(path, media, spec, profile)
+    """Yield everything that the profile does not allow, in the order of the spec."""
+    for each in inputs_of(spec):
+        yield from _input(each.path, each.reference, spec, profile)
     if spec.engine and profile.engines and spec.engine not in profile.engines:
         yield Refusal("spec.engine", f"the profile allows the engines {', '.join(profile.engines)}")
     yield from _output(spec.output or Output(), profile)
@@ -67,18 +52,18 @@ def _input(path: str, media: MediaReference, spec: TalkingVideoSpec, profile: Pr
     if scheme not in ("s3", "pvc", "configmap"):
         return
     try:
-        place = parse_object_uri(media.uri)
+        location = parse_object_uri(media.uri)
     except ValueError as error:
         yield Refusal(f"{path}.uri", str(error))
         return
     if scheme == "pvc":
-        yield from _named(f"{path}.uri", "claim", place.container, profile.allow.claims)
-    if scheme == "s3" and place.container not in readable_buckets(spec, profile):
-        yield from _named(f"{path}.uri", "bucket", place.container, profile.allow.input_buckets)
+        yield from _named(f"{path}.uri", "claim", location.container, profile.allow.claims)
+    if scheme == "s3" and location.container not in readable_buckets(spec, profile):
+        yield from _named(f"{path}.uri", "bucket", location.container, profile.allow.input_buckets)
 
 
 def readable_buckets(spec: TalkingVideoSpec, profile: Profile) -> tuple[str, ...]:
-    """Buckets that inputs may come from: the store's own and the profile's list."""
+    """The buckets from which inputs may be read: the store's own and those that the profile lists."""
     store = profile.stores.get((spec.output.store if spec.output else None) or profile.default_store)
     own = (store.s3.bucket,) if store and store.s3 else ()
     return (*own, *(bucket for bucket in profile.allow.input_buckets if bucket not in own))
@@ -110,22 +95,22 @@ def _output_name(template: str) -> Iterator[Refusal]:
         pieces = [("", "", None)]
     if any(name not in PLACEHOLDERS or spec or conversion for name, spec, conversion in pieces):
         known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-        yield Refusal(field, f"the template may hold {known}, each as it stands here")
+        yield Refusal(field, f"the template may contain {known} only, without conversion or format")
         return
     key = template.format(**dict.fromkeys(PLACEHOLDERS, "x"))
     parts = key.split("/")
     if ".." in parts or "" in parts:
-        yield Refusal(field, "the name may not begin or end with '/', nor hold '..' or '//'")
+        yield Refusal(field, "the name must not begin or end with '/', or contain '..' or '//'")
     if parts[0] == "work":
-        yield Refusal(field, "names below work/ are those of workspaces")
+        yield Refusal(field, "names below work/ are reserved for workspaces")
 
 
 def _shared_name(template: str, allow: AllowList) -> Iterator[Refusal]:
-    """A bucket serves several namespaces: without leave, results lie in the folder of their own."""
+    """A bucket serves several namespaces: unless the profile allows more, each one's results stay in its own folder."""
     allowed = (OWN_FOLDER, *allow.output_names)
     if "*" not in allowed and not template.startswith(allowed):
-        begins = ", ".join(allowed)
-        yield Refusal("spec.output.name", f"the name must begin with what the profile allows: {begins}")
+        prefixes = ", ".join(allowed)
+        yield Refusal("spec.output.name", f"the name must begin with a prefix that the profile allows: {prefixes}")
 
 
 def _s3_output(output: Output, store: Store, allow: AllowList) -> Iterator[Refusal]:

@@ -1,4 +1,4 @@
-"""Status: how it begins for a revision, what stands in it beside the books, and which changes are worth a write."""
+"""Status: where a revision's begins, how a phase completes it, and which changes are worth a write."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from talkingvideo_api.conditions import Phase, Reason
 from talkingvideo_api.names import Stage
-from talkingvideo_api.reports import StitchReport
+from talkingvideo_api.reports import REPORT, THUMBNAIL, StitchReport
 from talkingvideo_api.status import ActiveChunk, Failure, OutputStatus, TalkingVideoStatus, Timings
 from talkingvideo_clients.kube.objects import Job, Pod, Video
 from talkingvideo_operator.planning.conditions import conditions
@@ -16,16 +16,16 @@ from talkingvideo_operator.planning.context import Children
 from talkingvideo_operator.planning.observe import ObservedState
 from talkingvideo_operator.planning.progress import chunk_percent, estimated_end, percent
 
-ENDED = frozenset({Phase.SUCCEEDED, Phase.FAILED})
+ENDED_PHASES = frozenset({Phase.SUCCEEDED, Phase.FAILED})
 MAX_ACTIVE = 64
-"""More chunks than these are not told apart: status stays below 64 KiB."""
+"""Status lists no more active chunks than these: it stays below 64 KiB."""
 
 VOLATILE = ("progress", "estimatedCompletionTime", "queuePosition", "observedRetry", "timings")
-"""Fields whose change alone waits for the next progress write."""
+"""Fields whose change alone waits for the next write of progress."""
 
 
-def begin_or_continue(video: Video, now: datetime) -> TalkingVideoStatus:
-    """The status to work on: the written one for the same revision, a fresh one for another."""
+def current_status(video: Video, now: datetime) -> TalkingVideoStatus:
+    """The status to continue from: the written one of the same revision, or a new one."""
     known = video.status
     if known.revision is not None and known.revision == video.revision:
         return known.model_copy(update={"observed_generation": video.generation})
@@ -38,7 +38,7 @@ def begin_or_continue(video: Video, now: datetime) -> TalkingVideoStatus:
     )
 
 
-def described(
+def status_in_phase(
     observed: ObservedState,
     children: Children,
     phase: Phase,
@@ -48,38 +48,38 @@ def described(
     queue_position: int | None,
     now: datetime,
 ) -> TalkingVideoStatus:
-    """Complete the status for a phase: conditions, progress, times, what runs."""
+    """Complete the status for a phase: conditions, progress, times, active chunks."""
     status = observed.status
-    ended = phase in ENDED
+    ended = phase in ENDED_PHASES
     chunks = status.chunks
     if chunks is not None:
-        chunks = chunks.model_copy(update={"active": () if ended else _active(observed, children)})
+        chunks = chunks.model_copy(update={"active": () if ended else _active_chunks(observed, children)})
     status = status.model_copy(update={"chunks": chunks, "phase": phase, "queue_position": queue_position})
     if ended:
         status = status.model_copy(update={"completion_time": status.completion_time or now})
-    eta = None if ended or phase is Phase.SUSPENDED else estimated_end(status, observed, children, now)
+    end = None if ended or phase is Phase.SUSPENDED else estimated_end(status, observed, children, now)
     return status.model_copy(
         update={
             "progress": percent(status, phase, observed, children) if phase is not Phase.FAILED else status.progress,
-            "estimated_completion_time": eta,
+            "estimated_completion_time": end,
             "timings": timings(status, children),
             "conditions": conditions(status.conditions, phase, reason, message, status.observed_generation, now),
         }
     )
 
 
-def at_rest(video: Video) -> TalkingVideoStatus:
-    """The status of a video that has ended: only what was observed may change."""
+def ended_status(video: Video) -> TalkingVideoStatus:
+    """The status of a video that has ended: only the generation and the retry that were observed may change."""
     known = video.status
-    seen = tuple(c.model_copy(update={"observed_generation": video.generation}) for c in known.conditions)
+    observed = tuple(c.model_copy(update={"observed_generation": video.generation}) for c in known.conditions)
     retry = known.observed_retry if known.phase is Phase.FAILED else video.retry
     return known.model_copy(
-        update={"observed_generation": video.generation, "conditions": seen, "observed_retry": retry}
+        update={"observed_generation": video.generation, "conditions": observed, "observed_retry": retry}
     )
 
 
-def unreadable(video: Video, failure: Failure, message: str, now: datetime) -> TalkingVideoStatus:
-    """The status of an object whose spec cannot be read."""
+def invalid_spec_status(video: Video, failure: Failure, message: str, now: datetime) -> TalkingVideoStatus:
+    """The status of an object whose spec is invalid."""
     known = video.status
     return TalkingVideoStatus(
         observed_generation=video.generation,
@@ -91,9 +91,11 @@ def unreadable(video: Video, failure: Failure, message: str, now: datetime) -> T
     )
 
 
-def output(report: StitchReport) -> OutputStatus:
-    """The stitch report as status shows it."""
-    return OutputStatus(**report.model_dump())
+def output_status(report: StitchReport) -> OutputStatus:
+    """The result as status shows it."""
+    thumbnail, description = report.artifacts[THUMBNAIL], report.artifacts[REPORT]
+    known = report.model_dump(include=set(OutputStatus.model_fields))
+    return OutputStatus(**known, thumbnail_uri=thumbnail.uri, report_uri=description.uri)
 
 
 def timings(status: TalkingVideoStatus, children: Children) -> Timings:
@@ -112,46 +114,6 @@ def timings(status: TalkingVideoStatus, children: Children) -> Timings:
     )
 
 
-def significant(before: TalkingVideoStatus, after: TalkingVideoStatus) -> bool:
-    """Whether a change is more than progress, which is written only now and then."""
-    return _essence(before.to_dict()) != _essence(after.to_dict())
-
-
-def _essence(document: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in document.items() if key not in VOLATILE}
-    kept["conditions"] = {c["type"]: (c["status"], c["observedGeneration"]) for c in document.get("conditions", ())}
-    if "chunks" in kept:
-        kept["chunks"] = {key: value for key, value in kept["chunks"].items() if key != "active"}
-        kept["chunks"]["failed"] = [_counts(entry) for entry in kept["chunks"]["failed"]]
-    kept["stageAttempts"] = [_counts(entry) for entry in document.get("stageAttempts", ())]
-    return kept
-
-
-def _counts(entry: dict[str, Any]) -> dict[str, Any]:
-    """A record without its back-off: that it is over is no news."""
-    return {key: value for key, value in entry.items() if key != "notBefore"}
-
-
-def _active(observed: ObservedState, children: Children) -> tuple[ActiveChunk, ...]:
-    running = {index: state.running for index, state in observed.chunks.items() if state.running}
-    return tuple(
-        ActiveChunk(
-            index=index,
-            attempt=job.attempt,
-            stage=_stage_of(job, children.pods_of(job)),
-            progress=chunk_percent(index, observed, children),
-            job=job.name,
-        )
-        for index, job in islice(running.items(), MAX_ACTIVE)
-    )
-
-
-def _stage_of(job: Job, pods: tuple[Pod, ...]) -> str:
-    if job.suspended:
-        return "Waiting"
-    return "Running" if any(pod.phase == "Running" for pod in pods) else "Pending"
-
-
 def _first_start(status: TalkingVideoStatus, children: Children) -> datetime | None:
     jobs = children.of_revision(status.revision).of_stage(Stage.PREPARE).get(None, [])
     return min((pod.started for job in jobs for pod in children.pods_of(job) if pod.started), default=None)
@@ -159,3 +121,43 @@ def _first_start(status: TalkingVideoStatus, children: Children) -> datetime | N
 
 def _seconds(since: datetime | None, until: datetime | None) -> float | None:
     return None if since is None or until is None else max(0.0, round((until - since).total_seconds(), 1))
+
+
+def _active_chunks(observed: ObservedState, children: Children) -> tuple[ActiveChunk, ...]:
+    running = {index: state.running for index, state in observed.chunks.items() if state.running}
+    return tuple(
+        ActiveChunk(
+            index=index,
+            attempt=job.attempt,
+            stage=_pod_stage(job, children.pods_of(job)),
+            progress=chunk_percent(index, observed, children),
+            job=job.name,
+        )
+        for index, job in islice(running.items(), MAX_ACTIVE)
+    )
+
+
+def _pod_stage(job: Job, pods: tuple[Pod, ...]) -> str:
+    if job.suspended:
+        return "Waiting"
+    return "Running" if any(pod.phase == "Running" for pod in pods) else "Pending"
+
+
+def is_significant(before: TalkingVideoStatus, after: TalkingVideoStatus) -> bool:
+    """Whether a change is more than progress, which is written only at intervals."""
+    return _significant_part(before.to_dict()) != _significant_part(after.to_dict())
+
+
+def _significant_part(document: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in document.items() if key not in VOLATILE}
+    kept["conditions"] = {c["type"]: (c["status"], c["observedGeneration"]) for c in document.get("conditions", ())}
+    if "chunks" in kept:
+        kept["chunks"] = {key: value for key, value in kept["chunks"].items() if key != "active"}
+        kept["chunks"]["failed"] = [_without_back_off(entry) for entry in kept["chunks"]["failed"]]
+    kept["stageAttempts"] = [_without_back_off(entry) for entry in document.get("stageAttempts", ())]
+    return kept
+
+
+def _without_back_off(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of attempts without its back-off: the end of a back-off is not significant."""
+    return {key: value for key, value in entry.items() if key != "notBefore"}

@@ -19,9 +19,8 @@ import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from PIL import Image
 from tests.worker.infinitetalk.devices.refusals import attention_without_a_matrix, without_kernel
 from tests.worker.infinitetalk.devices.simulated import SimulatedGpu
+from tests.worker.render_values import render_values, sampling_values
 
-from talkingvideo_api.effective import Sampling
-from talkingvideo_api.spec import Preset
 from talkingvideo_worker.chunking.windows import ChunkFrames
 from talkingvideo_worker.engines.base import LoraFile, Portrait, RenderInput, Track
 from talkingvideo_worker.engines.infinitetalk.conditioning.audio import write_features
@@ -97,14 +96,11 @@ class Stage:
         **sampling: Any,
     ) -> RenderInput:
         """A scene of ``FRAMES`` frames: one speaker before a picture unless others are given."""
-        values: dict[str, Any] = {
-            "preset": Preset.QUALITY, "steps": 1, "text_guidance": 1.0, "audio_guidance": 2.0, "shift": 3.0,
-            "color_correction": 1.0,
-        }  # fmt: skip
-        parameters = {"prompt": "speaks", "negativePrompt": None, "windowFrames": WINDOW, "motionFrames": MOTION}
-        parameters |= Sampling(**(values | sampling)).to_dict()
+        values = render_values(
+            window_frames=WINDOW, motion_frames=MOTION, sampling=sampling_values(**{"steps": 1} | sampling)
+        )
         speakers = tracks or (self.track(0),)
-        return RenderInput(portrait or self.picture(32, 32), speakers, FRAMES, 42, parameters, loras)
+        return RenderInput(portrait or self.picture(32, 32), speakers, FRAMES, values, loras)
 
     def picture(self, height: int, width: int) -> Portrait:
         """A portrait that stays."""

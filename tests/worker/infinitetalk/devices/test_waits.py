@@ -41,7 +41,7 @@ def watch(gpu: SimulatedGpu, stage: Stage) -> Watch:
         material = Material(
             reference_frames(render_input.portrait), Tracks(features), WindowNoise(0), regions_of(render_input)
         )
-        settings, waits = settings_of(render_input.parameters, 32 * 32), list[str]()
+        settings, waits = settings_of(render_input.values, 32 * 32), list[str]()
         spans = window_spans(0, WHOLE.windows, motion=settings.motion)[first:]
         rendered = render_windows(
             networks.transformer,

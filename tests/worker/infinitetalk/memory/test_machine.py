@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.worker.render_values import render_values
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.base import Portrait, RenderInput, Track
@@ -112,6 +113,6 @@ def test_the_peak_is_each_loads_own(monkeypatch: pytest.MonkeyPatch, tiny_weight
     engine = InfiniteTalkEngine(WeightsFolder(tiny_weights))
     portrait = Portrait(tmp_path / "none.png", False, 64, 64)
     for _ in range(2):
-        with pytest.raises(KeyError):
-            engine.load(RenderInput(portrait, (Track(tmp_path / "none.wav"),), 9, 1, {}), tmp_path, 9)
+        with pytest.raises(StageError):
+            engine.load(RenderInput(portrait, (Track(tmp_path / "none.wav"),), 9, render_values()), tmp_path, 9)
     assert restarted == [True, True]

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from tests.worker.render_values import render_values, sampling_values
 
 from talkingvideo_api.spec import Quantization
 from talkingvideo_worker.engines.infinitetalk.memory.machine import free_host_bytes
@@ -83,13 +84,25 @@ def test_the_leanest_mode_takes_at_most_16_gb_at_480p() -> None:
 
 def test_what_is_asked_for_is_kept_to() -> None:
     for quantization in Quantization:
-        asked = memory_request({"quantization": quantization})
+        asked = memory_request(render_values(sampling=sampling_values(quantization=quantization)))
         assert {mode.precision for mode in candidate_modes(asked)} == {quantization}
-    some = memory_request({"quantization": None, "residentParameters": OTHER_PARAMETERS + 7 * BLOCK_PARAMETERS + 5})
+    some = memory_request(
+        render_values(sampling=sampling_values(resident_parameters=OTHER_PARAMETERS + 7 * BLOCK_PARAMETERS + 5))
+    )
     assert choose_mode(card(141), P480, some).resident == 7
     assert max(mode.resident for mode in candidate_modes(some)) == 7
-    assert choose_mode(card(141), P480, memory_request({"residentParameters": 0})).resident == 0
-    assert choose_mode(card(141), P480, memory_request({"residentParameters": 10**11})).resident == 40
+    assert (
+        choose_mode(
+            card(141), P480, memory_request(render_values(sampling=sampling_values(resident_parameters=0)))
+        ).resident
+        == 0
+    )
+    assert (
+        choose_mode(
+            card(141), P480, memory_request(render_values(sampling=sampling_values(resident_parameters=10**11)))
+        ).resident
+        == 40
+    )
 
 
 def test_without_a_gpu_nothing_waits() -> None:

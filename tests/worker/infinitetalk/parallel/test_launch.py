@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.worker.render_values import render_values, sampling_values
 
-from talkingvideo_api.effective import Sampling
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_api.spec import Preset
 from talkingvideo_worker.chunking.windows import ChunkFrames
 from talkingvideo_worker.engines.base import Portrait, RenderInput, Track, Window
 from talkingvideo_worker.engines.infinitetalk import loader
@@ -37,9 +36,6 @@ from talkingvideo_worker.engines.infinitetalk.weights.converted import network_f
 from talkingvideo_worker.media.wav import WavWriter
 from talkingvideo_worker.units import SAMPLES_PER_FRAME
 
-SAMPLING = Sampling(
-    preset=Preset.QUALITY, steps=2, text_guidance=1.0, audio_guidance=2.0, shift=3.0, color_correction=1.0
-)
 CHUNK = ChunkFrames(0, (5, 4))
 
 
@@ -49,9 +45,9 @@ def render_input(tmp_path: Path) -> RenderInput:
     Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8)).save(tmp_path / "picture.png")
     with WavWriter(tmp_path / "sound.wav", 16_000) as wav:
         wav.write(rng.integers(-9000, 9000, 9 * SAMPLES_PER_FRAME).astype(np.int16))
-    parameters = {"prompt": "speaks", "negativePrompt": None, "windowFrames": 5, "motionFrames": 1}
+    values = render_values(window_frames=5, motion_frames=1, sampling=sampling_values())
     portrait = Portrait(tmp_path / "picture.png", False, 64, 64)
-    return RenderInput(portrait, (Track(tmp_path / "sound.wav"),), 9, 42, parameters | SAMPLING.to_dict())
+    return RenderInput(portrait, (Track(tmp_path / "sound.wav"),), 9, values)
 
 
 def rendered(weights: Path, render_input: RenderInput, folder: Path) -> list[tuple[Window, list[np.ndarray]]]:

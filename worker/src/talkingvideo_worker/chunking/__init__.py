@@ -1,1 +1,1 @@
-"""Where a track is cut into chunks, and a chunk into windows: pure decisions over measured sound."""
+"""How a video is divided into chunks, and a chunk into windows: pure functions of measured sound."""

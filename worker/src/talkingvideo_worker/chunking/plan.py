@@ -1,10 +1,10 @@
-"""Which frames each render Job makes: the shortest path over the places where a track may be cut.
+"""Which frames each render Job makes: a shortest path over the candidate cuts.
 
-A chunk costs the windows that it takes, whole ones, since a GPU renders whole windows. A cut costs what it disturbs
-(``cuts``). A chunk far from the wanted length costs by the square of the distance, which balances. The cheapest way
-from the first frame to the last is found exactly, for several wanted numbers of chunks; of these plans the one wins
-that ends soonest over different numbers of GPUs. How many GPUs there will be is unknown when the plan is made, and the
-plan is part of a chunk's identity: it must never depend on it.
+A chunk costs the windows that it takes, counted whole, since a GPU renders whole windows. A cut costs what ``cuts`` says.
+A chunk whose length is off the target costs the square of the distance, which balances lengths. The cheapest path from
+the first frame to the last is found exactly for several numbers of chunks; of these plans the one is chosen that ends
+soonest, averaged over different numbers of GPUs. The real number of GPUs is unknown when the plan is made, and the plan
+must never depend on it: it is part of a chunk's identity.
 """
 
 from __future__ import annotations
@@ -22,56 +22,44 @@ from talkingvideo_worker.chunking.cuts import Cuts, candidate_cuts
 from talkingvideo_worker.chunking.windows import ChunkFrames, window_lengths
 from talkingvideo_worker.units import FRAME_RATE
 
-MOST_CHUNKS = 500
-"""The resource's bound."""
+MAX_CHUNKS = 500
+"""The limit of the resource."""
 
-SHORTEST, LONGEST = 0.5, 1.5
-"""Length of a chunk as a share of the target, at least and at most."""
+MIN_LENGTH, MAX_LENGTH = 0.5, 1.5
+"""Shortest and longest chunk, as multiples of the target."""
 
-UNBALANCE_COST = 15.0
-"""Windows for a chunk twice the wanted length, growing with the square: 0.05 for one window more in a chunk of 45 s."""
+IMBALANCE_COST = 15.0
+"""Windows that a chunk of twice the target costs; grows with the square: 0.05 for one window more in a chunk of 45 s."""
 
 MOSTLY_WASTED_COST = 1.5
-"""Windows for a last window of which less than half is used: more than any cut in silence costs, less than most cuts in
+"""Windows that a last window of which less than half is used costs: more than any cut in silence, less than most cuts in
 speech."""
 
 STARTUP_WINDOWS = 2.0
-"""What a render Job takes before its first window, in windows: loading a 14B model against the ``fast`` preset's half
-minute a window on an H100."""
+"""Time of a render Job before its first window, in windows: loading a 14B model, where the ``fast`` preset takes half a
+minute per window on an H100."""
 
 GPU_COUNTS = (1, 2, 3, 4, 6, 8)
-"""Numbers of GPUs that a plan is judged for."""
+"""Numbers of GPUs over which a plan's time is averaged."""
 
 DISTURBANCE_WEIGHT = 1.0
-"""How much the cost of cuts counts against time when plans are compared."""
+"""Weight of the cost of cuts against time when plans are compared."""
 
 OFF_TARGET_WEIGHT = 1.0
-"""How much the square of the relative distance from the target counts, when plans are compared."""
+"""Weight of the square of the relative distance from the target, when plans are compared."""
 
-MOST_PROPOSALS = 7
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Frames ``start`` to ``start + frames`` of the video.
-
-    Attributes:
-        start: Global number of the first frame.
-        frames: Length, at least 1.
-    """
-
-    start: int
-    frames: int
+MAX_PROPOSALS = 7
+"""Numbers of chunks for which a path is calculated."""
 
 
 @dataclass(frozen=True)
 class PlanSettings:
-    """What the plan is made by.
+    """Settings of the plan.
 
     Attributes:
-        target_seconds: Wanted length of a chunk.
+        target_seconds: Target length of a chunk.
         window: Frames that the model renders at a time.
-        motion: Frames that a window shares with the one before it.
+        motion: Frames that a window shares with the previous one.
     """
 
     target_seconds: float = 45.0
@@ -81,77 +69,86 @@ class PlanSettings:
 
 def plan_chunks(
     frames: int, silences: Sequence[tuple[int, int]], energy: NDArray[np.float32], settings: PlanSettings
-) -> tuple[Chunk, ...]:
+) -> tuple[ChunkFrames, ...]:
     """Divide a video into chunks.
 
-    Cuts fall on whole frames: in silences where there are some, else at quiet places. Every chunk is between half and
-    one and a half times the target, unless the whole video is shorter; where the target would make more than 500
-    chunks, it grows.
+    Cuts fall on whole frames, in silences where possible, otherwise at quiet places. Every chunk is between half and one
+    and a half times the target, unless the whole video is shorter. A target that would make more than 500 chunks is
+    increased.
 
     Args:
         frames: Length of the video, at least 1.
-        silences: (first, one past the last) sample at 16 kHz of each, in order.
+        silences: (first sample, end sample) of each at 16 kHz, in order; the end is exclusive.
         energy: Loudness of each frame in dB.
         settings: Target and windows.
 
     Returns:
-        Chunks in order, which cover every frame once.
+        Chunks in order that cover every frame once.
     """
     if frames < 1:
-        raise ValueError("a video without frames cannot be planned")
+        raise ValueError("a video needs at least one frame")
     bounds = _Bounds.of(frames, settings)
-    cuts = candidate_cuts(frames, silences, energy, stretch=bounds.stretch)
+    cuts = candidate_cuts(frames, silences, energy, interval=bounds.interval)
     proposals = [_cheapest_path(frames, cuts, bounds, count, settings) for count in _counts(frames, bounds.target)]
-    best = min(proposals, key=lambda path: _judgement(path, frames, bounds, settings))
-    starts = [0, *best.cuts]
-    return tuple(Chunk(start, end - start) for start, end in zip(starts, [*best.cuts, frames], strict=True))
+    best = min(proposals, key=lambda path: _score(path, frames, bounds, settings))
+    return _in_windows([0, *best.cuts, frames], settings)
+
+
+def _in_windows(bounds: Sequence[int], settings: PlanSettings) -> tuple[ChunkFrames, ...]:
+    """Chunks between bounds (frames, ascending), each divided into windows."""
+    chunks, windows_before = [], 0
+    for start, end in pairwise(bounds):
+        windows = window_lengths(end - start, settings.window, settings.motion)
+        chunks.append(ChunkFrames(start, windows, windows_before))
+        windows_before += len(windows)
+    return tuple(chunks)
 
 
 @dataclass(frozen=True)
 class _Bounds:
-    """Lengths in frames."""
+    """Limits of lengths, in frames."""
 
     target: float
     shortest: int
     longest: int
-    stretch: int
+    interval: int
 
     @classmethod
     def of(cls, frames: int, settings: PlanSettings) -> _Bounds:
-        """Bounds under which a plan always exists, of at most 500 chunks.
+        """Bounds for which a plan of at most 500 chunks always exists.
 
-        Candidates are closer together than a quarter of the target, and some number of equal chunks is between three
-        quarters (11/12 where the number of chunks is what limits) and five quarters of the target: the candidates
-        nearest to the equal chunks' ends make a plan.
+        Proof: candidates are less than a quarter of the target apart, and for some number of equal chunks each is
+        between three quarters (11/12 where the number of chunks is the limit) and five quarters of the target long.
+        The candidates nearest to the ends of these equal chunks are a plan.
         """
-        least = ceil(frames / MOST_CHUNKS)
+        least = ceil(frames / MAX_CHUNKS)
         target = max(settings.target_seconds * FRAME_RATE, 1.5 * least, 8)
         return cls(
             target=target,
-            shortest=min(frames, max(ceil(SHORTEST * target), least)),
-            longest=max(floor(LONGEST * target), 1),
-            stretch=max(1, min(FRAME_RATE, floor(target / 64))),
+            shortest=min(frames, max(ceil(MIN_LENGTH * target), least)),
+            longest=max(floor(MAX_LENGTH * target), 1),
+            interval=max(1, min(FRAME_RATE, floor(target / 64))),
         )
 
 
 @dataclass(frozen=True)
 class _Path:
-    """Cuts, and what they disturb together, in windows."""
+    """Cuts and their total cost, in windows."""
 
     cuts: list[int]
     disturbance: float
 
 
 def _counts(frames: int, target: float) -> list[int]:
-    """Numbers of chunks worth trying: those nearest to the target's."""
+    """Numbers of chunks worth trying, nearest to the target first."""
     wanted = frames / target
     fewest, most = max(1, ceil(wanted / 1.4)), max(1, floor(wanted / 0.7))
     nearest = sorted(range(fewest, most + 1), key=lambda count: abs(count - wanted))
-    return nearest[:MOST_PROPOSALS] or [max(1, round(wanted))]
+    return nearest[:MAX_PROPOSALS] or [max(1, round(wanted))]
 
 
 def _cheapest_path(frames: int, cuts: Cuts, bounds: _Bounds, count: int, settings: PlanSettings) -> _Path:
-    """The cheapest cuts when chunks are wanted to be ``frames / count`` long."""
+    """The cheapest cuts when the target length of a chunk is ``frames / count``."""
     places = np.concatenate([[0], cuts.frames, [frames]])
     disturbance = np.concatenate([[0.0], cuts.costs, [0.0]])
     by_length = _length_costs(bounds.longest, frames / count, settings)
@@ -177,7 +174,7 @@ def _cheapest_path(frames: int, cuts: Cuts, bounds: _Bounds, count: int, setting
 
 
 def _length_costs(longest: int, wanted: float, settings: PlanSettings) -> NDArray[np.float64]:
-    """Cost in windows of a chunk of 0, 1, … ``longest`` frames."""
+    """Costs of chunks of 0, 1, … ``longest`` frames, in windows."""
     lengths = np.arange(longest + 1)
     windows = _windows(lengths, settings)
     fresh = settings.window - settings.motion
@@ -185,21 +182,21 @@ def _length_costs(longest: int, wanted: float, settings: PlanSettings) -> NDArra
     capacity = np.where(windows == 1, settings.window, fresh)
     mostly_wasted = 2 * (rendered - lengths) > capacity
     costs: NDArray[np.float64] = (
-        windows + MOSTLY_WASTED_COST * mostly_wasted + UNBALANCE_COST * np.square(lengths / wanted - 1)
+        windows + MOSTLY_WASTED_COST * mostly_wasted + IMBALANCE_COST * np.square(lengths / wanted - 1)
     )
     return costs
 
 
 def _windows(lengths: NDArray[np.int64], settings: PlanSettings) -> NDArray[np.int64]:
-    """Windows of chunks of these lengths, as ``windows.window_lengths`` has them."""
+    """Numbers of windows of chunks of these lengths; see ``windows.window_lengths``."""
     fresh = settings.window - settings.motion
     return 1 + np.maximum(0, -(-(lengths - settings.window) // fresh))
 
 
-def _judgement(path: _Path, frames: int, bounds: _Bounds, settings: PlanSettings) -> float:
-    """Time until all is rendered, over different numbers of GPUs, with what the cuts and the lengths cost.
+def _score(path: _Path, frames: int, bounds: _Bounds, settings: PlanSettings) -> float:
+    """Score of a plan, lower is better: time to render everything on different numbers of GPUs, cuts, and lengths.
 
-    All parts are shares of the least time that rendering could take.
+    All terms are relative to the shortest possible rendering time.
     """
     lengths = np.diff([0, *path.cuts, frames])
     jobs = STARTUP_WINDOWS + _windows(lengths, settings)
@@ -211,7 +208,7 @@ def _judgement(path: _Path, frames: int, bounds: _Bounds, settings: PlanSettings
 
 
 def makespan(jobs: Sequence[float], gpus: int) -> float:
-    """Time until the last job ends when each starts, in order, on the first GPU that becomes free."""
+    """Time until the last job ends when each starts, in order, on the GPU that is free first."""
     free = [0.0] * gpus
     for job in jobs:
         heapq.heapreplace(free, free[0] + job)
@@ -219,18 +216,18 @@ def makespan(jobs: Sequence[float], gpus: int) -> float:
 
 
 def chained_chunks(frames: int, settings: PlanSettings) -> tuple[ChunkFrames, ...]:
-    """Divide the windows of a video into chunks of about the target's length, as even as windows allow.
+    """Divide the windows of a video into chunks of about the target length, as evenly as whole windows allow.
 
     Args:
         frames: Length of the video, at least 1.
         settings: Target and windows.
 
     Returns:
-        Chunks in order, at most 500; each but the first goes on from the one before.
+        At most 500 chunks in order; each but the first continues from the previous one.
     """
     windows = window_lengths(frames, settings.window, settings.motion)
     wanted = round(frames / (settings.target_seconds * FRAME_RATE))
-    count = min(max(1, wanted), len(windows), MOST_CHUNKS)
+    count = min(max(1, wanted), len(windows), MAX_CHUNKS)
     chunks, start = [], 0
     for first, end in pairwise(len(windows) * cut // count for cut in range(count + 1)):
         overlap = settings.motion if first else 0

@@ -1,4 +1,4 @@
-"""Windows: the pieces in which the model renders a chunk."""
+"""Windows: the frames of a chunk that the model renders at a time."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 def window_lengths(frames: int, window: int = 81, motion: int = 9) -> tuple[int, ...]:
     """Divide a chunk into windows.
 
-    The first window shows all of its frames; each further one begins with the last ``motion`` frames of the one before,
-    and adds the rest. The last is rendered whole, too, and only its needed frames are kept.
+    The first window contributes all of its frames. Each further one repeats the last ``motion`` frames of the previous
+    window and contributes the rest. The last window is also rendered whole, and the surplus frames are dropped.
 
     Args:
         frames: Length of the chunk, at least 1.
         window: Frames of a window.
-        motion: Frames that a window shares with the one before, fewer than ``window``.
+        motion: Frames that a window shares with the previous one, fewer than ``window``.
 
     Returns:
         New frames of each window, in order; their sum is ``frames``.
@@ -28,27 +28,27 @@ def window_lengths(frames: int, window: int = 81, motion: int = 9) -> tuple[int,
 
 
 def last_window_fill(frames: int, window: int = 81, motion: int = 9) -> float:
-    """How much of the last window's new frames a chunk keeps: above 0, at most 1."""
+    """Share of the last window's new frames that a chunk keeps: above 0, at most 1."""
     lengths = window_lengths(frames, window, motion)
     return lengths[-1] / (window if len(lengths) == 1 else window - motion)
 
 
 def wasted_frames(frames: int, window: int = 81, motion: int = 9) -> int:
-    """Frames that are rendered for a chunk and thrown away."""
+    """Frames that are rendered for a chunk and dropped."""
     windows = len(window_lengths(frames, window, motion))
     return window + (windows - 1) * (window - motion) - frames
 
 
 @dataclass(frozen=True)
 class ChunkFrames:
-    """The part of the video that one render Job makes.
+    """A chunk: the part of the video that one render Job makes.
 
     Attributes:
-        start: Global number of its first frame.
+        start: Number of its first frame in the video.
         windows: New frames of each window, in order; their sum is the chunk's length.
-        first_window: Global index of its first window (random numbers are drawn by it).
-        overlap: Frames that its first window shares with the chunk before, whose last window's state it goes on from; 0
-            for a chunk that starts from the picture.
+        first_window: Index of its first window in the video, which seeds its random numbers.
+        overlap: Frames that its first window shares with the previous chunk, from whose last state it continues; 0 for a
+            chunk that starts from the picture.
     """
 
     start: int

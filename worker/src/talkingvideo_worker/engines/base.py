@@ -1,7 +1,7 @@
-"""What the render stage asks of an engine.
+"""The interface between the stages and an engine.
 
-An engine makes the frames of one chunk, window by window. The stage encodes each window into a closed-GOP segment and
-keeps the state that the next one needs, so that a killed pod goes on at the window where it stopped.
+An engine makes the frames of one chunk, window by window. The render stage encodes each window into a closed-GOP segment
+and stores the state that the next window needs, so that a killed pod resumes at the window where it stopped.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
+from talkingvideo_api.values import RenderValues
 from talkingvideo_worker.chunking.windows import ChunkFrames
 from talkingvideo_worker.progress import ProgressCallback, ignore_progress
 from talkingvideo_worker.units import Frame
@@ -20,14 +22,15 @@ from talkingvideo_worker.units import Frame
 
 @dataclass(frozen=True)
 class Portrait:
-    """What prepare made of ``source``: a picture of the rendered size, or a constant 25 fps video of it.
+    """What prepare made of ``spec.source``: a picture of the rendered size, or a constant 25 fps video of it.
 
     Attributes:
         path: ``picture.png`` or ``picture.mp4``.
-        is_video: Whether ``path`` is a video. Frame f of the result is drawn over its frame f; the last one holds.
-        width: Pixels.
-        height: Pixels.
-        cut: Pixels (left and right, above and below) that the delivered video will not show.
+        is_video: Whether ``path`` is a video. Frame f of the result is drawn over its frame f; past its end, over the
+            last one.
+        width: Width in pixels.
+        height: Height in pixels.
+        cut: Pixels at each side (left and right, top and bottom) that the delivered video does not show.
     """
 
     path: Path
@@ -38,7 +41,7 @@ class Portrait:
 
     @property
     def shown(self) -> tuple[slice, slice]:
-        """Rows and columns of a frame that viewers will see: where marks belong."""
+        """Rows and columns of a frame that viewers see: where overlays belong."""
         across, down = self.cut
         return slice(down, self.height - down), slice(across, self.width - across)
 
@@ -48,9 +51,9 @@ class Track:
     """The sound of one speaker, over the whole video.
 
     Attributes:
-        path: 16 kHz mono 16-bit WAV of the whole video; read the part you need, never all of it.
-        phonemes: Spoken sounds with their start in seconds, where the text is known (espeak-ng mnemonics).
-        region: The speaker's place as fractions of the picture (x, y, width, height), or None for all of it.
+        path: 16 kHz mono 16-bit WAV of the whole video; read the part you need, never the whole file.
+        phonemes: Start in seconds and espeak-ng mnemonic of each phoneme, where the text is known.
+        region: Where the speaker is, as fractions of the picture (x, y, width, height); None for the whole picture.
         mask: Instead of a region: a grey PNG of the rendered size, white where the speaker is.
     """
 
@@ -62,14 +65,14 @@ class Track:
 
 @dataclass(frozen=True)
 class LoraFile:
-    """A low-rank change of the model's weights.
+    """A LoRA: a low-rank change of the model's weights.
 
     Attributes:
-        label: Its name beside the engine's weights, or where it was fetched from, as messages show it.
-        scale: How much of it is applied.
-        fetched: Its safetensors file; None for one beside the engine's weights.
-        digest: sha256 of a fetched file.
-        field: Path of the spec's field that named it; None for a preset's.
+        label: Its name on the weights volume, or the URI it was fetched from, as messages show it.
+        scale: Factor of the change.
+        fetched: The fetched safetensors file; None for one on the weights volume.
+        digest: sha256 of the fetched file.
+        field: Path of the spec's field that named it; None if a preset did.
     """
 
     label: str
@@ -81,35 +84,33 @@ class LoraFile:
 
 @dataclass(frozen=True)
 class RenderInput:
-    """All that is common to the chunks of one video.
+    """What the chunks of one video have in common.
 
     Attributes:
         portrait: The picture or video.
-        tracks: One or two speakers.
+        tracks: The sound of one or two speakers.
         frames: Frames of the whole video.
-        seed: Drawn when the plan was made, never -1.
-        parameters: The effective render values by their names in ``spec`` (``steps``, ``textGuidance``, ``prompt`` …).
-        loras: In the order in which they are applied.
-        gpus: That render a chunk together; the pixels depend on it no more than on the kind of GPU.
+        values: What to render by; its seed is never -1.
+        loras: LoRAs in the order in which they are applied.
+        gpus: GPUs that render a chunk together; the pixels depend on it no more than on the kind of GPU.
     """
 
     portrait: Portrait
     tracks: tuple[Track, ...]
     frames: int
-    seed: int
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    values: RenderValues
     loras: tuple[LoraFile, ...] = ()
     gpus: int = 1
 
 
 @dataclass(frozen=True)
 class Window:
-    """One window's result.
+    """The result of one window.
 
     Attributes:
-        index: Its place in the chunk, from 0.
-        frames: Its new frames in order, RGB of the rendered size; made as they are asked for.
-        state: What the next window needs, by name; asked for after the last frame was taken. None if nothing.
+        index: Index of the window in the chunk, from 0.
+        frames: The window's new frames in order, RGB of the rendered size, computed lazily.
+        state: What the next window needs, by name; valid once the last frame has been read. None if it needs nothing.
     """
 
     index: int
@@ -122,11 +123,11 @@ class RenderStats:
     """How an engine rendered.
 
     Attributes:
-        memory_mode: How the model was laid out in the GPU's memory; None for engines without one.
-        peak_gpu_bytes: The most that it took of one GPU; None without a GPU.
-        gpus: GPUs that rendered together; 0 without one.
+        memory_mode: How the model was placed in the GPU's memory; None for engines without memory modes.
+        peak_gpu_bytes: Peak memory of one GPU; None without a GPU.
+        gpus: GPUs that rendered together; 0 without a GPU.
         seconds: Wall time by part, such as ``transformer`` or ``decode``.
-        warnings: What the user should know.
+        warnings: What the user should know, as sentences.
     """
 
     memory_mode: str | None = None
@@ -136,44 +137,53 @@ class RenderStats:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class PreparedEngine:
+    """What ``Engine.prepare`` found.
+
+    Attributes:
+        details: Shown in the report under ``found.engine``, for readers who look into a result. May repeat the warnings.
+        warnings: What the user should know, as sentences: they go into the status of the video.
+    """
+
+    details: Mapping[str, JsonValue] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
 class Engine(Protocol):
     """The interface of an engine.
 
-    Life of one: ``prepare`` once per video on a CPU without the model; ``load`` once per render process; ``render`` for
+    ``prepare`` is called once per video, on a CPU without the model; ``load`` once per render process; then ``render`` for
     its chunk. Errors are ``talkingvideo_api.errors.StageError``.
     """
 
     name: str
 
     stateful: bool
-    """Whether a window needs the state that the one before it left."""
+    """Whether a window needs the state that the window before it returned."""
 
-    def digest(self, parameters: Mapping[str, Any]) -> str:
-        """Identify code and weights: two engines with one digest make the same pixels."""
+    def digest(self, values: RenderValues) -> str:
+        """Identify code and weights: engines with the same digest make the same pixels."""
         ...
 
-    def prepare(self, render_input: RenderInput, folder: Path) -> dict[str, Any]:
-        """Do what belongs to the whole track: write what ``render`` will need into ``folder``.
-
-        Returns:
-            What was found, for the report: JSON values, and ``warnings`` (a list of sentences) where there are any.
-        """
+    def prepare(self, render_input: RenderInput, folder: Path) -> PreparedEngine:
+        """Analyse the whole tracks and the portrait, and write what ``render`` needs into ``folder``."""
         ...
 
     def chunk_digest(self, render_input: RenderInput, folder: Path, chunk: ChunkFrames) -> str:
-        """Identify what ``prepare`` wrote as far as it determines the pixels of this chunk."""
+        """Identify the part of what ``prepare`` wrote that determines the pixels of this chunk."""
         ...
 
     def load(
-        self, render_input: RenderInput, folder: Path, frames: int, note: ProgressCallback = ignore_progress
+        self, render_input: RenderInput, folder: Path, frames: int, progress: ProgressCallback = ignore_progress
     ) -> None:
-        """Get ready to render; a second time for the same scene costs nothing.
+        """Get ready to render. A second call with the same input costs nothing.
 
         Args:
-            render_input: The scene.
-            folder: What ``prepare`` wrote.
-            frames: About how many will be rendered: some preparations pay for long chunks only.
-            note: Told of each part of the model.
+            render_input: What the chunks of the video have in common.
+            folder: Where ``prepare`` wrote.
+            frames: About how many frames will be rendered: some preparations pay off for long chunks only.
+            progress: Called for each part of the model.
         """
         ...
 
@@ -182,14 +192,18 @@ class Engine(Protocol):
         chunk: ChunkFrames,
         first: int = 0,
         state: Mapping[str, NDArray[Any]] | None = None,
-        note: ProgressCallback = ignore_progress,
+        progress: ProgressCallback = ignore_progress,
     ) -> Iterator[Window]:
-        """Make the windows of a chunk, from window ``first`` on, with the state that window ``first - 1`` left.
+        """Render the windows of a chunk, lazily.
 
-        ``note`` is told of each step, with the part of the chunk that is done.
+        Args:
+            chunk: The chunk's frames and windows.
+            first: Index of the first window to render.
+            state: The state that window ``first - 1`` returned, or the last window of the chunk before.
+            progress: Called at each step, with the fraction of the chunk that is done.
         """
         ...
 
     def stats(self) -> RenderStats:
-        """How it has rendered since ``load``."""
+        """How the engine has rendered since ``load``."""
         ...

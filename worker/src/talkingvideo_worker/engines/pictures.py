@@ -1,4 +1,4 @@
-"""The pictures that a result is drawn from: one that stays, or the frames of a video portrait."""
+"""Reads the portrait and the masks that prepare wrote: a still picture, or the frames of a video."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from talkingvideo_worker.faces.types import Picture
 from talkingvideo_worker.units import FRAME_RATE
 
 
-def pictures_from(portrait: Portrait, start: int) -> Iterator[Picture]:
-    """The picture under each frame of the result, without end.
+def portrait_frames(portrait: Portrait, start: int) -> Iterator[Picture]:
+    """The portrait under each frame of the result, endlessly.
 
     Args:
         portrait: Picture or video.
         start: Global number of the first frame wanted.
 
     Yields:
-        (height, width, 3); not to be changed. A video's last frame is repeated for ever.
+        (height, width, 3), not to be modified. Past the end of a video, its last frame is repeated.
     """
     if not portrait.is_video:
-        yield from repeat(still(portrait.path))
+        yield from repeat(load_picture(portrait.path))
     last = None
-    for last in video_frames(portrait.path, start):
+    for last in decode_frames(portrait.path, start):
         yield last
     if last is None:
         last = _last_frame(portrait.path)
     yield from repeat(last)
 
 
-def mask_of(path: Path) -> NDArray[np.bool_]:
+def load_mask(path: Path) -> NDArray[np.bool_]:
     """Read a speaker's mask: (height, width), True where the speaker is."""
     mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if mask is None:
@@ -45,16 +45,16 @@ def mask_of(path: Path) -> NDArray[np.bool_]:
     return np.asarray(mask > 0)
 
 
-def still(path: Path) -> Picture:
-    """Read a picture file."""
+def load_picture(path: Path) -> Picture:
+    """Read a picture: (height, width, 3)."""
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
         raise StageError(ErrorCode.WORKSPACE, f"The picture {path.name} in the workspace cannot be read.")
     return np.ascontiguousarray(picture[..., ::-1])
 
 
-def video_frames(path: Path, start: int = 0) -> Iterator[Picture]:
-    """Decode a constant 25 fps video from one of its frames on; memory holds one at a time."""
+def decode_frames(path: Path, start: int = 0) -> Iterator[Picture]:
+    """Decode a constant 25 fps video from frame ``start`` on; memory holds one frame at a time."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.thread_count = 1

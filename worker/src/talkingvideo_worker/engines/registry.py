@@ -20,14 +20,21 @@ def make_engine(name: str) -> Engine:
     """Make an engine.
 
     Raises:
-        StageError: E_NOT_SUPPORTED when it is not installed, or what it needs is not.
+        StageError: E_NOT_SUPPORTED when it or one of its requirements is not installed.
+    """
+    return cast(Engine, _loaded(require_engine(name))())
+
+
+def require_engine(name: str) -> EntryPoint:
+    """The engine's entry point.
+
+    Raises:
+        StageError: E_NOT_SUPPORTED when it is not installed.
     """
     for entry in entry_points(group=GROUP, name=name):
-        return cast(Engine, _loaded(entry)())
-    known = ", ".join(engine_names())
-    raise StageError(
-        ErrorCode.NOT_SUPPORTED, f"Engine {name!r} is not in this image; it has {known}.", field="spec.engine"
-    )
+        return entry
+    message = f"Engine {name!r} is not installed here; {', '.join(engine_names())} are."
+    raise StageError(ErrorCode.NOT_SUPPORTED, message, field="spec.engine")
 
 
 def _loaded(entry: EntryPoint) -> Any:

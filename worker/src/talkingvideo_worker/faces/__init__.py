@@ -1,4 +1,4 @@
-"""Faces in pictures: detection, 468 landmarks, what to say about them, and crops that keep them."""
+"""Faces in pictures: detection, landmarks, a report for the user, and crops that keep the faces."""
 
 from talkingvideo_worker.faces.detection import detect
 from talkingvideo_worker.faces.framing import crop_for

@@ -1,8 +1,8 @@
-"""Where the faces are.
+"""Face detection.
 
-Two single-shot detectors look at the whole picture: one for faces near the camera, one for small ones. Only if neither
-sees any, overlapping tiles of half the size are searched, then of a quarter, and so on; what is found there has
-to be confirmed by the face mesh, since many tiles give many chances to be wrong.
+Two single-shot detectors search the whole picture: one for faces near the camera, one for small faces. Only if neither
+finds a face, overlapping tiles of half the size are searched, then of a quarter, and so on. A face found in a tile must be
+confirmed by the face mesh, since many tiles give many chances of a false detection.
 
 Source of the networks' layout: the model cards of MediaPipe BlazeFace (short range and full range).
 """
@@ -22,30 +22,30 @@ from talkingvideo_worker.faces.models import FULL_RANGE, SHORT_RANGE, model
 from talkingvideo_worker.faces.types import Box, Face, Picture
 
 SCORE = 0.5
-"""Least score of a face in the whole picture."""
+"""Minimum score of a face in the whole picture."""
 
 PRESENCE = 0.6
-"""Least presence, by the mesh, of a face found in a tile."""
+"""Minimum presence, by the mesh, of a face found in a tile."""
 
 OVERLAP = 0.3
-"""Boxes whose intersection over union is above this are one face."""
+"""Boxes whose intersection over union is above this are the same face."""
 
 WITHIN = 0.6
-"""A box that lies within a better one to this part is a piece of the same face."""
+"""A box of which more than this fraction lies in a better one is a part of the same face."""
 
 SMALLEST_TILE = 160
-"""Pixels; below this the picture holds too little to draw a mouth in."""
+"""Pixels of a tile's side. A face in a smaller tile is too small to animate."""
 
 Rows = NDArray[np.floating]
-"""(n, 17): score, centre x and y, width, height, six keypoints; in pixels."""
+"""(n, 17): score, x and y of the centre, width, height, x and y of six keypoints; in pixels."""
 
 
 @dataclass(frozen=True)
 class _Detector:
-    """One network: which grids its anchors stand on."""
+    """One network and the grids of its anchors: (cells per side, anchors per cell)."""
 
     name: str
-    grids: tuple[tuple[int, int], ...]  # (cells a side, anchors a cell)
+    grids: tuple[tuple[int, int], ...]
 
 
 _NEAR = _Detector(SHORT_RANGE, ((16, 2), (8, 6)))
@@ -59,7 +59,7 @@ def detect(rgb: Picture) -> list[Face]:
         rgb: (height, width, 3).
 
     Returns:
-        The largest first.
+        The faces, largest first.
     """
     rows = _merge(np.concatenate([_run(_NEAR, rgb), _run(_FAR, rgb)]))
     faces = [_face(row) for row in rows]
@@ -82,7 +82,7 @@ def _search_tiles(rgb: Picture) -> list[Face]:
 
 
 def _tiles(rgb: Picture, side: int) -> Iterator[Box]:
-    """Squares that cover the picture, each overlapping the next by half at least."""
+    """Squares that cover the picture; each overlaps the next by at least half."""
     height, width = rgb.shape[:2]
     rows, columns = (max(1, int(np.ceil(2 * extent / side)) - 1) for extent in (height, width))
     for y in np.linspace(0, height - side, rows).astype(int):
@@ -110,7 +110,7 @@ def _run(detector: _Detector, rgb: Picture, tile: Box | None = None) -> Rows:
 
 @cache
 def _anchors(detector: _Detector) -> NDArray[np.floating]:
-    """Centres of the anchors as fractions of the input: (n, 2)."""
+    """Centres of the anchors, as fractions of the input: (n, 2)."""
     grids = []
     for cells, repeats in detector.grids:
         y, x = np.mgrid[0:cells, 0:cells]
@@ -120,7 +120,7 @@ def _anchors(detector: _Detector) -> NDArray[np.floating]:
 
 
 def _merge(rows: Rows) -> Rows:
-    """Non-maximum suppression; boxes of one face are averaged by their scores, which is steadier than the best alone."""
+    """Non-maximum suppression. Boxes of one face are averaged by their scores, which is steadier than the best box alone."""
     rows = rows[np.argsort(-rows[:, 0], kind="stable")]
     merged = []
     while len(rows):
@@ -132,7 +132,7 @@ def _merge(rows: Rows) -> Rows:
 
 
 def _overlap(one: NDArray[np.floating], many: Rows) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """What one box has in common with each: over their union, and over the smaller of the two."""
+    """The intersection of one box with each of many: over their union, and over the smaller of the two."""
     low = np.maximum(one[1:3] - one[3:5] / 2, many[:, 1:3] - many[:, 3:5] / 2)
     high = np.minimum(one[1:3] + one[3:5] / 2, many[:, 1:3] + many[:, 3:5] / 2)
     common = np.clip(high - low, 0, None).prod(axis=1)

@@ -1,4 +1,4 @@
-"""Which part of a picture to keep when the video has another aspect ratio."""
+"""Chooses the crop of a picture when the video has another aspect ratio."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Sequence
 from talkingvideo_worker.faces.types import Box, Face
 
 HEADROOM = 0.75
-"""Room for hair above the brows, and as much again for air: in heights of the face's box."""
+"""Space for hair above the brows, and for some air above it, in heights of the face's box."""
 
 CHIN = 0.35
-"""Room under the chin, in heights of the face's box."""
+"""Space below the chin, in heights of the face's box."""
 
 EYE_LINE = 0.42
-"""Where the middle of the faces comes to lie: fraction of the crop's height."""
+"""Where the middle of the faces is placed, as a fraction of the crop's height."""
 
 UPPER = 0.25
-"""Without a face: how much of what is cut away lies above. People stand in the upper part of pictures."""
+"""Without a face: the fraction of the excess height that is cut from the top. People are in the upper part of pictures."""
 
 
 def crop_for(width: int, height: int, aspect: float, faces: Sequence[Face]) -> Box:
-    """Choose the largest crop of an aspect ratio which keeps the faces, or else the largest face.
+    """Choose the largest crop with an aspect ratio that keeps all faces, or the largest face if they do not all fit.
 
     Args:
-        width: Of the picture, pixels.
-        height: Of the picture, pixels.
-        aspect: Wanted width over height.
-        faces: As found in the picture; may be empty.
+        width: Width of the picture in pixels.
+        height: Height of the picture in pixels.
+        aspect: Width over height of the crop.
+        faces: Faces found in the picture; may be empty.
 
     Returns:
         A box within the picture.
@@ -44,7 +44,7 @@ def crop_for(width: int, height: int, aspect: float, faces: Sequence[Face]) -> B
 
 
 def _kept(faces: Sequence[Face], width: int, height: int) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of all heads if they fit into the crop, else of the largest face."""
+    """Left, top, right and bottom of all heads if they fit into the crop, otherwise of the largest head or face."""
     heads = [_head(face.box) for face in faces]
     union = (
         min(head[0] for head in heads),

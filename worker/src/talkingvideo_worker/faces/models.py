@@ -1,6 +1,7 @@
-"""The neural networks: files of the mediapipe wheel, run on the CPU by LiteRT.
+"""The neural networks: MediaPipe's model files, run on the CPU by LiteRT.
 
-Nothing of mediapipe's own code is imported: its wheel only brings the files (see the worker's pyproject.toml).
+The files in ``networks/`` are those of the wheel of mediapipe 0.10.21, unchanged (Apache-2.0, see NOTICE). The wheel itself is
+not installed: it exists for Python 3.12 and older only, later ones hold no models, and nothing of its code is used.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,26 +22,35 @@ from numpy.typing import NDArray
 
 from talkingvideo_api.errors import ErrorCode, StageError
 
-SHORT_RANGE = "face_detection/face_detection_short_range.tflite"
-FULL_RANGE = "face_detection/face_detection_full_range_sparse.tflite"
-MESH = "face_landmark/face_landmark.tflite"
+SHORT_RANGE = "face_detection_short_range.tflite"
+FULL_RANGE = "face_detection_full_range_sparse.tflite"
+MESH = "face_landmark.tflite"
+
+NETWORKS = Path(__file__).parent / "networks"
+"""The folder of the files."""
+
+_SHA256 = {
+    SHORT_RANGE: "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
+    FULL_RANGE: "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1",
+    MESH: "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
+}
 
 STDERR = 2
-"""The file descriptor that native code writes its messages to."""
+"""File descriptor to which native code writes its messages."""
 
 
 class Model:
-    """One network with one picture as its input. May be shared by threads.
+    """One network with one picture as its input. Safe to share between threads.
 
     Args:
-        path: The tflite file.
+        content: The bytes of a tflite file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, content: bytes) -> None:
         from ai_edge_litert.interpreter import Interpreter  # 60 MB: only who looks for faces pays
 
-        with _without_announcements():
-            self._interpreter = Interpreter(str(path), num_threads=1)
+        with _without_info_lines():
+            self._interpreter = Interpreter(model_content=content, num_threads=1)
             self._interpreter.allocate_tensors()
         self._input: dict[str, Any] = self._interpreter.get_input_details()[0]
         self._outputs: list[dict[str, Any]] = self._interpreter.get_output_details()
@@ -62,8 +71,12 @@ class Model:
 
 @cache
 def model(name: str) -> Model:
-    """Load a network once per process."""
-    return Model(_path(name))
+    """Load a network once per process.
+
+    Raises:
+        StageError: E_PIPELINE_LOAD when its file is missing or damaged.
+    """
+    return Model(_content(name))
 
 
 @cache
@@ -71,15 +84,15 @@ def models_digest() -> str:
     """Identify the networks' files: sha256 in hex."""
     digest = hashlib.sha256()
     for name in (SHORT_RANGE, FULL_RANGE, MESH):
-        digest.update(_path(name).read_bytes())
+        digest.update(_content(name))
     return digest.hexdigest()
 
 
 @contextmanager
-def _without_announcements() -> Iterator[None]:
-    """Keep LiteRT's ``INFO:`` lines off stderr, in the middle of a progress bar; it has no setting for that.
+def _without_info_lines() -> Iterator[None]:
+    """Keep LiteRT's ``INFO:`` lines off stderr, where they would break a progress bar; LiteRT has no setting for that.
 
-    What else is written there meanwhile, by whomever, is passed on at the end.
+    Everything else written to stderr meanwhile is passed on at the end.
     """
     sys.stderr.flush()
     stderr = os.dup(STDERR)
@@ -96,17 +109,16 @@ def _without_announcements() -> Iterator[None]:
                     os.write(STDERR, line)
 
 
-def _path(name: str) -> Path:
-    spec = find_spec("mediapipe")
-    if spec is None or not spec.submodule_search_locations:
-        raise StageError(
-            ErrorCode.PIPELINE_LOAD,
-            "The face models are missing: install mediapipe 0.10.21, whose wheel holds them.",
-        )
-    path = Path(spec.submodule_search_locations[0]) / "modules" / name
+def _content(name: str) -> bytes:
+    path = NETWORKS / name
     if not path.is_file():
         raise StageError(
-            ErrorCode.PIPELINE_LOAD,
-            f"The installed mediapipe does not hold {name}: version 0.10.21 does, later ones do not.",
+            ErrorCode.PIPELINE_LOAD, f"The face model {path} is missing: install talkingvideo-worker again."
         )
-    return path
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != _SHA256[name]:
+        raise StageError(
+            ErrorCode.PIPELINE_LOAD,
+            f"The face model {path} is damaged (its sha256 is wrong): install talkingvideo-worker again.",
+        )
+    return content

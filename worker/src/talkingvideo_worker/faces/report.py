@@ -1,4 +1,4 @@
-"""What to tell the user about the faces in a picture."""
+"""The report about the faces in a picture."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from talkingvideo_worker.faces.mesh import landmarks
 from talkingvideo_worker.faces.types import Face, Landmarks, Picture
 
 PROFILE = 35.0
-"""Degrees of yaw from which lips and jaw are hard to animate."""
+"""Degrees of yaw above which lips and jaw are hard to animate."""
 
-LEAST_PRESENCE = 0.4
-"""Of a mesh, below which what the detector found is no face after all."""
+MINIMUM_PRESENCE = 0.4
+"""Presence of the mesh below which a detection is not a face after all."""
 
 SMALL = 0.12
-"""A face below this fraction of the picture's shorter side shows little of its mouth."""
+"""A face smaller than this fraction of the picture's shorter side shows little of its mouth."""
 
 
 @dataclass(frozen=True)
 class FaceReport:
-    """What was found.
+    """The faces found in a picture.
 
     Attributes:
-        count: Faces.
-        boxes: Of each, the largest first: x, y, width and height as fractions of the picture.
-        yaw: Degrees that the largest face is turned; None without a face.
-        confident: Whether a mouth can be animated where it is.
-        sentences: For the user; the last ones are warnings where ``confident`` is false.
+        count: Number of faces.
+        boxes: Box of each face, largest first: x, y, width and height as fractions of the picture.
+        yaw: Degrees by which the largest face is turned; None without a face.
+        confident: Whether the largest face can be animated well.
+        sentences: For the user: what was found, then the reasons why ``confident`` is false.
     """
 
     count: int
@@ -38,7 +38,7 @@ class FaceReport:
 
 
 def describe(rgb: Picture) -> FaceReport:
-    """Say what was found in a picture, and how well the largest face can be animated."""
+    """Report the faces in a picture, and how well the largest one can be animated."""
     found = find_faces(rgb)
     if not found:
         return FaceReport(0, (), None, confident=False, sentences=("No face found.",))
@@ -52,9 +52,9 @@ def describe(rgb: Picture) -> FaceReport:
 
 
 def find_faces(rgb: Picture) -> list[tuple[Face, Landmarks]]:
-    """Faces on which a mesh fits, the largest first."""
+    """Faces to which the mesh fits, with their landmarks, largest first."""
     found = [(face, landmarks(rgb, face)) for face in detect(rgb)]
-    return [(face, mesh) for face, mesh in found if mesh.presence >= LEAST_PRESENCE]
+    return [(face, mesh) for face, mesh in found if mesh.presence >= MINIMUM_PRESENCE]
 
 
 def _found(count: int) -> str:

@@ -1,4 +1,4 @@
-"""What is found in a picture."""
+"""Types of face detection: boxes, faces and landmarks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Points = NDArray[np.floating]
-"""Places in a picture: (n, 2), x and y in pixels."""
+"""Positions in a picture: (n, 2), x and y in pixels."""
 
 Picture = NDArray[np.uint8]
 """(height, width, 3), RGB, 0..255."""
@@ -25,12 +25,12 @@ class Box:
 
     @property
     def area(self) -> int:
-        """Square pixels."""
+        """Area in pixels."""
         return self.width * self.height
 
     @property
     def centre(self) -> tuple[float, float]:
-        """Its x and y in pixels."""
+        """X and y of the centre in pixels."""
         return self.x + self.width / 2, self.y + self.height / 2
 
 
@@ -39,9 +39,9 @@ class Face:
     """A face found by the detector.
 
     Attributes:
-        box: From the brows to the chin, so without the hair.
-        score: 0..1.
-        keypoints: (6, 2) pixels: the eye on the picture's left, the one on its right, nose tip, mouth, left ear, right ear.
+        box: From the brows to the chin, without the hair.
+        score: The detector's confidence, 0..1.
+        keypoints: (6, 2) pixels: left eye, right eye, nose tip, mouth, left ear, right ear, as the picture shows them.
     """
 
     box: Box
@@ -51,13 +51,13 @@ class Face:
 
 @dataclass(frozen=True)
 class Landmarks:
-    """The face mesh.
+    """Landmarks of one face.
 
     Attributes:
         points: (468, 2) pixels, in the numbering of MediaPipe's face mesh.
-        presence: 0..1, whether the mesh sits on a face at all.
-        roll: Degrees that the head leans, clockwise as seen; 0 is upright.
-        yaw: Degrees that the head turns: 0 looks into the camera, positive towards the picture's right.
+        presence: 0..1, how likely the mesh fits a face at all.
+        roll: Degrees by which the head leans, clockwise as seen; 0 is upright.
+        yaw: Degrees by which the head is turned: 0 faces the camera, positive is towards the picture's right.
     """
 
     points: Points

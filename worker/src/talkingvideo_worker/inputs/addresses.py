@@ -1,4 +1,4 @@
-"""Which addresses an input may be fetched from. Pure decisions on addresses *after* resolution."""
+"""Which addresses an input may be fetched from. Pure functions of addresses *after* resolution."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ METADATA_SERVICES = tuple(
         "192.0.0.192/32",  # Oracle
     )
 )
-"""Addresses that give a machine its credentials. Closed even to open hosts."""
+"""Addresses of metadata services, which hand out a machine's credentials. Refused even for open hosts."""
 
 GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")
-"""Where the IANA allocates global unicast addresses from."""
+"""The range from which IANA allocates global unicast addresses."""
 
 NOT_PUBLIC = tuple(
     ipaddress.ip_network(text)
     for text in (
-        # IANA's special-purpose registries (RFC 6890 and its updates), stated here since Python versions disagree.
+        # IANA's special-purpose registries (RFC 6890 and its updates), listed here because Python versions disagree.
         "0.0.0.0/8",
         "10.0.0.0/8",
         "100.64.0.0/10",  # carrier-grade NAT
@@ -51,18 +51,18 @@ NOT_PUBLIC = tuple(
     )
 )
 
-OPENED = tuple(
+OPEN_PRIVATE = tuple(
     ipaddress.ip_network(text)
     for text in ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "::1/128")
 )
-"""What an open host may resolve to beside public addresses."""
+"""Private addresses that an open host may resolve to, besides public ones."""
 
 
 def is_public(address: IPAddress) -> bool:
-    """Whether an address belongs to a host of the public internet.
+    """Whether an address is on the public internet.
 
-    IPv6 forms that carry an IPv4 address (mapped, NAT64, 6to4, Teredo) are not public here: they would be a second way to
-    write a private one.
+    IPv6 forms that carry an IPv4 address (mapped, NAT64, 6to4, Teredo) do not count as public: they would be another way
+    to write a private one.
     """
     if isinstance(address, ipaddress.IPv6Address) and address not in GLOBAL_IPV6:
         return False
@@ -70,17 +70,17 @@ def is_public(address: IPAddress) -> bool:
 
 
 def is_open(address: IPAddress) -> bool:
-    """Whether a host that the administrator opened may have this address."""
+    """Whether an open host may have this address."""
     if _within(address, METADATA_SERVICES):
         return False
-    return is_public(address) or _within(address, OPENED)
+    return is_public(address) or _within(address, OPEN_PRIVATE)
 
 
 def parse_address(text: str) -> IPAddress:
-    """Read an address as a resolver returns it.
+    """Parse an address as a resolver returns it.
 
     Raises:
-        ValueError: For anything else, IPv6 zones included (``fe80::1%eth0``): they exist for link-local addresses only.
+        ValueError: For anything else, including IPv6 zones (``fe80::1%eth0``), which only link-local addresses have.
     """
     if "%" in text:
         raise ValueError("an address with a zone is link-local")
@@ -88,7 +88,7 @@ def parse_address(text: str) -> IPAddress:
 
 
 def host_matches(host: str, patterns: Iterable[str]) -> bool:
-    """Whether a host is one of the named ones, or below a ``*.domain``.
+    """Whether a host matches one of the patterns.
 
     Args:
         host: Lower case, without a final dot.

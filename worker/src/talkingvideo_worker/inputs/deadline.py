@@ -1,4 +1,4 @@
-"""A point in time by which work has to be done."""
+"""A point in time by which work has to be done, passed through all layers that wait."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 
 class DeadlinePassedError(Exception):
-    """The time for an input is used up."""
+    """No time is left for the input."""
 
 
 @dataclass(frozen=True)
 class Deadline:
-    """Counts down.
+    """A deadline on a monotonic clock.
 
     Attributes:
-        at: When the time is up, on ``clock``.
-        clock: Seconds that only grow.
+        at: The deadline, in seconds of ``clock``.
+        clock: A monotonic clock.
     """
 
     at: float
@@ -25,19 +25,19 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float, clock: Callable[[], float] = time.monotonic) -> Deadline:
-        """The deadline that many seconds from now."""
+        """A deadline ``seconds`` from now."""
         return cls(clock() + seconds, clock)
 
     @property
     def passed(self) -> bool:
-        """Whether the time is up."""
+        """Whether no time is left."""
         return self.clock() >= self.at
 
     def remaining(self, at_most: float | None = None) -> float:
-        """Seconds left, or ``at_most`` where that is less.
+        """Seconds left, or ``at_most`` if that is less.
 
         Raises:
-            DeadlinePassedError: When nothing is left.
+            DeadlinePassedError: When no time is left.
         """
         left = self.at - self.clock()
         if left <= 0:

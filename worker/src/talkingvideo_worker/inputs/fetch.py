@@ -1,4 +1,4 @@
-"""Bring an input to a local file. Nothing of its content is looked at here: that is done without credentials."""
+"""Fetches an input into a local file. Its content is not examined here: that is done later, without credentials."""
 
 from __future__ import annotations
 
@@ -7,33 +7,35 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.uris import safe_uri, scheme_of
 from talkingvideo_worker.files import whole_file
 from talkingvideo_worker.inputs.deadline import Deadline, DeadlinePassedError
-from talkingvideo_worker.inputs.failures import refused, transient
+from talkingvideo_worker.inputs.errors import transient
 from talkingvideo_worker.inputs.https import HttpsSource
-from talkingvideo_worker.inputs.inline import read_data
-from talkingvideo_worker.inputs.mounted import read_claim, read_configmap, read_local
-from talkingvideo_worker.inputs.objects import S3Client, read_object
+from talkingvideo_worker.inputs.offline import Mounts, read_claim, read_configmap, read_data, read_local
 from talkingvideo_worker.inputs.pinned import Resolver, system_resolver
-from talkingvideo_worker.inputs.policy import Fetched, FetchPolicy, Mounts
+from talkingvideo_worker.inputs.policy import Fetched, FetchPolicy
+
+if TYPE_CHECKING:
+    from talkingvideo_worker.inputs.objects import S3Client
 
 FIRST_PAUSE = 0.5
-"""Seconds before the second attempt; doubled before every further one."""
+"""Seconds before the second attempt; doubled before each further one."""
 
 
 class Fetcher:
     """Fetches inputs under one policy.
 
     Args:
-        policy: What is allowed.
-        mounts: Volumes of this pod.
-        headers: For ``https://`` inputs; secrets.
+        policy: The rules.
+        mounts: Volumes of this pod; no ``pvc://`` or ``configmap://`` input can be read when absent.
+        headers: Sent with ``https://`` requests; secrets.
         s3: Makes the client for ``s3://`` inputs.
-        resolver: How host names become addresses.
-        tls: Certificates to trust; the policy's when absent.
+        resolver: Resolves host names.
+        tls: TLS settings; the policy's when absent.
         sleep: Waits between attempts.
     """
 
@@ -49,7 +51,7 @@ class Fetcher:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._policy = policy
-        self._mounts = mounts or Mounts()
+        self._mounts = mounts
         self._headers = headers
         self._s3 = s3
         self._resolver = resolver
@@ -57,11 +59,11 @@ class Fetcher:
         self._sleep = sleep
 
     def fetch(self, uri: str, destination: Path, field: str) -> Fetched:
-        """Bring one input to a file, which appears whole or not at all.
+        """Fetch one input into a file, which appears complete or not at all.
 
         Args:
-            uri: Where it is.
-            destination: Where to write it; an existing file is replaced.
+            uri: The input.
+            destination: The file to write; an existing one is replaced.
             field: Path of the resource's field that holds the URI, for errors.
 
         Raises:
@@ -70,7 +72,7 @@ class Fetcher:
         scheme = scheme_of(uri)
         if scheme not in self._policy.allowed_schemes:
             allowed = ", ".join(self._policy.allowed_schemes)
-            raise refused(
+            raise StageError.invalid(
                 f"Inputs cannot come from {scheme[:20] or 'an address without a scheme'!r}; {allowed} can.", field
             )
         deadline = Deadline.after(self._policy.timeout_seconds)
@@ -110,44 +112,35 @@ class Fetcher:
             case "https":
                 return HttpsSource(self._policy, self._headers, self._resolver, self._tls).read(uri, field, deadline)
             case "s3":
+                from talkingvideo_worker.inputs.objects import read_object  # boto3 takes long to import
+
                 return read_object(uri, self._s3, self._policy.max_bytes, field, deadline)
             case "pvc":
-                return read_claim(uri, self._mounts.claims, field)
+                return read_claim(uri, self._mounts, field)
             case "configmap":
-                return read_configmap(uri, self._mounts.configmaps, field)
+                return read_configmap(uri, self._mounts, field)
             case "data":
                 return read_data(uri, field)
             case "file":
                 return read_local(uri, field)
-        raise refused("Inputs cannot come from an address of this kind.", field)
+        raise StageError.invalid("Inputs cannot come from an address of this kind.", field)
 
     def _write(self, pieces: Iterator[bytes], unfinished: Path, field: str, deadline: Deadline) -> tuple[int, str]:
-        """Write what comes, up to the limit: what a sender says of its size is never believed."""
+        """Write the content up to the limit. The size that a sender announces is never trusted."""
         size, digest = 0, hashlib.sha256()
         with unfinished.open("wb") as file:
             for piece in pieces:
                 deadline.remaining()
                 size += len(piece)
                 if size > self._policy.max_bytes:
-                    raise refused(f"The file is larger than the limit of {self._policy.max_bytes:,} bytes.", field)
+                    raise StageError.invalid(
+                        f"The file is larger than the limit of {self._policy.max_bytes:,} bytes.", field
+                    )
                 digest.update(piece)
                 file.write(piece)
         if not size:
-            raise refused("The file is empty.", field)
+            raise StageError.invalid("The file is empty.", field)
         return size, digest.hexdigest()
 
     def _too_slow(self, uri: str, field: str) -> StageError:
         return transient(f"{safe_uri(uri)} did not arrive within {self._policy.timeout_seconds:g} seconds.", field)
-
-
-def fetch(
-    uri: str,
-    destination: Path,
-    policy: FetchPolicy,
-    mounts: Mounts | None,
-    field: str,
-    headers: Mapping[str, str] | None = None,
-    s3: Callable[[], S3Client] | None = None,
-) -> Fetched:
-    """Fetch one input; see `Fetcher`."""
-    return Fetcher(policy, mounts, headers=headers, s3=s3).fetch(uri, destination, field)

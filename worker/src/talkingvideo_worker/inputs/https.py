@@ -13,24 +13,24 @@ from talkingvideo_api.errors import StageError
 from talkingvideo_api.uris import safe_uri
 from talkingvideo_worker.inputs.addresses import host_matches
 from talkingvideo_worker.inputs.deadline import Deadline
-from talkingvideo_worker.inputs.failures import gone, refused, transient
+from talkingvideo_worker.inputs.errors import permanent, transient
 from talkingvideo_worker.inputs.pinned import AddressRefusedError, PinnedBackend, Resolver, system_resolver
 from talkingvideo_worker.inputs.policy import FetchPolicy
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Answers that may be different next time (RFC 9110, 15.5 and 15.6)."""
+TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses that another attempt may not meet again (RFC 9110, 15.5 and 15.6)."""
 
 READ_SECONDS = 60.0
-"""Longest silence of a server within the time limit."""
+"""Longest time without data, within the deadline."""
 
-NOT_FOR_USERS = frozenset(
+RESERVED_HEADERS = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "te", "upgrade", "accept-encoding", "range"}
 )
-"""Headers that decide how the request itself is read."""
+"""Headers that determine how the request itself is parsed."""
 
-UNCODED = frozenset({"", "identity", "aws-chunked"})
-"""``aws-chunked`` is what uploads by the AWS SDKs leave behind as metadata; the body is plain."""
+NOT_ENCODED = frozenset({"", "identity", "aws-chunked"})
+"""Content codings of a plain body. ``aws-chunked`` is metadata that uploads with the AWS SDKs leave behind."""
 
 PIECE = 65_536
 
@@ -38,13 +38,13 @@ PIECE = 65_536
 class HttpsSource:
     """Reads over HTTP/1.1 with TLS.
 
-    Proxies, ``.netrc`` and cookies play no part: httpcore knows none of them unless told.
+    Proxies, ``.netrc`` and cookies are not used: httpcore ignores them unless configured.
 
     Args:
-        policy: What is allowed.
-        headers: Sent to the first host only; a redirect to another origin goes on without them.
-        resolver: How names become addresses.
-        tls: Certificates to trust; the policy's when absent.
+        policy: The rules.
+        headers: Sent to the first origin only; they are dropped on a redirect to another one.
+        resolver: Resolves host names.
+        tls: TLS settings; the policy's when absent.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class HttpsSource:
         """Stream the body.
 
         Raises:
-            StageError: E_INPUT_VALIDATION for an address, host or redirect that is not allowed or a body that says that it
-                is too large; E_DOWNLOAD_FAILED otherwise.
-            DeadlinePassedError: When the time is up.
+            StageError: E_INPUT_VALIDATION for an address, host or redirect that is not allowed and for a body that is announced
+                as too large; E_DOWNLOAD_FAILED otherwise.
+            DeadlinePassedError: When no time is left.
         """
         url = checked_url(uri, self._policy, field)
         headers = self._checked_headers(field)
@@ -83,33 +83,33 @@ class HttpsSource:
                     raise _explained(error, url, field) from None
                 headers = headers if _same_origin(url, following) else {}
                 url = following
-        raise gone(f"{safe_uri(uri)} was redirected more than {self._policy.max_redirects} times.", field)
+        raise permanent(f"{safe_uri(uri)} was redirected more than {self._policy.max_redirects} times.", field)
 
     def _body(self, answer: httpcore.Response, url: httpx.URL, field: str) -> Iterator[bytes]:
         if answer.status != 200:
             raise _not_found(answer.status, url, field)
         announced = _header(answer, "content-length")
         if announced.isdigit() and int(announced) > self._policy.max_bytes:
-            raise refused(
+            raise StageError.invalid(
                 f"The file is {int(announced):,} bytes, and the limit is {self._policy.max_bytes:,} bytes.", field
             )
         coding = _header(answer, "content-encoding").lower()
-        if coding in UNCODED:
+        if coding in NOT_ENCODED:
             yield from answer.iter_stream()
         elif coding in {"gzip", "x-gzip", "deflate"}:
             yield from _decompressed(answer.iter_stream())
         else:
-            raise gone(f"{safe_uri(str(url))} is sent in a coding that was not asked for.", field)
+            raise permanent(f"{safe_uri(str(url))} is sent in a content coding that was not requested.", field)
 
     def _checked_headers(self, field: str) -> dict[str, str]:
-        """Names and values that can be sent. A value is a secret: no message shows it."""
+        """Headers whose names and values are valid. Values are secrets: no message shows them."""
         for name, value in self._headers.items():
             if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
-                raise refused("The Secret of headers has a key that is not the name of a header.", field)
-            if name.lower() in NOT_FOR_USERS:
-                raise refused(f"The Secret of headers may not set {name}.", field)
+                raise StageError.invalid("The Secret of headers has a key that is not the name of a header.", field)
+            if name.lower() in RESERVED_HEADERS:
+                raise StageError.invalid(f"The Secret of headers may not set {name}.", field)
             if not value.isprintable() or not value.isascii() or value != value.strip():
-                raise refused(f"The value of the header {name} has characters that cannot be sent.", field)
+                raise StageError.invalid(f"The value of the header {name} has characters that cannot be sent.", field)
         return self._headers
 
 
@@ -123,30 +123,30 @@ FAILURES = (
 
 
 def checked_url(uri: str, policy: FetchPolicy, field: str) -> httpx.URL:
-    """Read an address, and refuse what should not be asked for at all.
+    """Parse an address and apply the rules for URLs and hosts.
 
-    One parser decides on the host, and the same result is connected to: there is no second opinion to exploit.
+    One parser decides on the host, and its result is what is connected to: no second parser can disagree with the first.
 
     Raises:
         StageError: E_INPUT_VALIDATION.
     """
     if any(character.isspace() or not character.isprintable() or character == "\\" for character in uri):
-        raise refused("The address contains a space, a backslash or a control character.", field)
+        raise StageError.invalid("The address contains a space, a backslash or a control character.", field)
     try:
         url = httpx.URL(uri)
         host = url.raw_host.decode("ascii").lower().rstrip(".")
     except (httpx.InvalidURL, UnicodeError, ValueError):
-        raise refused("The address cannot be read as a URL.", field) from None
+        raise StageError.invalid("The address cannot be read as a URL.", field) from None
     if url.scheme != "https":
-        raise refused(f"Only https:// is fetched, not {url.scheme or 'an address without a scheme'}.", field)
+        raise StageError.invalid(f"Only https:// is fetched, not {url.scheme or 'an address without a scheme'}.", field)
     if url.userinfo:
-        raise refused("The address contains a user name or password; use headersSecretName instead.", field)
+        raise StageError.invalid("The address contains a user name or password; use headersSecretName instead.", field)
     if not host:
-        raise refused("The address has no host.", field)
+        raise StageError.invalid("The address has no host.", field)
     if url.port is not None and not 0 < url.port < 65_536:
-        raise refused("The address has a port that does not exist.", field)
+        raise StageError.invalid("The address has a port outside 1 to 65535.", field)
     if policy.allowed_hosts and not host_matches(host, (*policy.allowed_hosts, *policy.open_hosts)):
-        raise refused(f"The host {host} is not one of those that inputs may come from.", field)
+        raise StageError.invalid(f"The host {host} is not one of the allowed hosts for inputs.", field)
     return url.copy_with(fragment=None)
 
 
@@ -169,18 +169,18 @@ def _sent(url: httpx.URL, headers: Mapping[str, str]) -> list[tuple[bytes, bytes
 
 
 def _redirect(url: httpx.URL, answer: httpcore.Response, policy: FetchPolicy, field: str) -> httpx.URL:
-    """Where a redirect leads: held to the same rules as the first address."""
+    """The target of a redirect; the same rules apply as to the first address."""
     location = _header(answer, "location")
     if not location:
-        raise gone(f"{safe_uri(str(url))} redirects without saying where to.", field)
+        raise permanent(f"{safe_uri(str(url))} redirects without a Location header.", field)
     try:
         following = str(url.join(location))
     except (httpx.InvalidURL, UnicodeError, ValueError):
-        raise refused(f"{safe_uri(str(url))} redirects to something that is not a URL.", field) from None
+        raise StageError.invalid(f"{safe_uri(str(url))} redirects to something that is not a URL.", field) from None
     try:
         return checked_url(following, policy, field)
     except StageError as error:
-        raise refused(
+        raise StageError.invalid(
             f"{safe_uri(str(url))} redirects to an address that is not allowed. {error.message}", field
         ) from None
 
@@ -196,33 +196,35 @@ def _header(answer: httpcore.Response, name: str) -> str:
 
 def _not_found(status: int, url: httpx.URL, field: str) -> StageError:
     said = f"{safe_uri(str(url))} answered with status {status}"
-    if status in PASSING or status > 504:
+    if status in TRANSIENT_STATUSES or status > 504:
         return transient(f"{said}.", field)
     if status in {401, 403}:
-        return gone(f"{said}: it needs credentials (headersSecretName), or a signature that has not expired.", field)
-    return gone(f"{said}; the file has to be readable there.", field)
+        return permanent(
+            f"{said}: it needs credentials (headersSecretName), or a signature that has not expired.", field
+        )
+    return permanent(f"{said}; the file must be readable at this address.", field)
 
 
 def _explained(error: Exception, url: httpx.URL, field: str) -> StageError:
-    """Say what happened without the library's own words: they may quote what was sent."""
+    """Describe a failure without the library's own message, which may quote what was sent."""
     where = safe_uri(str(url))
     if isinstance(error, AddressRefusedError):
-        return refused(
+        return StageError.invalid(
             f"{where} leads to an address that inputs may not come from (private, local or reserved). "
             "An administrator can open the host.",
             field,
         )
     certificate = _certificate_failure(error)
     if certificate is not None:
-        return gone(f"The TLS certificate of {where} is not valid: {certificate}.", field)
+        return permanent(f"The TLS certificate of {where} is not valid: {certificate}.", field)
     if isinstance(error, httpcore.LocalProtocolError):
-        return refused("The request cannot be sent: a header is not valid.", field)
+        return StageError.invalid("The request cannot be sent: a header is not valid.", field)
     if isinstance(error, httpcore.TimeoutException):
         return transient(f"{where} took too long to answer.", field)
     if isinstance(error, httpcore.ConnectError):
         return transient(f"{where} could not be reached.", field)
     if isinstance(error, zlib.error):
-        return transient(f"What {where} sent is compressed, and damaged.", field)
+        return transient(f"The compressed content from {where} is damaged.", field)
     return transient(f"The connection to {where} broke off.", field)
 
 
@@ -235,7 +237,7 @@ def _certificate_failure(error: BaseException | None) -> str | None:
 
 
 def _decompressed(body: Iterator[bytes]) -> Iterator[bytes]:
-    """Undo gzip or deflate in small pieces, so that the size cap sees a bomb while it goes off."""
+    """Decompress gzip or deflate in small pieces, so that the size limit stops a decompression bomb early."""
     decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
     for piece in body:
         pending = piece

@@ -1,8 +1,8 @@
-"""Connections that go to the very address that was checked, and end when the time is up.
+"""Connections to exactly the address that was checked, bounded by a deadline.
 
-A name that resolves to a public address when it is checked and to a private one when it is used ("DNS rebinding") gets
-nowhere: the name is resolved once per connection, every address is checked, and the socket is opened to one of them by
-number. TLS and the Host header still use the name.
+This defeats DNS rebinding, where a name resolves to a public address for the check and to a private one for the
+connection: the name is resolved once per connection, every address is checked, and the socket is opened to one of these
+addresses. TLS and the Host header still use the name.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from talkingvideo_worker.inputs.deadline import Deadline
 from talkingvideo_worker.inputs.policy import FetchPolicy
 
 Resolver = Callable[[str, int], Sequence[str]]
-"""Host and port to addresses in text form. Raises OSError when the name is unknown."""
+"""Host and port to addresses as text. Raises OSError when the name is unknown."""
 
 
 class AddressRefusedError(Exception):
-    """The host has an address that inputs may not come from."""
+    """The host has an address that is not allowed for inputs."""
 
 
 def system_resolver(host: str, port: int) -> Sequence[str]:
-    """Resolve as every program of this machine does. The system's own time limits apply to it."""
+    """Resolve with the system's resolver; its own timeouts apply."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 class PinnedBackend(httpcore.NetworkBackend):
-    """Opens checked connections.
+    """Opens connections to checked addresses only.
 
     Args:
-        policy: Which hosts are open.
-        deadline: End of all work for the input.
-        resolver: How names become addresses.
+        policy: Names the open hosts.
+        deadline: Of the whole input.
+        resolver: Resolves host names.
     """
 
     def __init__(self, policy: FetchPolicy, deadline: Deadline, resolver: Resolver = system_resolver) -> None:
@@ -58,8 +58,8 @@ class PinnedBackend(httpcore.NetworkBackend):
         """Connect to the first address that answers.
 
         Raises:
-            AddressRefusedError: When one of the host's addresses is not allowed. One is enough: a name that mixes public
-                and private addresses has no honest reason to.
+            AddressRefusedError: When any of the host's addresses is not allowed: no legitimate name mixes public and
+                private addresses.
         """
         addresses = self._allowed_addresses(host, port)
         failure: Exception = httpcore.ConnectError("the name has no address")
@@ -90,31 +90,31 @@ class PinnedBackend(httpcore.NetworkBackend):
 
 
 class TimedStream(httpcore.NetworkStream):
-    """A connection whose every step ends with the deadline: a server that sends a byte now and then gains nothing."""
+    """A connection whose every operation ends at the deadline: a server that trickles bytes cannot extend it."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
         self._stream = stream
         self._deadline = deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Receive what is there."""
+        """Receive up to ``max_bytes``."""
         return self._stream.read(max_bytes, self._deadline.remaining(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send all of it."""
+        """Send the whole buffer."""
         self._stream.write(buffer, self._deadline.remaining(timeout))
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._stream.close()
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        """Encrypt; the certificate has to be the name's, not the address's."""
+        """Start TLS; the certificate must be for the name, not for the address."""
         limit = self._deadline.remaining(timeout)
         return TimedStream(self._stream.start_tls(ssl_context, server_hostname, limit), self._deadline)
 
     def get_extra_info(self, info: str) -> Any:
-        """What httpcore asks about the connection."""
+        """Details of the connection that httpcore asks for."""
         return self._stream.get_extra_info(info)

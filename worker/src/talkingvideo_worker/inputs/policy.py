@@ -1,12 +1,10 @@
-"""What may be fetched, from where, and how much of it."""
+"""The rules for inputs: from where, how large, how long."""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from talkingvideo_api.uris import CLUSTER_SCHEMES
 
@@ -16,15 +14,15 @@ class FetchPolicy:
     """The administrator's rules for inputs.
 
     Attributes:
-        allowed_schemes: Schemes that an input may have; ``file`` only where the caller is the user (``run``).
-        allowed_hosts: Hosts of ``https://`` inputs; ``*.example.com`` means every name below it. Every public host when
+        allowed_schemes: Schemes of inputs; ``file`` only in a local run, whose user could read the file anyway.
+        allowed_hosts: Hosts of ``https://`` inputs; ``*.example.com`` matches every name below it. All public hosts when
             empty.
-        open_hosts: Hosts (or ``*.`` patterns) that may resolve to private addresses: in-cluster stores.
+        open_hosts: Hosts (or ``*.`` patterns) that may resolve to private addresses, such as in-cluster stores.
         max_bytes: Largest input.
         timeout_seconds: Longest time for one input, retries and redirects included.
-        connect_seconds: Longest time to reach one address.
-        max_redirects: How often one request may be sent on.
-        attempts: How often a fetch is tried when the failure may pass.
+        connect_seconds: Longest time to connect to one address.
+        max_redirects: Most redirects of one request.
+        attempts: Most attempts at an input whose failures are transient.
         ca_file: Certificates to trust instead of the system's.
     """
 
@@ -39,37 +37,20 @@ class FetchPolicy:
     ca_file: Path | None = None
 
     def tls_context(self) -> ssl.SSLContext:
-        """Certificates are always verified; TLS 1.2 is the oldest that is spoken."""
+        """TLS settings: certificates are always verified, and TLS 1.2 is the oldest version."""
         context = ssl.create_default_context(cafile=self.ca_file.as_posix() if self.ca_file else None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         return context
 
 
-def _nothing_mounted() -> Mapping[str, Path]:
-    return MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class Mounts:
-    """Where volumes of the pod are, by the names that URIs use.
-
-    Attributes:
-        claims: PersistentVolumeClaims.
-        configmaps: ConfigMaps, one file per key.
-    """
-
-    claims: Mapping[str, Path] = field(default_factory=_nothing_mounted)
-    configmaps: Mapping[str, Path] = field(default_factory=_nothing_mounted)
-
-
 @dataclass(frozen=True)
 class Fetched:
-    """An input that is here now.
+    """An input that was fetched.
 
     Attributes:
         path: The file.
-        bytes: Its size.
-        sha256: Its digest, hexadecimal.
+        bytes: Size.
+        sha256: Digest of the content, hexadecimal.
     """
 
     path: Path

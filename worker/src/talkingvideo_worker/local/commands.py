@@ -12,6 +12,7 @@ from talkingvideo_worker.local.locations import LocalLocations, parse_mounts
 from talkingvideo_worker.local.run import LocalMounts, prepare_locally, run_locally
 from talkingvideo_worker.local.stage_inputs import default_engine, make_stage_input, warnings_of
 from talkingvideo_worker.process.terminal import TerminalReporter, say
+from talkingvideo_worker.stages.result import RESULT_FILES
 
 
 def make_videos(file: Path, engine: str | None, mounts: Iterable[str], locations: LocalLocations) -> None:
@@ -87,5 +88,5 @@ def _say_plan(stage_input: StageInput, report: PrepareReport) -> None:
 def _say_result(stage_input: StageInput, report: StitchReport, locations: LocalLocations) -> None:
     shape = f"{report.width}x{report.height}, {report.bytes / 1e6:.1f} MB"
     say(f"{stage_input.name}: {report.frame_count} frames, {report.duration_seconds:.2f} s, {shape}", style="green")
-    for suffix, what in ((".mp4", "video"), (".jpg", "thumbnail"), (".json", "report")):
-        say(f"  {what:<9} {locations.out / f'{stage_input.name}{suffix}'}")
+    for file in RESULT_FILES:
+        say(f"  {file.name:<9} {locations.out / f'{stage_input.name}{file.suffix}'}")

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import yaml
 
-from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.errors import StageError
 from talkingvideo_api.names import API_VERSION, KIND
 from talkingvideo_api.resource import DNS_SUBDOMAIN, TalkingVideo, parse
 from talkingvideo_api.uris import scheme_of
@@ -63,9 +63,9 @@ def read_documents(path: Path) -> Documents:
                 _refuse_double(name, configmaps, where, "nobody could tell which one is meant")
                 configmaps[name] = _entries(document, name, where)
             case _:
-                raise _wrong(f"{where}: {_describe(document)} is not known here.")
+                raise StageError.invalid(f"{where}: {_describe(document)} is not known here.")
     if not videos:
-        raise _wrong(f"{path} has no {KIND} of {API_VERSION}.")
+        raise StageError.invalid(f"{path} has no {KIND} of {API_VERSION}.")
     return Documents(tuple(videos.values()), configmaps)
 
 
@@ -74,19 +74,19 @@ def _loaded(path: Path) -> list[Any]:
         text = path.read_text(encoding="utf-8")
         return [document for document in yaml.safe_load_all(text) if document is not None]
     except FileNotFoundError as error:
-        raise _wrong(f"There is no file {path}.") from error
+        raise StageError.invalid(f"There is no file {path}.") from error
     except IsADirectoryError as error:
-        raise _wrong(f"{path} is a folder; name the YAML file in it.") from error
+        raise StageError.invalid(f"{path} is a folder; name the YAML file in it.") from error
     except OSError as error:
-        raise _wrong(f"{path} cannot be read: {error.strerror}.") from error
+        raise StageError.invalid(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise _wrong(f"{path} is not text in UTF-8.") from error
+        raise StageError.invalid(f"{path} is not text in UTF-8.") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise _wrong(f"{path}{place} is not YAML: {error.problem or error.context}.") from error
+        raise StageError.invalid(f"{path}{place} is not YAML: {error.problem or error.context}.") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise _wrong(f"{path} is not YAML.") from error
+        raise StageError.invalid(f"{path} is not YAML.") from error
 
 
 def _video(document: dict[str, Any], path: Path, where: str) -> TalkingVideo:
@@ -118,13 +118,13 @@ def _whole_uri(uri: str, folder: Path) -> str:
 
 def _entries(document: dict[str, Any], name: str, where: str) -> dict[str, bytes]:
     if not re.fullmatch(DNS_SUBDOMAIN, name) or len(name) > 253:
-        raise _wrong(f"{where}: a ConfigMap cannot be called {name!r}: a-z, 0-9, '-' and '.' are allowed.")
+        raise StageError.invalid(f"{where}: a ConfigMap cannot be called {name!r}: a-z, 0-9, '-' and '.' are allowed.")
     entries = {key: text.encode() for key, text in _texts(document, "data", where)}
     for key, text in _texts(document, "binaryData", where):
         try:
             entries[key] = base64.b64decode("".join(text.split()), validate=True)
         except (binascii.Error, ValueError) as error:
-            raise _wrong(f"{where}: binaryData of {key!r} is not base64.") from error
+            raise StageError.invalid(f"{where}: binaryData of {key!r} is not base64.") from error
     return entries
 
 
@@ -132,25 +132,23 @@ def _texts(document: dict[str, Any], field: str, where: str) -> Iterator[tuple[s
     """A ConfigMap's keys and texts: the keys become names of files, and may lead nowhere else."""
     given = document.get(field) or {}
     if not isinstance(given, dict):
-        raise _wrong(f"{where}: {field} is not a mapping of keys to texts.")
+        raise StageError.invalid(f"{where}: {field} is not a mapping of keys to texts.")
     for key, text in given.items():
         if not isinstance(key, str) or not re.fullmatch(CONFIG_MAP_KEY, key) or key == "." or key.startswith(".."):
-            raise _wrong(f"{where}: {key!r} cannot be a key: letters, digits, '-', '_' and '.' are allowed.")
+            raise StageError.invalid(
+                f"{where}: {key!r} cannot be a key: letters, digits, '-', '_' and '.' are allowed."
+            )
         if not isinstance(text, str):
-            raise _wrong(f"{where}: {field} of {key!r} is not a text; put it in quotes.")
+            raise StageError.invalid(f"{where}: {field} of {key!r} is not a text; put it in quotes.")
         yield key, text
 
 
 def _refuse_double(name: str, known: dict[str, Any], where: str, because: str) -> None:
     if name in known:
-        raise _wrong(f"{where}: there is another {name!r} in this file, and {because}.")
+        raise StageError.invalid(f"{where}: there is another {name!r} in this file, and {because}.")
 
 
 def _describe(document: object) -> str:
     if isinstance(document, dict):
         return f"a document of kind {document.get('kind')!r} and apiVersion {document.get('apiVersion')!r}"
     return f"a document that is a {type(document).__name__}"
-
-
-def _wrong(message: str) -> StageError:
-    return StageError(ErrorCode.INPUT_VALIDATION, message)

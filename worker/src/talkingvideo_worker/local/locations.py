@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.errors import StageError
 from talkingvideo_api.resource import DNS_SUBDOMAIN
 
 
@@ -54,11 +54,13 @@ def parse_mounts(options: Iterable[str]) -> dict[str, Path]:
     for option in options:
         name, _, folder = option.partition("=")
         if not re.fullmatch(DNS_SUBDOMAIN, name) or not folder:
-            raise _wrong(f"--mount {option}: give claim=DIR, such as media=./media for pvc://media/face.png.")
+            raise StageError.invalid(
+                f"--mount {option}: give claim=DIR, such as media=./media for pvc://media/face.png."
+            )
         if not Path(folder).is_dir():
-            raise _wrong(f"--mount {option}: there is no folder {folder}.")
+            raise StageError.invalid(f"--mount {option}: there is no folder {folder}.")
         if name in claims:
-            raise _wrong(f"--mount {option}: {name} is mounted already, from {claims[name]}.")
+            raise StageError.invalid(f"--mount {option}: {name} is mounted already, from {claims[name]}.")
         claims[name] = Path(folder)
     return claims
 
@@ -69,8 +71,4 @@ def _require_writable(folder: Path, option: str) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise _wrong(f"{option} {folder}: nothing can be written there ({error.strerror}).") from error
-
-
-def _wrong(message: str) -> StageError:
-    return StageError(ErrorCode.INPUT_VALIDATION, message)
+        raise StageError.invalid(f"{option} {folder}: nothing can be written there ({error.strerror}).") from error

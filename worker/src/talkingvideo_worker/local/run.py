@@ -10,9 +10,10 @@ from pathlib import Path
 from talkingvideo_api.reports import PrepareReport, StitchReport, decode_bitmap
 from talkingvideo_api.stage_input import StageInput
 from talkingvideo_worker.files import scratch_folder
+from talkingvideo_worker.inputs.offline import Mounts
 from talkingvideo_worker.local.documents import Documents
 from talkingvideo_worker.progress import Reporter
-from talkingvideo_worker.stages.context import Mounts, StageContext
+from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.fetch import fetch
 from talkingvideo_worker.stages.prepare.process import process
 from talkingvideo_worker.stages.prepare.publish import publish
@@ -85,7 +86,7 @@ def _context(stage_input: StageInput, mounts: LocalMounts, reporter: Reporter) -
         mounts.documents.write_configmaps(configmaps)
         own = stage_input.locations.model_copy(update={"workspace": (scratch / "workspace").as_uri()})
         yield StageContext(
-            stage_input=stage_input.model_copy(update={"places": own}),
+            stage_input=stage_input.model_copy(update={"locations": own}),
             mounts=Mounts(claims=claims, configmaps=configmaps, headers=scratch / "headers"),
             scratch=scratch / "stage",
             reporter=reporter,

@@ -6,9 +6,10 @@ import hashlib
 import os
 from importlib.util import find_spec
 
-from talkingvideo_api.effective import PREVIEW, resolve
+from talkingvideo_api.effective import resolve
+from talkingvideo_api.engines import INFINITETALK, PREVIEW
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_api.profile import INFINITETALK, InputLimits, Network, Profile, PvcStore, Store
+from talkingvideo_api.profile import InputLimits, Network, Profile, PvcStore, Store
 from talkingvideo_api.resource import TalkingVideo
 from talkingvideo_api.revision import revision_of
 from talkingvideo_api.spec import Output
@@ -16,6 +17,7 @@ from talkingvideo_api.stage_input import Locations, S3Connection, StageInput
 from talkingvideo_api.support import unsupported, without_effect
 from talkingvideo_api.uris import LOCAL_SCHEMES
 from talkingvideo_worker.engines.infinitetalk.weights.files import CONFIG
+from talkingvideo_worker.engines.registry import engine_names, require_engine
 from talkingvideo_worker.local.locations import LocalLocations
 from talkingvideo_worker.weights.location import weights_location
 
@@ -33,7 +35,7 @@ def _has_cuda() -> bool:
         return False
     import torch
 
-    return torch.cuda.is_available()
+    return bool(torch.cuda.is_available())
 
 
 LOCAL_PROFILE = "local"
@@ -44,6 +46,7 @@ def local_profile(engine: str) -> Profile:
     return Profile(
         worker_image="local",
         engine=engine,
+        engines=tuple(engine_names()),
         gpu=None,
         stores={"default": Store(pvc=PvcStore(claim="local"))},
         network=Network(schemes=LOCAL_SCHEMES),
@@ -59,8 +62,10 @@ def make_stage_input(video: TalkingVideo, engine: str, locations: LocalLocations
     spec, metadata = video.spec, video.metadata
     revision = revision_of(spec)
     uid = hashlib.sha256(f"{metadata.namespace}/{metadata.name}".encode()).hexdigest()[:32]
-    effective = resolve(spec, local_profile(engine), profile_name=LOCAL_PROFILE, uid=uid, revision=revision)
-    for missing in unsupported(spec, effective):
+    profile = local_profile(engine)
+    effective = resolve(spec, profile, profile_name=LOCAL_PROFILE, uid=uid, revision=revision)
+    require_engine(effective.engine)
+    for missing in unsupported(spec, effective, profile):
         raise StageError(ErrorCode.NOT_SUPPORTED, missing.message, field=missing.field)
     work = locations.workspace.resolve()
     return StageInput(

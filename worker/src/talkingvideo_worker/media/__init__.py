@@ -1,1 +1,1 @@
-"""Encoding, joining and checking of video files, in-process through PyAV."""
+"""Decoding, encoding, joining and verifying of media files, in-process through PyAV, and reading of pictures."""

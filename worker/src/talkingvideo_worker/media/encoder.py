@@ -1,4 +1,4 @@
-"""Frames into one segment: a closed-GOP H.264 file that others of its video can be joined to without re-encoding."""
+"""Encodes frames into a segment: a closed-GOP H.264 file that is joined to others without encoding them again."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.files import whole_file
-from talkingvideo_worker.media.failures import ffmpeg_failures
+from talkingvideo_worker.media.ffmpeg import ffmpeg_failures
 from talkingvideo_worker.units import FRAME_RATE, Frame
 
 TIME_BASE = Fraction(1, 12_800)
-"""Of every video track: 512 ticks a frame, what FFmpeg's mp4 muxer chooses for 25 fps."""
+"""Of every video track: 512 ticks per frame, as FFmpeg's mp4 muxer chooses for 25 fps."""
 
 TICKS_PER_FRAME = int(1 / (TIME_BASE * FRAME_RATE))
 
-LONGEST_GOP = 250
-"""Frames between key frames at most, so that a player can seek also in a segment longer than a window."""
+MAX_GOP = 250
+"""Most frames between key frames, so that players can seek within segments longer than a window."""
 
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """How frames are encoded. All segments of one video share one, else they cannot be joined by copy.
+    """How frames are encoded. All segments of a video need the same settings to be joined by stream copy.
 
     Attributes:
         crf: x264's constant rate factor, 0 (lossless) to 51.
         preset: x264's preset, from ``ultrafast`` to ``veryslow``.
-        threads: Encoder threads. Part of the settings, never of the machine: the number changes x264's decisions, and
-            the same frames shall be the same bytes on every node.
+        threads: Encoder threads. A setting, not a property of the machine: the number changes x264's decisions, and the
+            same frames must become the same bytes on every node.
     """
 
     crf: int = 18
@@ -45,7 +45,7 @@ class EncoderSettings:
 
     @property
     def digest(self) -> str:
-        """Identify settings and encoder: segments with different ones may not fit together in one file."""
+        """Identifies settings and encoder: segments with different digests may not fit into one file."""
         text = f"{self.x264_options} {self.threads} {av.library_versions['libavcodec']}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -53,11 +53,11 @@ class EncoderSettings:
     def x264_options(self) -> dict[str, str]:
         """Options of the encoder.
 
-        ``stitchable`` keeps what depends on a segment's content out of the parameter sets. x264's AVX-512 code was seen
-        to make different bytes of the same frames (4 of 50 runs); its SSE4.2 code is as quick, runs on every x86 node,
-        and never did (0 of 240).
+        ``stitchable`` keeps the parameter sets independent of a segment's content. x264's AVX-512 code was observed to
+        encode the same frames into different bytes (4 of 50 runs); its SSE4.2 code never did (0 of 240), is as fast, and
+        runs on every x86 node.
         """
-        parameters = f"stitchable=1:open-gop=0:keyint={LONGEST_GOP}"
+        parameters = f"stitchable=1:open-gop=0:keyint={MAX_GOP}"
         if platform.machine() in {"x86_64", "AMD64"}:
             parameters += ":asm=MMX2,SSE2Fast,SSSE3,SSE4.2"
         return {"preset": self.preset, "crf": str(self.crf), "x264-params": parameters}
@@ -66,8 +66,8 @@ class EncoderSettings:
 class SegmentEncoder:
     """Writes one segment; a context manager.
 
-    Frames go to the encoder as they come: memory depends on the size of the picture, not on the number of frames. The
-    file appears under its name, complete and on disk, when the block ends; after an exception it does not.
+    Frames are encoded as they are written: memory depends on the frame size, not on the number of frames. The file
+    appears under its name, complete and on disk, when the block ends; after an exception it does not appear.
 
     Args:
         path: The segment, ``.mp4``.
@@ -76,12 +76,14 @@ class SegmentEncoder:
         settings: How to encode.
 
     Raises:
-        StageError: E_FFMPEG when the encoder refuses, or when no frame was written.
+        StageError: E_FFMPEG when the encoder fails or no frame was written.
     """
 
     def __init__(self, path: Path, width: int, height: int, settings: EncoderSettings | None = None) -> None:
         if width % 2 or height % 2:
-            raise StageError(ErrorCode.INTERNAL, f"A segment of {width} x {height} was asked for: sizes are even.")
+            raise StageError(
+                ErrorCode.INTERNAL, f"A segment of {width} x {height} was requested: both sizes must be even."
+            )
         self._path = path
         self._shape = (height, width, 3)
         self._settings = settings or EncoderSettings()
@@ -113,7 +115,7 @@ class SegmentEncoder:
             rgb: (height, width, 3), 0..255.
         """
         if rgb.shape != self._shape:
-            raise StageError(ErrorCode.INTERNAL, f"A frame of shape {rgb.shape} came where {self._shape} was expected.")
+            raise StageError(ErrorCode.INTERNAL, f"A frame has the shape {rgb.shape}; the segment needs {self._shape}.")
         with ffmpeg_failures("Encoding"):
             picture = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(
                 format="yuv420p",
@@ -133,6 +135,6 @@ class SegmentEncoder:
             if error is not None:
                 raise error
             if not self.frames:
-                raise StageError(ErrorCode.FFMPEG, "A segment without frames was asked for.")
+                raise StageError(ErrorCode.FFMPEG, "A segment without frames was requested.")
             with ffmpeg_failures("Encoding"):
                 self._container.mux(self._stream.encode(None))

@@ -1,7 +1,7 @@
-"""Segments and the sound into the finished file: everything is copied, nothing is encoded again.
+"""Joins segments and the soundtrack into the finished file by stream copy: nothing is encoded again.
 
-The sound was encoded once, as a whole, by prepare. Joining segments that each carry their own AAC puts the encoder's
-priming (one AAC frame, 21 ms at 48 kHz) at every joint; here there is nothing to drift.
+Prepare encoded the soundtrack once, as a whole. If every segment carried its own AAC, each joint would contain the encoder's
+priming (one AAC frame, 21 ms at 48 kHz); here nothing can drift.
 """
 
 from __future__ import annotations
@@ -24,19 +24,47 @@ from av.video.stream import VideoStream
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.files import file_digest, whole_file
 from talkingvideo_worker.media.encoder import TICKS_PER_FRAME, TIME_BASE, EncoderSettings, SegmentEncoder
-from talkingvideo_worker.media.failures import ffmpeg_failures
-from talkingvideo_worker.media.provenance import file_tags
+from talkingvideo_worker.media.ffmpeg import ffmpeg_failures
 from talkingvideo_worker.units import FRAME_RATE, Frame
 
+AI_GENERATED = (
+    "AI-generated video: the picture was animated by software to match the voice. "
+    "Digital source type: http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+)
+"""The statement in every result, with IPTC's machine-readable term."""
+
+STANDARD_TAGS = frozenset({"album", "artist", "composer", "copyright", "date", "description", "genre", "title"})
+"""Tags that FFmpeg's mp4 muxer writes in a form that players show. (Its ``use_metadata_tags`` writes any name, but in
+QuickTime's form *instead* of these, and players then show no comment.)"""
+
+
+def file_tags(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Arrange metadata as mp4 tags.
+
+    Args:
+        metadata: Names and values. ``comment`` follows the statement that the file is AI-generated; a name without an
+            mp4 tag becomes a line ``name: value`` of the comment.
+
+    Returns:
+        Tags for the muxer, always with a ``comment``.
+    """
+    tags = {name: value for name, value in metadata.items() if name in STANDARD_TAGS}
+    lines = [AI_GENERATED]
+    if comment := metadata.get("comment"):
+        lines.append(comment)
+    lines += [f"{name}: {value}" for name, value in metadata.items() if name not in STANDARD_TAGS | {"comment"}]
+    return tags | {"comment": "\n".join(lines)}
+
+
 REORDER_FRAMES = 2
-"""Frames by which decoding runs ahead of showing: what x264's pyramid of B-frames needs, and never more."""
+"""Frames by which decoding precedes presentation: what x264's B-frame pyramid needs."""
 
 SECONDS_PER_TICK = float(TIME_BASE)
 
 
 @dataclass(frozen=True)
-class Joined:
-    """What became of the segments.
+class JoinedVideo:
+    """The joined file.
 
     Attributes:
         frames: Frames of the video.
@@ -51,88 +79,88 @@ class Joined:
     sha256: str
 
 
-def join(
+def join_segments(
     segments: Iterable[Path],
     sound: Path | None,
     out: Path,
     metadata: Mapping[str, str],
     settings: EncoderSettings | None = None,
-) -> Joined:
-    """Join segments and mux the sound, all by stream copy, into an mp4 whose index comes first.
+) -> JoinedVideo:
+    """Join segments and mux the soundtrack by stream copy into an mp4 whose index comes first.
 
-    Memory does not depend on the length, but for the muxer's index (some 70 bytes a packet).
+    Memory does not depend on the length, except for the muxer's index (some 70 bytes per packet).
 
     Args:
-        segments: Video files made by ``SegmentEncoder``, in order. Each is opened when the one before was copied, and
-            not needed afterwards: they may be fetched one by one, and removed as the next is asked for.
-        sound: The AAC track, or None for a silent video. Its priming and its end are kept by its edit list.
-        out: The result; visible under its name only when complete.
+        segments: Video files of ``SegmentEncoder``, in order. Each is opened after the previous one was copied, and is not
+            needed afterwards: an iterator may fetch them one by one and remove each when the next is requested.
+        sound: The AAC soundtrack, or None for a silent video. Its edit list keeps its priming and its end.
+        out: The result; it appears under its name when it is complete.
         metadata: See ``provenance.file_tags``.
-        settings: A segment that does not fit the first one (another version of the encoder made it) is encoded again
-            with these.
+        settings: For segments whose parameters differ from the first one's, because another version of the encoder made
+            them: these are encoded again.
 
     Returns:
         Frames, seconds, size and digest of the file.
 
     Raises:
-        StageError: E_FFMPEG when a segment or the sound cannot be read, when there are no segments, or when one does not
-            fit the first even after it was encoded again.
+        StageError: E_FFMPEG when a segment or the soundtrack cannot be read, when there are no segments, or when one differs
+            from the first even after it was encoded again.
     """
     with whole_file(out) as unfinished, ffmpeg_failures("Joining the segments"):
         frames = _write(segments, sound, unfinished, file_tags(metadata), settings or EncoderSettings())
         size, digest = unfinished.stat().st_size, file_digest(unfinished)
-    return Joined(frames=frames, seconds=frames / FRAME_RATE, bytes=size, sha256=digest)
+    return JoinedVideo(frames=frames, seconds=frames / FRAME_RATE, bytes=size, sha256=digest)
 
 
 def _write(
     segments: Iterable[Path], sound: Path | None, out: Path, tags: Mapping[str, str], settings: EncoderSettings
 ) -> int:
-    """Write the file; return its frames."""
-    pictures: _PictureTrack | None = None
+    """Write the file and return its number of frames."""
+    video: _VideoTrack | None = None
     with ExitStack() as resources:
         file = resources.enter_context(_new_mp4(out, tags))
-        voice: _SoundTrack | None = None
+        audio: _AudioTrack | None = None
         for path in segments:
-            with _readable(path) as segment:
-                if pictures is None:
-                    pictures = _PictureTrack(file, segment.streams.video[0])
-                    voice = _SoundTrack(file, resources.enter_context(_readable(sound))) if sound else None
-                if pictures.fits(segment):
-                    _interleave(pictures.packets(segment), voice, file)
+            with _open_segment(path) as segment:
+                if video is None:
+                    video = _VideoTrack(file, segment.streams.video[0])
+                    audio = _AudioTrack(file, resources.enter_context(_open_segment(sound))) if sound else None
+                if video.fits(segment):
+                    _interleave(video.packets(segment), audio, file)
                     continue
-            with _encoded_again(path, out.with_suffix(".again.mp4"), settings) as segment:
-                if not pictures.fits(segment):
+            with _reencoded(path, out.with_suffix(".again.mp4"), settings) as segment:
+                if not video.fits(segment):
                     raise StageError(
                         ErrorCode.FFMPEG,
-                        f"Segment {path.name} was made with other settings than the first one and does not fit it.",
+                        f"Segment {path.name} was made with other settings than the first one, and cannot be joined to it.",
                         retryable=False,
                     )
-                _interleave(pictures.packets(segment), voice, file)
-        if pictures is None:
+                _interleave(video.packets(segment), audio, file)
+        if video is None:
             raise StageError(ErrorCode.FFMPEG, "There are no segments to join.")
-        if voice:
-            file.mux(list(voice.packets_before(None)))
-    return pictures.frames
+        if audio:
+            file.mux(list(audio.packets_before(None)))
+    return video.frames
 
 
-class _PictureTrack:
-    """The video track being written, and where its next segment begins."""
+class _VideoTrack:
+    """The video track of the result; counts its frames to place the next segment."""
 
-    def __init__(self, file: OutputContainer, like: VideoStream) -> None:
-        self._track = file.add_stream_from_template(like, opaque=True)
+    def __init__(self, file: OutputContainer, template: VideoStream) -> None:
+        self._track = file.add_stream_from_template(template, opaque=True)
         self._track.time_base = TIME_BASE
-        self._form = _form(like)
+        self._parameters = _stream_parameters(template)
         self.frames = 0
 
     def fits(self, segment: InputContainer) -> bool:
-        """Whether a decoder set up for the first segment decodes this one."""
-        return _form(segment.streams.video[0]) == self._form
+        """Whether the decoder of the first segment can decode this one."""
+        return _stream_parameters(segment.streams.video[0]) == self._parameters
 
     def packets(self, segment: InputContainer) -> Iterator[Packet[VideoStream]]:
-        """The pictures of a segment, timed to follow what came before.
+        """The packets of a segment, shifted in time to follow the previous ones.
 
-        Decoding times are counted rather than copied: they then rise by one frame across joints, whatever lead the
-        encoder gave to a segment of one, two or many frames.
+        Decoding times are counted instead of copied: they then increase by one frame across joints, whatever delay the
+        encoder chose for a segment of one, two or many frames.
         """
         first = self.frames
         for packet in segment.demux(segment.streams.video[0]):
@@ -145,8 +173,8 @@ class _PictureTrack:
             yield packet
 
 
-class _SoundTrack:
-    """The sound's track being written: what was encoded, packet by packet, priming and end included."""
+class _AudioTrack:
+    """The audio track of the result: a copy of the soundtrack's packets, including priming and end."""
 
     def __init__(self, file: OutputContainer, source: InputContainer) -> None:
         stream = source.streams.audio[0]
@@ -156,7 +184,7 @@ class _SoundTrack:
         self._next = next(self._packets, None)
 
     def packets_before(self, end: float | None) -> Iterator[Packet[AudioStream]]:
-        """Packets not yet given whose decoding time is before ``end`` seconds; None: all that are left."""
+        """The next packets whose decoding time is before ``end`` seconds; all remaining ones when None."""
         limit = math.inf if end is None else end * self._ticks_per_second
         while self._next is not None and (self._next.dts or 0) < limit:
             self._next.stream = self._track
@@ -164,18 +192,19 @@ class _SoundTrack:
             self._next = next(self._packets, None)
 
 
-def _interleave(pictures: Iterator[Packet[VideoStream]], voice: _SoundTrack | None, file: OutputContainer) -> None:
-    for picture in pictures:
-        if voice:
-            for sound in voice.packets_before((picture.dts or 0) * SECONDS_PER_TICK):
+def _interleave(video: Iterator[Packet[VideoStream]], audio: _AudioTrack | None, file: OutputContainer) -> None:
+    """Write packets in order of their decoding times."""
+    for packet in video:
+        if audio:
+            for sound in audio.packets_before((packet.dts or 0) * SECONDS_PER_TICK):
                 file.mux_one(sound)
-        file.mux_one(picture)
+        file.mux_one(packet)
 
 
-def _readable(path: Path) -> InputContainer:
+def _open_segment(path: Path) -> InputContainer:
     """Open a file for copying.
 
-    FFmpeg would decode the first pictures to learn more than copying needs: 6.5 ms a segment instead of 0.2.
+    By default FFmpeg decodes the first frames to find out more than copying needs: 6.5 ms per segment instead of 0.2.
     """
     return av.open(path.absolute().as_posix(), format="mp4", options={"skip_frame": "all", "probesize": "32"})
 
@@ -186,21 +215,21 @@ def _new_mp4(path: Path, tags: Mapping[str, str]) -> OutputContainer:
     return file
 
 
-def _form(stream: VideoStream) -> tuple[object, ...]:
-    """All that a decoder is set up with: size, time base and parameter sets."""
+def _stream_parameters(stream: VideoStream) -> tuple[object, ...]:
+    """What a decoder is initialised with: size, time base and parameter sets."""
     context = stream.codec_context
     return context.width, context.height, stream.time_base, bytes(context.extradata or b"")
 
 
 @contextmanager
-def _encoded_again(path: Path, scratch: Path, settings: EncoderSettings) -> Iterator[InputContainer]:
+def _reencoded(path: Path, scratch: Path, settings: EncoderSettings) -> Iterator[InputContainer]:
     try:
         with av.open(path.absolute().as_posix(), format="mp4") as segment:
             stream = segment.streams.video[0]
             with SegmentEncoder(scratch, stream.width, stream.height, settings) as encoder:
                 for frame in segment.decode(stream):
                     encoder.write(cast(Frame, frame.to_ndarray(format="rgb24")))
-        with _readable(scratch) as again:
+        with _open_segment(scratch) as again:
             yield again
     finally:
         scratch.unlink(missing_ok=True)

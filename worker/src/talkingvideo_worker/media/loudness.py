@@ -1,4 +1,4 @@
-"""Loudness after EBU R 128, measured with FFmpeg's ``ebur128`` filter."""
+"""Loudness according to EBU R 128, measured with FFmpeg's ``ebur128`` filter."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from av.audio.frame import AudioFrame
 from av.filter import Graph
 from numpy.typing import NDArray
 
-from talkingvideo_worker.media.decoding import Block
+from talkingvideo_worker.media.audio_decoder import Block
 from talkingvideo_worker.media.wav import WavWriter, sample_blocks, wav_rate
 
 MODEL_LUFS = -23.0
-"""What the speech model expects: the target of EBU R 128."""
+"""LUFS that the speech model expects: the target level of EBU R 128."""
 
 CEILING_DBTP = -1.0
 """Highest true peak after a gain (EBU R 128, recommendation m)."""
 
 ABSOLUTE_GATE_LUFS = -70.0
-"""What is quieter counts as silence (ITU-R BS.1770-5, 5.1)."""
+"""Quieter sound is silence (ITU-R BS.1770-5, 5.1)."""
 
-SHORTEST = 0.4
-"""Seconds: the length of one gating block. Of less there is no integrated loudness."""
+MIN_SECONDS = 0.4
+"""Seconds: the length of one gating block. Shorter sound has no integrated loudness."""
 
 
 @dataclass(frozen=True)
 class Loudness:
-    """What was measured.
+    """A measurement.
 
     Attributes:
-        integrated: LUFS over everything; None for silence and for less than 0.4 s.
+        integrated: Integrated loudness in LUFS; None for silence and for less than 0.4 s.
         true_peak: dBTP; -inf for silence.
     """
 
@@ -43,9 +43,9 @@ class Loudness:
     true_peak: float
 
     def gain_to(self, target: float, ceiling: float = CEILING_DBTP) -> float:
-        """Decibels that bring the sound to a loudness without lifting its true peak over the ceiling.
+        """Gain in decibels to a target loudness that keeps the true peak below the ceiling.
 
-        Sound that is too loud already is always turned down by as much as it takes. 0 where there is no loudness.
+        Sound above the target is always attenuated by the full difference. 0 where there is no loudness.
         """
         if self.integrated is None:
             return 0.0
@@ -53,7 +53,7 @@ class Loudness:
 
 
 def measure(blocks: Iterable[Block], rate: int, channels: int) -> Loudness:
-    """Measure a stream of samples, in passing.
+    """Measure a stream of samples.
 
     Args:
         blocks: (channels, n) each.
@@ -72,15 +72,15 @@ def measure_wav(path: Path) -> Loudness:
 
 
 def normalise_loudness(path: Path, out: Path, target: float = MODEL_LUFS) -> Loudness:
-    """Bring a mono 16-bit WAV to a loudness by one constant gain.
+    """Normalise a mono 16-bit WAV to a loudness with one constant gain.
 
     Args:
         path: The sound.
-        out: Where to write it, sample for sample as long.
+        out: The normalised sound, with the same number of samples.
         target: LUFS.
 
     Returns:
-        What was measured before. Silence and less than 0.4 s, which have no loudness, are copied.
+        The loudness before. Sound without a loudness (silence, less than 0.4 s) is copied.
     """
     measured = measure_wav(path)
     decibels = measured.gain_to(target)
@@ -91,7 +91,7 @@ def normalise_loudness(path: Path, out: Path, target: float = MODEL_LUFS) -> Lou
 
 
 def amplified(samples: NDArray[np.int16], decibels: float) -> NDArray[np.int16]:
-    """Samples with a gain, clipped where they would not fit."""
+    """Apply a gain, and clip samples to 16 bits."""
     louder = np.clip(np.rint(samples * 10 ** (decibels / 20)), -32_768, 32_767)
     return np.asarray(louder, np.int16)
 
@@ -102,7 +102,7 @@ def _floats(path: Path) -> Iterator[Block]:
 
 
 class _Meter:
-    """FFmpeg's filter, fed with samples. Its last frame carries the results as metadata."""
+    """FFmpeg's filter. Each frame that comes out carries the results so far as metadata."""
 
     def __init__(self, rate: int, channels: int) -> None:
         self._layout = "mono" if channels == 1 else "stereo"
@@ -129,7 +129,7 @@ class _Meter:
         self._graph.push(None)
         self._drain()
         integrated = float(self._results.get("lavfi.r128.I", "nan"))
-        audible = self._samples >= SHORTEST * self._rate and integrated > ABSOLUTE_GATE_LUFS
+        audible = self._samples >= MIN_SECONDS * self._rate and integrated > ABSOLUTE_GATE_LUFS
         peak = max(self._peak, float(self._results.get("lavfi.r128.true_peak", "0")))
         return Loudness(integrated if audible else None, 20 * math.log10(peak) if peak > 0 else -math.inf)
 

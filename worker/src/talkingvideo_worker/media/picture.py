@@ -1,4 +1,4 @@
-"""Pictures from anywhere, as upright 8-bit sRGB."""
+"""Pictures from anywhere as upright 8-bit sRGB, and masks as true and false."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.errors import StageError
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_worker.files import whole_file
-from talkingvideo_worker.media import sniff
+from talkingvideo_worker.media import formats
+from talkingvideo_worker.media.ffmpeg import describe
 
 if TYPE_CHECKING:
     from talkingvideo_worker.faces.types import Box
@@ -28,26 +29,27 @@ if TYPE_CHECKING:
 Rgb = NDArray[np.uint8]
 """(height, width, 3), 0..255, sRGB."""
 
-SHORTEST_SIDE = 64
-"""Pixels; in less there is no face to animate."""
+MIN_SIDE = 64
+"""Pixels: smaller pictures contain no face that can be animated."""
 
 WORKING_SIDE = 4_096
-"""Pixels: larger pictures are reduced on reading. Twice the longest side that a video can have."""
+"""Pixels: larger pictures are reduced when they are read. Twice the longest side that a video can have."""
 
 BACKGROUND = (128, 128, 128)
-"""Behind what is transparent: a neutral grey."""
+"""Replaces transparency: a neutral grey."""
 
-READERS: dict[sniff.Kind, Callable[..., ImageFile]] = {
-    sniff.PNG: PngImageFile,
-    sniff.JPEG: JpegImageFile,
-    sniff.WEBP: WebPImageFile,
+READERS: dict[str, Callable[..., ImageFile]] = {
+    formats.PNG: PngImageFile,
+    formats.JPEG: JpegImageFile,
+    formats.WEBP: WebPImageFile,
 }
-"""Pillow's classes themselves: ``Image.open`` would try others, and holds every picture to one global size."""
+"""Pillow's readers by format. They are called directly: ``Image.open(formats=…)`` also refuses every picture above a limit
+that is global to the process (179 megapixels), while the profile decides here."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, ready for use.
+    """A decoded picture.
 
     Attributes:
         rgb: (height, width, 3), upright.
@@ -61,47 +63,49 @@ class Picture:
 def read_picture(path: Path, limits: InputLimits, field: str, background: tuple[int, int, int] = BACKGROUND) -> Picture:
     """Read a PNG, JPEG or WebP.
 
-    The size is checked before anything is decoded. Pictures above 4,096 pixels are reduced while, or right after, they
-    are decoded, so that memory stays bounded.
+    The size is checked before anything is decoded. Pictures with a side above 4,096 pixels are reduced while or right
+    after they are decoded, so that memory is bounded.
 
     Args:
-        path: Content from anywhere.
+        path: Untrusted content.
         limits: ``pixels`` is enforced.
         field: The field that named the file, for errors.
-        background: Behind what is transparent: RGB, 0..255.
+        background: Replaces transparency: RGB, 0..255.
 
     Raises:
         StageError: E_INPUT_VALIDATION with the reason.
     """
-    kind = sniff.sniff(path)
-    if not kind.is_picture:
-        raise _refused(f"The file is {kind.label}; a PNG, JPEG or WebP picture is needed.", field)
+    label = describe(path)
+    if label not in READERS:
+        raise StageError.invalid(f"The file is {label}; a PNG, JPEG or WebP picture is needed.", field)
     try:
         with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")
-            if kind is sniff.WEBP:
-                _check_size(sniff.webp_size(file.read(32)), limits, field)
+            if label == formats.WEBP:
+                _check_size(formats.webp_size(file.read(32)), limits, field)
                 file.seek(0)
-            with READERS[kind](file) as image:
+            with READERS[label](file) as image:
                 _check_size(image.size, limits, field)
                 return _decoded(image, field, background)
     except StageError:
         raise
-    except Exception as error:  # Pillow's readers raise whatever their parsers stumble over.
-        raise _refused(f"The file looks like {kind.label}, but cannot be read: {_reason(error)}.", field) from error
+    except Exception as error:  # Pillow's readers raise exceptions of many types for damaged files.
+        raise StageError.invalid(
+            f"The file looks like {label}, but cannot be read: {_reason(error)}.", field
+        ) from error
 
 
 def fit(rgb: Rgb, box: Box | None, width: int, height: int) -> Rgb:
-    """Cut a box out of a picture and scale it.
+    """Crop a picture and scale it.
 
     Args:
         rgb: (h, w, 3).
-        box: Part to keep, pixels, within the picture; all of it when None.
+        box: Crop box in pixels, within the picture; the whole picture when None.
         width: Pixels of the result.
         height: Pixels of the result.
 
     Returns:
-        (height, width, 3). Filtered with Lanczos over the whole area that a pixel covers, so that nothing aliases.
+        (height, width, 3). The Lanczos filter covers the whole area that a pixel of the result represents, which avoids aliasing.
     """
     region = (box.x, box.y, box.x + box.width, box.y + box.height) if box else None
     scaled = Image.fromarray(rgb).resize((width, height), Image.Resampling.LANCZOS, region, reducing_gap=3.0)
@@ -109,7 +113,7 @@ def fit(rgb: Rgb, box: Box | None, width: int, height: int) -> Rgb:
 
 
 def write_png(rgb: Rgb, path: Path) -> None:
-    """Write a picture losslessly; it appears whole or not at all."""
+    """Write a picture as PNG; the file appears complete or not at all."""
     with whole_file(path) as unfinished:
         Image.fromarray(rgb).save(unfinished, "PNG", compress_level=3)
 
@@ -117,17 +121,19 @@ def write_png(rgb: Rgb, path: Path) -> None:
 def _check_size(size: tuple[int, int], limits: InputLimits, field: str) -> None:
     width, height = size
     if width * height > limits.pixels:
-        raise _refused(
+        raise StageError.invalid(
             f"The picture is {width} x {height} ({width * height / 1e6:.0f} megapixels); "
             f"the limit is {limits.pixels / 1e6:g} megapixels.",
             field,
         )
-    if min(width, height) < SHORTEST_SIDE:
-        raise _refused(f"The picture is {width} x {height}; it needs at least {SHORTEST_SIDE} pixels each way.", field)
+    if min(width, height) < MIN_SIDE:
+        raise StageError.invalid(
+            f"The picture is {width} x {height}; it needs at least {MIN_SIDE} pixels each way.", field
+        )
 
 
 def _decoded(image: ImageFile, field: str, background: tuple[int, int, int]) -> Picture:
-    """All steps from the file's pixels to upright sRGB. What makes the picture smaller comes first."""
+    """Convert the file's pixels to upright sRGB. Steps that make the picture smaller come first."""
     notes: list[str] = []
     if getattr(image, "is_animated", False):
         notes.append("The picture is animated; its first frame is used.")
@@ -146,20 +152,20 @@ def _decoded(image: ImageFile, field: str, background: tuple[int, int, int]) -> 
 def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # EXIF is written by many programs in many ways; a picture is not worse for it.
+    except Exception:  # Many programs write invalid EXIF; the picture itself can still be used.
         notes.append("The picture's EXIF data cannot be read; it may not be upright.")
         return image
 
 
 def _reduced(image: Image.Image) -> Image.Image:
-    """At most the working size, in a mode that can be averaged."""
+    """Reduce to the working size, in a mode whose pixels can be averaged."""
     averaged = _averageable(image)
     factor = -(-max(image.size) // WORKING_SIDE)
     return averaged.reduce(factor) if factor > 1 else averaged
 
 
 def _averageable(image: Image.Image) -> Image.Image:
-    """Without palettes, bits and 16-bit grey (of which the upper 8 are kept)."""
+    """Convert palettes, bitmaps and 16-bit grey (keeping the upper 8 bits)."""
     if image.mode.startswith("I"):
         converted = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     elif image.mode in {"P", "PA", "1"}:
@@ -171,7 +177,7 @@ def _averageable(image: Image.Image) -> Image.Image:
 
 
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, Rgb | None]:
-    """Colours without transparency, and the opacity where there is one."""
+    """Colours, and the alpha channel where there is one."""
     if "transparency" in image.info and image.mode in {"L", "RGB"}:
         image = image.convert("RGBA")
     if image.mode not in {"RGBA", "LA", "La", "RGBa"}:
@@ -186,9 +192,9 @@ def _in_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Ima
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            notes.append("The picture's colour profile cannot be used; its colours may be off.")
+            notes.append("The picture's colour profile cannot be used; its colours may be wrong.")
         else:
-            assert converted is not None  # only None when converted in place
+            assert converted is not None  # None only when converted in place
             return converted
     elif image.mode == "CMYK":
         notes.append("The picture is CMYK without a colour profile; its colours are approximate.")
@@ -201,17 +207,68 @@ def _over_background(
     if alpha is None or alpha.min() == 255:
         return rgb
     if not alpha.any():
-        raise _refused("The picture is transparent all over.", field)
-    notes.append("The picture's transparent parts were filled with grey.")
+        raise StageError.invalid("The picture is completely transparent.", field)
+    notes.append("The picture's transparent areas were filled with grey.")
     filled = Image.new("RGB", (rgb.shape[1], rgb.shape[0]), background)
     filled.paste(Image.fromarray(rgb), mask=Image.fromarray(alpha))
     return np.asarray(filled)
 
 
 def _reason(error: Exception) -> str:
-    """The reader's reason, without the file's name."""
+    """A reason without the reader's own message, which may contain the file's name."""
     return "it is incomplete" if "truncated" in str(error).lower() or isinstance(error, EOFError) else "it is damaged"
 
 
-def _refused(message: str, field: str) -> StageError:
-    return StageError(ErrorCode.INPUT_VALIDATION, message, field=field)
+Mask = NDArray[np.bool_]
+"""(height, width): True on the speaker."""
+
+RelativeBox = tuple[float, float, float, float]
+"""Left, top, right and bottom edges as fractions of a picture."""
+
+BLACK = (0, 0, 0)
+"""Replaces transparency in masks."""
+
+WHITE_LEVEL = 128
+"""Pixels of at least this level are white: soft edges are cut in the middle."""
+
+
+def read_mask(path: Path, limits: InputLimits, field: str) -> Mask:
+    """Read a PNG, JPEG or WebP as a mask.
+
+    Args:
+        path: Untrusted content.
+        limits: ``pixels`` is enforced.
+        field: The field that named the file, for errors.
+
+    Returns:
+        (height, width), upright.
+
+    Raises:
+        StageError: E_INPUT_VALIDATION with the reason.
+    """
+    picture = read_picture(path, limits, field, background=BLACK)
+    return np.asarray(Image.fromarray(picture.rgb).convert("L")) >= WHITE_LEVEL
+
+
+def fit_mask(mask: Mask, crop: RelativeBox, width: int, height: int) -> Mask:
+    """Crop a mask and scale it with nearest neighbours.
+
+    Args:
+        mask: (h, w).
+        crop: What to keep.
+        width: Pixels of the result.
+        height: Pixels of the result.
+
+    Returns:
+        (height, width).
+    """
+    rows, columns = mask.shape
+    box = (crop[0] * columns, crop[1] * rows, crop[2] * columns, crop[3] * rows)
+    levels = Image.fromarray(mask.astype(np.uint8) * 255)
+    return np.asarray(levels.resize((width, height), Image.Resampling.NEAREST, box)) > 0
+
+
+def write_mask(mask: Mask, path: Path) -> None:
+    """Write a mask as a greyscale PNG; the file appears complete or not at all."""
+    with whole_file(path) as unfinished:
+        Image.fromarray(mask.astype(np.uint8) * 255).save(unfinished, "PNG")

@@ -1,4 +1,4 @@
-"""Videos from anywhere, as constant 25 frames a second of the rendered size."""
+"""Videos from anywhere, normalised to constant 25 fps and the rendered size."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from av.video.stream import VideoStream
 from PIL import Image
 
-from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.errors import StageError
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_worker.media.encoder import EncoderSettings, SegmentEncoder
-from talkingvideo_worker.media.opening import decoded, open_media
-from talkingvideo_worker.media.picture import SHORTEST_SIDE, Rgb, fit
+from talkingvideo_worker.media.ffmpeg import decode_stream, open_media
+from talkingvideo_worker.media.picture import MIN_SIDE, Rgb, fit
 from talkingvideo_worker.units import FRAME_RATE
 
 if TYPE_CHECKING:
     from talkingvideo_worker.faces.types import Box
 
 SOURCE_SETTINGS = EncoderSettings(crf=12)
-"""Nearly lossless: what is made of the source is encoded once more."""
+"""Nearly lossless: the frames drawn over this video are encoded again."""
 
 HIGH_DEFINITION_HEIGHT = 720
-"""Pixels: from here on colours without a stated matrix are BT.709, below BT.601, as players assume."""
+"""Pixels: colours without a stated matrix are BT.709 from this height on and BT.601 below, as players assume."""
 
 HDR_CURVES = {16: "HDR (PQ)", 18: "HDR (HLG)"}
 """Transfer characteristics of HDR (ITU-T H.273, table 3)."""
@@ -41,14 +41,14 @@ UNSPECIFIED_MATRIX = 2
 
 @dataclass(frozen=True)
 class NormalisedVideo:
-    """What a video was made of.
+    """A normalised video and its source.
 
     Attributes:
         frames: Frames of the result.
-        width_in: Pixels of the source, upright and with square pixels.
-        height_in: Pixels.
+        width_in: Width of the source in pixels, upright and with square pixels.
+        height_in: Height of the source, likewise.
         seconds_in: Length of the source.
-        notes: Sentences about what was found, for the report.
+        notes: Sentences about the source, for the report.
     """
 
     frames: int
@@ -61,31 +61,31 @@ class NormalisedVideo:
 def normalise_video(
     path: Path, out: Path, width: int, height: int, crop: Box | None, limits: InputLimits, field: str
 ) -> NormalisedVideo:
-    """Turn any video into H.264 of constant 25 frames a second, without sound.
+    """Convert any video to H.264 of constant 25 fps, without sound.
 
-    Frame n of the result is the source's frame whose time is nearest to n / 25 s: frames are never counted, so that
-    sources of any, or of varying, rates keep their speed. The source's first frame is time 0, and the last one holds
-    for its own duration.
+    Frame n of the result is the source's frame whose time is nearest to n / 25 s. Times decide, not frame numbers, so that
+    sources of any frame rate, also variable ones, keep their speed. The source's first frame is at time 0, and its last
+    one is held for its own duration.
 
     Args:
-        path: Content from anywhere.
+        path: Untrusted content.
         out: The ``.mp4`` to write.
         width: Pixels of the result, even.
         height: Pixels of the result, even.
-        crop: Part of the upright picture to keep, in pixels of `first_frame`; all of it when absent.
+        crop: Crop box of the upright picture, in pixels of `first_frame`; the whole picture when None.
         limits: ``pixels`` and ``seconds`` are enforced while decoding.
         field: The field that named the file, for errors.
 
     Raises:
-        StageError: E_INPUT_VALIDATION for anything that is not a usable video.
+        StageError: E_INPUT_VALIDATION when the file contains no usable video.
     """
     notes: list[str] = []
     with open_media(path, field) as container, SegmentEncoder(out, width, height, SOURCE_SETTINGS) as encoder:
         stream = _stream(container, field)
-        shots = _shots(container, stream, limits, notes, field)
+        frames = _timed_frames(container, stream, limits, notes, field)
         size: tuple[int, int] | None = None
         end = Fraction(0)
-        for frame, repeats, end in _at_constant_rate(shots, limits.seconds):  # noqa: B007 end is used after the loop
+        for frame, repeats, end in _at_constant_rate(frames, limits.seconds):  # noqa: B007 end is used after the loop
             if not repeats:
                 continue
             rgb = _upright(frame, stream)
@@ -94,75 +94,75 @@ def normalise_video(
             for _ in range(repeats):
                 encoder.write(scaled)
         if size is None:
-            raise _refused("The file has a video stream, but no picture in it.", field)
+            raise StageError.invalid("The file has a video stream without any frame.", field)
     return NormalisedVideo(encoder.frames, *size, float(end), tuple(notes))
 
 
 def first_frame(path: Path, limits: InputLimits, field: str) -> Rgb:
-    """The first picture of a video: upright, with square pixels.
+    """The first frame of a video: upright, with square pixels.
 
     Raises:
         StageError: E_INPUT_VALIDATION.
     """
     with open_media(path, field) as container:
         stream = _stream(container, field)
-        for shot in _shots(container, stream, limits, [], field):
-            return _upright(shot.frame, stream)
-    raise _refused("The file has a video stream, but no picture in it.", field)
+        for timed in _timed_frames(container, stream, limits, [], field):
+            return _upright(timed.frame, stream)
+    raise StageError.invalid("The file has a video stream without any frame.", field)
 
 
-class _Shot(NamedTuple):
-    """A frame of the source and the time from which on it is shown, in seconds from the first one."""
+class _TimedFrame(NamedTuple):
+    """A frame of the source and its presentation time, in seconds after the first one."""
 
     frame: VideoFrame
     time: Fraction
 
 
 def _stream(container: InputContainer, field: str) -> VideoStream:
-    """The first stream of moving pictures; a cover picture is none."""
+    """The first video stream; cover pictures do not count."""
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             stream.thread_type = "AUTO"
             return stream
-    raise _refused("The file has no video stream.", field)
+    raise StageError.invalid("The file has no video stream.", field)
 
 
-def _shots(
+def _timed_frames(
     container: InputContainer, stream: VideoStream, limits: InputLimits, notes: list[str], field: str
-) -> Iterator[_Shot]:
-    """Frames in order of their times. One without a time follows its predecessor at the stream's rate."""
+) -> Iterator[_TimedFrame]:
+    """Frames in order of their times. A frame without a time follows its predecessor at the stream's rate."""
     step = 1 / (stream.guessed_rate or stream.average_rate or Fraction(FRAME_RATE))
     origin: Fraction | None = None
     time = -step
     _check_size(stream.codec_context.width, stream.codec_context.height, limits, field)
-    for frame in decoded(container, stream, notes, field):
+    for frame in decode_stream(container, stream, notes, field):
         _check_size(frame.width, frame.height, limits, field)
         stated = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
         if origin is None:
             origin = stated or Fraction(0)
             if frame.color_trc in HDR_CURVES:
-                notes.append(f"The video is {HDR_CURVES[frame.color_trc]}; its colours will look paler.")
+                notes.append(f"The video is {HDR_CURVES[frame.color_trc]}; its colours will look pale.")
         following = time + step if stated is None else stated - origin
-        if following <= time:  # A clock that stands or runs backwards.
+        if following <= time:  # A clock that stops or runs backwards.
             continue
         time = following
         if time > limits.seconds:
-            raise _refused(f"The video is longer than the limit of {limits.seconds:g} seconds.", field)
-        yield _Shot(frame, time)
+            raise StageError.invalid(f"The video is longer than the limit of {limits.seconds:g} seconds.", field)
+        yield _TimedFrame(frame, time)
 
 
-def _at_constant_rate(shots: Iterator[_Shot], longest: float) -> Iterator[tuple[VideoFrame, int, Fraction]]:
-    """How many frames of the result each frame of the source becomes, and the time up to which it is shown."""
+def _at_constant_rate(frames: Iterator[_TimedFrame], longest: float) -> Iterator[tuple[VideoFrame, int, Fraction]]:
+    """For each frame of the source: the number of frames of the result that it becomes, and its end time."""
     made = 0
-    previous: _Shot | None = None
+    previous: _TimedFrame | None = None
     length = Fraction(1, FRAME_RATE)
-    for shot in shots:
+    for timed in frames:
         if previous is not None:
-            length = shot.time - previous.time
-            upto = _frames_before((previous.time + shot.time) / 2)
-            yield previous.frame, upto - made, shot.time
+            length = timed.time - previous.time
+            upto = _frames_before((previous.time + timed.time) / 2)
+            yield previous.frame, upto - made, timed.time
             made = upto
-        previous = shot
+        previous = timed
     if previous is None:
         return
     if previous.frame.duration and previous.frame.time_base:
@@ -172,12 +172,12 @@ def _at_constant_rate(shots: Iterator[_Shot], longest: float) -> Iterator[tuple[
 
 
 def _frames_before(time: Fraction) -> int:
-    """How many of the result's frames are shown before a time, or just at it."""
+    """Number of the result's frames whose times are not after a time."""
     return int(time * FRAME_RATE) + 1
 
 
 def _upright(frame: VideoFrame, stream: VideoStream) -> Rgb:
-    """A frame as people see it: turned, with square pixels, full-range sRGB."""
+    """A frame as players show it: rotated, with square pixels, full-range sRGB."""
     aspect = stream.codec_context.sample_aspect_ratio or Fraction(1)
     width, height = frame.width, frame.height
     if aspect > 1:
@@ -192,7 +192,7 @@ def _upright(frame: VideoFrame, stream: VideoStream) -> Rgb:
         dst_color_range=ColorRange.JPEG,
         interpolation=Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND,
     ).to_ndarray()
-    return _turned(np.asarray(rgb, np.uint8), frame)
+    return _rotated(np.asarray(rgb, np.uint8), frame)
 
 
 def _matrix(frame: VideoFrame) -> int:
@@ -201,10 +201,10 @@ def _matrix(frame: VideoFrame) -> int:
     return Colorspace.ITU709 if frame.height >= HIGH_DEFINITION_HEIGHT else Colorspace.ITU601
 
 
-def _turned(rgb: Rgb, frame: VideoFrame) -> Rgb:
-    """Apply the display matrix that phones write instead of turning the picture (ISO/IEC 14496-12, 6.2.2).
+def _rotated(rgb: Rgb, frame: VideoFrame) -> Rgb:
+    """Apply the display matrix, which phones write instead of rotating the picture (ISO/IEC 14496-12, 6.2.2).
 
-    Of its 3 x 3 numbers the upper left 2 x 2 turn and mirror; anything but quarter turns is left alone.
+    The upper left 2 x 2 of its 3 x 3 numbers rotate and mirror; anything but quarter turns is ignored.
     """
     side_data = cast(Mapping[str, Buffer], frame.side_data).get("DISPLAYMATRIX")
     if side_data is None:
@@ -219,7 +219,7 @@ def _turned(rgb: Rgb, frame: VideoFrame) -> Rgb:
 
 
 def _of_size(rgb: Rgb, size: tuple[int, int]) -> Rgb:
-    """A frame of the first frame's size, also where a stream changes its own."""
+    """Scale a frame to the first frame's size, in case the stream changes its size."""
     if (rgb.shape[1], rgb.shape[0]) == size:
         return rgb
     return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
@@ -227,10 +227,10 @@ def _of_size(rgb: Rgb, size: tuple[int, int]) -> Rgb:
 
 def _check_size(width: int, height: int, limits: InputLimits, field: str) -> None:
     if width * height > limits.pixels:
-        raise _refused(f"The video is {width} x {height}; the limit is {limits.pixels / 1e6:g} megapixels.", field)
-    if min(width, height) < SHORTEST_SIDE:
-        raise _refused(f"The video is {width} x {height}; it needs at least {SHORTEST_SIDE} pixels each way.", field)
-
-
-def _refused(message: str, field: str) -> StageError:
-    return StageError(ErrorCode.INPUT_VALIDATION, message, field=field)
+        raise StageError.invalid(
+            f"The video is {width} x {height}; the limit is {limits.pixels / 1e6:g} megapixels.", field
+        )
+    if min(width, height) < MIN_SIDE:
+        raise StageError.invalid(
+            f"The video is {width} x {height}; it needs at least {MIN_SIDE} pixels each way.", field
+        )

@@ -1,4 +1,4 @@
-"""16-bit PCM in WAV files, read and written by sample."""
+"""Reads and writes mono 16-bit PCM WAV files by sample."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.files import whole_file
+from talkingvideo_worker.units import SAMPLE_RATE
 
 Samples = NDArray[np.int16]
 """(n,): mono."""
 
 BLOCK = 65_536
-"""Samples that are read at once where a whole file is gone through."""
+"""Samples per block where a whole file is read."""
 
 
 def count_samples(path: Path) -> int:
@@ -29,24 +30,38 @@ def count_samples(path: Path) -> int:
 
 
 def wav_rate(path: Path) -> int:
-    """Samples per second of a mono 16-bit WAV."""
+    """Sampling rate of a mono 16-bit WAV."""
     with _opened(path) as file:
         return file.getframerate()
 
 
+def require_engine_audio(path: Path) -> None:
+    """Check that a file is what prepare writes for engines.
+
+    Raises:
+        StageError: E_INTERNAL for anything but a 16 kHz mono 16-bit WAV.
+    """
+    try:
+        rate: int | None = wav_rate(path)
+    except StageError:
+        rate = None
+    if rate != SAMPLE_RATE:
+        raise StageError(ErrorCode.INTERNAL, f"{path.name} is not a 16 kHz mono 16-bit WAV, as prepare writes it.")
+
+
 def read_samples(path: Path, start: int, count: int) -> Samples:
-    """Read a part of a mono 16-bit WAV, and nothing else of it.
+    """Read part of a mono 16-bit WAV; the rest of the file is not read.
 
     Args:
         path: As written by `WavWriter`.
         start: First sample, from 0.
-        count: How many.
+        count: Number of samples.
 
     Returns:
-        (count,). Past the end of the file are zeros: the last frame of a video may reach beyond the sound.
+        (count,). Zeros after the end of the file: the last frame of a video may end later than the sound.
     """
     if start < 0 or count < 0:
-        raise StageError(ErrorCode.INTERNAL, f"{count} samples from {start} on were asked for.")
+        raise StageError(ErrorCode.INTERNAL, f"{count} samples from number {start} on were requested.")
     samples = np.zeros(count, np.int16)
     with _opened(path) as file:
         if start < file.getnframes():
@@ -57,14 +72,14 @@ def read_samples(path: Path, start: int, count: int) -> Samples:
 
 
 def sample_blocks(path: Path, size: int = BLOCK) -> Iterator[Samples]:
-    """Go through a mono 16-bit WAV in blocks of ``size`` samples; the last is shorter."""
+    """Read a mono 16-bit WAV in blocks of ``size`` samples; the last may be shorter."""
     with _opened(path) as file:
         while block := file.readframes(size):
             yield np.frombuffer(block, "<i2")
 
 
 class WavWriter:
-    """Writes a mono 16-bit WAV; a context manager. The file appears under its name when the block ends well.
+    """Writes a mono 16-bit WAV; a context manager. The file appears under its name when the block ends without an error.
 
     Args:
         path: The file.
@@ -102,4 +117,4 @@ def _opened(path: Path) -> Iterator[wave.Wave_read]:
                 raise wave.Error("not mono 16-bit")
             yield file
     except (wave.Error, EOFError) as error:
-        raise StageError(ErrorCode.WORKSPACE, f"{path.name} is not the mono 16-bit WAV that was expected.") from error
+        raise StageError(ErrorCode.WORKSPACE, f"{path.name} is not a mono 16-bit WAV, as expected here.") from error

@@ -8,34 +8,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from talkingvideo_api.reports import PrepareReport, RenderReport, StitchReport, TerminationMessage
+from talkingvideo_api.reports import FailureReport, Report
 from talkingvideo_worker.files import scratch_folder
+from talkingvideo_worker.inputs.offline import Mounts
 from talkingvideo_worker.process.terminal import failures_for_people
-from talkingvideo_worker.process.termination import TERMINATION_LOG, failure_of, leave, leave_failure
+from talkingvideo_worker.process.termination import TERMINATION_LOG, failure_of, write_report
 from talkingvideo_worker.progress import LogReporter
-from talkingvideo_worker.stages.context import Mounts, StageContext, read_stage_input
+from talkingvideo_worker.stages.context import StageContext, read_stage_input
 
 
 @dataclass(frozen=True)
 class Pod:
-    """What a stage has around it.
+    """A stage's pod.
 
     Attributes:
-        context: For the stage.
-        log: Where its last words go.
+        context: The stage's context.
+        log: File of the termination message.
     """
 
     context: StageContext
     log: Path
 
-    def leave(
-        self,
-        prepared: PrepareReport | None = None,
-        rendered: RenderReport | None = None,
-        stitched: StitchReport | None = None,
-    ) -> None:
-        """Leave the stage's report, one of the three, for the operator."""
-        leave(TerminationMessage(prepared=prepared, rendered=rendered, stitched=stitched), self.log)
+    def report(self, report: Report) -> None:
+        """Write the stage's report for the operator."""
+        write_report(report, self.log)
 
 
 @contextmanager
@@ -54,7 +50,7 @@ def stage_in_pod(stage_input: Path) -> Iterator[Pod]:
             with _scratch() as scratch:
                 yield Pod(StageContext(read_stage_input(stage_input), _mounts(), scratch, LogReporter()), log)
         except Exception as error:
-            leave_failure(failure_of(error), log)
+            write_report(FailureReport.of(failure_of(error)), log)
             raise
 
 

@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_api.reports import FailureReport, TerminationMessage
+from talkingvideo_api.reports import Report, encode_report
 
 TERMINATION_LOG = Path("/dev/termination-log")
 """Where the kubelet reads a container's last words; it exists only in a pod."""
@@ -16,20 +16,15 @@ TERMINATION_LOG = Path("/dev/termination-log")
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-def leave(message: TerminationMessage, log: Path = TERMINATION_LOG) -> None:
-    """Leave a message for the operator.
+def write_report(report: Report, log: Path = TERMINATION_LOG) -> None:
+    """Write the termination message.
 
     Args:
-        message: What to say.
-        log: Where to; nothing is said where there is no such file (outside a pod).
+        report: How the stage ended.
+        log: Its file. Nothing is written where the file does not exist: outside a pod.
     """
     if log.exists() and os.access(log, os.W_OK):
-        log.write_text(message.encode(), encoding="utf-8")
-
-
-def leave_failure(error: StageError, log: Path = TERMINATION_LOG) -> None:
-    """Leave the failure for the operator; see `leave`."""
-    leave(TerminationMessage(failure=FailureReport.of(error)), log)
+        log.write_text(encode_report(report), encoding="utf-8")
 
 
 def failure_of(error: BaseException) -> StageError:

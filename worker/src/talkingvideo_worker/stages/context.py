@@ -12,9 +12,10 @@ from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.plan import PLAN_NAME, Plan
 from talkingvideo_api.stage_input import StageInput
 from talkingvideo_clients.stores.base import MissingFileError, Store
-from talkingvideo_clients.stores.opening import open_beside, open_store
+from talkingvideo_clients.stores.factory import open_parent, open_store
 from talkingvideo_worker.engines.base import Engine
 from talkingvideo_worker.engines.registry import make_engine
+from talkingvideo_worker.inputs.offline import Mounts
 from talkingvideo_worker.progress import Reporter
 
 
@@ -29,21 +30,6 @@ def lost(what: str) -> StageError:
         "profile allows prepare attempts, and then when the retry annotation asks for it; a local run, when run again."
     )
     return StageError(ErrorCode.WORKSPACE, message, retryable=False)
-
-
-@dataclass(frozen=True)
-class Mounts:
-    """Where what an order names is mounted.
-
-    Attributes:
-        claims: PersistentVolumeClaims, each in a folder of its name.
-        configmaps: ConfigMaps, likewise; a file per key.
-        headers: Secrets of ``headersSecretName``, likewise; a file per HTTP header.
-    """
-
-    claims: Path
-    configmaps: Path
-    headers: Path
 
 
 @dataclass(frozen=True)
@@ -73,7 +59,7 @@ class StageContext:
     @cached_property
     def result(self) -> tuple[Store, str]:
         """The result's folder, and its name without ending."""
-        return open_beside(self.stage_input.locations.result, self.stage_input.s3, self.mounts.claims)
+        return open_parent(self.stage_input.locations.result, self.stage_input.s3, self.mounts.claims)
 
     def read_plan(self) -> Plan | None:
         """The plan, or None when prepare has not finished, or has made one for another release or with other values.

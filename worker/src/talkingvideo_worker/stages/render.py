@@ -15,11 +15,11 @@ from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import Plan, PlannedChunk
 from talkingvideo_api.reports import RenderReport
 from talkingvideo_worker.engines.base import Engine, RenderInput, RenderStats, Window
-from talkingvideo_worker.media.delivery import FrameScaler
 from talkingvideo_worker.media.encoder import SegmentEncoder
+from talkingvideo_worker.media.scaling import FrameScaler
 from talkingvideo_worker.progress import ProgressCallback, Reporter
 from talkingvideo_worker.stages.context import StageContext
-from talkingvideo_worker.stages.render_input import chunk_frames, files_to_render, make_render_input
+from talkingvideo_worker.stages.render_input import chunk_frames, make_render_input
 from talkingvideo_worker.stages.segments import Chain, Segments, State, memory_mode_of, rendering_of
 from talkingvideo_worker.stages.workspace import ENGINE_FOLDER, get_prepared
 
@@ -113,7 +113,7 @@ def _accounted(
 def _load(context: StageContext, plan: Plan, frames: int, bar: _Bar) -> None:
     bar.waiting(0, "Fetching the plan's files")
     folder = context.scratch / f"plan-{plan.digest}"
-    missing = [name for name in files_to_render(plan) if not (folder / name).exists()]
+    missing = [name for name in plan.files_of(Stage.RENDER) if not (folder / name).exists()]
     for name in missing:
         get_prepared(context, plan, name, folder / name)
     render_input = make_render_input(plan, context.stage_input, folder)
@@ -125,7 +125,7 @@ def _load(context: StageContext, plan: Plan, frames: int, bar: _Bar) -> None:
 
 def _expect_the_planned_weights(plan: Plan, render_input: RenderInput, engine: Engine) -> None:
     """Refuse other weights than the chunks' keys stand for: what they make would be found again under these keys."""
-    if plan.engine_digest != engine.digest(render_input.parameters):
+    if plan.engine_digest != engine.digest(render_input.values):
         message = (
             "The engine's weights are not those that the video was planned with: somebody has replaced them. "
             "Make the object anew, and leave the weights as they are until it is finished."

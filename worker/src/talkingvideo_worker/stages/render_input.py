@@ -8,22 +8,20 @@ from talkingvideo_api.plan import Plan, PlannedChunk, PlannedTrack
 from talkingvideo_api.stage_input import StageInput
 from talkingvideo_worker.chunking.windows import ChunkFrames
 from talkingvideo_worker.engines.base import Portrait, RenderInput, Track
-from talkingvideo_worker.media.delivery import cropped_by_delivery
+from talkingvideo_worker.media.scaling import cropped_margins
 from talkingvideo_worker.stages.loras import lora_files
-from talkingvideo_worker.stages.workspace import SOUND_NAME
 
 
 def make_render_input(plan: Plan, stage_input: StageInput, folder: Path) -> RenderInput:
     """The scene of a plan whose files lie in a folder."""
     rendered, delivered = (plan.width, plan.height), (plan.delivered_width, plan.delivered_height)
-    cut = cropped_by_delivery(rendered, delivered, stage_input.effective.fit)
+    cut = cropped_margins(rendered, delivered, stage_input.effective.fit)
     return RenderInput(
         portrait=Portrait(folder / plan.picture, plan.picture.endswith(".mp4"), plan.width, plan.height, cut),
         tracks=tuple(_track(track, folder) for track in plan.tracks),
         frames=plan.frames,
-        seed=stage_input.effective.seed,
-        parameters=stage_input.effective.render_parameters(),
-        loras=lora_files(stage_input, folder, plan.files),
+        values=stage_input.values,
+        loras=lora_files(stage_input, folder, {name: file.sha256 for name, file in plan.files.items()}),
         gpus=stage_input.effective.gpus_per_chunk,
     )
 
@@ -36,8 +34,3 @@ def _track(track: PlannedTrack, folder: Path) -> Track:
 def chunk_frames(chunk: PlannedChunk) -> ChunkFrames:
     """A planned chunk as engines see it."""
     return ChunkFrames(chunk.start_frame, chunk.windows, chunk.first_window, chunk.overlap)
-
-
-def files_to_render(plan: Plan) -> list[str]:
-    """Names of the files that a render pod needs."""
-    return [name for name in plan.files if name != SOUND_NAME]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -21,17 +21,41 @@ from pydantic import ValidationError
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.plan import Plan, PlannedChunk
-from talkingvideo_api.reports import StitchReport
-from talkingvideo_clients.stores.base import MissingFileError, Store, Stored
-from talkingvideo_worker.media.join import Joined
+from talkingvideo_api.reports import REPORT, THUMBNAIL, Artifact, StitchReport
+from talkingvideo_clients.stores.base import FileInfo, MissingFileError, Store
+from talkingvideo_worker.media.join import JoinedVideo
 from talkingvideo_worker.stages.context import StageContext
+from talkingvideo_worker.stages.loras import lora_files
 from talkingvideo_worker.stages.segments import rendering_of
 from talkingvideo_worker.stages.workspace import SOUND_NAME
 
 
 @dataclass(frozen=True)
-class _Claim:
-    """What the description beside a video says of it."""
+class ResultFile:
+    """A kind of file that a result consists of. To add one, add its row to `BESIDE_VIDEO` and make the file in stitch.
+
+    Attributes:
+        name: In the stitch report's artifacts.
+        suffix: Of its key.
+        media_type: MIME type.
+    """
+
+    name: str
+    suffix: str
+    media_type: str
+
+
+VIDEO = ResultFile("video", ".mp4", "video/mp4")
+DESCRIPTION = ResultFile(REPORT, ".json", "application/json")
+BESIDE_VIDEO = (ResultFile(THUMBNAIL, ".jpg", "image/jpeg"),)
+"""Files that stitch makes beside the video."""
+
+RESULT_FILES = (VIDEO, *BESIDE_VIDEO, DESCRIPTION)
+
+
+@dataclass(frozen=True)
+class _Description:
+    """What the description beside a video says about it."""
 
     content: str
     report: StitchReport
@@ -39,11 +63,11 @@ class _Claim:
 
 def content_key(plan: Plan, consent: str | None) -> str:
     """Identify what a result holds: two results with one key are the same video."""
-    document = [[chunk.key for chunk in plan.chunks], plan.files[SOUND_NAME], plan.frames, consent]
+    document = [[chunk.key for chunk in plan.chunks], plan.files[SOUND_NAME].sha256, plan.frames, consent]
     return hashlib.sha256(json.dumps(document).encode()).hexdigest()
 
 
-def is_stored(stored: Stored | None, report: StitchReport) -> bool:
+def is_stored(stored: FileInfo | None, report: StitchReport) -> bool:
     """Whether what a store has is the video of a report."""
     return stored is not None and stored.bytes == report.bytes and stored.sha256 in (None, report.sha256)
 
@@ -55,19 +79,21 @@ def existing_result(context: StageContext, plan: Plan) -> StitchReport | None:
         StageError: E_OUTPUT_EXISTS when another video has the name and may not be replaced.
     """
     store, stem = context.result
-    stored = store.stat(f"{stem}.mp4")
+    stored = store.stat(f"{stem}{VIDEO.suffix}")
     if stored is None:
         return None
-    claim = _claim(store, stem)
-    if claim is not None and claim.content == _content(context, plan) and is_stored(stored, claim.report):
-        whole = store.stat(f"{stem}.jpg") is not None
-        return claim.report.model_copy(update={"url": _url(context)}) if whole else None
+    known = _read_description(store, stem)
+    if known is not None and known.content == _content(context, plan) and is_stored(stored, known.report):
+        complete = all(store.stat(f"{stem}{file.suffix}") is not None for file in BESIDE_VIDEO)
+        return known.report.model_copy(update={"url": _url(context)}) if complete else None
     if context.stage_input.effective.overwrite:
         return None
-    raise _taken(f"{store.uri(stem)}.mp4 exists already")
+    raise _taken(f"{store.uri(stem)}{VIDEO.suffix} exists already")
 
 
-def deliver(context: StageContext, plan: Plan, joined: Joined, video: Path, picture: Path) -> StitchReport:
+def deliver(
+    context: StageContext, plan: Plan, joined: JoinedVideo, video: Path, beside: Mapping[ResultFile, Path]
+) -> StitchReport:
     """Put the files in their places, unless somebody else has put the same video there while this one was made.
 
     Args:
@@ -75,7 +101,7 @@ def deliver(context: StageContext, plan: Plan, joined: Joined, video: Path, pict
         plan: What was ordered.
         joined: What was made.
         video: The mp4.
-        picture: Its thumbnail.
+        beside: The files beside it.
 
     Raises:
         StageError: E_UPLOAD, E_STORE_ACCESS or E_OUTPUT_EXISTS.
@@ -84,10 +110,12 @@ def deliver(context: StageContext, plan: Plan, joined: Joined, video: Path, pict
         return known
     store, stem = context.result
     report = StitchReport(
-        uri=store.uri(f"{stem}.mp4"),
+        uri=store.uri(f"{stem}{VIDEO.suffix}"),
         url=_url(context),
-        thumbnail_uri=store.uri(f"{stem}.jpg"),
-        report_uri=store.uri(f"{stem}.json"),
+        artifacts={
+            file.name: Artifact(uri=store.uri(f"{stem}{file.suffix}"), media_type=file.media_type)
+            for file in (*beside, DESCRIPTION)
+        },
         bytes=joined.bytes,
         sha256=joined.sha256,
         width=plan.delivered_width,
@@ -98,17 +126,18 @@ def deliver(context: StageContext, plan: Plan, joined: Joined, video: Path, pict
     description = context.scratch / "result.json"
     description.write_text(_description(context, plan, report), encoding="utf-8")
     with _upload_failures():
-        store.put(f"{stem}.json", description)
+        store.put(f"{stem}{DESCRIPTION.suffix}", description)
         _put_video(context, video, report)
-        store.put(f"{stem}.jpg", picture)
-        store.put(f"{stem}.json", description)
+        for file, path in beside.items():
+            store.put(f"{stem}{file.suffix}", path)
+        store.put(f"{stem}{DESCRIPTION.suffix}", description)
     return report
 
 
 def _put_video(context: StageContext, video: Path, report: StitchReport) -> None:
     """Put the video there; one of the same bytes, from an earlier attempt, is as good."""
     store, stem = context.result
-    name = f"{stem}.mp4"
+    name = f"{stem}{VIDEO.suffix}"
     if context.stage_input.effective.overwrite:
         store.put(name, video)
     elif not store.put_new(name, video) and not is_stored(store.stat(name), report):
@@ -120,10 +149,10 @@ def _taken(what: str) -> StageError:
     return StageError(ErrorCode.OUTPUT_EXISTS, message, field="spec.output.name")
 
 
-def _claim(store: Store, stem: str) -> _Claim | None:
+def _read_description(store: Store, stem: str) -> _Description | None:
     try:
-        document = json.loads(store.read(f"{stem}.json"))
-        return _Claim(document["contentKey"], StitchReport.model_validate(document["output"]))
+        document = json.loads(store.read(f"{stem}{DESCRIPTION.suffix}"))
+        return _Description(document["contentKey"], StitchReport.model_validate(document["output"]))
     except (MissingFileError, ValueError, KeyError, TypeError, ValidationError):
         return None
 
@@ -135,7 +164,7 @@ def _content(context: StageContext, plan: Plan) -> str:
 def _url(context: StageContext) -> str | None:
     """Where the video can be watched, if the store is readable by everybody."""
     base, (store, stem) = context.stage_input.locations.public_base_url, context.result
-    key = store.uri(f"{stem}.mp4").partition("://")[2].partition("/")[2]
+    key = store.uri(f"{stem}{VIDEO.suffix}").partition("://")[2].partition("/")[2]
     return f"{base.rstrip('/')}/{quote(key)}" if base else None
 
 
@@ -165,7 +194,8 @@ def _description(context: StageContext, plan: Plan, report: StitchReport) -> str
         "consentReference": stage_input.spec.consent_reference,
         "contentKey": _content(context, plan),
         "output": report.to_dict(),
-        "effective": stage_input.effective.shown().to_dict(),
+        "effective": stage_input.effective.to_dict() | stage_input.values.to_dict(),
+        "loras": [{"source": lora.label, "scale": lora.scale} for lora in lora_files(stage_input, Path(), {})],
         "rendered": {"width": plan.width, "height": plan.height},
         "chunks": [_chunk_description(context, chunk) for chunk in plan.chunks],
         "found": plan.found,

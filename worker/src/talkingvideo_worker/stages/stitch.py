@@ -15,11 +15,10 @@ from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import Plan, PlannedChunk
 from talkingvideo_api.reports import StitchReport
 from talkingvideo_clients.stores.base import MissingFileError
-from talkingvideo_worker.media.check import check
-from talkingvideo_worker.media.join import Joined, join
-from talkingvideo_worker.media.thumbnail import thumbnail
+from talkingvideo_worker.media.finished_video import verify, write_thumbnail
+from talkingvideo_worker.media.join import JoinedVideo, join_segments
 from talkingvideo_worker.stages.context import StageContext, lost
-from talkingvideo_worker.stages.result import deliver, existing_result
+from talkingvideo_worker.stages.result import BESIDE_VIDEO, deliver, existing_result
 from talkingvideo_worker.stages.segments import done_name, segment_name
 from talkingvideo_worker.stages.workspace import SOUND_NAME, get_prepared
 
@@ -40,13 +39,14 @@ def _make(context: StageContext, plan: Plan) -> StitchReport:
     video, picture = context.scratch / "result.mp4", context.scratch / "result.jpg"
     joined = _join(context, plan, video)
     context.reporter.report(Stage.STITCH, 0.8, "Checking the result")
-    check(video, plan.frames, plan.delivered_width, plan.delivered_height, plan.sound_seconds)
-    thumbnail(video, picture)
+    verify(video, plan.frames, plan.delivered_width, plan.delivered_height, plan.sound_seconds)
+    write_thumbnail(video, picture)
     context.reporter.report(Stage.STITCH, 0.9, "Writing the result")
-    return deliver(context, plan, joined, video, picture)
+    (thumbnail_file,) = BESIDE_VIDEO
+    return deliver(context, plan, joined, video, {thumbnail_file: picture})
 
 
-def _join(context: StageContext, plan: Plan, video: Path) -> Joined:
+def _join(context: StageContext, plan: Plan, video: Path) -> JoinedVideo:
     sound = context.scratch / SOUND_NAME
     get_prepared(context, plan, SOUND_NAME, sound)
     stage_input = context.stage_input
@@ -57,7 +57,7 @@ def _join(context: StageContext, plan: Plan, video: Path) -> Joined:
     }
     if stage_input.spec.consent_reference:
         metadata["consent"] = stage_input.spec.consent_reference
-    return join(_segments(context, plan), sound, video, metadata)
+    return join_segments(_segments(context, plan), sound, video, metadata)
 
 
 def _segments(context: StageContext, plan: Plan) -> Iterator[Path]:
@@ -78,5 +78,5 @@ def _segments(context: StageContext, plan: Plan) -> Iterator[Path]:
 
 def _incomplete(context: StageContext, chunk: PlannedChunk, window: int) -> StageError:
     """A chunk lost a segment, to a lifecycle rule perhaps: it is no longer finished, and will be rendered again."""
-    context.chunks.remove(done_name(chunk.key))
+    context.chunks.delete(done_name(chunk.key))
     return lost(f"Chunk {chunk.index} is not complete in the store: segment {window} is missing.")

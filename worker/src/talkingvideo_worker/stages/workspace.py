@@ -35,4 +35,4 @@ def get_prepared(context: StageContext, plan: Plan, name: str, destination: Path
 
 def _is_there(context: StageContext, plan: Plan, name: str) -> bool:
     stored = context.workspace.stat(plan.stored_name(name))
-    return stored is not None and stored.sha256 in (None, plan.files[name])
+    return stored is not None and stored.sha256 in (None, plan.files[name].sha256)

@@ -14,11 +14,13 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import JsonValue
 from torch import Tensor
 from transformers import Wav2Vec2Model
 
+from talkingvideo_api.values import RenderValues
 from talkingvideo_worker.chunking.windows import ChunkFrames
-from talkingvideo_worker.engines.base import LoraFile, RenderInput, RenderStats, Window
+from talkingvideo_worker.engines.base import LoraFile, PreparedEngine, RenderInput, RenderStats, Window
 from talkingvideo_worker.engines.infinitetalk.conditioning.audio import (
     CONTEXT,
     Features,
@@ -75,8 +77,8 @@ class Networks:
 class Weights(Protocol):
     """Where networks come from."""
 
-    def digest(self, parameters: Mapping[str, Any]) -> str:
-        """Identify the weights that these parameters choose."""
+    def digest(self, values: RenderValues) -> str:
+        """Identify the weights that these values choose."""
         ...
 
     def speech_model(self) -> Wav2Vec2Model:
@@ -130,15 +132,15 @@ class InfiniteTalkEngine:
         self._tracks: tuple[Features, ...] = ()
         self._seconds: dict[str, float] = {}
 
-    def digest(self, parameters: Mapping[str, Any]) -> str:
+    def digest(self, values: RenderValues) -> str:
         """Identify this code and the weights."""
-        return hashlib.sha256(f"{self.name} {CODE_VERSION} {self._weights.digest(parameters)}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.name} {CODE_VERSION} {self._weights.digest(values)}".encode()).hexdigest()
 
-    def prepare(self, render_input: RenderInput, folder: Path) -> dict[str, Any]:
+    def prepare(self, render_input: RenderInput, folder: Path) -> PreparedEngine:
         """Encode every track, and the silence after it into which the last window may reach.
 
         Returns:
-            ``features``: the number of features of each track.
+            Details: ``features``, the number of features of each track, and ``warnings`` if there are any.
         """
         self._weights.require()
         warnings = [*self._weights.check_loras(render_input.loras), *regions_without_tokens(render_input)]
@@ -152,7 +154,10 @@ class InfiniteTalkEngine:
             silence = (frames - render_input.frames) * SAMPLES_PER_FRAME
             spans = feature_spans(model, sound, frames, silence=silence)
             write_features(folder, index, spans, frames)
-        return {"features": frames} | ({"warnings": warnings} if warnings else {})
+        details: dict[str, JsonValue] = {"features": frames}
+        if warnings:
+            details["warnings"] = list(warnings)
+        return PreparedEngine(details, tuple(warnings))
 
     def chunk_digest(self, render_input: RenderInput, folder: Path, chunk: ChunkFrames) -> str:
         """Identify the features of the chunk's windows; everything else is part of every key anyway."""
@@ -227,7 +232,7 @@ class InfiniteTalkEngine:
             Material(
                 reference_frames(render_input.portrait),
                 Tracks(self._tracks),
-                WindowNoise(render_input.seed),
+                WindowNoise(render_input.values.seed),
                 regions_of(render_input),
             ),
             _spans(render_input, chunk)[first:],

@@ -11,13 +11,13 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import AutoTokenizer, Wav2Vec2Model
 from transformers.utils.logging import disable_progress_bar
 
+from talkingvideo_api.values import RenderValues
 from talkingvideo_worker.engines.base import LoraFile, RenderInput
 from talkingvideo_worker.engines.infinitetalk.attention import select_attention_backend
 from talkingvideo_worker.engines.infinitetalk.compiling import PlannedCalls, choose_preparation
@@ -75,12 +75,12 @@ class WeightsFolder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def digest(self, parameters: Mapping[str, Any]) -> str:
+    def digest(self, values: RenderValues) -> str:
         """Identify the weights, and the LoRAs that are named, by their files' sizes and samples of their contents."""
         digest = hashlib.sha256()
         for path in rendering_files(self._folder):
             digest.update(f"{path.relative_to(self._folder)} {sampled_digest(path)}\n".encode())
-        digest.update(loras_digest(self._folder, lora_names(parameters)).encode())
+        digest.update(loras_digest(self._folder, lora_names(values)).encode())
         return digest.hexdigest()
 
     def require(self) -> None:
@@ -102,7 +102,7 @@ class WeightsFolder:
     def networks(self, render_input: RenderInput, frames: int, progress: ProgressCallback) -> OomFallback[Networks]:
         """The networks for a video, in the memory mode that fits, or in a leaner one after memory has run out."""
         device, devices = render_device(), render_devices(render_input.gpus)
-        settings, request = settings_for(render_input), memory_request(render_input.parameters)
+        settings, request = settings_for(render_input), memory_request(render_input.values)
         files = network_files(self._folder, len(render_input.tracks), formats_of(device).dtype)
         pixels, branches = render_input.portrait.width * render_input.portrait.height, len(settings.guidance.branches)
         heads, blocks = files.transformer.config["num_heads"], files.transformer.config["num_layers"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from talkingvideo_api.spec import Preset, Quantization
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.spec import Preset
+from talkingvideo_api.values import RenderValues, Sampling
 from talkingvideo_worker.engines.base import RenderInput
 from talkingvideo_worker.engines.infinitetalk.memory.modes import MemoryRequest
 from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Guidance, Projection
@@ -60,52 +60,63 @@ class Settings:
 
 def settings_for(render_input: RenderInput) -> Settings:
     """How a video is rendered."""
-    return settings_of(render_input.parameters, render_input.portrait.width * render_input.portrait.height)
+    return settings_of(render_input.values, render_input.portrait.width * render_input.portrait.height)
 
 
-def settings_of(parameters: Mapping[str, Any], pixels: int) -> Settings:
-    """How effective values are rendered.
+def settings_of(values: RenderValues, pixels: int) -> Settings:
+    """How render values are rendered.
 
     Args:
-        parameters: By their names in ``spec`` and ``status.effective``.
+        values: In force, with those of the diffusion.
         pixels: Of a rendered frame: the step cache is calibrated for two classes of sizes.
     """
-    negative = parameters.get("negativePrompt")
+    sampling = require_sampling(values)
     return Settings(
-        timesteps=_timesteps(parameters),
-        guidance=Guidance(parameters["textGuidance"], parameters["audioGuidance"], _projection(parameters)),
-        prompt=parameters["prompt"],
-        negative_prompt=NEGATIVE_PROMPT if negative is None else negative,
-        step_cache=_step_cache(parameters, pixels),
-        colour_correction=parameters["colorCorrection"],
-        window=parameters["windowFrames"],
-        motion=parameters["motionFrames"],
+        timesteps=_timesteps(sampling),
+        guidance=Guidance(sampling.text_guidance, sampling.audio_guidance, _projection(sampling)),
+        prompt=values.prompt,
+        negative_prompt=NEGATIVE_PROMPT if values.negative_prompt is None else values.negative_prompt,
+        step_cache=_step_cache(sampling, pixels),
+        colour_correction=sampling.color_correction,
+        window=values.window_frames,
+        motion=values.motion_frames,
     )
 
 
-def _timesteps(parameters: Mapping[str, Any]) -> Timesteps:
+def memory_request(values: RenderValues) -> MemoryRequest:
+    """What a resource asks of the GPU's memory."""
+    sampling = require_sampling(values)
+    return MemoryRequest(sampling.quantization, sampling.resident_parameters)
+
+
+def lora_names(values: RenderValues) -> tuple[str, ...]:
+    """Names of the LoRAs on the weights volume."""
+    return tuple(lora.name for lora in require_sampling(values).loras if lora.name)
+
+
+def require_sampling(values: RenderValues) -> Sampling:
+    """The values of the diffusion.
+
+    Raises:
+        StageError: E_INTERNAL when they are absent: the operator resolves them for this engine.
+    """
+    if values.sampling is None:
+        raise StageError(ErrorCode.INTERNAL, "The stage input has no sampling values for a diffusion engine.")
+    return values.sampling
+
+
+def _timesteps(sampling: Sampling) -> Timesteps:
     """The turbo preset's LoRA was distilled with a schedule of its own."""
-    schedule = distilled_timesteps if parameters["preset"] == Preset.TURBO else published_timesteps
-    return schedule(parameters["steps"], parameters["shift"])
+    schedule = distilled_timesteps if sampling.preset is Preset.TURBO else published_timesteps
+    return schedule(sampling.steps, sampling.shift)
 
 
-def _projection(parameters: Mapping[str, Any]) -> Projection | None:
-    momentum, threshold = parameters.get("apgMomentum"), parameters.get("apgNormThreshold")
+def _projection(sampling: Sampling) -> Projection | None:
+    momentum, threshold = sampling.apg_momentum, sampling.apg_norm_threshold
     return None if momentum is None or threshold is None else Projection(momentum, threshold)
 
 
-def _step_cache(parameters: Mapping[str, Any], pixels: int) -> StepCache | None:
-    threshold = parameters.get("teaCacheThreshold")
+def _step_cache(sampling: Sampling, pixels: int) -> StepCache | None:
+    threshold = sampling.tea_cache_threshold
     calibration = PROJECTION_480 if pixels <= LARGEST_480P else PROJECTION_720
     return None if threshold is None else StepCache(threshold, calibration)
-
-
-def memory_request(parameters: Mapping[str, Any]) -> MemoryRequest:
-    """What effective values demand of the memory mode."""
-    precision = parameters.get("quantization")
-    return MemoryRequest(None if precision is None else Quantization(precision), parameters.get("residentParameters"))
-
-
-def lora_names(parameters: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the LoRAs that are in the folder of weights; those with a URI have digests of their own."""
-    return tuple(name for lora in parameters.get("loras", ()) if (name := lora.get("name")))

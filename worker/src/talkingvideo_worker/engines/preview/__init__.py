@@ -1,4 +1,4 @@
-"""The engine for a machine with neither GPU nor weights: honest about what it is, and quick."""
+"""A fast engine for machines without GPU and weights. It watermarks its videos as previews."""
 
 from talkingvideo_worker.engines.preview.engine import PreviewEngine
 

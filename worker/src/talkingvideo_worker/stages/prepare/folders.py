@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from talkingvideo_api.stage_input import StageInput
-
-SOURCE = "source"
+from talkingvideo_api.inputs import Input
 
 
 def inputs_folder(scratch: Path) -> Path:
@@ -24,31 +22,6 @@ def prepared_marker(scratch: Path) -> Path:
     return scratch / "already-prepared"
 
 
-def speaker_input(scratch: Path, index: int) -> Path:
-    """A speaker's recording as it was fetched."""
-    return inputs_folder(scratch) / f"speaker-{index}"
-
-
-def mask_input(scratch: Path, index: int) -> Path:
-    """The picture of where a speaker is, as it was fetched."""
-    return inputs_folder(scratch) / f"mask-{index}"
-
-
-def lora_input(scratch: Path, index: int) -> Path:
-    """A LoRA as it was fetched."""
-    return inputs_folder(scratch) / f"lora-{index}"
-
-
-def source_field(stage_input: StageInput) -> str:
-    """Path of the source's field in the spec."""
-    return f"spec.source.{'video' if stage_input.spec.source.video else 'image'}.uri"
-
-
-def audio_field(index: int) -> str:
-    """Path of a speaker's recording in the spec."""
-    return f"spec.speech.speakers[{index}].audio.uri"
-
-
-def mask_field(index: int) -> str:
-    """Path of a speaker's mask in the spec."""
-    return f"spec.speech.speakers[{index}].mask.uri"
+def input_path(scratch: Path, each: Input) -> Path:
+    """Where ``fetch`` puts an input."""
+    return inputs_folder(scratch) / each.name

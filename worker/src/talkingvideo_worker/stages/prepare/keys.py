@@ -22,12 +22,12 @@ CONTEXT_BEFORE = 2 * FRAME_RATE
 CONTEXT_AFTER = 2 * FRAME_RATE
 """Frames of sound heard after the end of a chunk's last whole window."""
 
-KEY_VERSION = 1
+KEY_VERSION = 2
 """Raised when the meaning of a key changes."""
 
 
-UNSEEN = ("residentParameters",)
-"""Parameters that change no pixel: where weights wait, not what they are."""
+NOT_IN_KEY: Any = {"sampling": {"resident_parameters": True, "loras": {"__all__": {"index"}}}}
+"""Values that change no pixel: where weights wait, and at which place of the spec a LoRA stands."""
 
 
 def chunk_key(
@@ -57,7 +57,7 @@ def chunk_key(
         64 hexadecimal digits.
     """
     heard = hashlib.sha256()
-    window = int(render_input.parameters["windowFrames"])
+    window = render_input.values.window_frames
     first = max(0, chunk.start - CONTEXT_BEFORE) * SAMPLES_PER_FRAME
     last = (chunk.start + chunk.frames + window + CONTEXT_AFTER) * SAMPLES_PER_FRAME
     for track in render_input.tracks:
@@ -73,8 +73,7 @@ def chunk_key(
         "windows": chunk.windows,
         "firstWindow": chunk.first_window,
         "loudness": [None if value is None else round(value, 3) for value in loudness],
-        "seed": render_input.seed,
-        "parameters": {name: value for name, value in render_input.parameters.items() if name not in UNSEEN},
+        "values": render_input.values.model_dump(mode="json", by_alias=True, exclude=NOT_IN_KEY),
         "engine": engine_digest,
         "prepared": prepared_digest,
         "predecessor": predecessor,

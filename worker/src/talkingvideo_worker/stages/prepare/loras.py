@@ -7,7 +7,7 @@ from pathlib import Path
 from talkingvideo_worker.files import file_digest
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.loras import fetched_loras, lora_name
-from talkingvideo_worker.stages.prepare.folders import lora_input
+from talkingvideo_worker.stages.prepare.folders import input_path
 
 
 def take_loras(context: StageContext, folder: Path) -> dict[str, str]:
@@ -21,11 +21,11 @@ def take_loras(context: StageContext, folder: Path) -> dict[str, str]:
         sha256 of each, by its name there.
     """
     digests = {}
-    for lora, _ in fetched_loras(context.stage_input):
+    for lora in fetched_loras(context.stage_input):
         name = lora_name(lora.index)
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.unlink(missing_ok=True)
-        path.hardlink_to(lora_input(context.scratch, lora.index))
+        path.hardlink_to(input_path(context.scratch, lora))
         digests[name] = file_digest(path)
     return digests

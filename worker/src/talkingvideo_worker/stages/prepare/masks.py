@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.media.mask import Mask, fit_mask, read_mask, write_mask
+from talkingvideo_api.errors import StageError
+from talkingvideo_api.inputs import Input, InputKind, input_of
+from talkingvideo_worker.media.picture import Mask, fit_mask, read_mask, write_mask
 from talkingvideo_worker.stages.context import StageContext
-from talkingvideo_worker.stages.prepare.folders import mask_field, mask_input
+from talkingvideo_worker.stages.prepare.folders import input_path
 from talkingvideo_worker.stages.prepare.portrait import Prepared
 from talkingvideo_worker.stages.prepare.sizes import Size
 
@@ -25,16 +26,14 @@ def write_masks(context: StageContext, portrait: Prepared, folder: Path) -> tupl
         StageError: E_INPUT_VALIDATION, naming the mask's field, when it cannot be read, has another shape than the
             source, or shows nothing of the speaker inside the video.
     """
-    speakers = context.stage_input.spec.speech.speakers
-    return tuple(
-        None if speaker.mask is None else _write_mask(context, portrait, folder, index)
-        for index, speaker in enumerate(speakers)
-    )
+    spec = context.stage_input.spec
+    masks = (input_of(spec, InputKind.MASK, index) for index in range(len(spec.speech.speakers)))
+    return tuple(None if mask is None else _write_mask(context, portrait, folder, mask) for mask in masks)
 
 
-def _write_mask(context: StageContext, portrait: Prepared, folder: Path, index: int) -> Path:
-    field = mask_field(index)
-    mask = read_mask(mask_input(context.scratch, index), context.stage_input.limits, field)
+def _write_mask(context: StageContext, portrait: Prepared, folder: Path, given: Input) -> Path:
+    field = given.field
+    mask = read_mask(input_path(context.scratch, given), context.stage_input.limits, field)
     _expect_shape(mask, portrait.source, field)
     rendered = portrait.sizes.rendered
     shown = fit_mask(mask, portrait.shown_part, rendered.width, rendered.height)
@@ -42,8 +41,8 @@ def _write_mask(context: StageContext, portrait: Prepared, folder: Path, index: 
         message = (
             "The mask is white nowhere inside the part of the picture that the video shows: paint the speaker white."
         )
-        raise StageError(ErrorCode.INPUT_VALIDATION, message, field=field)
-    path = folder / f"mask-{index}.png"
+        raise StageError.invalid(message, field)
+    path = folder / f"{given.name}.png"
     write_mask(shown, path)
     return path
 
@@ -56,4 +55,4 @@ def _expect_shape(mask: Mask, source: Size, field: str) -> None:
             f"The mask is {columns} x {rows}, the source {source.width} x {source.height}: "
             "a mask must have the source's shape, so that it can be laid over it."
         )
-        raise StageError(ErrorCode.INPUT_VALIDATION, message, field=field)
+        raise StageError.invalid(message, field)

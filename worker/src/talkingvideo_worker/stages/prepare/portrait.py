@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from talkingvideo_api.inputs import InputKind, source_of
 from talkingvideo_worker.engines.base import Portrait
 from talkingvideo_worker.faces.detection import detect
 from talkingvideo_worker.faces.framing import crop_for
@@ -14,7 +15,7 @@ from talkingvideo_worker.faces.types import Box
 from talkingvideo_worker.media.picture import fit, read_picture, write_png
 from talkingvideo_worker.media.video import first_frame, normalise_video
 from talkingvideo_worker.stages.context import StageContext
-from talkingvideo_worker.stages.prepare.folders import SOURCE, inputs_folder, source_field
+from talkingvideo_worker.stages.prepare.folders import input_path
 from talkingvideo_worker.stages.prepare.sizes import Size, Sizes, choose_sizes
 from talkingvideo_worker.units import Frame
 
@@ -67,9 +68,9 @@ def prepare_portrait(context: StageContext, folder: Path) -> Prepared:
     Raises:
         StageError: E_INPUT_VALIDATION, naming the source's field.
     """
-    stage_input, source = context.stage_input, inputs_folder(context.scratch) / SOURCE
-    limits, field = stage_input.limits, source_field(stage_input)
-    if stage_input.spec.source.video is not None:
+    given, limits = source_of(context.stage_input.spec), context.stage_input.limits
+    source, field = input_path(context.scratch, given), given.field
+    if given.kind is InputKind.VIDEO:
         frame = first_frame(source, limits, field)
         size, crop, sizes = _frame_it(context, frame)
         target = folder / VIDEO

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from talkingvideo_api.effective import Effective
 from talkingvideo_api.names import Stage
-from talkingvideo_api.plan import PLAN_NAME, Plan, PlannedChunk, PlannedTrack
+from talkingvideo_api.plan import PLAN_NAME, Plan, PlannedChunk, PlannedFile, PlannedTrack
 from talkingvideo_api.spec import Continuity, Mode
 from talkingvideo_worker.chunking.plan import PlanSettings, chained_chunks, plan_chunks
-from talkingvideo_worker.chunking.silence import SoundProfile, sound_profile
-from talkingvideo_worker.chunking.windows import ChunkFrames, window_lengths
-from talkingvideo_worker.engines.base import Engine, RenderInput, Track
+from talkingvideo_worker.chunking.windows import ChunkFrames
+from talkingvideo_worker.engines.base import Engine, PreparedEngine, RenderInput, Track
 from talkingvideo_worker.files import file_digest
-from talkingvideo_worker.media.delivered import encode_delivered
 from talkingvideo_worker.media.encoder import EncoderSettings
+from talkingvideo_worker.media.silence import SoundProfile, sound_profile
+from talkingvideo_worker.media.soundtrack import encode_soundtrack
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.loras import lora_files
 from talkingvideo_worker.stages.prepare.folders import prepared_folder, prepared_marker
@@ -27,7 +26,7 @@ from talkingvideo_worker.stages.prepare.keys import chunk_key
 from talkingvideo_worker.stages.prepare.loras import take_loras
 from talkingvideo_worker.stages.prepare.masks import write_masks
 from talkingvideo_worker.stages.prepare.portrait import Prepared, prepare_portrait
-from talkingvideo_worker.stages.prepare.speech import Timeline, hear, write_tracks
+from talkingvideo_worker.stages.prepare.speech import Timeline, build_timeline, write_tracks
 from talkingvideo_worker.stages.workspace import ENGINE_FOLDER, SOUND_NAME
 
 HALVES = ((0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 0.5, 1.0))
@@ -48,26 +47,26 @@ def process(context: StageContext) -> None:
     _say(context, 0.2, "Looking at the picture")
     portrait = prepare_portrait(context, folder)
     _say(context, 0.3, "Listening to the speech")
-    timeline = hear(context, working)
+    timeline = build_timeline(context, working)
     masks = write_masks(context, portrait, folder)
     render_input = _render_input(context, portrait, timeline, write_tracks(timeline, folder), masks)
     loras = take_loras(context, folder)
     render_input = replace(render_input, loras=lora_files(context.stage_input, folder, loras))
     _say(context, 0.4, "Preparing the engine")
     engine = context.engine
-    found = engine.prepare(render_input, folder / ENGINE_FOLDER)
+    prepared = engine.prepare(render_input, folder / ENGINE_FOLDER)
     _say(context, 0.5, "Planning the chunks")
     chunks = _chunks(context, engine, render_input)
-    engine_digest = engine.digest(render_input.parameters)
+    engine_digest = engine.digest(render_input.values)
     _say(context, 0.6, "Encoding the sound")
-    encode_delivered(
-        [voice.recording for voice in timeline.voices],
+    encode_soundtrack(
+        timeline.recordings,
         folder / SOUND_NAME,
         context.stage_input.limits,
         target_lufs=context.stage_input.effective.loudness,
         seconds=timeline.seconds,
     )
-    files = _digests(folder, loras)
+    files = _planned_files(folder, loras)
     plan = Plan(
         effective_digest=context.stage_input.effective.digest,
         files=files,
@@ -81,8 +80,8 @@ def process(context: StageContext) -> None:
         sound_seconds=float(timeline.seconds),
         engine_digest=engine_digest,
         chunks=_keyed(context, engine, engine_digest, render_input, chunks, files, portrait, timeline),
-        found={"input": portrait.found, "engine": found},
-        warnings=_warnings(context, portrait, timeline, found),
+        found={"input": portrait.found, "engine": dict(prepared.details)},
+        warnings=_warnings(context, portrait, timeline, prepared),
     )
     (folder / PLAN_NAME).write_text(plan.to_json(), encoding="utf-8")
 
@@ -110,8 +109,7 @@ def _render_input(
         elif len(speakers) > 1:
             track = replace(track, region=HALVES[index])
         placed.append(track)
-    effective = context.stage_input.effective
-    return RenderInput(portrait.portrait, tuple(placed), timeline.frames, effective.seed, effective.render_parameters())
+    return RenderInput(portrait.portrait, tuple(placed), timeline.frames, context.stage_input.values)
 
 
 def _planned(track: Track) -> PlannedTrack:
@@ -128,19 +126,16 @@ def _chunks(context: StageContext, engine: Engine, render_input: RenderInput) ->
     return _independent_chunks(effective, render_input, settings)
 
 
-def _independent_chunks(effective: Effective, render_input: RenderInput, settings: PlanSettings) -> list[ChunkFrames]:
-    """Cut where nobody speaks, on whole frames, and divide the chunks into windows."""
+def _independent_chunks(
+    effective: Effective, render_input: RenderInput, settings: PlanSettings
+) -> tuple[ChunkFrames, ...]:
+    """Cut on whole frames, where no speaker speaks."""
     profiles = [
         sound_profile(track.path, effective.silence_threshold_db, effective.min_silence_seconds)
         for track in render_input.tracks
     ]
     together = _together(profiles)
-    chunks, windows_before = [], 0
-    for planned in plan_chunks(render_input.frames, together.silences, together.energy, settings):
-        windows = window_lengths(planned.frames, settings.window, settings.motion)
-        chunks.append(ChunkFrames(planned.start, windows, windows_before))
-        windows_before += len(windows)
-    return chunks
+    return plan_chunks(render_input.frames, together.silences, together.energy, settings)
 
 
 def _together(profiles: Sequence[SoundProfile]) -> SoundProfile:
@@ -158,7 +153,7 @@ def _keyed(
     engine_digest: str,
     render_input: RenderInput,
     chunks: Sequence[ChunkFrames],
-    files: Mapping[str, str],
+    files: Mapping[str, PlannedFile],
     portrait: Prepared,
     timeline: Timeline,
 ) -> tuple[PlannedChunk, ...]:
@@ -175,8 +170,8 @@ def _keyed(
         key = chunk_key(
             render_input,
             chunk,
-            portrait_digest=files[portrait.portrait.path.name],
-            loudness=[voice.loudness for voice in timeline.voices],
+            portrait_digest=files[portrait.portrait.path.name].sha256,
+            loudness=[recording.loudness for recording in timeline.recordings],
             engine_digest=engine_digest,
             prepared_digest=engine.chunk_digest(render_input, folder, chunk),
             predecessor=keys[-1] if chunk.overlap else None,
@@ -196,16 +191,32 @@ def _keyed(
     )
 
 
-def _digests(folder: Path, known: Mapping[str, str]) -> dict[str, str]:
-    """sha256 of the prepared files by their names; those that are known already may have gigabytes."""
+def _planned_files(folder: Path, known: Mapping[str, str]) -> dict[str, PlannedFile]:
+    """The prepared files by name.
+
+    Args:
+        folder: Where they are.
+        known: sha256 of files that are too large to be read once more.
+    """
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    return {name: known.get(name) or file_digest(folder / name) for name in names if name != PLAN_NAME}
+    return {
+        name: PlannedFile(sha256=known.get(name) or file_digest(folder / name), used_by=_consumers(name))
+        for name in names
+        if name != PLAN_NAME
+    }
 
 
-def _warnings(context: StageContext, portrait: Prepared, timeline: Timeline, found: dict[str, Any]) -> tuple[str, ...]:
+def _consumers(name: str) -> tuple[Stage, ...]:
+    """The delivered sound is for stitch; engines read all other files."""
+    return (Stage.STITCH,) if name == SOUND_NAME else (Stage.RENDER,)
+
+
+def _warnings(
+    context: StageContext, portrait: Prepared, timeline: Timeline, prepared: PreparedEngine
+) -> tuple[str, ...]:
     """What the user should know, most important first."""
-    warnings = [*found.get("warnings", ()), *portrait.warnings]
-    warnings += [note for voice in timeline.voices for note in voice.notes]
+    warnings = [*prepared.warnings, *portrait.warnings]
+    warnings += [warning for recording in timeline.recordings for warning in recording.warnings]
     if timeline.seconds < timeline.whole:
         asking = "render.mode Clip" if context.stage_input.effective.mode is Mode.CLIP else "video.maxFrames"
         warnings.append(

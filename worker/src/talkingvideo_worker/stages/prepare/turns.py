@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.errors import StageError
 from talkingvideo_api.spec import Turn
-from talkingvideo_worker.media.gating import Span, merged
+from talkingvideo_worker.media.tracks import Span, merge_spans
 from talkingvideo_worker.units import FRAME_RATE
 
 Spans = tuple[Span, ...]
@@ -39,14 +39,14 @@ def spans_of(turns: Sequence[Turn], speakers: int, duration: Fraction) -> tuple[
                 f"The turn ends at {turn.end:g} s, but the recording lasts {float(duration):.2f} s: "
                 "turns must lie within it."
             )
-            raise StageError(ErrorCode.INPUT_VALIDATION, message, field=f"spec.speech.turns[{index}].end")
-    return tuple(merged((it.start, it.end) for it in turns if it.speaker == number) for number in range(speakers))
+            raise StageError.invalid(message, f"spec.speech.turns[{index}].end")
+    return tuple(merge_spans((it.start, it.end) for it in turns if it.speaker == number) for number in range(speakers))
 
 
-def spoken_within(phonemes: Phonemes, spans: Spans) -> Phonemes:
-    """The sounds that begin in some spans, with a pause behind each of these."""
+def phonemes_within(phonemes: Phonemes, spans: Spans) -> Phonemes:
+    """The phonemes that begin in some spans, with a pause after each span that has any."""
     result: list[tuple[float, str]] = []
     for start, end in spans:
-        inside = [sound for sound in phonemes if start <= sound[0] < end]
+        inside = [phoneme for phoneme in phonemes if start <= phoneme[0] < end]
         result += [*inside, (end, PAUSE)] if inside else []
     return tuple(result)

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import CLIPVisionModel
 
 from talkingvideo_worker.engines.base import Portrait
-from talkingvideo_worker.engines.pictures import pictures_from
+from talkingvideo_worker.engines.pictures import portrait_frames
 from talkingvideo_worker.units import Frame
 
 CLIP_SIZE = 224
@@ -91,9 +91,9 @@ def reference_frames(portrait: Portrait) -> Callable[[int], Tensor]:
 
     @cache
     def still() -> Tensor:
-        return to_tensor(next(pictures_from(portrait, 0)))
+        return to_tensor(next(portrait_frames(portrait, 0)))
 
     def moving(frame: int) -> Tensor:
-        return to_tensor(next(pictures_from(portrait, frame)))
+        return to_tensor(next(portrait_frames(portrait, frame)))
 
     return moving if portrait.is_video else lambda _frame: still()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from talkingvideo_worker.engines.base import RenderInput, Track
 from talkingvideo_worker.engines.infinitetalk.transformer import token_masks
-from talkingvideo_worker.engines.pictures import mask_of
+from talkingvideo_worker.engines.pictures import load_mask
 
 Mask = NDArray[np.bool_]
 Box = tuple[int, int, int, int]
@@ -41,7 +41,7 @@ def regions_of(render_input: RenderInput) -> Tensor | None:
 def _mask(track: Track, default: Box, height: int, width: int) -> Mask:
     """A speaker's mask: (height, width)."""
     if track.mask is not None:
-        return mask_of(track.mask)
+        return load_mask(track.mask)
     if track.region is None:
         return box_mask(default, height, width)
     x, y, columns, rows = track.region

@@ -211,7 +211,7 @@ def lora_path(folder: Path, lora: LoraFile) -> Path:
         f"The weights have no LoRA {lora.label!r}; they have: {available or 'none'}. Put its file at {path}, or give its "
         "uri."
     )
-    raise StageError(ErrorCode.INPUT_VALIDATION, message, field=lora.field)
+    raise StageError.invalid(message, lora.field)
 
 
 def named_path(folder: Path, name: str) -> Path:
@@ -221,7 +221,7 @@ def named_path(folder: Path, name: str) -> Path:
         StageError: E_INPUT_VALIDATION for what is not the name of a file.
     """
     if Path(name).name != name or name in ("", ".", ".."):
-        raise StageError(ErrorCode.INPUT_VALIDATION, f"{name[:80]!r} cannot be the name of a LoRA.")
+        raise StageError.invalid(f"{name[:80]!r} cannot be the name of a LoRA.")
     return folder / LORAS / f"{name}{ENDING}"
 
 

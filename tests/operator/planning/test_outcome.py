@@ -1,0 +1,98 @@
+"""The outcome of one attempt."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.operator.fake_cluster import START, config
+
+from talkingvideo_api.errors import ErrorCode
+from talkingvideo_api.names import Stage
+from talkingvideo_api.reports import FailureReport, RenderReport
+from talkingvideo_clients.kube.objects import Container, Job, Pod
+from talkingvideo_operator.planning.outcome import Failed, Running, Succeeded, outcome
+
+JOB = Job("j", "ns", "job", "v", 1, "r", Stage.RENDER, 0, 0, created=START)
+FAILED = Job("j", "ns", "job", "v", 1, "r", Stage.RENDER, 0, 0, created=START, failed=True, ended=START)
+REPORT = '{"kind": "render", "chunk": 0, "key": "k", "frames": 9}'
+
+
+def pod(phase: Any, *containers: Any, **changes: Any) -> Any:
+    return Pod("p", "ns", "pod", "v", "j", 1, phase, START, containers=containers, **changes)
+
+
+def main(exit_status: Any = 0, message: Any = "", reason: Any = "", name: Any = "render", *, init: Any = False) -> Any:
+    return Container(name, init, started=START, ended=START, exit_status=exit_status, reason=reason, message=message)
+
+
+def judge(job: Any, *pods: Any, after: Any = 0) -> Any:
+    return outcome(job, pods, config(), START + timedelta(seconds=after))
+
+
+def test_the_report_of_a_succeeded_pod_counts_before_its_job_is_complete() -> None:
+    found = judge(JOB, pod("Succeeded", main(message=REPORT)))
+    assert isinstance(found, Succeeded)
+    assert isinstance(found.report, RenderReport)
+    assert found.report.frames == 9
+
+
+@pytest.mark.parametrize("message", ["", "garbage", '{"kind"', '{"kind": "prepare"}', "{}"])
+def test_a_foreign_message_is_no_report(message: Any) -> None:
+    assert judge(JOB, pod("Succeeded", main(message=message))) == Running(None)
+
+
+def test_a_report_of_another_stage_is_no_report() -> None:
+    prepare = Job("j", "ns", "job", "v", 1, "r", Stage.PREPARE, None, 0)
+    assert judge(prepare, pod("Succeeded", main(message=REPORT))) == Running(None)
+
+
+def test_the_report_of_a_pod_that_has_not_succeeded_does_not_count() -> None:
+    assert judge(JOB, pod("Running", main(message=REPORT))) == Running(None)
+
+
+def test_a_failed_pod_alone_is_not_yet_a_failure() -> None:
+    assert judge(JOB, pod("Failed", main(33))) == Running(None)
+
+
+@pytest.mark.parametrize(
+    ("failed", "code"),
+    [
+        (pod("Failed", main(137, reason="OOMKilled")), ErrorCode.OOM),
+        (pod("Failed", main(143), reason="DeadlineExceeded"), ErrorCode.TIMEOUT),
+        (pod("Failed", main(137), reason="Evicted", message="disk"), ErrorCode.EVICTED),
+        (pod("Failed", main(34)), ErrorCode.FFMPEG),
+        (pod("Failed", main(1)), ErrorCode.INTERNAL),
+        (pod("Failed"), ErrorCode.INTERNAL),
+        (pod("Failed", main(10, name="fetch", init=True), Container("render", init=False)), ErrorCode.INPUT_VALIDATION),
+    ],
+)
+def test_the_failure_of_a_pod_without_a_report_is_inferred(failed: Any, code: Any) -> None:
+    found = judge(FAILED, failed)
+    assert isinstance(found, Failed) and found.failure.code is code
+
+
+def test_a_report_says_more_than_the_pods_state() -> None:
+    message = FailureReport(code=ErrorCode.OOM, message="40 GB needed", field="spec.video", retryable=False).to_json()
+    found = judge(FAILED, pod("Failed", main(30, message=message)))
+    assert (found.failure.message, found.failure.field, found.failure.retryable) == (
+        "40 GB needed",
+        "spec.video",
+        False,
+    )
+
+
+def test_only_a_disruption_is_no_failure() -> None:
+    assert judge(FAILED, pod("Failed", main(137), disrupted=True)).interrupted
+    assert not judge(FAILED, pod("Failed", main(137), reason="Evicted")).interrupted
+
+
+def test_the_pod_of_a_failed_job_is_awaited_for_a_while() -> None:
+    assert judge(FAILED) == Running(START + timedelta(seconds=10))
+    assert judge(FAILED, after=10).failure.code is ErrorCode.INTERNAL
+
+
+def test_the_last_of_several_pods_decides() -> None:
+    first = pod("Failed", main(137), disrupted=True)
+    last = Pod("p2", "ns", "pod2", "v", "j", 2, "Failed", START + timedelta(seconds=9), containers=(main(12),))
+    found = judge(FAILED, first, last)
+    assert found.failure.code is ErrorCode.OUTPUT_EXISTS and not found.interrupted

@@ -1,0 +1,159 @@
+"""Every contract of import-linter refuses what it is there to refuse.
+
+Each test adds one forbidden import, or one module that no layer names, to a copy of the sources.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ("api/src", "clients/src", "operator/src", "worker/src")
+
+FORBIDDEN_IMPORTS = [
+    # contract, module, what it may not import
+    ("distributions", "talkingvideo_api.spec", "talkingvideo_clients.kube.objects"),
+    ("distributions", "talkingvideo_api.plan", "talkingvideo_worker.files"),
+    ("distributions", "talkingvideo_clients.kube.api", "talkingvideo_operator.settings"),
+    ("distributions", "talkingvideo_clients.stores.base", "talkingvideo_worker.files"),
+    ("distributions", "talkingvideo_operator.builders.pod", "talkingvideo_worker.units"),
+    ("distributions", "talkingvideo_worker.units", "talkingvideo_operator.settings"),
+    ("operator-opens-no-store", "talkingvideo_operator.effects", "talkingvideo_clients.stores.local"),
+    ("operator-opens-no-store", "talkingvideo_operator.main", "boto3"),
+    ("worker-calls-no-cluster", "talkingvideo_worker.progress", "talkingvideo_clients.kube.objects"),
+    ("worker-calls-no-cluster", "talkingvideo_worker.units", "kubernetes"),
+    ("api", "talkingvideo_api.spec", "talkingvideo_api.status"),
+    ("api", "talkingvideo_api.names", "talkingvideo_api.model"),
+    ("api", "talkingvideo_api.effective", "talkingvideo_api.stage_input"),
+    ("api-needs-pydantic-only", "talkingvideo_api.resource", "yaml"),
+    ("api-needs-pydantic-only", "talkingvideo_api.reports", "httpx"),
+    ("clients", "talkingvideo_clients.kube.index", "talkingvideo_clients.stores.base"),
+    ("clients", "talkingvideo_clients.stores.base", "talkingvideo_clients.kube.api"),
+    ("clients-kube", "talkingvideo_clients.kube.objects", "talkingvideo_clients.kube.api"),
+    ("clients-stores", "talkingvideo_clients.stores.base", "talkingvideo_clients.stores.local"),
+    ("operator", "talkingvideo_operator.settings", "talkingvideo_operator.planning.decision"),
+    ("operator", "talkingvideo_operator.planning.plan", "talkingvideo_operator.builders.jobs"),
+    ("operator", "talkingvideo_operator.builders.jobs", "talkingvideo_operator.effects"),
+    ("operator", "talkingvideo_operator.lease", "talkingvideo_operator.cache"),
+    ("operator", "talkingvideo_operator.events", "talkingvideo_operator.effects"),
+    ("operator", "talkingvideo_operator.effects", "talkingvideo_operator.reconciler"),
+    ("operator", "talkingvideo_operator.handlers", "talkingvideo_operator.reconciler"),
+    ("operator", "talkingvideo_operator.reconciler", "talkingvideo_operator.main"),
+    ("operator", "talkingvideo_operator.main", "talkingvideo_operator.cli"),
+    ("operator-planning", "talkingvideo_operator.planning.attempts", "talkingvideo_operator.planning.retry"),
+    ("operator-planning", "talkingvideo_operator.planning.observe", "talkingvideo_operator.planning.plan"),
+    ("operator-planning-is-pure", "talkingvideo_operator.planning.plan", "talkingvideo_clients.kube.api"),
+    ("operator-planning-is-pure", "talkingvideo_operator.planning.status", "talkingvideo_clients.stores.base"),
+    ("operator-planning-is-pure", "talkingvideo_operator.planning.outcome", "kopf"),
+    ("operator-planning-is-pure", "talkingvideo_operator.planning.observe", "time"),
+    ("operator-planning-is-pure", "talkingvideo_clients.kube.objects", "kubernetes"),
+    ("operator-builders", "talkingvideo_operator.builders.metadata", "talkingvideo_operator.builders.context"),
+    ("operator-builders", "talkingvideo_operator.builders.mounts", "talkingvideo_operator.builders.pod"),
+]
+
+
+EXHAUSTIVE = [
+    (contract["id"], package)
+    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    if contract.get("exhaustive")
+    for package in contract["containers"]
+]
+"""Each contract that names every module of a package, with that package."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What import-linter says after an edit."""
+
+    status: int
+    output: str
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources of all distributions and of the contracts."""
+    folder = tmp_path_factory.mktemp("layers")
+    for source in SOURCES:
+        shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def findings(copy: Path) -> dict[tuple[str, ...], Finding]:
+    """What import-linter says after each edit, by the parameters of the test."""
+    edits: dict[tuple[str, ...], tuple[str, str, str]] = {}
+    for contract, module, forbidden in FORBIDDEN_IMPORTS:
+        edits[contract, module, forbidden] = (str(source_of(copy, module)), f"\n\nimport {forbidden}\n", contract)
+    for contract, package in EXHAUSTIVE:
+        edits[contract, package] = (str(source_of(copy, package).parent / "unnamed.py"), "", contract)
+    command = [sys.executable, str(Path(__file__).with_name("lint_edits.py"))]
+    ran = subprocess.run(
+        command,
+        cwd=copy,
+        env=environment(copy),
+        input=json.dumps([*edits.values()]),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {key: Finding(*finding) for key, finding in zip(edits, json.loads(ran.stdout), strict=True)}
+
+
+def test_the_sources_keep_the_contracts(copy: Path) -> None:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo"]
+    ran = subprocess.run(command, cwd=copy, env=environment(copy), capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout
+
+
+@pytest.mark.parametrize(("contract", "module", "forbidden"), FORBIDDEN_IMPORTS)
+def test_a_forbidden_import_is_refused(
+    findings: dict[tuple[str, ...], Finding], contract: str, module: str, forbidden: str
+) -> None:
+    found = findings[contract, module, forbidden]
+    assert found.status == 1, found.output
+    assert f"{module} -> {forbidden}" in " ".join(found.output.split()), found.output
+
+
+@pytest.mark.parametrize(("contract", "package"), EXHAUSTIVE)
+def test_a_module_that_no_layer_names_is_refused(
+    findings: dict[tuple[str, ...], Finding], contract: str, package: str
+) -> None:
+    found = findings[contract, package]
+    assert found.status == 1, found.output
+    assert "unnamed" in found.output
+
+
+@pytest.mark.parametrize("distribution", ["talkingvideo_api", "talkingvideo_clients", "talkingvideo_operator"])
+def test_every_package_of_a_distribution_has_a_contract_that_names_its_modules(distribution: str) -> None:
+    folders = {init.parent for source in SOURCES for init in (ROOT / source).glob(f"{distribution}/**/__init__.py")}
+    packages = {".".join(folder.parts[folder.parts.index(distribution) :]) for folder in folders}
+    assert packages <= {package for _, package in EXHAUSTIVE}
+
+
+def test_every_contract_is_shown_to_refuse_an_import() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    contracts = {contract.get("id") for contract in settings["tool"]["importlinter"]["contracts"]} - {None}
+    assert contracts == {contract for contract, _, _ in FORBIDDEN_IMPORTS}
+
+
+def source_of(copy: Path, module: str) -> Path:
+    """The file of a module or package in the copy."""
+    paths = [copy / source / Path(*module.split(".")) for source in SOURCES]
+    found = [file for path in paths for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists()]
+    assert len(found) == 1, module
+    return found[0]
+
+
+def environment(copy: Path) -> dict[str, str]:
+    """The environment in which the packages are those of the copy, and no output is wrapped."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(str(copy / source) for source in SOURCES), "COLUMNS": "300"}

@@ -1,0 +1,169 @@
+"""Inputs that need no network: mounted volumes, the user's own disk, and ``data:`` URIs."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, unquote_to_bytes
+
+from talkingvideo_api.errors import StageError
+from talkingvideo_api.uris import MAX_DATA_URI
+from talkingvideo_worker.inputs.errors import permanent, transient
+
+PIECE = 1 << 20
+"""Bytes that are read at a time."""
+
+BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+"""A percent sign that no two hexadecimal digits follow (RFC 3986, 2.1)."""
+
+
+@dataclass(frozen=True)
+class Mounts:
+    """Folders with the volumes that URIs name.
+
+    Attributes:
+        claims: PersistentVolumeClaims, each in a folder of its name.
+        configmaps: ConfigMaps, each in a folder of its name; one file per key.
+        headers: Secrets of ``headersSecretName``, each in a folder of its name; one file per HTTP header.
+    """
+
+    claims: Path
+    configmaps: Path
+    headers: Path
+
+
+class NotARegularFileError(Exception):
+    """The path is a folder, a device, a pipe or a socket."""
+
+
+def read_claim(uri: str, mounts: Mounts | None, field: str) -> Iterator[bytes]:
+    """Stream ``pvc://claim/path``."""
+    return _read_mounted(uri, None if mounts is None else mounts.claims, "PersistentVolumeClaim", field)
+
+
+def read_configmap(uri: str, mounts: Mounts | None, field: str) -> Iterator[bytes]:
+    """Stream ``configmap://name/key``."""
+    return _read_mounted(uri, None if mounts is None else mounts.configmaps, "ConfigMap", field)
+
+
+def read_local(uri: str, field: str) -> Iterator[bytes]:
+    """Stream ``file:///path``. Only for runs whose user could read the file anyway."""
+    host, _, path = uri.partition("://")[2].partition("/")
+    if host not in {"", "localhost"}:
+        raise StageError.invalid(f"file://{host}/… names another machine; write file:/// and the whole path.", field)
+    return _read_inside(Path("/"), unquote(path), f"/{unquote(path)}", field)
+
+
+def _read_mounted(uri: str, volumes: Path | None, kind: str, field: str) -> Iterator[bytes]:
+    name, _, path = uri.partition("://")[2].partition("/")
+    root = _mounted(volumes).get(name)
+    if root is None:
+        raise StageError.invalid(f"The {kind} {name!r} is not mounted; the profile has to allow it.", field)
+    if not path:
+        raise StageError.invalid(f"The address names the {kind} {name!r}, but no file in it.", field)
+    return _read_inside(root, unquote(path), f"{path!r} in the {kind} {name!r}", field)
+
+
+def _mounted(volumes: Path | None) -> dict[str, Path]:
+    """Volumes by name. They are listed, not looked up by path: a name such as ``..`` must lead nowhere."""
+    return {path.name: path for path in volumes.iterdir()} if volumes is not None and volumes.is_dir() else {}
+
+
+def _read_inside(root: Path, path: str, shown: str, field: str) -> Iterator[bytes]:
+    """Stream a regular file that lies below a folder, wherever its symbolic links lead.
+
+    Links inside the folder are followed (every key of a mounted ConfigMap is one). The resolved path is then opened
+    step by step without following links, so that a link that is swapped in meanwhile leads nowhere.
+    """
+    if "\0" in path or ".." in path.split("/"):
+        raise StageError.invalid(f"{shown} is not a path that can be used: it may not contain '..'.", field)
+    try:
+        inside = _resolved_below(root.resolve(strict=True), path.lstrip("/"))
+    except ValueError:
+        raise StageError.invalid(f"{shown} leads out of its volume through a symbolic link.", field) from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise permanent(f"{shown} does not exist.", field) from None
+    except (OSError, RuntimeError):
+        raise permanent(f"{shown} cannot be read.", field) from None
+    return _pieces(root.resolve(), inside, shown, field)
+
+
+def _resolved_below(root: Path, path: str) -> Path:
+    return (root / path).resolve(strict=True).relative_to(root)
+
+
+def _pieces(root: Path, inside: Path, shown: str, field: str) -> Iterator[bytes]:
+    try:
+        with os.fdopen(_open_without_links(root, inside), "rb") as file:
+            while piece := file.read(PIECE):
+                yield piece
+    except NotARegularFileError:
+        raise StageError.invalid(f"{shown} is not a file but a folder, a device or a pipe.", field) from None
+    except PermissionError:
+        raise permanent(f"{shown} may not be read by this process.", field) from None
+    except OSError:
+        raise transient(f"{shown} could not be read to its end.", field) from None
+
+
+def _open_without_links(root: Path, inside: Path) -> int:
+    """Open a file folder by folder.
+
+    Its type is checked before it is opened, since opening a device may have effects, and again afterwards, since the file
+    may have been replaced. ``O_NONBLOCK``: opening a pipe would wait for its other end.
+    """
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in inside.parts[:-1]:
+            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            os.close(folder)
+            folder = below
+        last = inside.parts[-1] if inside.parts else "."
+        _require_regular(os.lstat(last, dir_fd=folder))
+        descriptor = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    finally:
+        os.close(folder)
+    try:
+        _require_regular(os.fstat(descriptor))
+    except NotARegularFileError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _require_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise NotARegularFileError
+
+
+def read_data(uri: str, field: str) -> Iterator[bytes]:
+    """Decode ``data:[type][;base64],content`` (RFC 2397). The declared type is ignored: content decides.
+
+    Raises:
+        StageError: E_INPUT_VALIDATION for a URI that is too long or not correctly encoded.
+    """
+    if len(uri) > MAX_DATA_URI:
+        raise StageError.invalid(
+            f"A data: address may have at most {MAX_DATA_URI:,} characters; this one has {len(uri):,}.", field
+        )
+    head, comma, content = uri.partition(",")
+    if not comma or not head.lower().startswith("data:"):
+        raise StageError.invalid(
+            "A data: address has the form data:[type][;base64],content; this one has no comma.", field
+        )
+    if not content.isascii() or any(character.isspace() for character in content) or BAD_ESCAPE.search(content):
+        raise StageError.invalid("The data: address is not correctly encoded.", field)
+    decoded = unquote_to_bytes(content)
+    if head.lower().endswith(";base64"):
+        try:
+            decoded = base64.b64decode(decoded, validate=True)
+        except binascii.Error:
+            raise StageError.invalid(
+                "The data: address is not correct base64 (A-Z, a-z, 0-9, +, / and = at the end).", field
+            ) from None
+    return iter([decoded])
