@@ -1,4 +1,4 @@
-"""InfiniteTalk's transformer written out step by step in float64, with loops and whole matrices: slow and plain.
+"""InfiniteTalk's transformer step by step in float64, with loops and whole matrices: slow and plain.
 
 From the papers and the published weights' names, with nothing of the package and of diffusers.
 """
@@ -74,7 +74,7 @@ def velocity(
         positions = None
         if len(sound) == 2 and regions is not None:
             positions = _positions(query, key[:, : rows * columns], regions)
-        x = x + _hear(weights, name, _norm(x, eps, weights, f"{name}.norm_x"), sound, positions, heads)
+        x = x + _audio_attention(weights, name, _norm(x, eps, weights, f"{name}.norm_x"), sound, positions, heads)
 
         normed = _norm(x, eps) * (1 + ffn_scale) + ffn_shift
         hidden = F.gelu(_linear(weights, f"{name}.ffn.0", normed), approximate="tanh")
@@ -91,14 +91,14 @@ def _sound(weights: Weights, windows: Tensor, channels: int) -> Tensor:
     reach = windows.shape[2] // 2
     speakers = []
     for track in windows:
-        heard = [F.relu(_linear(weights, "audio_proj.proj1", track[0].flatten()))]
+        groups = [F.relu(_linear(weights, "audio_proj.proj1", track[0].flatten()))]
         for first in range(1, len(track), 4):
             rows = [track[first][row] for row in range(reach + 1)]
             rows += [track[first + 1][reach], track[first + 2][reach]]
             rows += [track[first + 3][row] for row in range(reach, 2 * reach + 1)]
-            heard.append(F.relu(_linear(weights, "audio_proj.proj1_vf", torch.stack(rows).flatten())))
-        hidden = F.relu(_linear(weights, "audio_proj.proj2", torch.stack(heard)))
-        tokens = _linear(weights, "audio_proj.proj3", hidden).reshape(len(heard), -1, channels)
+            groups.append(F.relu(_linear(weights, "audio_proj.proj1_vf", torch.stack(rows).flatten())))
+        hidden = F.relu(_linear(weights, "audio_proj.proj2", torch.stack(groups)))
+        tokens = _linear(weights, "audio_proj.proj3", hidden).reshape(len(groups), -1, channels)
         speakers.append(_norm(tokens, 1e-5, weights, "audio_proj.norm"))
     return torch.stack(speakers)
 
@@ -118,7 +118,9 @@ def _positions(query: Tensor, key: Tensor, regions: Tensor) -> Tensor:
     return torch.tensor(positions, dtype=torch.float64)
 
 
-def _hear(weights: Weights, name: str, x: Tensor, sound: Tensor, positions: Tensor | None, heads: int) -> Tensor:
+def _audio_attention(
+    weights: Weights, name: str, x: Tensor, sound: Tensor, positions: Tensor | None, heads: int
+) -> Tensor:
     attention, frames = f"{name}.audio_cross_attn", sound.shape[1]
     queries = _split(_linear(weights, f"{attention}.q_linear", x), heads)
     if positions is not None:

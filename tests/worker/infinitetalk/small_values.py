@@ -1,4 +1,4 @@
-"""Values of ``spec.render`` with which tiny weights make a video soonest. No torch."""
+"""The values of ``spec.render`` with which tiny weights render a video fastest. No torch."""
 
 SMALLEST_RENDER = {
     "preset": "quality",

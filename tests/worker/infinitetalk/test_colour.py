@@ -28,13 +28,13 @@ def test_a_constant_frame_becomes_the_mean_of_the_reference() -> None:
     assert found.flatten(2).std(2).max() < 1e-5
 
 
-def test_colours_are_mixed_from_what_can_be_shown() -> None:
+def test_values_are_clamped_before_colours_are_mixed() -> None:
     """As the published code does, which makes 8-bit pictures on the way."""
     reference, video = torch.rand(3, 8, 8) - 0.5, torch.randn(3, 1, 8, 8)
     goal = palette(reference)
     assert torch.equal(match_colours(video, goal, 0.5), match_colours(video.clamp(-1, 1), goal, 0.5))
 
 
-def test_no_colour_correction_leaves_the_frames_alone() -> None:
+def test_without_colour_correction_frames_are_unchanged() -> None:
     video = torch.rand(3, 2, 8, 8)
     assert match_colours(video, palette(torch.rand(3, 8, 8)), 0.0) is video

@@ -114,7 +114,7 @@ def test_missing_weights_are_listed_before_anything_is_rendered(
     assert "talkingvideo weights fetch" in done.stderr
 
 
-def test_other_weights_are_another_chunk(folder: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_weights_make_another_chunk(folder: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def key() -> str:
         done = talkingvideo("plan", "video.yaml")
         assert done.exit_code == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Which kernels and whether to compile; blocks are one graph each."""
+"""Attention back ends, and when blocks are compiled; each block is one graph."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def model(tiny_transformer: AudioWanTransformer3DModel) -> AudioWanTransformer3D
     return tiny_transformer
 
 
-def test_a_back_end_can_be_asked_for(model: AudioWanTransformer3DModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_back_end_can_be_configured(model: AudioWanTransformer3DModel, monkeypatch: pytest.MonkeyPatch) -> None:
     assert select_attention_backend(model, CPU) == "native"
     monkeypatch.setenv(ATTENTION_VARIABLE, "_native_math")
     assert select_attention_backend(model, CPU) == "_native_math"
@@ -87,7 +87,7 @@ def test_a_back_end_can_be_asked_for(model: AudioWanTransformer3DModel, monkeypa
 
 
 @pytest.mark.parametrize("asked", ["flash", "fastest"])
-def test_a_back_end_that_is_not_there_is_refused(
+def test_a_missing_back_end_is_refused(
     model: AudioWanTransformer3DModel, monkeypatch: pytest.MonkeyPatch, asked: str
 ) -> None:
     monkeypatch.setenv(ATTENTION_VARIABLE, asked)
@@ -153,7 +153,7 @@ def test_short_work_is_not_compiled() -> None:
     assert is_worth_compiling(PlannedCalls(33_600, 480), cached=False)
 
 
-def test_where_it_pays_blocks_are_compiled_or_it_is_said_why_not(
+def test_where_it_pays_blocks_are_compiled_or_a_warning_says_why_not(
     monkeypatch: pytest.MonkeyPatch, headers: Path
 ) -> None:
     long, short = PlannedCalls(33_600, 480), PlannedCalls(33_600, 4)
@@ -169,12 +169,12 @@ def test_where_it_pays_blocks_are_compiled_or_it_is_said_why_not(
     assert "C compiler" in (warning or "")
 
 
-def test_the_work_is_that_of_the_published_model() -> None:
+def test_the_estimated_duration_is_that_of_the_published_model() -> None:
     petaflops = PlannedCalls(33_600, 1).seconds * 400e12 / 1e15
     assert petaflops == pytest.approx(1.90 + 2 * 33_600 * (18.9e9 - 14.05e9) / 1e15, rel=0.05)
 
 
-def test_without_a_compiler_blocks_stay_as_they_are(monkeypatch: pytest.MonkeyPatch, headers: Path) -> None:
+def test_without_a_compiler_blocks_are_not_compiled(monkeypatch: pytest.MonkeyPatch, headers: Path) -> None:
     monkeypatch.delenv("CC", raising=False)
     assert "C compiler" in (compile_obstacle(CUDA, lambda _name: None, headers) or "")
     assert compile_obstacle(CUDA, lambda name: f"/usr/bin/{name}", headers) is None
@@ -183,16 +183,16 @@ def test_without_a_compiler_blocks_stay_as_they_are(monkeypatch: pytest.MonkeyPa
     assert compile_obstacle(CUDA, lambda _name: None, headers) is None
 
 
-def test_without_pythons_headers_blocks_stay_as_they_are(headers: Path) -> None:
+def test_without_pythons_headers_blocks_are_not_compiled(headers: Path) -> None:
     assert compile_obstacle(CUDA, lambda name: name, headers) is None
     assert "libpython3-dev" in (compile_obstacle(CUDA, lambda name: name, headers.parent) or "")
 
 
 @pytest.mark.parametrize("variable", ["TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"])
-def test_without_a_place_for_compiled_code_blocks_stay_as_they_are(
+def test_without_a_writable_cache_blocks_are_not_compiled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, headers: Path, variable: str
 ) -> None:
-    """A claim that nobody but root may write, or a read-only root file system: torch would fail at the first call."""
+    """A claim that only root may write to, or a read-only root file system: torch would fail at the first call."""
     (tmp_path / "file").touch()
     monkeypatch.setenv(variable, str(tmp_path / "new" / "cache"))
     assert compile_obstacle(CUDA, lambda name: name, headers) is None

@@ -16,10 +16,10 @@ def test_the_package_is_imported_without_torch() -> None:
 
 
 @pytest.mark.parametrize("name", infinitetalk.__all__)
-def test_every_public_name_is_there(name: str) -> None:
+def test_every_public_name_exists(name: str) -> None:
     assert getattr(infinitetalk, name).__name__ == name
 
 
-def test_other_names_are_not_there() -> None:
+def test_other_names_do_not_exist() -> None:
     with pytest.raises(AttributeError, match="nothing_like_it"):
         _ = infinitetalk.nothing_like_it

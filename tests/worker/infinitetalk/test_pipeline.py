@@ -1,4 +1,4 @@
-"""Windows in a row: exact lengths, going on after a kill, chained chunks, and memory that does not grow."""
+"""Consecutive windows: exact lengths, resuming, chained chunks, and memory that does not grow."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_spans_show_every_frame_once_and_stay_in_their_windows(frames: int) -> N
 
 
 @pytest.mark.parametrize("frames", [1, 2, 4, 5, 6, 8, 9, 10, 13, 14, 29, 30])
-def test_the_video_has_exactly_the_frames_that_were_asked_for(play: Play, frames: int) -> None:
+def test_the_video_has_exactly_the_requested_frames(play: Play, frames: int) -> None:
     stage = TinyStage(frames, window=9, motion=5)
     windows = play(stage, window_spans(0, window_lengths(frames, 9, 5), motion=5))
     assert video(windows).shape == (3, frames, 16, 16)
@@ -61,7 +61,7 @@ def test_spans_of_any_windows_show_every_frame_once(frames: int, window: int, mo
     assert all(span.overlap + span.new <= window for span in spans)
 
 
-def test_going_on_at_any_window_equals_a_run_without_a_break(play: Play) -> None:
+def test_resuming_at_any_window_equals_an_uninterrupted_run(play: Play) -> None:
     stage = TinyStage(36, window=9, motion=5)
     spans = window_spans(0, window_lengths(36, 9, 5), motion=5)
     whole = play(stage, spans)
@@ -82,7 +82,7 @@ def test_chained_chunks_equal_one_streaming_run(play: Play) -> None:
     assert torch.equal(video([*first, *second, *third]), whole)
 
 
-def test_an_independent_chunk_starts_from_the_picture_and_hears_its_own_part(play: Play) -> None:
+def test_an_independent_chunk_starts_from_the_picture_with_its_own_audio(play: Play) -> None:
     stage = TinyStage(40, window=9, motion=5)
     whole = play(stage, window_spans(0, window_lengths(40, 9, 5), motion=5))
     later = play(stage, window_spans(20, (9, 4), first_index=3, motion=5))
@@ -91,8 +91,8 @@ def test_an_independent_chunk_starts_from_the_picture_and_hears_its_own_part(pla
     assert not torch.allclose(later[0].frames, whole[0].frames)
 
 
-def test_a_window_that_goes_on_needs_what_the_one_before_left(play: Play) -> None:
-    with pytest.raises(ValueError, match="goes on from the one before"):
+def test_a_window_with_an_overlap_needs_motion_latents(play: Play) -> None:
+    with pytest.raises(ValueError, match="continues the previous one"):
         play(TinyStage(20, window=9, motion=5), window_spans(0, (9, 4), motion=5)[1:])
 
 
@@ -133,7 +133,7 @@ def _bytes_of_tensors() -> int:
     return sum(one.nbytes for one in gc.get_objects() if type(one) is Tensor)
 
 
-def test_no_window_is_alive_while_the_next_is_made(tiny_transformer: AudioWanTransformer3DModel) -> None:
+def test_no_window_is_in_memory_while_the_next_is_rendered(tiny_transformer: AudioWanTransformer3DModel) -> None:
     """Frames of 81 pictures in float32 are 0.4 GB at 640x640 and 0.9 GB at 960x960."""
     stage = TinyStage(21, window=9, motion=5)
     spans = window_spans(0, window_lengths(21, 9, 5), motion=5)
@@ -158,7 +158,7 @@ def test_no_window_is_alive_while_the_next_is_made(tiny_transformer: AudioWanTra
 
 
 @pytest.mark.parametrize("first", [2, 5, 7])
-def test_a_chunk_may_go_on_from_a_window_that_was_cut_short(play: Play, first: int) -> None:
+def test_a_chunk_may_continue_after_a_shortened_window(play: Play, first: int) -> None:
     """The next window starts from the last frames that were shown, not from those that were thrown away."""
     stage = TinyStage(20, window=9, motion=5)
     cut = play(stage, window_spans(0, (first,), motion=5))[0]
@@ -168,7 +168,7 @@ def test_a_chunk_may_go_on_from_a_window_that_was_cut_short(play: Play, first: i
 
 
 @pytest.mark.parametrize(("window", "motion", "frames"), [(5, 1, 12), (81, 77, 90), (241, 9, 242), (9, 1, 17)])
-def test_windows_of_every_length_that_may_be_asked_for(play: Play, window: int, motion: int, frames: int) -> None:
+def test_windows_of_every_permitted_length(play: Play, window: int, motion: int, frames: int) -> None:
     stage = TinyStage(frames, window=window, motion=motion)
     spans = window_spans(0, window_lengths(frames, window, motion), motion=motion)
     windows = play(stage, spans)

@@ -48,8 +48,8 @@ def given() -> dict[str, Tensor]:
 
 
 def velocity(transformer: AudioWanTransformer3DModel, given: dict[str, Any], timestep: Any = 731.25) -> Tensor:
-    heard = transformer.encode_audio(given["windows"], given["regions"])
-    condition = Condition(given["reference"], given["image"], given["text"], heard)
+    encoded_audio = transformer.encode_audio(given["windows"], given["regions"])
+    condition = Condition(given["reference"], given["image"], given["text"], encoded_audio)
     return predict_velocity(transformer, given["latents"], timestep, condition)
 
 
@@ -84,10 +84,10 @@ def test_text_of_more_than_512_tokens_is_refused(
         velocity(tiny_transformer, given | {"text": torch.randn(513, TEXT_CHANNELS)})
 
 
-def test_sound_of_another_length_than_the_latents_is_refused(
+def test_audio_of_another_length_than_the_latents_is_refused(
     tiny_transformer: AudioWanTransformer3DModel, given: dict[str, Tensor]
 ) -> None:
-    """Two latent frames of sound would divide the tokens of four evenly, and be heard at the wrong time."""
+    """Audio of two latent frames would divide the tokens of four evenly, at the wrong times."""
     longer = {name: torch.cat([given[name], given[name][:, :1]], 1) for name in ("latents", "reference")}
     with pytest.raises(ValueError, match="audio for 2 latent frames, not 4"):
         velocity(tiny_transformer, given | longer | {"windows": given["windows"][:, :5]})

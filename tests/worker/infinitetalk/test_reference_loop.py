@@ -1,4 +1,4 @@
-"""Whole runs with other settings than the recorded ones, against the published loop written out as one function."""
+"""Whole runs with other settings than the recorded ones, against the published loop as one plain function."""
 
 from __future__ import annotations
 
@@ -113,9 +113,9 @@ def published(transformer: AudioWanTransformer3DModel, run: Run) -> tuple[Tensor
         mask = torch.zeros(4, *latents.shape[1:])
         mask[:, 0] = 1
         around = np.arange(start, start + run.window)[:, None] + np.arange(-2, 3)
-        heard = np.stack([track[around.clip(0, len(track) - 1)] for track in tracks])
-        sound = transformer.encode_audio(heard, run.regions)
-        silence = transformer.encode_audio(np.zeros_like(heard[:1]))
+        features = np.stack([track[around.clip(0, len(track) - 1)] for track in tracks])
+        sound = transformer.encode_audio(features, run.regions)
+        silence = transformer.encode_audio(np.zeros_like(features[:1]))
         reference, image = torch.cat([mask, latents]), see(picture)
         branches = {"cond": ("speaks", sound), "drop_text": ("is silent", sound), "uncond": ("is silent", silence)}
         if math.isclose(text_scale, 1):
@@ -223,7 +223,7 @@ RUNS = {
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_run_is_that_of_the_loop_written_out(tiny_transformer: AudioWanTransformer3DModel, name: str) -> None:
+def test_a_run_is_that_of_the_reference_loop(tiny_transformer: AudioWanTransformer3DModel, name: str) -> None:
     run = RUNS[name]
     expected, computed = published(tiny_transformer, run)
     found = rendered(tiny_transformer, run)

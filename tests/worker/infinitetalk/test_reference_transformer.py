@@ -1,4 +1,4 @@
-"""Models, windows and pictures of other shapes than the recorded ones, against the model written out."""
+"""Models, windows and pictures of other shapes than the recorded ones, against the reference transformer."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def differ(case: str, masks: Tensor | None) -> float:
     shape, size, speakers = CASES[case]
     weights, given = weights_of(shape), inputs_of(shape, size, speakers)
     transformer = build_transformer(shape, weights)
-    heard = transformer.encode_audio(given["windows"], masks)
-    condition = Condition(given["reference"], given["image"], given["text"], heard)
+    encoded_audio = transformer.encode_audio(given["windows"], masks)
+    condition = Condition(given["reference"], given["image"], given["text"], encoded_audio)
     found = predict_velocity(transformer, given["latents"], 412.5, condition)
     precise = [{name: value.double() for name, value in values.items()} for values in (weights, given)]
     expected = reference_transformer.velocity(shape, precise[0], precise[1], 412.5, masks)
@@ -72,20 +72,20 @@ def differ(case: str, masks: Tensor | None) -> float:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_prediction_is_that_of_the_model_written_out(case: str) -> None:
+def test_a_prediction_is_that_of_the_reference_transformer(case: str) -> None:
     _, size, speakers = CASES[case]
     assert differ(case, regions_of(size) if speakers == 2 else None) < 1e-4
 
 
 @pytest.mark.parametrize("empty", [0, 1, 2])
-def test_a_region_that_is_empty_is_nobodys(empty: int) -> None:
+def test_an_empty_region_has_no_tokens(empty: int) -> None:
     case = "three heads, two speakers"
     masks = regions_of(CASES[case][1])
     masks[empty] = 0
     assert differ(case, masks) < 1e-4
 
 
-def test_regions_that_overlap_are_both_looked_at() -> None:
+def test_overlapping_regions_both_count() -> None:
     case = "three heads, two speakers"
     masks = regions_of(CASES[case][1])
     masks[1] = masks[0]

@@ -86,7 +86,7 @@ def parent_of(model: AudioWanTransformer3DModel) -> WanTransformer3DModel:
     return parent
 
 
-def test_without_sound_it_equals_its_parent_bit_for_bit(small: AudioWanTransformer3DModel) -> None:
+def test_without_audio_it_equals_its_parent_bit_for_bit(small: AudioWanTransformer3DModel) -> None:
     given = inputs(torch.float32)
     assert torch.equal(small(**given).sample, parent_of(small)(**given).sample)
 
@@ -131,13 +131,13 @@ def test_the_steps_are_planned_by_the_modulation_that_the_blocks_get(small: Audi
         assert torch.equal(seen[0].flatten(1), modulation)
 
 
-def test_the_sound_changes_the_prediction(small: AudioWanTransformer3DModel) -> None:
-    heard = small.encode_audio(torch.randn(1, 9, 5, 12, 768))
+def test_audio_changes_the_prediction(small: AudioWanTransformer3DModel) -> None:
+    encoded_audio = small.encode_audio(torch.randn(1, 9, 5, 12, 768))
     one = {name: value[:1] for name, value in inputs(torch.float32).items()}
-    assert not torch.allclose(small(**one, audio=heard).sample, small(**one).sample, atol=1e-3)
+    assert not torch.allclose(small(**one, audio=encoded_audio).sample, small(**one).sample, atol=1e-3)
 
 
-def test_a_latent_frame_hears_five_features_back_and_two_ahead(small: AudioWanTransformer3DModel) -> None:
+def test_a_latent_frame_depends_on_five_features_back_and_two_ahead(small: AudioWanTransformer3DModel) -> None:
     track = np.arange(20, dtype=np.float32)
     windows = torch.from_numpy(track[(np.arange(9)[:, None] + np.arange(-2, 3)).clip(0)])[None, :, :, None, None]
     spans = small.audio_proj.spans(windows[:, 1:])[0, :, :, 0, 0]
@@ -164,7 +164,7 @@ def test_latents_of_an_odd_size_are_refused(small: AudioWanTransformer3DModel) -
         small(**given | {"hidden_states": given["hidden_states"][..., :5]})
 
 
-def test_what_is_heard_may_be_a_view_that_runs_backwards(small: AudioWanTransformer3DModel) -> None:
+def test_audio_may_be_a_view_with_negative_strides(small: AudioWanTransformer3DModel) -> None:
     windows = np.random.default_rng(1).standard_normal((1, 9, 5, 12, 768)).astype(np.float32)
     assert torch.equal(small.encode_audio(windows[:, ::-1]).tokens, small.encode_audio(windows[:, ::-1].copy()).tokens)
 
@@ -172,9 +172,9 @@ def test_what_is_heard_may_be_a_view_that_runs_backwards(small: AudioWanTransfor
 def test_a_region_without_tokens_gives_numbers(small: AudioWanTransformer3DModel) -> None:
     regions = torch.zeros(3, 4, 6)
     regions[0, :, :3] = 1
-    heard = small.encode_audio(torch.randn(2, 9, 5, 12, 768), regions)
+    encoded_audio = small.encode_audio(torch.randn(2, 9, 5, 12, 768), regions)
     one = {name: value[:1] for name, value in inputs(torch.float32).items()}
-    assert small(**one, audio=heard).sample.isfinite().all()
+    assert small(**one, audio=encoded_audio).sample.isfinite().all()
 
 
 def test_the_published_model_has_1303_weights_of_the_base_and_330_of_the_adapter() -> None:

@@ -1,7 +1,7 @@
 """A whole folder of weights in the published layout: tiny, random, the same for a seed.
 
 ``python -m tests.worker.infinitetalk.tiny_weights FOLDER`` writes one. Sizes are the smallest that the architectures
-allow; what the adapter hears is as wide as in the published one (12 layers of 768 channels).
+allow; the adapter's features are as wide as the published ones (12 layers of 768 channels).
 """
 
 from __future__ import annotations

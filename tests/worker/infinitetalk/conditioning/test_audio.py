@@ -19,7 +19,7 @@ def track(length: int, offset: float = 0) -> Features:
     return (np.arange(length, dtype=np.float32) + np.float32(offset))[:, None, None]
 
 
-def test_a_frame_hears_two_features_on_each_side() -> None:
+def test_a_frames_window_has_two_features_on_each_side() -> None:
     windows = Tracks([track(100), track(100, 1000)]).windows(10, 3)
     assert windows.shape == (2, 3, 5, 1, 1)
     assert windows[0, :, :, 0, 0].tolist() == [[8, 9, 10, 11, 12], [9, 10, 11, 12, 13], [10, 11, 12, 13, 14]]
@@ -119,7 +119,7 @@ def test_the_shortest_track_has_one_feature(model: Wav2Vec2Model) -> None:
     assert speech_features(model, voice(0.04)).shape == (1, 2, 32)
 
 
-def test_silence_behind_a_track_does_not_change_how_it_is_heard(model: Wav2Vec2Model) -> None:
+def test_silence_after_a_track_does_not_change_its_features(model: Wav2Vec2Model) -> None:
     """Counted, half a clip of silence would raise the speech before it by 40 %."""
     whole = speech_features(model, voice(2))
     followed = speech_features(model, voice(2), silence=2 * RATE)
@@ -130,7 +130,7 @@ def test_silence_behind_a_track_does_not_change_how_it_is_heard(model: Wav2Vec2M
     assert near < far / 2
 
 
-def test_hearing_takes_little_more_memory_than_the_track(model: Wav2Vec2Model) -> None:
+def test_encoding_takes_little_more_memory_than_the_track(model: Wav2Vec2Model) -> None:
     samples = np.zeros(RATE * 120, np.int16)
     samples[::7] = 5000
     module._normalise(samples[:RATE])

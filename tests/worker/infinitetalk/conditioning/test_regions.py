@@ -7,7 +7,7 @@ from tests.worker.infinitetalk.parity.published import speaker_masks
 from talkingvideo_worker.engines.infinitetalk.conditioning.regions import halves, latent_masks
 
 
-def test_speakers_and_background_divide_the_picture() -> None:
+def test_speakers_and_background_partition_the_picture() -> None:
     masks = speaker_masks(halves(100, 160), 100, 160)
     assert (masks.sum(0) == 1).all()
     assert masks[0, 50, 40]

@@ -1,4 +1,4 @@
-"""The simulated GPU in the place of a real one, and scenes to render on it."""
+"""The simulated GPU instead of a real one, and videos to render on it."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Stage:
         loras: tuple[LoraFile, ...] = (),
         **sampling: Any,
     ) -> RenderInput:
-        """A scene of ``FRAMES`` frames: one speaker before a picture unless others are given."""
+        """The input for a video of ``FRAMES`` frames: one speaker and a still unless others are given."""
         values = render_values(
             window_frames=WINDOW, motion_frames=MOTION, sampling=sampling_values(**{"steps": 1} | sampling)
         )
@@ -128,7 +128,7 @@ class Stage:
             wav.write(noise.astype(np.int16))
         return Track(path, **place)
 
-    def heard(self, render_input: RenderInput) -> Path:
+    def prepared(self, render_input: RenderInput) -> Path:
         """A folder with features, as ``prepare`` writes them."""
         folder = self.folder / "engine"
         folder.mkdir(exist_ok=True)
@@ -140,7 +140,7 @@ class Stage:
     def loaded(self, render_input: RenderInput) -> InfiniteTalkEngine:
         """The engine, ready to render."""
         engine = InfiniteTalkEngine(WeightsFolder(self.weights))
-        engine.load(render_input, self.heard(render_input), render_input.frames)
+        engine.load(render_input, self.prepared(render_input), render_input.frames)
         return engine
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Networks on a GPU, each for itself, as far as the engine does not use them there."""
+"""Single networks on a GPU, as far as the engine does not use them there."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from talkingvideo_worker.engines.infinitetalk.weights.transformer import read_we
 from talkingvideo_worker.units import SAMPLES_PER_FRAME
 
 
-def test_speech_is_heard_on_a_gpu_as_on_the_cpu(gpu: SimulatedGpu, tiny_weights: Path) -> None:
+def test_audio_is_encoded_on_a_gpu_as_on_the_cpu(gpu: SimulatedGpu, tiny_weights: Path) -> None:
     samples = np.random.default_rng(0).integers(-9000, 9000, FRAMES * SAMPLES_PER_FRAME).astype(np.int16)
-    heard = {
+    prepared = {
         device: speech_features(load_speech_model(tiny_weights / SPEECH, device), samples) for device in ("cpu", GPU)
     }
     assert gpu.operations
-    assert heard[GPU].device.type == "cpu"
-    assert torch.allclose(heard["cpu"], heard[GPU], atol=1e-4)
+    assert prepared[GPU].device.type == "cpu"
+    assert torch.allclose(prepared["cpu"], prepared[GPU], atol=1e-4)
 
 
 def test_prompts_are_encoded_on_a_gpu_as_on_the_cpu(gpu: SimulatedGpu, tiny_weights: Path) -> None:
@@ -38,7 +38,7 @@ def test_prompts_are_encoded_on_a_gpu_as_on_the_cpu(gpu: SimulatedGpu, tiny_weig
     assert gpu.operations
 
 
-def test_a_network_that_is_needed_now_and_then_calculates_on_the_gpu_and_leaves_it(gpu: SimulatedGpu) -> None:
+def test_an_offloaded_encoder_computes_on_the_gpu_and_leaves_it(gpu: SimulatedGpu) -> None:
     model = torch.nn.Linear(4, 4)
     seen = OffloadedEncoder(model, lambda value: model(value.to(model.weight.device)), GPU)(torch.ones(2, 4))
     assert torch.ops.aten.addmm.default in gpu.operations

@@ -1,4 +1,4 @@
-"""While a window is denoised the host runs ahead of the GPU: each wait would leave the GPU idle until more is started."""
+"""While a window is denoised the host runs ahead of the GPU: each wait would leave the GPU idle."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Watch = Callable[..., list[RenderedWindow]]
 
 @pytest.fixture
 def watch(gpu: SimulatedGpu, stage: Stage) -> Watch:
-    """Renders a scene; ``gpu.waits`` are those of denoising alone."""
+    """Renders a video; ``gpu.waits`` are those of denoising alone."""
 
     def watched(waits: list[str], *args: Any) -> Tensor:
         gpu.waits.clear()
@@ -37,7 +37,7 @@ def watch(gpu: SimulatedGpu, stage: Stage) -> Watch:
 
     def render(render_input: RenderInput, first: int = 0, motion: Tensor | None = None) -> list[RenderedWindow]:
         networks = WeightsFolder(stage.weights).networks(render_input, FRAMES, ignore_progress).load()
-        features = read_features(render_input, stage.heard(render_input))
+        features = read_features(render_input, stage.prepared(render_input))
         material = Material(
             reference_frames(render_input.portrait), Tracks(features), WindowNoise(0), regions_of(render_input)
         )
@@ -60,7 +60,7 @@ def watch(gpu: SimulatedGpu, stage: Stage) -> Watch:
 
 
 @pytest.mark.parametrize(("speakers", "resident"), [(1, None), (2, 0)])
-def test_denoising_waits_for_nothing_and_its_results_stay_on_the_gpu(
+def test_denoising_never_waits_and_its_results_stay_on_the_gpu(
     gpu: SimulatedGpu, stage: Stage, watch: Watch, speakers: int, resident: int | None
 ) -> None:
     tracks: list[Track] = [stage.track(number) for number in range(speakers)]
@@ -76,7 +76,7 @@ def test_denoising_waits_for_nothing_and_its_results_stay_on_the_gpu(
     assert {(part.device, part.dtype) for part in parts} == {(GPU, torch.float32)}
 
 
-def test_latents_that_were_kept_on_the_disk_are_brought_once(gpu: SimulatedGpu, stage: Stage, watch: Watch) -> None:
+def test_latents_from_disk_are_copied_to_the_gpu_once(gpu: SimulatedGpu, stage: Stage, watch: Watch) -> None:
     render_input = stage.render_input()
     whole = watch(render_input)
     (again,) = watch(render_input, 1, whole[0].motion.cpu())

@@ -1,4 +1,4 @@
-"""What a call takes is what the choice of a memory mode reckons with: counted with the full-size model on the meta device."""
+"""The memory of a call is what memory modes assume: counted with the full-size model on the meta device."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def full_size(precision: Quantization) -> AudioWanTransformer3DModel:
 def held_bytes(model: AudioWanTransformer3DModel, speakers: int, cached: int) -> int:
     """Most of a step, whose predictions keep what the blocks did if they are cached."""
     latents = 21, SIZE // 8, SIZE // 8
-    heard = model.encode_audio(
+    encoded_audio = model.encode_audio(
         torch.empty(speakers, 81, 5, 12, 768, **META), torch.empty(3, *latents[1:], device="meta")
     )
     seen, text, image = (
@@ -101,7 +101,7 @@ def held_bytes(model: AudioWanTransformer3DModel, speakers: int, cached: int) ->
     with held:
         for around in arounds:
             time = torch.empty(1, device="meta")
-            model(seen, time, text, image, return_dict=False, audio=heard, around_blocks=around)
+            model(seen, time, text, image, return_dict=False, audio=encoded_audio, around_blocks=around)
     return held.peak
 
 

@@ -1,4 +1,4 @@
-"""A transformer in each memory mode: the same numbers, or as close as 8 bits allow."""
+"""A transformer in each memory mode: the same results, or as close as 8 bits allow."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def velocity(model: AudioWanTransformer3DModel, speakers: int = 1) -> Tensor:
 
     regions = torch.zeros(3, 8, 8)
     regions[0, :, :3], regions[1, :, 5:], regions[2, :, 3:5] = 1, 1, 1
-    heard = model.encode_audio(noise(speakers, 9, 5, 12, 768), regions)
+    encoded_audio = model.encode_audio(noise(speakers, 9, 5, 12, 768), regions)
     images = noise(1, 257, 64)
     predicted: Tensor = model(
-        noise(1, 36, 3, 8, 8), torch.tensor([700.0]), noise(1, 512, 16), images, return_dict=False, audio=heard
+        noise(1, 36, 3, 8, 8), torch.tensor([700.0]), noise(1, 512, 16), images, return_dict=False, audio=encoded_audio
     )[0]
     return predicted.float()
 
@@ -52,16 +52,14 @@ def off(found: Tensor, expected: Tensor) -> float:
 
 @pytest.mark.parametrize("resident", range(LAYERS))
 @pytest.mark.parametrize("speakers", [1, 2])
-def test_blocks_that_wait_in_host_memory_change_nothing(
-    stored: StoredTransformer, resident: int, speakers: int
-) -> None:
+def test_offloaded_blocks_change_no_result(stored: StoredTransformer, resident: int, speakers: int) -> None:
     whole, streamed = load(stored, RESIDENT), load(stored, MemoryMode(resident=resident, blocks=LAYERS))
     assert isinstance(streamed.blocks, OffloadedBlocks)
     for _ in range(2):
         assert torch.equal(velocity(streamed, speakers), velocity(whole, speakers))
 
 
-def test_a_call_that_was_broken_off_leaves_the_blocks_right(stored: StoredTransformer) -> None:
+def test_an_interrupted_call_leaves_the_blocks_valid(stored: StoredTransformer) -> None:
     streamed = load(stored, MemoryMode(resident=1, blocks=LAYERS))
     for stop in range(LAYERS):
         for number, _block in enumerate(streamed.blocks):
@@ -70,13 +68,13 @@ def test_a_call_that_was_broken_off_leaves_the_blocks_right(stored: StoredTransf
         assert torch.equal(velocity(streamed), velocity(load(stored, RESIDENT)))
 
 
-def test_waiting_blocks_take_two_slots_on_the_device(stored: StoredTransformer) -> None:
+def test_offloaded_blocks_take_two_slots_on_the_device(stored: StoredTransformer) -> None:
     streamed = load(stored, MemoryMode(resident=0, blocks=LAYERS))
     held = {weight.untyped_storage().data_ptr() for block in streamed.blocks for weight in block.parameters()}
     assert len(held) == 2
 
 
-def test_waiting_blocks_share_their_compiled_code(stored: StoredTransformer) -> None:
+def test_offloaded_blocks_share_their_compiled_code(stored: StoredTransformer) -> None:
     torch.compiler.reset()
     whole, streamed = load(stored, RESIDENT), load(stored, MemoryMode(resident=1, blocks=LAYERS))
     counter = CompileCounterWithBackend("aot_eager")
@@ -100,7 +98,7 @@ def test_quantised_weights_stay_close(
 def test_8_bit_products_stay_close(stored: StoredTransformer, monkeypatch: pytest.MonkeyPatch) -> None:
     exact = velocity(load(stored, RESIDENT))
     plain = velocity(load(stored, RESIDENT, torch.bfloat16))
-    monkeypatch.setattr(quantization, "multiplies_fp8", lambda _device: True)
+    monkeypatch.setattr(quantization, "supports_fp8_matmul", lambda _device: True)
     model = load(stored, MemoryMode(Quantization.FP8, LAYERS, LAYERS), torch.bfloat16)
     assert isinstance(model.get_submodule("blocks.0.ffn.net.2"), Fp8MatmulLinear)
     assert off(plain, exact) < 0.02
@@ -123,29 +121,31 @@ def ada(monkeypatch: pytest.MonkeyPatch) -> torch.device:
     return torch.device("cuda")
 
 
-def test_a_gpu_that_multiplies_8_bits_is_known_by_a_product(ada: torch.device) -> None:
+def test_a_gpu_that_multiplies_8_bits_is_recognised_by_a_product(ada: torch.device) -> None:
     assert quantization.supports_fp8_matmul(ada)
     assert not quantization.supports_fp8_matmul(CPU)
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-def test_a_gpu_for_which_torch_has_no_product_keeps_8_bits_only(
+def test_a_gpu_without_a_kernel_only_stores_8_bits(
     ada: torch.device, monkeypatch: pytest.MonkeyPatch, refusal: Exception
 ) -> None:
     def refuse(*_given: object) -> Tensor:
         raise refusal
 
-    monkeypatch.setattr(quantization, "fp8_product", refuse)
+    monkeypatch.setattr(quantization, "fp8_matmul", refuse)
     chosen = quantization.quantizer_for(Quantization.FP8, ada)
     assert chosen is not None
     assert chosen.layer is ScaledLinear
 
 
-def test_a_full_gpu_is_not_taken_for_one_without_products(ada: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exhausted_gpu_memory_is_not_taken_for_a_missing_kernel(
+    ada: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fill(*_given: object) -> Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(quantization, "fp8_product", fill)
+    monkeypatch.setattr(quantization, "fp8_matmul", fill)
     with pytest.raises(torch.OutOfMemoryError):
         quantization.supports_fp8_matmul(ada)
 
@@ -190,13 +190,13 @@ def test_loras_are_merged_before_weights_are_quantised(
     assert off(velocity(model), velocity(expected)) < 0.012
 
 
-def test_progress_is_told_and_the_reading_measured(stored: StoredTransformer) -> None:
-    told: list[float] = []
+def test_progress_is_reported_and_loading_measured(stored: StoredTransformer) -> None:
+    fractions: list[float] = []
     _, reading = load_transformer(
-        stored, RESIDENT, torch.float32, CPU, progress=lambda fraction, _message: told.append(fraction)
+        stored, RESIDENT, torch.float32, CPU, progress=lambda fraction, _message: fractions.append(fraction)
     )
-    assert told == sorted(told)
-    assert len(told) == 20
-    assert told[-1] == 1
+    assert fractions == sorted(fractions)
+    assert len(fractions) == 20
+    assert fractions[-1] == 1
     assert reading.bytes == stored.bytes
     assert "GB/s" in str(reading)

@@ -1,4 +1,4 @@
-"""What the engine renders on, and what it refuses to."""
+"""The devices that the engine renders on and refuses, and their free memory."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_gpu_that_torch_cannot_use_is_no_reason_to_render_for_days_on_the_cpu(
     assert refused.value.code is ErrorCode.PIPELINE_LOAD
 
 
-def test_who_hides_the_gpus_renders_on_the_cpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_with_hidden_gpus_the_cpu_renders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(machine, "DEVICES", tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")

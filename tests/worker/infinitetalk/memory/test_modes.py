@@ -1,4 +1,4 @@
-"""Which memory mode is chosen, over GPUs from 12 to 141 GB, and what comes below it."""
+"""Which memory mode is chosen on GPUs from 12 to 141 GB, and the next leaner one."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_fastest_mode_that_fits_is_chosen(gigabytes: int, workload: Workload
     assert gpu_bytes(mode, workload) <= USABLE * (card(gigabytes).gpu_bytes or 0)
 
 
-def test_where_nothing_fits_the_leanest_is_tried() -> None:
+def test_when_nothing_fits_the_leanest_mode_is_tried() -> None:
     assert str(choose_mode(card(12), P720)) == "FP8, 0 of 40 blocks resident, tiled"
 
 
@@ -72,7 +72,7 @@ def test_blocks_that_the_host_cannot_hold_are_quantised() -> None:
     assert host_bytes(mode) <= 16 * GB
 
 
-def test_a_host_with_little_memory_gets_what_asks_least_of_it() -> None:
+def test_a_host_with_little_memory_gets_the_mode_that_takes_least_of_it() -> None:
     assert host_bytes(choose_mode(card(12, 2 * GB), P480)) == min(
         host_bytes(mode) for mode in candidate_modes(MemoryRequest())
     )
@@ -82,7 +82,7 @@ def test_the_leanest_mode_takes_at_most_16_gb_at_480p() -> None:
     assert gpu_bytes(candidate_modes(MemoryRequest())[-1], P480) < 16 * GB
 
 
-def test_what_is_asked_for_is_kept_to() -> None:
+def test_requests_are_honoured() -> None:
     for quantization in Quantization:
         asked = memory_request(render_values(sampling=sampling_values(quantization=quantization)))
         assert {mode.precision for mode in candidate_modes(asked)} == {quantization}
@@ -105,11 +105,11 @@ def test_what_is_asked_for_is_kept_to() -> None:
     )
 
 
-def test_without_a_gpu_nothing_waits() -> None:
+def test_without_a_gpu_no_block_is_offloaded() -> None:
     assert choose_mode(FreeMemory(None, 1), P720, blocks=2) == MemoryMode(resident=2, blocks=2)
 
 
-def test_each_step_down_takes_at_least_a_tenth_less_until_there_is_none() -> None:
+def test_each_leaner_mode_takes_at_least_a_tenth_less() -> None:
     mode: MemoryMode | None = candidate_modes(MemoryRequest())[0]
     steps = []
     while mode is not None:
@@ -119,26 +119,26 @@ def test_each_step_down_takes_at_least_a_tenth_less_until_there_is_none() -> Non
     assert all(after <= 0.9 * before for before, after in pairwise(steps))
 
 
-def test_a_step_down_stays_within_the_host() -> None:
+def test_a_leaner_mode_fits_the_host() -> None:
     below = leaner_mode(MemoryMode(), card(48, 20 * GB), P480)
     assert below is not None
     assert host_bytes(below) <= 20 * GB
 
 
-def test_a_step_down_keeps_what_was_asked_for() -> None:
+def test_a_leaner_mode_honours_the_request() -> None:
     asked = MemoryRequest(Quantization.NONE)
     leanest = candidate_modes(asked)[-1]
     assert leanest == MemoryMode(resident=0, auxiliary=AuxiliaryNetworks.OFFLOADED)
     assert leaner_mode(leanest, card(12), P480, asked) is None
 
 
-def test_gpus_that_share_the_tokens_need_less() -> None:
+def test_gpus_that_divide_the_tokens_need_less() -> None:
     tiled = MemoryMode(auxiliary=AuxiliaryNetworks.OFFLOADED)
     assert gpu_bytes(tiled, Workload(921_600, token_ranks=4)) < gpu_bytes(tiled, P720)
 
 
 @pytest.mark.parametrize(("blocks", "resident"), [(40, 39), (40, 12), (40, 0), (2, 1), (3, 3), (7, 2)])
-def test_blocks_that_wait_are_spread(blocks: int, resident: int) -> None:
+def test_offloaded_blocks_are_spread_evenly(blocks: int, resident: int) -> None:
     offloaded = offloaded_numbers(blocks, resident)
     assert len(set(offloaded)) == blocks - resident
     assert all(0 <= number < blocks for number in offloaded)

@@ -1,4 +1,4 @@
-"""Out of memory, at chosen places."""
+"""Out of memory, at chosen windows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BELOW = {FIRST: SECOND, SECOND: THIRD, THIRD: None}
 
 
 class Networks:
-    """Stand-ins that run out of memory where they are told to."""
+    """Stand-ins that run out of memory at given windows."""
 
     def __init__(self, mode: MemoryMode) -> None:
         self.mode = mode
@@ -50,7 +50,7 @@ class Stage:
             yield state
 
 
-def leaner_once(stage: Stage, start: MemoryMode = FIRST) -> OomFallback[Networks]:
+def fallback(stage: Stage, start: MemoryMode = FIRST) -> OomFallback[Networks]:
     return OomFallback(stage.build, start, BELOW.__getitem__, lambda: 3_000_000_000)
 
 
@@ -58,18 +58,18 @@ def rendered(once: OomFallback[Networks], stage: Stage, first: int = 0, state: i
     return list(once.render(stage.windows, lambda window: window, first, state))
 
 
-def test_a_load_that_does_not_fit_is_done_leaner() -> None:
+def test_networks_that_do_not_fit_are_loaded_in_a_leaner_mode() -> None:
     stage = Stage({(FIRST, None)})
-    once = leaner_once(stage)
+    once = fallback(stage)
     assert rendered(once, stage) == [10, 20, 30, 40]
     assert once.mode == SECOND
     assert str(FIRST) in once.warnings[0]
     assert str(SECOND) in once.warnings[0]
 
 
-def test_without_trouble_there_is_nothing_to_tell() -> None:
+def test_without_a_failure_there_is_no_warning() -> None:
     stage = Stage(set())
-    once = leaner_once(stage)
+    once = fallback(stage)
     assert rendered(once, stage) == [10, 20, 30, 40]
     assert (once.mode, once.warnings) == (FIRST, ())
 
@@ -77,18 +77,18 @@ def test_without_trouble_there_is_nothing_to_tell() -> None:
 @pytest.mark.parametrize("window", range(4))
 def test_a_window_that_does_not_fit_is_rendered_again_from_the_same_state(window: int) -> None:
     stage = Stage({(FIRST, window)})
-    once = leaner_once(stage)
+    once = fallback(stage)
     assert rendered(once, stage) == [10, 20, 30, 40]
     assert stage.started == [(FIRST, 0, None), (SECOND, window, 10 * window or None)]
 
 
-def test_a_run_that_goes_on_keeps_the_state_it_was_given() -> None:
+def test_a_resumed_run_keeps_its_state() -> None:
     stage = Stage({(FIRST, 2)})
-    assert rendered(leaner_once(stage), stage, 2, 70) == [80, 90]
+    assert rendered(fallback(stage), stage, 2, 70) == [80, 90]
     assert stage.started == [(FIRST, 2, 70), (SECOND, 2, 70)]
 
 
-def test_the_old_networks_are_gone_before_the_new_ones_come() -> None:
+def test_the_old_networks_are_freed_before_the_new_ones_are_loaded() -> None:
     stage = Stage({(FIRST, 1)})
     counts = []
     build = stage.build
@@ -106,22 +106,22 @@ def test_the_old_networks_are_gone_before_the_new_ones_come() -> None:
 @pytest.mark.parametrize(
     "full", [{(FIRST, None), (SECOND, None)}, {(FIRST, 1), (SECOND, 1)}, {(FIRST, 0), (SECOND, 3)}]
 )
-def test_the_second_time_ends_with_what_to_do(full: set[tuple[MemoryMode, int | None]]) -> None:
+def test_the_second_failure_says_what_to_do(full: set[tuple[MemoryMode, int | None]]) -> None:
     stage = Stage(full)
     with pytest.raises(StageError, match=r"20 of 40 blocks.*3\.0 GB are free.*480p") as failed:
-        rendered(leaner_once(stage), stage)
+        rendered(fallback(stage), stage)
     assert failed.value.code is ErrorCode.OOM
 
 
-def test_below_the_leanest_there_is_no_second_time() -> None:
+def test_after_the_leanest_mode_there_is_no_retry() -> None:
     stage = Stage({(THIRD, 0)})
     with pytest.raises(StageError, match="leanest") as failed:
-        rendered(leaner_once(stage, THIRD), stage)
+        rendered(fallback(stage, THIRD), stage)
     assert failed.value.code is ErrorCode.OOM
     assert len(stage.started) == 1
 
 
-def test_a_full_host_is_said_to_be_one() -> None:
+def test_exhausted_host_memory_is_reported_as_such() -> None:
     def build(mode: MemoryMode) -> Networks:
         raise MemoryError("no pinned host memory")
 
@@ -137,11 +137,11 @@ CUDA_SAYS = (
     "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
     "NCCL error: unhandled cuda error. Last error: Cuda failure 2 'out of memory'",
 )
-"""A kernel's code, a library's handle and workspace are not asked of torch's allocator, and lack in other words."""
+"""Kernels' code and libraries' handles and workspaces do not come from torch's allocator and fail with other messages."""
 
 
 @pytest.mark.parametrize("message", CUDA_SAYS)
-def test_memory_that_lacks_a_library_lacks_too(message: str) -> None:
+def test_memory_that_a_library_lacks_counts_as_well(message: str) -> None:
     stage, problems = Stage(set()), [RuntimeError(message)]
 
     def windows(networks: Networks, first: int, state: int | None) -> Iterator[int]:
@@ -149,12 +149,12 @@ def test_memory_that_lacks_a_library_lacks_too(message: str) -> None:
             raise problems.pop()
         return stage.windows(networks, first, state)
 
-    once = leaner_once(stage)
+    once = fallback(stage)
     assert list(once.render(windows, lambda window: window, 0, None)) == [10, 20, 30, 40]
     assert once.mode == SECOND
 
 
-def test_another_error_is_nobodys_memory() -> None:
+def test_other_errors_are_not_caught() -> None:
     def build(mode: MemoryMode) -> Networks:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
@@ -162,7 +162,7 @@ def test_another_error_is_nobodys_memory() -> None:
         OomFallback(build, FIRST, BELOW.__getitem__, lambda: 0).load()
 
 
-def test_a_host_that_torch_finds_full_is_said_to_be_one() -> None:
+def test_host_memory_that_torch_cannot_allocate_is_reported_as_such() -> None:
     def build(mode: MemoryMode) -> Networks:
         torch.empty(2**60, dtype=torch.uint8)
         raise AssertionError

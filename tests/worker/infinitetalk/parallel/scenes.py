@@ -32,7 +32,7 @@ PLAIN = Settings(published_timesteps(3, 3.0), Guidance(1, 1), "speaks", "silent"
 
 @dataclass(frozen=True)
 class Together:
-    """A crew, its leader's model, and the same model alone."""
+    """A group, rank 0's model, and the same model in one process."""
 
     group: WorkerGroup
     shared: AudioWanTransformer3DModel
@@ -57,7 +57,7 @@ def material(speakers: int) -> Material:
 
 
 def halves() -> Tensor:
-    """Speakers left and right, and nobody between them."""
+    """Speakers left and right, and the background between them."""
     regions = torch.zeros(3, HEIGHT // 8, WIDTH // 8)
     regions[0, :, :3], regions[1, :, 5:], regions[2, :, 3:5] = 1, 1, 1
     return regions

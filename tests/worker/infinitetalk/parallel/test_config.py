@@ -1,4 +1,4 @@
-"""How the work of a step is shared out."""
+"""How the work of a step is divided."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WIDE_480P = 28 * 56
         (8, 3, WIDE_480P, 1, 8),
     ],
 )
-def test_gpus_are_laid_out_for_the_shortest_step(
+def test_gpus_are_divided_for_the_shortest_step(
     gpus: int, branches: int, spatial_tokens: int, groups: int, ranks: int
 ) -> None:
     assert plan_parallel(gpus, branches, HEADS, spatial_tokens) == ParallelConfig(groups, ranks)
@@ -50,7 +50,7 @@ def test_gpus_are_laid_out_for_the_shortest_step(
     heads=st.sampled_from([1, 2, 12, 40]),
     blocks=st.integers(1, 200),
 )
-def test_a_layout_fits_and_more_gpus_are_never_slower(gpus: int, branches: int, heads: int, blocks: int) -> None:
+def test_a_configuration_fits_and_more_gpus_are_never_slower(gpus: int, branches: int, heads: int, blocks: int) -> None:
     layout = plan_parallel(gpus, branches, heads, 16 * blocks)
     assert layout.world_size <= gpus
     assert layout.branch_groups <= branches

@@ -1,4 +1,4 @@
-"""Processes that render together end together."""
+"""Ranks end together."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SOON = 8.0
 """Seconds; a loaded machine is slow, and a process that hangs would take minutes."""
 
 
-def test_a_process_killed_in_a_step_ends_all_and_is_named() -> None:
+def test_a_worker_killed_in_a_step_ends_all_and_is_named() -> None:
     together = assembled(ParallelConfig(1, 4))
     killed, *others = together.group.processes
     started = time.monotonic()
@@ -53,7 +53,7 @@ def test_a_process_killed_in_a_step_ends_all_and_is_named() -> None:
         (small_model.be_killed, ErrorCode.OOM, "GPU 1 was ended by SIGKILL", None),
     ],
 )
-def test_a_model_that_another_process_cannot_load_is_told(
+def test_a_worker_that_cannot_load_the_model_is_reported(
     load: LoadModel, code: ErrorCode, message: str, field: str | None
 ) -> None:
     group = WorkerGroup(load, ParallelConfig(1, 2), CPUS, SERVED)
@@ -63,14 +63,14 @@ def test_a_model_that_another_process_cannot_load_is_told(
     assert not group.processes[0].is_alive()
 
 
-def test_a_full_gpu_elsewhere_is_like_a_full_gpu_here() -> None:
+def test_memory_that_runs_out_in_a_worker_is_treated_like_this_processs() -> None:
     """So that a leaner memory mode is tried."""
     group = WorkerGroup(small_model.find_the_gpu_full, ParallelConfig(1, 2), CPUS, SERVED)
     with pytest.raises(torch.OutOfMemoryError, match="ran out in the process of GPU 1: CUDA out of memory"):
         group.join(small_model.load())
 
 
-def test_processes_end_with_the_object_that_leads_them(tmp_path: Path) -> None:
+def test_workers_end_with_their_group(tmp_path: Path) -> None:
     group = WorkerGroup(partial(small_model.never, tmp_path), ParallelConfig(2, 1), CPUS, SERVED)
     (process,) = group.processes
     del group
@@ -86,7 +86,7 @@ def _lead(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_when_the_leader_ends_the_others_do(tmp_path: Path, how: signal.Signals) -> None:
+def test_when_rank_0_ends_the_workers_do(tmp_path: Path, how: signal.Signals) -> None:
     leader = ForkServerProcess(target=_lead, args=(tmp_path,))
     leader.start()
     _until(lambda: len(list(tmp_path.iterdir())) == 2)

@@ -1,4 +1,4 @@
-"""Several processes on a CPU make what one makes."""
+"""Several processes on a CPU render what one renders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SKIPPING = StepCache(2.5, Calibration((1.0,), 1, 0, True))
     ids=["tokens", "branches", "both"],
 )
 def together(request: pytest.FixtureRequest) -> Iterator[Together]:
-    """A crew in each way to share."""
+    """A group in each configuration."""
     together = assembled(request.param)
     yield together
     together.group.terminate()
@@ -31,15 +31,15 @@ def together(request: pytest.FixtureRequest) -> Iterator[Together]:
 
 @pytest.mark.parametrize("speakers", [1, 2])
 @pytest.mark.parametrize("guidance", [Guidance(1, 1), Guidance(1, 2), Guidance(3, 2)], ids=["1", "2", "3"])
-def test_a_crew_renders_what_one_process_renders(together: Together, guidance: Guidance, speakers: int) -> None:
+def test_a_group_renders_what_one_process_renders(together: Together, guidance: Guidance, speakers: int) -> None:
     assert together.agree(replace(PLAIN, guidance=guidance), speakers)
 
 
-def test_projected_guidance_remembers_the_same_everywhere(together: Together) -> None:
+def test_projected_guidance_has_the_same_state_in_all_ranks(together: Together) -> None:
     assert together.agree(replace(PLAIN, guidance=Guidance(3, 2, Projection(norm_threshold=5.0))))
 
 
-def test_skipped_steps_are_the_same_everywhere(together: Together) -> None:
+def test_skipped_steps_are_the_same_in_all_ranks(together: Together) -> None:
     caching = replace(PLAIN, guidance=Guidance(3, 2), timesteps=published_timesteps(6, 3.0), step_cache=SKIPPING)
     assert together.agree(caching, speakers=2)
     without = rendered(together.alone, replace(caching, step_cache=None))

@@ -1,4 +1,4 @@
-"""From the number of GPUs that is asked for to a render with them."""
+"""From a number of GPUs to a render with them."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def rendered(weights: Path, render_input: RenderInput, folder: Path) -> list[tup
 
 
 @pytest.mark.media
-def test_two_processes_started_anew_make_the_chunk_of_one(
+def test_two_new_processes_render_the_chunk_of_one(
     render_input: RenderInput, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on GPUs: the other process imports and loads everything itself."""
+    """As on GPUs: the worker imports and loads everything itself."""
     alone = rendered(tiny_weights, render_input, tmp_path / "engine")
     monkeypatch.setattr(loader, "render_devices", lambda gpus: ("cpu",) * gpus)
     together = rendered(tiny_weights, replace(render_input, gpus=2), tmp_path / "engine")
@@ -72,7 +72,7 @@ def test_two_processes_started_anew_make_the_chunk_of_one(
         assert max(np.abs(a.astype(int) - b).max() for a, b in zip(frames, expected_frames, strict=True)) <= 1
 
 
-def test_more_gpus_than_there_are_is_refused_by_its_field(
+def test_more_gpus_than_available_are_refused_by_their_field(
     render_input: RenderInput, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
@@ -82,28 +82,28 @@ def test_more_gpus_than_there_are_is_refused_by_its_field(
     assert not refused.value.retryable
 
 
-def test_the_first_gpus_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_gpus_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     assert render_devices(3) == ("cuda:0", "cuda:1", "cuda:2")
 
 
-def test_gpus_without_a_part_are_told() -> None:
+def test_idle_gpus_are_reported() -> None:
     assert idle_gpu_warnings(4, ParallelConfig(2, 2)) == ()
     (warning,) = idle_gpu_warnings(3, ParallelConfig(1, 2))
     assert warning.startswith("spec.render.gpusPerChunk: 1 of 3 GPUs had nothing to do")
 
 
-def test_processes_share_the_host_and_no_gpu() -> None:
-    """NCCL's buffers are on each GPU, and nobody's allocator knows of them."""
+def test_ranks_share_the_host_but_no_gpu() -> None:
+    """NCCL's buffers are on each GPU, outside of every allocator's statistics."""
     assert free_memory_per_rank(FreeMemory(80 * GB, 100), ParallelConfig(2, 2)) == FreeMemory(80 * GB - NCCL_BYTES, 25)
     assert free_memory_per_rank(FreeMemory(80 * GB, 100), ParallelConfig(1, 1)) == FreeMemory(80 * GB, 100)
     assert free_memory_per_rank(FreeMemory(None, 100), ParallelConfig(2, 1)) == FreeMemory(None, 50)
 
 
-def test_every_process_makes_the_blocks_ready_as_the_leader_does(
+def test_every_rank_prepares_the_blocks_as_rank_0_does(
     render_input: RenderInput, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever each would find by itself: another pod may fill the cache of compiled code while they load."""
+    """Whatever each would decide on its own: another pod may fill the cache of compiled code while they load."""
     leader: list[Any] = []
     loads: list[Callable[[], Any]] = []
 
@@ -114,7 +114,7 @@ def test_every_process_makes_the_blocks_ready_as_the_leader_does(
         def join(self, _transformer: Any) -> Any:
             return denoise
 
-    monkeypatch.setattr(group, "Crew", Alone)
+    monkeypatch.setattr(group, "WorkerGroup", Alone)
     monkeypatch.setattr(loader, "render_devices", lambda gpus: ("cpu",) * gpus)
     monkeypatch.setattr(loader, "choose_preparation", lambda _device, _work: (leader.append, None))
     WeightsFolder(tiny_weights).networks(replace(render_input, gpus=2), 9, lambda _fraction, _message: None).load()
@@ -123,9 +123,7 @@ def test_every_process_makes_the_blocks_ready_as_the_leader_does(
     assert leader[1] is other
 
 
-def test_one_gpu_needs_no_processes_and_nothing_that_makes_them(
-    tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_gpu_imports_nothing_for_several_processes(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(
         sys.modules, "talkingvideo_worker.engines.infinitetalk.parallel.group", None
     )  # an import of it would fail

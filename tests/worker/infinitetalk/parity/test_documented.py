@@ -1,4 +1,4 @@
-"""What the package's docstring shows is all that it takes to compare the core with recordings."""
+"""The examples in the package's docstring, with recordings of the published code."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def test_latents_become_the_published_video_clamped(codec: WanVideoCodec) -> Non
     np.testing.assert_allclose(codec.decode(latents), recorded, rtol=0, atol=TOLERANCE)
 
 
-def test_the_picture_is_seen_as_published() -> None:
+def test_images_are_encoded_as_published() -> None:
     spec = frozen.CLIP["config"]
     config = CLIPVisionConfig(
         hidden_size=spec["dim"],
@@ -75,7 +75,7 @@ def test_the_picture_is_seen_as_published() -> None:
 
 
 @pytest.mark.parametrize(("row", "recorded"), [(0, "t5.out_row0_valid"), (1, "t5.out_row1")])
-def test_the_prompt_is_read_as_published(row: int, recorded: str) -> None:
+def test_prompts_are_encoded_as_published(row: int, recorded: str) -> None:
     spec = frozen.T5["config"]
     config = UMT5Config(
         vocab_size=spec["vocab"],
@@ -112,6 +112,6 @@ def speech_model() -> Wav2Vec2Model:
 
 
 @pytest.mark.parametrize("samples", frozen.WAV["lengths"])
-def test_speech_is_heard_as_published(speech_model: Wav2Vec2Model, samples: int) -> None:
+def test_audio_is_encoded_as_published(speech_model: Wav2Vec2Model, samples: int) -> None:
     features = speech_features(speech_model, frozen.wav_audio(frozen.WAV, samples))
     np.testing.assert_allclose(features, SPEECH_ARRAYS[f"embedding.{samples}"], rtol=0, atol=TOLERANCE)

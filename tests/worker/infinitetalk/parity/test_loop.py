@@ -47,7 +47,7 @@ CALL_TOLERANCE = 5e-4
 
 
 class StandInCodec:
-    """The stand-in VAE, which remembers what it encoded."""
+    """The stand-in VAE, which records what it encoded."""
 
     def __init__(self, stand_ins: Any) -> None:
         self._stand_ins = stand_ins
@@ -215,7 +215,7 @@ def test_the_model_is_called_as_published(scenario: str) -> None:
 
 
 @scenarios
-def test_every_branch_reads_and_hears_what_the_published_one_does(scenario: str) -> None:
+def test_every_branch_has_the_published_text_and_audio(scenario: str) -> None:
     run, stand_ins = played(scenario), frozen.StandIns(LOOP)
     for call, expected in zip(run.calls, RECORD["scenarios"][scenario]["calls"], strict=True):
         branch, window = Branch(expected["branch"]), run.windows[expected["chunk"]]
@@ -223,11 +223,11 @@ def test_every_branch_reads_and_hears_what_the_published_one_does(scenario: str)
         assert len(text) == expected["context_tokens"]
         assert (call.text[: len(text)].numpy() == text).all()
         assert not call.text[len(text) :].any()
-        heard = torch.from_numpy(run.audio.windows(window.span.start, 81))
-        heard = heard if branch.has_audio else torch.zeros_like(heard[:1])
-        assert list(heard.shape) == expected["audio_shape"]
-        assert call.audio.speakers == len(heard)
-        assert torch.equal(call.audio.tokens, run.transformer.encode_audio(heard, run.regions).tokens)
+        features = torch.from_numpy(run.audio.windows(window.span.start, 81))
+        features = features if branch.has_audio else torch.zeros_like(features[:1])
+        assert list(features.shape) == expected["audio_shape"]
+        assert call.audio.speakers == len(features)
+        assert torch.equal(call.audio.tokens, run.transformer.encode_audio(features, run.regions).tokens)
 
 
 @scenarios

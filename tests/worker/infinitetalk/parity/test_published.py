@@ -26,7 +26,7 @@ def test_a_track_is_extended_backwards_only_where_it_is_too_short() -> None:
 
 
 def published_loop(lengths: list[int], max_frames: int) -> tuple[list[int], int, list[bool]]:
-    """The published loop, written out: window starts, frames of the video, and which windows hear extended tracks."""
+    """The published loop as plain code: window starts, frames of the video, and which windows have extended tracks."""
     start, last, starts, extended, some = 0, max_frames <= 81, [], [], False
     while True:
         starts.append(start)

@@ -98,7 +98,7 @@ def test_windows_of_features() -> None:
         assert (found == ARRAYS[f"windows.{start}_{end}"]).all()
 
 
-def test_the_last_window_hears_the_track_backwards() -> None:
+def test_the_last_window_has_the_reversed_end_of_the_track() -> None:
     spec = MISC["audio_windows"]
     start, end = spec["chunks"][-1]
     track = mirrored(np.arange(spec["length"], dtype=np.float32), end)
@@ -142,8 +142,8 @@ def test_the_step_cache_skips_the_published_steps_with_the_published_results(nam
     assert "".join(str(int(step)) for step in computed) == RECORD["step_cache"][name]["computed"]
 
     inputs: dict[str, Any] = {key: torch.as_tensor(value) for key, value in frozen.dit_inputs(TEA).items()}
-    heard, silent = transformer.encode_audio(inputs["audio_1"]), transformer.encode_audio(inputs["audio_zero"])
-    branches = [("context", heard), ("context_null", heard), ("context_null", silent)]
+    encoded_audio, silent = transformer.encode_audio(inputs["audio_1"]), transformer.encode_audio(inputs["audio_zero"])
+    branches = [("context", encoded_audio), ("context_null", encoded_audio), ("context_null", silent)]
     conditions = [Condition(inputs["y"], inputs["clip_fea"], inputs[text], audio) for text, audio in branches]
     residuals = [BlockResidual() for _ in branches]
     for step, runs in enumerate(computed):

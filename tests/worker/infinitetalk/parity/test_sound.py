@@ -32,7 +32,7 @@ def test_loudness(name: str) -> None:
     np.testing.assert_allclose(normalised(voice(name))[::100], ARRAYS[f"loudness.{name}"], rtol=0, atol=TOLERANCE)
 
 
-def test_silence_is_left_alone() -> None:
+def test_silence_is_unchanged() -> None:
     assert_matches_summary(normalised(np.zeros(16_000)), RECORD["loudness"]["silence"]["out"], 0)
 
 

@@ -36,8 +36,8 @@ def inputs() -> dict[str, Tensor]:
 
 def predict(transformer: AudioWanTransformer3DModel, inputs: dict[str, Tensor], case: str) -> Tensor:
     text, audio, masks = frozen.DIT_CASES[case]
-    heard = transformer.encode_audio(inputs[audio], inputs[masks])
-    condition = Condition(inputs["y"], inputs["clip_fea"], inputs[text], heard)
+    encoded_audio = transformer.encode_audio(inputs[audio], inputs[masks])
+    condition = Condition(inputs["y"], inputs["clip_fea"], inputs[text], encoded_audio)
     return predict_velocity(transformer, inputs["x"], frozen.DIT["t"], condition)
 
 

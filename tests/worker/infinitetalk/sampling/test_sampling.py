@@ -27,7 +27,7 @@ from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import EMBEDDI
     ],
 )
 @pytest.mark.parametrize("projection", [None, Projection()])
-def test_only_the_branches_that_count_are_called(
+def test_only_branches_that_change_the_result_are_computed(
     text: float, audio: float, branches: tuple[Branch, ...], projection: Projection | None
 ) -> None:
     guidance = Guidance(text, audio, projection)
@@ -38,9 +38,7 @@ def test_only_the_branches_that_count_are_called(
 
 @pytest.mark.parametrize("projection", [None, Projection()])
 @pytest.mark.parametrize(("text", "audio"), [(5, 1), (1, 1)])
-def test_a_branch_that_is_not_called_would_have_changed_nothing(
-    text: float, audio: float, projection: Projection | None
-) -> None:
+def test_omitted_branches_would_have_changed_nothing(text: float, audio: float, projection: Projection | None) -> None:
     guidance = Guidance(text, audio, projection)
     three = {branch: torch.randn(4, 3) for branch in (Branch.COND, Branch.DROP_TEXT, Branch.UNCOND)}
     called = {branch: three[branch] for branch in guidance.branches}
@@ -66,7 +64,7 @@ def test_the_distilled_schedule_is_the_one_the_weights_were_trained_with() -> No
 
 
 @given(steps=st.integers(1, 100), shift=st.floats(0.1, 20))
-def test_timesteps_fall_from_1000_to_0(steps: int, shift: float) -> None:
+def test_timesteps_descend_from_1000_to_0(steps: int, shift: float) -> None:
     for timesteps in (published_timesteps(steps, shift), distilled_timesteps(steps, shift)):
         assert len(timesteps) == steps + 1
         assert timesteps[0] == pytest.approx(1000, abs=1e-3)
@@ -74,7 +72,7 @@ def test_timesteps_fall_from_1000_to_0(steps: int, shift: float) -> None:
         assert all(later < earlier for earlier, later in pairwise(timesteps))
 
 
-def test_a_still_time_embedding_skips_all_but_the_forced_steps() -> None:
+def test_a_constant_time_embedding_skips_all_but_the_forced_steps() -> None:
     assert computed_steps([0.0] * 7, StepCache(10.0)) == (True,) * 5 + (False,) * 3
     assert computed_steps([0.0] * 7, StepCache(10.0, EMBEDDING_480)) == (True, *(False,) * 6, True)
     assert computed_steps([0.0] * 7, StepCache(0.01)) == (True,) * 8
@@ -86,7 +84,7 @@ def test_a_skipped_step_adds_what_the_last_computed_one_added() -> None:
     assert torch.allclose(residual.skip(tokens * 3, lambda x: x * 100), tokens * 3 + 2)
 
 
-def test_what_the_blocks_added_before_is_gone_while_they_run_again() -> None:
+def test_the_old_residual_is_freed_while_the_blocks_run_again() -> None:
     """It is as large as all tokens: 0.3 GB a branch at 640x640."""
     residual, tokens = BlockResidual(), torch.randn(1, 3, 4)
     residual.compute(tokens, lambda x: x + 2)
@@ -100,7 +98,7 @@ def test_what_the_blocks_added_before_is_gone_while_they_run_again() -> None:
     assert torch.equal(residual.compute(tokens, blocks), tokens + 3)
 
 
-def test_noise_depends_on_seed_and_window_and_on_nothing_else() -> None:
+def test_noise_depends_only_on_seed_and_window() -> None:
     shape = (16, 3, 4, 4)
     noise = WindowNoise(7)
     assert torch.equal(noise(2, shape), WindowNoise(7)(2, shape))

@@ -78,7 +78,7 @@ def test_a_whole_folder_is_good(folder: Path) -> None:
     assert [finding.weights for finding in check_weights(folder) if finding.path == SINGLE] == [10 + 8 * 2]
 
 
-def test_nothing_is_there(tmp_path: Path) -> None:
+def test_an_empty_folder_lacks_every_file(tmp_path: Path) -> None:
     found = problems(tmp_path)
     assert set(found.values()) == {"is missing"}
     assert str(SINGLE) in found
@@ -88,7 +88,7 @@ def checked(folder: Path) -> Result:
     return CliRunner().invoke(app, ["check", str(folder)])
 
 
-def test_what_presets_and_texts_need_besides_is_said_and_no_failure(folder: Path) -> None:
+def test_files_that_only_some_videos_need_are_listed_without_failing(folder: Path) -> None:
     result = checked(folder)
     assert result.exit_code == 0
     (fusion,) = PRESET_LORAS[Preset.FAST]
@@ -100,7 +100,7 @@ def test_what_presets_and_texts_need_besides_is_said_and_no_failure(folder: Path
     assert missing not in checked(folder).output
 
 
-def test_what_is_missing_for_every_video_fails_the_check(folder: Path) -> None:
+def test_a_missing_file_that_every_video_needs_fails_the_check(folder: Path) -> None:
     (folder / SINGLE).unlink()
     result = checked(folder)
     assert result.exit_code != 0
@@ -128,7 +128,7 @@ def test_weights_are_missing_and_unknown(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [SINGLE, SHARD, VIDEO_CODEC])
-def test_a_file_is_cut_short(folder: Path, path: Path) -> None:
+def test_a_truncated_file_is_found(folder: Path, path: Path) -> None:
     content = (folder / path).read_bytes()
     (folder / path).write_bytes(content[: len(content) - 30])
     assert "fetch it again" in problems(folder)[str(path)]
@@ -146,7 +146,7 @@ def test_a_file_is_cut_short(folder: Path, path: Path) -> None:
         b"\xa0\x86\x01\0\0\0\0\0" + 100_000 * b"[",
     ],
 )
-def test_a_file_is_something_else(folder: Path, content: bytes) -> None:
+def test_a_file_of_another_kind_is_found(folder: Path, content: bytes) -> None:
     (folder / SINGLE).write_bytes(content)
     assert problems(folder)[str(SINGLE)] in ("is not a safetensors file", "has a broken header")
 

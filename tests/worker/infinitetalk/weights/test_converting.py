@@ -1,4 +1,4 @@
-"""Converted copies: equal to what they were made from, made once, and not used when they are stale."""
+"""Converted copies: equal to their sources, written once, and not used when they are stale."""
 
 from __future__ import annotations
 
@@ -68,16 +68,16 @@ def test_converted_weights_are_the_published_ones(folder: Path, speakers: int) -
         assert same(ours, theirs)
 
 
-def test_a_finished_file_is_not_made_again(folder: Path) -> None:
-    told: list[float] = []
-    made = convert_weights(folder, lambda fraction, _message: told.append(fraction))
-    assert told == sorted(told)
+def test_a_finished_file_is_not_written_again(folder: Path) -> None:
+    fractions: list[float] = []
+    made = convert_weights(folder, lambda fraction, _message: fractions.append(fraction))
+    assert fractions == sorted(fractions)
     assert convert_weights(folder) == []
     made[1].unlink()
     assert convert_weights(folder) == [made[1]]
 
 
-def test_a_conversion_that_was_stopped_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_conversion_is_resumed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[Path] = []
     write = converting.Conversion.write
 
@@ -97,7 +97,7 @@ def test_a_conversion_that_was_stopped_goes_on(folder: Path, monkeypatch: pytest
     assert not list((folder / CONVERTED).glob("*.partial"))
 
 
-def test_copies_of_other_weights_are_not_used_and_made_again(folder: Path) -> None:
+def test_copies_of_other_weights_are_not_used_and_written_again(folder: Path) -> None:
     convert_weights(folder)
     shard = sorted((folder / BASE).glob(SHARDS))[0]
     weights = load_file(shard)
@@ -111,13 +111,13 @@ def test_copies_of_other_weights_are_not_used_and_made_again(folder: Path) -> No
     assert convert_weights(folder) == [folder / CONVERTED / "adapter-single.safetensors"]
 
 
-def test_who_calculates_in_float32_reads_the_published_files(folder: Path) -> None:
+def test_for_float32_the_published_files_are_read(folder: Path) -> None:
     convert_weights(folder)
     sources = network_files(folder, 1, torch.float32)
     assert CONVERTED not in [file.path.parent.relative_to(folder) for file in sources.transformer.files]
 
 
-def test_a_copy_that_is_cut_short_is_not_used_and_made_again(folder: Path) -> None:
+def test_a_truncated_copy_is_not_used_and_written_again(folder: Path) -> None:
     """As a machine that lost its power, or a full disk under a copy of the folder, leaves it."""
     made = convert_weights(folder)
     for number, path in enumerate(made):
@@ -129,7 +129,7 @@ def test_a_copy_that_is_cut_short_is_not_used_and_made_again(folder: Path) -> No
     assert convert_weights(folder) == made
 
 
-def test_the_published_configuration_counts_not_that_of_the_time_of_conversion(folder: Path) -> None:
+def test_the_published_configuration_applies_not_the_converted_one(folder: Path) -> None:
     """Not everything follows from the weights' shapes."""
     convert_weights(folder)
     config = json.loads((folder / CONFIG).read_text())
@@ -146,7 +146,9 @@ def test_published_weights_that_are_missing_are_named(folder: Path) -> None:
     assert failed.value.code is ErrorCode.PIPELINE_LOAD
 
 
-def test_a_disk_without_room_is_said_before_anything_is_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_without_space_is_reported_before_anything_is_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     convert_weights(folder)[0].unlink()
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=20_000))
     with pytest.raises(StageError, match="GB more") as failed:
@@ -154,7 +156,9 @@ def test_a_disk_without_room_is_said_before_anything_is_written(folder: Path, mo
     assert (failed.value.code, failed.value.retryable) == (ErrorCode.WORKSPACE, False)
 
 
-def test_a_disk_that_fills_up_is_named_and_keeps_nothing_half(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_up_is_reported_and_keeps_no_partial_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fill(_tensors: object, path: Path, _metadata: object) -> None:
         path.write_bytes(b"half")
         raise SafetensorError("Error while serializing: IoError(Os { code: 28, kind: StorageFull })")
@@ -173,7 +177,7 @@ def test_a_folder_that_cannot_be_written_is_named(folder: Path) -> None:
     assert failed.value.code is ErrorCode.WORKSPACE
 
 
-def test_two_conversions_at_once_make_each_file_once(folder: Path) -> None:
+def test_two_simultaneous_conversions_write_each_file_once(folder: Path) -> None:
     """As two Jobs on one claim do; each would write what the other does, and clear it away."""
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(convert_weights, [folder, folder])

@@ -55,7 +55,7 @@ def test_one_that_does_not_fit_is_refused_by_its_header(folder: Path) -> None:
     assert refusal.value.field == MINE.field
 
 
-def test_what_a_text_to_video_lora_has_beyond_this_model_is_said(folder: Path) -> None:
+def test_a_text_to_video_loras_patch_embedding_is_left_out_with_a_warning(folder: Path) -> None:
     tensors = {"patch_embedding.diff": np.ones((24, 16, 1, 2, 2)), "patch_embedding.diff_b": np.ones(24)}
     save_file(tensors, folder / LORAS / "mine.safetensors")
     (progress,) = check_loras(folder, [MINE])
@@ -64,7 +64,7 @@ def test_what_a_text_to_video_lora_has_beyond_this_model_is_said(folder: Path) -
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04 a pickle of something", b"PK\x03\x04"])
-def test_what_is_not_safetensors_is_refused(folder: Path, content: bytes) -> None:
+def test_a_file_that_is_not_safetensors_is_refused(folder: Path, content: bytes) -> None:
     (folder / LORAS / "mine.safetensors").write_bytes(content)
     with pytest.raises(StageError, match="LoRA mine is not a safetensors file") as refusal:
         check_loras(folder, [MINE])
@@ -88,7 +88,7 @@ def described(folder: Path, tensors: dict[str, Any], content: int) -> None:
     ],
     ids=["less than its shape", "unknown format", "not of weights", "no format", "a hole"],
 )
-def test_a_file_that_render_could_not_read_is_refused_before_a_gpu_is_asked_for(
+def test_a_file_that_render_could_not_read_is_refused_before_a_gpu_is_requested(
     folder: Path, tensors: dict[str, Any], content: int
 ) -> None:
     described(folder, tensors, content)
@@ -99,7 +99,7 @@ def test_a_file_that_render_could_not_read_is_refused_before_a_gpu_is_asked_for(
     assert not refusal.value.retryable
 
 
-def test_a_header_that_would_fill_the_memory_is_not_read(folder: Path) -> None:
+def test_a_huge_header_is_not_read(folder: Path) -> None:
     empty = {f"{number:06}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for number in range(400_000)}
     described(folder, empty, 0)
     tracemalloc.start()
@@ -112,7 +112,7 @@ def test_a_header_that_would_fill_the_memory_is_not_read(folder: Path) -> None:
     assert most < 10_000_000
 
 
-def test_a_name_that_leads_to_nothing_is_answered_with_those_that_do(folder: Path) -> None:
+def test_an_unknown_name_is_answered_with_the_known_ones(folder: Path) -> None:
     with pytest.raises(
         StageError,
         match=r"The weights have no LoRA 'other'; they have: mine\. Put its file at .*/loras/other\.safetensors, or give its uri",
@@ -122,7 +122,7 @@ def test_a_name_that_leads_to_nothing_is_answered_with_those_that_do(folder: Pat
     assert refusal.value.field == "spec.render.loras[0].name"
 
 
-def test_a_missing_one_of_a_preset_is_a_matter_of_the_weights(folder: Path) -> None:
+def test_a_presets_missing_lora_is_a_failure_of_the_weights(folder: Path) -> None:
     with pytest.raises(StageError) as refusal:
         check_loras(folder, [LoraFile("x", 1.0)])
     assert refusal.value.message == (
@@ -145,7 +145,7 @@ def test_the_presets_loras_are_those_that_are_fetched() -> None:
     assert {lora.name for loras in PRESET_LORAS.values() for lora in loras} == fetched
 
 
-def test_a_file_is_known_by_names_and_content(folder: Path) -> None:
+def test_a_file_is_identified_by_names_and_content(folder: Path) -> None:
     digest = lora_digest(write(folder, "mine"))
     assert lora_digest(write(folder, "copy")) == digest
     assert lora_digest(write(folder, "mine", key="blocks.0.ffn.0.diff_b")) != digest
@@ -154,7 +154,7 @@ def test_a_file_is_known_by_names_and_content(folder: Path) -> None:
     assert lora_digest(path) != digest
 
 
-def test_weights_are_known_by_the_loras_that_are_named(folder: Path) -> None:
+def test_weights_are_identified_with_their_named_loras(folder: Path) -> None:
     named = ["mine"]
     assert loras_digest(folder, []) == loras_digest(folder, ["absent"])
     digest = loras_digest(folder, named)

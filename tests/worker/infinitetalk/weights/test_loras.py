@@ -1,4 +1,4 @@
-"""LoRAs merged into a tiny transformer: every weight is what the formula says, whatever a file's keys look like."""
+"""LoRAs merged into a tiny transformer: every weight follows the formula, whatever a file's keys look like."""
 
 from __future__ import annotations
 

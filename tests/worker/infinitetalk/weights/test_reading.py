@@ -74,7 +74,7 @@ def test_norms_modulation_and_the_last_layer_stay_in_float32(published: Path) ->
     assert weights["blocks.1.audio_attn.to_kv.weight"].dtype is torch.bfloat16
 
 
-def test_a_base_that_is_not_whole_is_refused(published: Path) -> None:
+def test_an_incomplete_base_is_refused(published: Path) -> None:
     path = published / "diffusion_pytorch_model-00002-of-00002.safetensors"
     save_file({"head.head.bias": torch.zeros(64)}, path)
     with pytest.raises(StageError, match="lacks") as refused:
@@ -82,7 +82,7 @@ def test_a_base_that_is_not_whole_is_refused(published: Path) -> None:
     assert refused.value.code is ErrorCode.PIPELINE_LOAD
 
 
-def test_a_weight_of_the_base_that_nobody_knows_is_refused(published: Path) -> None:
+def test_an_unknown_weight_of_the_base_is_refused(published: Path) -> None:
     save_file(
         {"blocks.0.extra.weight": torch.zeros(2)}, published / "diffusion_pytorch_model-00003-of-00003.safetensors"
     )
@@ -90,7 +90,7 @@ def test_a_weight_of_the_base_that_nobody_knows_is_refused(published: Path) -> N
         loaded(published, torch.float32)
 
 
-def test_a_weight_of_the_base_in_the_adapter_wins(published: Path) -> None:
+def test_a_weight_of_the_base_in_the_adapter_takes_precedence(published: Path) -> None:
     adapter = random(adapter_shapes(SAID | UNSAID)) | {"head.head.bias": torch.full((64,), 7.0)}
     save_file(adapter, published / "adapter.safetensors")
     assert loaded(published, torch.float32).proj_out.bias.tolist() == [7.0] * 64
@@ -104,7 +104,7 @@ def test_the_video_codec_is_read(tmp_path: Path) -> None:
     assert codec.decode(latents).shape == (3, 5, 16, 16)
 
 
-def test_the_picture_tower_is_read_from_the_whole_clip(tmp_path: Path) -> None:
+def test_the_image_encoder_is_read_from_the_whole_clip(tmp_path: Path) -> None:
     weights = {f"visual.{name}": value for name, value in random(ENCODERS["clip"]["weights"]).items()}
     torch.save(weights | {"textual.head": torch.zeros(2)}, tmp_path / "clip.pth")
     encoder = ClipImageEncoder(load_image_encoder(tmp_path / "clip.pth", torch.float32))
