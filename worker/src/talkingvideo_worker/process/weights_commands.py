@@ -1,4 +1,4 @@
-"""``talkingvideo weights``: look at, fetch and convert the model's weights."""
+"""``talkingvideo weights``: check, fetch and convert the model's weights."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import typer
 from talkingvideo_api.errors import ERRORS, ErrorCode
 from talkingvideo_worker.engines.infinitetalk.weights.sources import Part
 
-app = typer.Typer(help="Look at, fetch and convert the model's weights.", no_args_is_help=True)
+app = typer.Typer(help="Check, fetch and convert the model's weights.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the weights.")]
 
 
 @app.command()
 def check(folder: Folder) -> None:
-    """Say which files are there, missing, or of the wrong shape; by headers only, in seconds."""
+    """List the files that are good, missing or of the wrong shape; reads headers only and takes seconds."""
     from talkingvideo_worker.engines.infinitetalk.weights.checking import check_weights, lacking_for_some
-    from talkingvideo_worker.process.terminal import say
+    from talkingvideo_worker.process.terminal import print_message
 
     findings = check_weights(folder)
     for finding in findings:
@@ -32,42 +32,42 @@ def check(folder: Folder) -> None:
         typer.echo(f"lacks  {what}")
     wrong = sum(finding.problem is not None for finding in findings)
     if wrong:
-        say(
+        print_message(
             f"{wrong} of {len(findings)} files are missing or wrong; `talkingvideo weights fetch` gets them",
             style="red",
         )
         raise typer.Exit(ERRORS[ErrorCode.PIPELINE_LOAD].exit_status)
-    say(f"all {len(findings)} files that every video needs are good", style="green")
+    print_message(f"all {len(findings)} files that every video needs are good", style="green")
     if lacking:
-        say(f"{len(lacking)} files that some videos need are missing; `talkingvideo weights fetch` gets them")
+        print_message(f"{len(lacking)} files that some videos need are missing; `talkingvideo weights fetch` gets them")
 
 
 @app.command()
 def fetch(
     folder: Folder,
-    only: Annotated[list[Part] | None, typer.Option(help="Parts to fetch; all when absent.")] = None,
+    only: Annotated[list[Part] | None, typer.Option(help="Parts to fetch. Default: all.")] = None,
 ) -> None:
-    """Fetch what is missing from the Hugging Face hub (HF_ENDPOINT, HF_TOKEN); resumable, with checksums."""
-    from talkingvideo_worker.process.terminal import failures_for_people
+    """Fetch missing files from the Hugging Face hub (HF_ENDPOINT, HF_TOKEN); resumable, with checksums."""
+    from talkingvideo_worker.process.terminal import exit_on_failure
 
-    with failures_for_people():
+    with exit_on_failure():
         from talkingvideo_worker.engines.infinitetalk.weights.fetching import fetch_weights
 
-        fetch_weights(folder, _say_progress, only or tuple(Part))
+        fetch_weights(folder, _print_progress, only or tuple(Part))
 
 
 @app.command()
 def convert(folder: Folder) -> None:
-    """Write copies in bf16 that load at the disk's speed, into DIR/converted; resumable."""
-    from talkingvideo_worker.process.terminal import failures_for_people
+    """Write copies in bf16 into DIR/converted, which load as fast as the disk reads; resumable."""
+    from talkingvideo_worker.process.terminal import exit_on_failure
 
-    with failures_for_people():
+    with exit_on_failure():
         from talkingvideo_worker.engines.infinitetalk.weights.converting import convert_weights
 
-        convert_weights(folder, _say_progress)
+        convert_weights(folder, _print_progress)
 
 
-def _say_progress(fraction: float, message: str) -> None:
-    from talkingvideo_worker.process.terminal import say
+def _print_progress(fraction: float, message: str) -> None:
+    from talkingvideo_worker.process.terminal import print_message
 
-    say(f"{fraction:4.0%}  {message}")
+    print_message(f"{fraction:4.0%}  {message}")
