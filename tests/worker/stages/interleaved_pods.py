@@ -1,4 +1,4 @@
-"""Pods that share a store and take turns at it, one operation at a time, in an order that the test decides."""
+"""Pods that share a store and run one operation at a time, in a sequence that the test chooses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class MemoryStore:
 
     Args:
         before: Called before each operation.
-        files: Shared with the other stores over the same files.
+        files: Contents by name, which several stores may share.
     """
 
     def __init__(self, before: Callable[[], None] = lambda: None, files: dict[str, bytes] | None = None) -> None:
@@ -54,31 +54,31 @@ class MemoryStore:
 
 
 class Pod:
-    """Does its work one operation on the store at a time, each when the test says so.
+    """A pod that stops before each operation on the store until the test lets it continue.
 
     Args:
-        files: The store's.
-        work: What it does with its view of the store.
+        files: Contents of the store.
+        run: What the pod does with the store.
     """
 
-    def __init__(self, files: dict[str, bytes], work: Callable[[MemoryStore], object]) -> None:
+    def __init__(self, files: dict[str, bytes], run: Callable[[MemoryStore], object]) -> None:
         self.operations = 0
         self._outcome: object = None
         self._error: BaseException | None = None
-        self._may, self._did, self._ended = Semaphore(0), Semaphore(0), False
-        self._thread = Thread(target=self._run, args=(MemoryStore(self._wait, files), work), daemon=True)
+        self._continue, self._stopped, self._ended = Semaphore(0), Semaphore(0), False
+        self._thread = Thread(target=self._run, args=(MemoryStore(self._wait, files), run), daemon=True)
         self._thread.start()
-        self._did.acquire()
+        self._stopped.acquire()
 
     def step(self) -> None:
-        """Go on until just before the next operation, or to the end."""
+        """Continue until just before the next operation, or to the end."""
         if not self._ended:
             self.operations += 1
-            self._may.release()
-            self._did.acquire()
+            self._continue.release()
+            self._stopped.acquire()
 
     def finish(self) -> object:
-        """Go on to the end, and say what came of it."""
+        """Continue to the end; returns the outcome."""
         while not self._ended:
             self.step()
         self._thread.join()
@@ -87,13 +87,13 @@ class Pod:
         return self._outcome
 
     def _wait(self) -> None:
-        self._did.release()
-        self._may.acquire()
+        self._stopped.release()
+        self._continue.acquire()
 
-    def _run(self, store: MemoryStore, work: Callable[[MemoryStore], object]) -> None:
+    def _run(self, store: MemoryStore, run: Callable[[MemoryStore], object]) -> None:
         try:
-            self._outcome = work(store)
+            self._outcome = run(store)
         except BaseException as error:
             self._error = error
         self._ended = True
-        self._did.release()
+        self._stopped.release()

@@ -1,4 +1,4 @@
-"""Temporary files never outlive their process."""
+"""Scratch folders never outlive their process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees."""
+"""Output for people."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.console import Console
 
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import PrepareReport, encode_bitmap
-from talkingvideo_worker.process.terminal import TerminalReporter, say
+from talkingvideo_worker.process.terminal import TerminalReporter, print_message
 
 
 def plan(missing: list[int]) -> PrepareReport:
@@ -53,5 +53,5 @@ def test_a_chunk_counts_by_its_frames() -> None:
 
 def test_a_sentence_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     sentence = f"/home/[bold]me[/bold]/{'a long path/' * 20}:smile: [link=x]"
-    say(sentence)
+    print_message(sentence)
     assert capsys.readouterr().err == f"{sentence}\n"
