@@ -11,7 +11,7 @@ OTHER := PATH="$(addsuffix :,$(firstword $(wildcard $(HOME)/.pyenv/versions/$(PY
 FAST_TESTS := -m "not media and not model and not s3 and not harness and not control_plane and not real_node"
 
 # What imports torch or its companions. mypy follows imports into it, but reports nothing there.
-WITH_TORCH := engines/infinitetalk/|speech/kokoro|^tests/(bench|worker/infinitetalk)/|tests/worker/(speech/t.*kokoro|stages/test_loras)
+WITH_TORCH := engines/infinitetalk/|speech/kokoro|weights/fetch|^tests/(bench|worker/infinitetalk)/|tests/worker/(speech/t.*kokoro|stages/test_loras|weights/test_fetch)
 
 .PHONY: help demo test test-fast test-python find-python lint lint-all types layers format crds cluster bench release-check clean
 

@@ -25,12 +25,12 @@ from infinitetalk.plan import QUICK_SIZES, SIZES, Kernels, Plan, full_plan, quic
 from infinitetalk.random_networks import TINY, NetworkSizes
 from infinitetalk.running import run_plan
 from infinitetalk.session import Limits, Session
-from infinitetalk.work import Window
+from infinitetalk.work import WindowSize
 
 from talkingvideo_api.spec import Preset
-from talkingvideo_worker.engines.infinitetalk.speed.attention import VARIABLE, choose_backend, installed_kernels
+from talkingvideo_worker.engines.infinitetalk.attention import ATTENTION_VARIABLE, choose_backend, installed_kernels
 
-SMOKE_WINDOW = Window(32, 32, 9)
+SMOKE_WINDOW = WindowSize(32, 32, 9)
 SMOKE_MOTION = 5
 SMOKE_PRESET = Preset.TURBO
 
@@ -40,7 +40,7 @@ def main() -> None:
     device = torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
     plan = options.plan(options.only, options.sizes)
     stats = machine_facts(device)
-    backend = os.environ.get(VARIABLE) or choose_backend(installed_kernels(device))
+    backend = os.environ.get(ATTENTION_VARIABLE) or choose_backend(installed_kernels(device))
     figures = Figures({**stats.to_dict(), "attention": backend, "measured": device.type == "cuda"})
     started = time.monotonic()
     limits = Limits(started + 60 * options.minutes, options.longest_window)

@@ -2,9 +2,9 @@
 
 Random weights as they are published (float32) and converted (bfloat16), beside two plain sequential reads of the same
 files: over and over into one buffer, as ``dd`` does, and into new memory, which a load to the host needs as well. Each
-kind loads in a process of its own, from the page cache and (where it can be dropped) from the disk; reads and loads take
-turns; medians of the runs and of their ratios. On a GPU everything goes there; without one all blocks wait in host
-memory, which copies every byte, as a lean memory mode does on a GPU.
+kind loads in a process of its own, from the page cache and (where it can be dropped) from the disk; reads and loads
+alternate; medians of the runs and of their ratios. On a GPU everything goes there; without one all blocks are offloaded
+to host memory, which copies every byte, as a lean memory mode does on a GPU.
 
 Memory is the most that the process had for itself while it loaded, beside what the mode holds in bfloat16. Pages of mapped
 files are not counted: the kernel takes them back when it needs them.
@@ -33,10 +33,10 @@ from infinitetalk.stored_weights import write_weights
 
 from talkingvideo_worker.engines.infinitetalk.memory.loading import load_transformer
 from talkingvideo_worker.engines.infinitetalk.memory.modes import SLOTS, MemoryMode
-from talkingvideo_worker.engines.infinitetalk.memory.streaming import BlockLayout
+from talkingvideo_worker.engines.infinitetalk.memory.offloading import BlockLayout
 from talkingvideo_worker.engines.infinitetalk.weights.converted import converted_transformer
-from talkingvideo_worker.engines.infinitetalk.weights.layout import BASE, adapter_of
-from talkingvideo_worker.engines.infinitetalk.weights.reading import StoredTransformer, published_transformer
+from talkingvideo_worker.engines.infinitetalk.weights.files import BASE, adapter_of
+from talkingvideo_worker.engines.infinitetalk.weights.transformer import StoredTransformer, published_transformer
 
 RUNS = 3
 BUFFER_BYTES = 16 * 2**20
@@ -116,18 +116,18 @@ def _measured(folder: Path, files: Files, cache: Cache) -> Row:
     size = stored.bytes
     _load(stored)
     peaks: list[float] = []
-    acts: dict[str, Callable[[], object]] = {
+    actions: dict[str, Callable[[], object]] = {
         "dd": lambda: _read(paths),
         "read": lambda: [path.read_bytes() for path in paths],
         "load": lambda: peaks.append(_peak_share(stored)),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in acts}
+    seconds: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(RUNS):
-        for name, act in acts.items():
+        for name, action in actions.items():
             _prepare(paths, cache)
             before = _bytes_from_disk()
             started = time.perf_counter()
-            act()
+            action()
             seconds[name].append(time.perf_counter() - started)
             if cache is Cache.COLD and _bytes_from_disk() - before < MOSTLY * size:
                 return Row(files, f"{cache} (the page cache could not be dropped)", size / GB)
@@ -152,7 +152,7 @@ def _load(stored: StoredTransformer) -> int:
     if on_gpu:
         torch.cuda.synchronize()
     empty = stored.empty(torch.bfloat16)
-    slots = min(SLOTS, mode.waiting) * BlockLayout.of(empty.blocks[0]).size
+    slots = min(SLOTS, mode.offloaded) * BlockLayout.of(empty.blocks[0]).size
     return slots + sum(int(value.nbytes) for value in empty.state_dict().values())
 
 

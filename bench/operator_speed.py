@@ -76,13 +76,13 @@ class Watcher:
 
     def _jobs(self) -> None:
         for now, event in self._events(self._cluster.batch.list_namespaced_job, self._namespace):
-            job = event["object"]
-            name = job.metadata.name
-            owner = job.metadata.annotations["talkingvideo.dev/object"]
+            workload = event["object"]
+            name = workload.metadata.name
+            owner = workload.metadata.annotations["talkingvideo.dev/object"]
             if name not in self.created:
                 self.created[name] = now
                 self.job_writes.setdefault(owner, []).append(now)
-            if any(c.type == "Complete" and c.status == "True" for c in job.status.conditions or ()):
+            if any(c.type == "Complete" and c.status == "True" for c in workload.status.conditions or ()):
                 self.completed.setdefault(name, now)
 
     def _videos(self) -> None:
@@ -128,8 +128,8 @@ def measure(sandbox: Sandbox, watcher: Watcher, name: str) -> dict[str, float]:
 def reactions(watcher: Watcher) -> list[float]:
     """Seconds from a Job's Complete to the next write for its video; 0 where the operator has acted on the pod before."""
     found = []
-    for job, completed in watcher.completed.items():
-        name = job.split("-")[0]
+    for workload, completed in watcher.completed.items():
+        name = workload.split("-")[0]
         writes = sorted([*watcher.writes.get(name, []), *watcher.job_writes.get(name, [])])
         ahead = [w for w in writes if completed - 2 <= w <= completed]
         after = [w for w in writes if w > completed]

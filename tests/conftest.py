@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.cluster.binaries import binary
@@ -25,6 +26,10 @@ from tests.cluster.s3 import S3Server, running_s3_server
 from tests.cluster.scratch import scratch_folder
 from tests.cluster.unavailable import UnavailableError, skipped_when_unavailable
 
+# A busy machine is no failure; what must be quick has a test that says how quick.
+hypothesis.settings.register_profile("tests", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("tests")
+
 TESTS = Path(__file__).parent
 
 MODEL_TESTS = (
@@ -32,8 +37,9 @@ MODEL_TESTS = (
     TESTS / "worker" / "infinitetalk",
     TESTS / "worker" / "speech" / "test_kokoro.py",
     TESTS / "worker" / "stages" / "test_loras.py",
+    TESTS / "worker" / "weights" / "test_fetch.py",
 )
-"""Folders and files of tests that import torch and calculate with tiny networks."""
+"""Folders and files of tests that import torch or its companions; most calculate with tiny networks."""
 
 HARNESS_TESTS = TESTS / "cluster"
 """The test cluster, and what shows that it works."""

@@ -60,17 +60,17 @@ def peak_of(device_name: str) -> Peak | None:
     return next((peak for name, peak in PEAKS if _has(words, name.lower())), None)
 
 
-def floor_seconds(flops: Flops, peak: Peak | None, *, multiplies_fp8: bool) -> float | None:
+def floor_seconds(flops: Flops, peak: Peak | None, *, supports_fp8_matmul: bool) -> float | None:
     """Time at the dense peak; attention and what is never quantised are in bfloat16.
 
     Args:
         flops: What is calculated.
         peak: Of the device.
-        multiplies_fp8: Whether quantised layers multiply in 8 bits.
+        supports_fp8_matmul: Whether quantised layers multiply in 8 bits.
     """
-    if peak is None or (multiplies_fp8 and peak.fp8 is None):
+    if peak is None or (supports_fp8_matmul and peak.fp8 is None):
         return None
-    layers = peak.fp8 if multiplies_fp8 and peak.fp8 else peak.bf16
+    layers = peak.fp8 if supports_fp8_matmul and peak.fp8 else peak.bf16
     return flops.quantisable / layers + (flops.other + flops.attention) / peak.bf16
 
 

@@ -8,20 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from infinitetalk.random_networks import NetworkSizes
-from infinitetalk.work import FRAMES_PER_LATENT, IMAGE_TOKENS, Window
+from infinitetalk.work import FRAMES_PER_LATENT, IMAGE_TOKENS, WindowSize
 from torch import Tensor
 
 from talkingvideo_api.effective import resolve
 from talkingvideo_api.profile import Profile
 from talkingvideo_api.spec import Preset, Resolution, TalkingVideoSpec
 from talkingvideo_api.values import RenderValues
-from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import Tracks
-from talkingvideo_worker.engines.infinitetalk.loop import LATENT_CHANNELS, Material, Settings
-from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
-from talkingvideo_worker.engines.infinitetalk.sampling.denoising import Condition
-from talkingvideo_worker.engines.infinitetalk.sampling.noise import WindowNoise
-from talkingvideo_worker.engines.infinitetalk.settings import LARGEST_480P, settings_of
-from talkingvideo_worker.engines.infinitetalk.spans import WindowSpan, window_spans
+from talkingvideo_worker.engines.infinitetalk.conditioning.audio import Tracks
+from talkingvideo_worker.engines.infinitetalk.pipeline import LATENT_CHANNELS, Material, WindowSpan, window_spans
+from talkingvideo_worker.engines.infinitetalk.sampling.denoising import Condition, WindowNoise
+from talkingvideo_worker.engines.infinitetalk.settings import LARGEST_480P, Settings, settings_of
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
 
 LAYERS, CHANNELS = 12, 768
 LATENT_SCALE = 8
@@ -30,7 +28,7 @@ PROMPT = "A person talking naturally"
 
 
 @dataclass(frozen=True)
-class RenderInput:
+class BenchInput:
     """What the windows of a size are made from.
 
     Attributes:
@@ -39,7 +37,7 @@ class RenderInput:
         values: Render values of each preset.
     """
 
-    window: Window
+    window: WindowSize
     motion: int
     values: Mapping[Preset, RenderValues]
 
@@ -86,18 +84,18 @@ class RenderInput:
         """What one call is conditioned on.
 
         Args:
-            transformer: That hears.
+            transformer: Encodes the audio.
             sizes: Of the networks.
             text: The prompt, encoded.
             device: Where it calculates.
         """
-        heard = torch.from_numpy(self.material().hearing.windows(0, self.window.frames)).float().to(device)
+        features = torch.from_numpy(self.material().audio.windows(0, self.window.frames)).float().to(device)
         frames, size = self.window.latent_frames, self._latent_size
         return Condition(
             torch.randn(MASK_CHANNELS + LATENT_CHANNELS, frames, *size, device=device),
             torch.randn(IMAGE_TOKENS, sizes.transformer.image_channels, device=device),
             text,
-            transformer.hear(heard),
+            transformer.encode_audio(features),
         )
 
     @property
@@ -105,8 +103,8 @@ class RenderInput:
         return self.window.height // LATENT_SCALE, self.window.width // LATENT_SCALE
 
 
-def preset_values(preset: Preset, window: Window, motion: int) -> RenderValues:
-    """Render values of a preset, as a resource that names nothing else gets them.
+def preset_values(preset: Preset, window: WindowSize, motion: int) -> RenderValues:
+    """Effective values of a preset, as a resource that names nothing else gets them.
 
     Args:
         preset: Its name.

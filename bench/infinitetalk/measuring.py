@@ -9,21 +9,21 @@ from statistics import median
 from typing import Any
 
 import torch
-from infinitetalk.clocks import median_seconds
 from infinitetalk.figures import CallRow, PartRow
-from infinitetalk.material import PROMPT, RenderInput
+from infinitetalk.material import PROMPT, BenchInput
 from infinitetalk.plan import Variant
 from infinitetalk.profiling import profiled_kernels
 from infinitetalk.session import COLOURS, DECODE, ENCODE_LAST, REPEATED_PARTS, TO_HOST, Session
+from infinitetalk.timers import median_seconds
 from torch import Tensor
 
 from talkingvideo_api.spec import Preset
 from talkingvideo_worker.engines.infinitetalk.colour import match_colours, palette
-from talkingvideo_worker.engines.infinitetalk.loop import Encoders, render_windows
-from talkingvideo_worker.engines.infinitetalk.memory.machine import give_back_unused
-from talkingvideo_worker.engines.infinitetalk.memory.modes import GB, Job, Surroundings, gpu_bytes
-from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.memory.machine import free_unused_memory
+from talkingvideo_worker.engines.infinitetalk.memory.modes import GB, AuxiliaryNetworks, Workload, gpu_bytes
+from talkingvideo_worker.engines.infinitetalk.pipeline import Encoders, render_windows
 from talkingvideo_worker.engines.infinitetalk.sampling.denoising import predict_velocity
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
 
 FRAMES_PER_SECOND = 25
 TIMESTEP = 500.0
@@ -32,7 +32,7 @@ SAMPLES = 3
 
 
 @dataclass(frozen=True)
-class VariantAtSize:
+class VariantMeasurement:
     """What is measured together.
 
     Attributes:
@@ -45,7 +45,7 @@ class VariantAtSize:
 
     session: Session
     variant: Variant
-    render_input: RenderInput
+    render_input: BenchInput
     transformer: AudioWanTransformer3DModel
     encoders: Encoders
 
@@ -77,11 +77,11 @@ class VariantAtSize:
         figures.profiled = f"{self.variant}, {self.render_input.window}"
 
     def _call_row(self, predicted: float | None) -> CallRow:
-        session, window, act = self.session, self.render_input.window, self._call()
-        first = session.clock.seconds(act)
-        seconds = median(session.clock.seconds(act) for _ in range(SAMPLES))
+        session, window, action = self.session, self.render_input.window, self._call()
+        first = session.timer.seconds(action)
+        seconds = median(session.timer.seconds(action) for _ in range(SAMPLES))
         flops = session.work(window).flops
-        floor = session.floor(flops, self.variant.layout.arithmetic)
+        floor = session.floor(flops, self.variant.setup.arithmetic)
         return CallRow(
             str(self.variant),
             str(window),
@@ -104,7 +104,7 @@ class VariantAtSize:
         picture, latents = render_input.picture().to(session.device), render_input.latents(session.device)
         clip = picture[:, None].expand(-1, render_input.window.frames, -1, -1).contiguous()
         shared = clip[:, : render_input.motion].contiguous()
-        acts: Mapping[str, Callable[[], object]] = {
+        actions: Mapping[str, Callable[[], object]] = {
             DECODE: partial(codec.decode, latents),
             ENCODE_LAST: partial(codec.encode, shared),
             COLOURS: partial(match_colours, clip, palette(picture), 1.0),
@@ -112,9 +112,9 @@ class VariantAtSize:
             "encode a reference clip, once a picture": partial(codec.encode, clip),
             "image encoder, once a picture": partial(self.encoders.image, picture),
         }
-        seconds = {part: median_seconds(act, session.clock, SAMPLES) for part, act in acts.items()}
-        surroundings = self.variant.layout.mode.surroundings
-        size = f"{render_input.window}" + (", tiled" if surroundings is Surroundings.FRUGAL else "")
+        seconds = {part: median_seconds(action, session.timer, SAMPLES) for part, action in actions.items()}
+        auxiliary = self.variant.setup.mode.auxiliary
+        size = f"{render_input.window}" + (", tiled" if auxiliary is AuxiliaryNetworks.OFFLOADED else "")
         session.figures.add(*(PartRow(size, part, value) for part, value in seconds.items()))
         return seconds
 
@@ -137,7 +137,7 @@ class VariantAtSize:
 
     def _rendered_seconds(self, preset: Preset) -> float:
         """The second of two windows: the first one also encodes the reference."""
-        clock, render_input = self.session.clock, self.render_input
+        timer, render_input = self.session.timer, self.render_input
         windows = render_windows(
             self.transformer,
             self.encoders,
@@ -147,12 +147,12 @@ class VariantAtSize:
             render_input.motion_latents(self.session.device),
         )
         _to_host(next(windows).frames)
-        started = clock.now()
+        started = timer.now()
         _to_host(next(windows).frames)
-        return clock.now() - started
+        return timer.now() - started
 
     def _reset_peak(self) -> None:
-        give_back_unused()
+        free_unused_memory()
         if self.session.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.session.device)
 
@@ -164,7 +164,7 @@ class VariantAtSize:
             row,
             allocated_gb=torch.cuda.max_memory_allocated(device) / GB,
             reserved_gb=torch.cuda.max_memory_reserved(device) / GB,
-            estimated_gb=gpu_bytes(self.variant.layout.mode, Job(window.pixels, window.frames)) / GB,
+            estimated_gb=gpu_bytes(self.variant.setup.mode, Workload(window.pixels, window.frames)) / GB,
         )
 
 

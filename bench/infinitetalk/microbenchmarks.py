@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from diffusers.models.attention_dispatch import AttentionBackendName, dispatch_attention_fn
-from infinitetalk.clocks import Clock, median_seconds
 from infinitetalk.plan import Arithmetic
+from infinitetalk.timers import Timer, median_seconds
 from infinitetalk.work import Attention, CallWork, Gemm
 from torch import Tensor
 
-from talkingvideo_worker.engines.infinitetalk.memory.quantised import fp8_product, multiplies_fp8, quantised
+from talkingvideo_worker.engines.infinitetalk.memory.quantization import fp8_matmul, quantize, supports_fp8_matmul
 
 BACKENDS = ("native", "_native_cudnn", "_native_flash", "flash", "_flash_3")
 """Exact ones that need no download; those that are not installed are left out."""
@@ -61,11 +61,11 @@ class Microbenchmarks:
 
     Args:
         device: Where.
-        clock: Its clock.
+        timer: For it.
     """
 
-    def __init__(self, device: torch.device, clock: Clock) -> None:
-        self._device, self._clock = device, clock
+    def __init__(self, device: torch.device, timer: Timer) -> None:
+        self._device, self._timer = device, timer
         self._gemms: dict[tuple[int, int, int, Arithmetic], GemmFigure] = {}
         self._attentions: dict[tuple[int, ...], list[AttentionFigure]] = {}
 
@@ -95,8 +95,8 @@ class Microbenchmarks:
         key = (gemm.rows, gemm.inputs, gemm.outputs, arithmetic)
         if key not in self._gemms:
             product = _fp8_product if arithmetic is Arithmetic.FP8_MATMULS else _bf16_product
-            act = product(*key[:3], self._device)
-            self._gemms[key] = GemmFigure(*key, median_seconds(act, self._clock))
+            action = product(*key[:3], self._device)
+            self._gemms[key] = GemmFigure(*key, median_seconds(action, self._timer))
         return self._gemms[key]
 
     def attention(self, attention: Attention) -> Sequence[AttentionFigure]:
@@ -107,7 +107,7 @@ class Microbenchmarks:
             query, key_, value = _operands(attention, self._device)
             usable = [*self._usable_backends(query, key_, value)]
             self._attentions[key] = [
-                AttentionFigure(attention, backend, median_seconds(act, self._clock)) for backend, act in usable
+                AttentionFigure(attention, backend, median_seconds(action, self._timer)) for backend, action in usable
             ]
         return self._attentions[key]
 
@@ -115,7 +115,7 @@ class Microbenchmarks:
         return min(self.attention(attention), key=lambda figure: figure.seconds)
 
     def _multiplied(self, gemm: Gemm, arithmetic: Arithmetic) -> Arithmetic:
-        in_fp8 = arithmetic is Arithmetic.FP8_MATMULS and gemm.quantisable and multiplies_fp8(self._device)
+        in_fp8 = arithmetic is Arithmetic.FP8_MATMULS and gemm.quantisable and supports_fp8_matmul(self._device)
         return Arithmetic.FP8_MATMULS if in_fp8 else Arithmetic.BF16
 
     def _usable_backends(self, query: Tensor, key: Tensor, value: Tensor) -> Sequence[tuple[str, Callable[[], object]]]:
@@ -127,14 +127,14 @@ class Microbenchmarks:
 
         usable = []
         for backend in BACKENDS:
-            act = attending(backend)
-            if backend == BACKENDS[0] or self._runs(act):
-                usable.append((backend, act))
+            action = attending(backend)
+            if backend == BACKENDS[0] or self._runs(action):
+                usable.append((backend, action))
         return usable
 
-    def _runs(self, act: Callable[[], object]) -> bool:
+    def _runs(self, action: Callable[[], object]) -> bool:
         try:
-            self._clock.seconds(act)
+            self._timer.seconds(action)
         except torch.OutOfMemoryError:
             raise
         except Exception:
@@ -150,10 +150,10 @@ def _bf16_product(rows: int, inputs: int, outputs: int, device: torch.device) ->
 
 def _fp8_product(rows: int, inputs: int, outputs: int, device: torch.device) -> Callable[[], object]:
     """The product alone: its left side is quantised already."""
-    left, left_scale = quantised(_random((rows, inputs), device), FP8)
-    weight, weight_scale = quantised(_random((outputs, inputs), device), FP8)
+    left, left_scale = quantize(_random((rows, inputs), device), FP8)
+    weight, weight_scale = quantize(_random((outputs, inputs), device), FP8)
     bias = _random((outputs,), device)
-    return lambda: fp8_product(left, left_scale, weight, weight_scale, bias)
+    return lambda: fp8_matmul(left, left_scale, weight, weight_scale, bias)
 
 
 def _operands(attention: Attention, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""What is measured: variants of the transformer, sizes and presets, in the order of what one wants to know first."""
+"""What is measured: variants of the transformer, sizes and presets, the most important ones first."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 
-from infinitetalk.work import Window
+from infinitetalk.work import WindowSize
 
 from talkingvideo_api.spec import Preset, Quantization
-from talkingvideo_worker.engines.infinitetalk.memory.modes import MemoryMode, Surroundings
+from talkingvideo_worker.engines.infinitetalk.memory.modes import AuxiliaryNetworks, MemoryMode
 
 
 class Arithmetic(StrEnum):
@@ -40,8 +40,8 @@ class Kernels(StrEnum):
 
 
 @dataclass(frozen=True)
-class Layout:
-    """What is built once: weights in a format, in a memory mode."""
+class ModelSetup:
+    """A model that is built once: weights in a format, in a memory mode."""
 
     arithmetic: Arithmetic
     mode: MemoryMode
@@ -54,14 +54,14 @@ class Layout:
 
 @dataclass(frozen=True)
 class Variant:
-    """A layout, and how its blocks run."""
+    """A model, and how its blocks run."""
 
-    layout: Layout
+    setup: ModelSetup
     kernels: Kernels = Kernels.EAGER
 
     def __str__(self) -> str:
         """For tables."""
-        return f"{self.layout}, {self.kernels}"
+        return f"{self.setup}, {self.kernels}"
 
 
 @dataclass(frozen=True)
@@ -69,19 +69,19 @@ class Plan:
     """What is measured.
 
     Attributes:
-        variants: Those of a layout behind each other.
+        variants: Grouped by setup.
         windows: Sizes.
         presets: Of the sampling.
     """
 
     variants: Sequence[Variant]
-    windows: Sequence[Window]
+    windows: Sequence[WindowSize]
     presets: Sequence[Preset]
 
     @property
-    def by_layout(self) -> list[tuple[Layout, list[Variant]]]:
-        """Variants of each layout, which is built once for them."""
-        return [(layout, list(some)) for layout, some in groupby(self.variants, lambda variant: variant.layout)]
+    def by_setup(self) -> list[tuple[ModelSetup, list[Variant]]]:
+        """The variants of each setup, which is built once for them."""
+        return [(setup, list(some)) for setup, some in groupby(self.variants, lambda variant: variant.setup)]
 
 
 PRESETS = (Preset.TURBO, Preset.FAST, Preset.QUALITY)
@@ -101,10 +101,10 @@ def full_plan(only: str = "", sizes: Sequence[tuple[int, int]] = SIZES) -> Plan:
         sizes: Height and width.
     """
     streamed = [
-        Layout(Arithmetic.BF16, MemoryMode(resident=BLOCKS // 2)),
-        Layout(Arithmetic.BF16, MemoryMode(resident=0)),
-        Layout(Arithmetic.BF16, MemoryMode(resident=0, surroundings=Surroundings.FRUGAL)),
-        Layout(Arithmetic.FP8_MATMULS, MemoryMode(Quantization.FP8, 0)),
+        ModelSetup(Arithmetic.BF16, MemoryMode(resident=BLOCKS // 2)),
+        ModelSetup(Arithmetic.BF16, MemoryMode(resident=0)),
+        ModelSetup(Arithmetic.BF16, MemoryMode(resident=0, auxiliary=AuxiliaryNetworks.OFFLOADED)),
+        ModelSetup(Arithmetic.FP8_MATMULS, MemoryMode(Quantization.FP8, 0)),
         LEANEST,
     ]
     variants = [*_resident(tuple(Arithmetic)), *map(Variant, streamed)]
@@ -122,18 +122,18 @@ def quick_plan(only: str = "", sizes: Sequence[tuple[int, int]] = QUICK_SIZES) -
     return Plan(_named(variants, only), _windows(sizes), PRESETS)
 
 
-LEANEST = Layout(Arithmetic.FP8_MATMULS, MemoryMode(Quantization.FP8, 0, surroundings=Surroundings.FRUGAL))
-"""The last rung of the ladder of memory modes."""
+LEANEST = ModelSetup(Arithmetic.FP8_MATMULS, MemoryMode(Quantization.FP8, 0, auxiliary=AuxiliaryNetworks.OFFLOADED))
+"""The leanest memory mode."""
 
 
 def _resident(arithmetics: Sequence[Arithmetic]) -> list[Variant]:
-    layouts = [Layout(arithmetic, MemoryMode(arithmetic.quantization)) for arithmetic in arithmetics]
-    return [Variant(layout, kernels) for layout in layouts for kernels in Kernels]
+    setups = [ModelSetup(arithmetic, MemoryMode(arithmetic.quantization)) for arithmetic in arithmetics]
+    return [Variant(setup, kernels) for setup in setups for kernels in Kernels]
 
 
 def _named(variants: Sequence[Variant], only: str) -> list[Variant]:
     return [variant for variant in variants if only.lower() in str(variant).lower()]
 
 
-def _windows(sizes: Sequence[tuple[int, int]]) -> list[Window]:
-    return [Window(height, width) for height, width in sizes]
+def _windows(sizes: Sequence[tuple[int, int]]) -> list[WindowSize]:
+    return [WindowSize(height, width) for height, width in sizes]

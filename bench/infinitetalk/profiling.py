@@ -15,12 +15,12 @@ NAME_LENGTH = 90
 
 
 def profiled_kernels(
-    act: Callable[[], object], device: torch.device, trace: Callable[[Any], None]
+    action: Callable[[], object], device: torch.device, trace: Callable[[Any], None]
 ) -> Sequence[KernelRow]:
-    """Profile an act, which is done once before.
+    """Profile an action, which runs once before.
 
     Args:
-        act: What.
+        action: What.
         device: Where.
         trace: Given the profile.
 
@@ -28,9 +28,9 @@ def profiled_kernels(
         The kernels that took longest, of all time that kernels took; on a CPU its operations.
     """
     on_gpu = device.type == "cuda"
-    act()
+    action()
     with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]) as profiled:
-        act()
+        action()
         if on_gpu:
             torch.cuda.synchronize(device)
     trace(profiled)

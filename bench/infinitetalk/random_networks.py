@@ -1,6 +1,6 @@
 """Networks with random weights, made where they calculate: no file, no copy through the host.
 
-As ``memory.networks`` loads them from files: the same formats, the same modes.
+As ``loader`` loads them from files: the same formats, the same modes.
 """
 
 from __future__ import annotations
@@ -14,28 +14,25 @@ from typing import Any
 import torch
 from accelerate import init_empty_weights
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
-from infinitetalk.plan import Arithmetic, Layout
+from infinitetalk.plan import Arithmetic, ModelSetup
 from infinitetalk.work import ModelSizes
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel, UMT5Config, UMT5EncoderModel
 
-from talkingvideo_worker.engines.infinitetalk.conditioning.encoders import (
-    ClipImageEncoder,
-    UmT5TextEncoder,
-    WanVideoCodec,
-)
-from talkingvideo_worker.engines.infinitetalk.loop import Encoders
-from talkingvideo_worker.engines.infinitetalk.memory.modes import MemoryMode, Surroundings
-from talkingvideo_worker.engines.infinitetalk.memory.networks import OnDemand, formats_of
-from talkingvideo_worker.engines.infinitetalk.memory.placement import Placement
-from talkingvideo_worker.engines.infinitetalk.memory.quantised import (
+from talkingvideo_worker.engines.infinitetalk.conditioning.image import ClipImageEncoder, WanVideoCodec
+from talkingvideo_worker.engines.infinitetalk.conditioning.text import UmT5TextEncoder
+from talkingvideo_worker.engines.infinitetalk.memory.machine import formats_of
+from talkingvideo_worker.engines.infinitetalk.memory.modes import AuxiliaryNetworks, MemoryMode
+from talkingvideo_worker.engines.infinitetalk.memory.offloading import OffloadedEncoder, Placement
+from talkingvideo_worker.engines.infinitetalk.memory.quantization import (
     FORMATS,
-    Quantisation,
+    Quantizer,
     ScaledLinear,
-    quantisation_of,
+    quantizer_for,
 )
-from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
-from talkingvideo_worker.engines.infinitetalk.weights.building import dtype_of, empty_transformer
+from talkingvideo_worker.engines.infinitetalk.pipeline import Encoders
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.weights.transformer import dtype_of, empty_transformer
 
 SPREAD = 0.1
 """Of biases, and of norms around 1."""
@@ -77,7 +74,7 @@ class NetworkSizes:
 
 
 TINY = NetworkSizes(
-    ModelSizes(dim=96, ffn=128, heads=2, layers=2, text_channels=64, image_channels=64, sound_hidden=8, sound_tokens=4),
+    ModelSizes(dim=96, ffn=128, heads=2, layers=2, text_channels=64, image_channels=64, audio_hidden=8, audio_tokens=4),
     CLIP_VIT_H | {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2},
     UMT5_XXL | {"vocab_size": 99, "d_model": 64, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_heads": 4},
     {"base_dim": 8},
@@ -101,12 +98,12 @@ class WordNumbers:
         return {"input_ids": torch.tensor([[*numbers, 1]])}
 
 
-def random_transformer(sizes: ModelSizes, layout: Layout, device: torch.device) -> AudioWanTransformer3DModel:
+def random_transformer(sizes: ModelSizes, setup: ModelSetup, device: torch.device) -> AudioWanTransformer3DModel:
     """A transformer in a memory mode, weight by weight.
 
     Args:
         sizes: Of the model.
-        layout: Formats and mode.
+        setup: Formats and mode.
         device: Where it calculates.
     """
     model = empty_transformer(sizes.config)
@@ -114,13 +111,13 @@ def random_transformer(sizes: ModelSizes, layout: Layout, device: torch.device) 
     for name, value in model.named_parameters():
         value.data = value.data.to(dtype_of(name, dtype))
     shapes = {name: (value.shape, value.dtype) for name, value in model.state_dict().items()}
-    quantisation = _quantisation(layout.arithmetic, device)
-    if quantisation is not None:
-        quantisation.prepare(model)
-    placement = Placement(model, layout.mode, device)
+    quantizer = _quantisation(setup.arithmetic, device)
+    if quantizer is not None:
+        quantizer.prepare(model)
+    placement = Placement(model, setup.mode, device)
     for name, (shape, kept) in shapes.items():
         weight = random_weight(name, shape, kept, device)
-        parts = {name: weight} if quantisation is None else quantisation.codes(name, weight, model)
+        parts = {name: weight} if quantizer is None else quantizer.quantize(name, weight, model)
         for part, value in parts.items():
             placement.put(part, value)
     placement.finish()
@@ -149,10 +146,10 @@ def random_encoders(
         part.to(formats.decoding)
     _fill(image, formats.dtype, device)
     codec, encoder = WanVideoCodec(video), ClipImageEncoder(image)
-    if mode.surroundings is Surroundings.FRUGAL:
+    if mode.auxiliary is AuxiliaryNetworks.OFFLOADED:
         video.enable_tiling()
         image.to("cpu")
-        return Encoders(codec, OnDemand(image, encoder, device), texts.__getitem__)
+        return Encoders(codec, OffloadedEncoder(image, encoder, device), texts.__getitem__)
     return Encoders(codec, encoder, texts.__getitem__)
 
 
@@ -173,11 +170,11 @@ def random_weight(name: str, shape: Sequence[int], dtype: torch.dtype, device: t
     return weight.normal_(float(scales), SPREAD)
 
 
-def _quantisation(arithmetic: Arithmetic, device: torch.device) -> Quantisation | None:
+def _quantisation(arithmetic: Arithmetic, device: torch.device) -> Quantizer | None:
     """As the engine does it, or stored in 8 bits only, whatever the device multiplies."""
     if arithmetic is Arithmetic.FP8_STORAGE:
-        return Quantisation(FORMATS[arithmetic.quantization], ScaledLinear)
-    return quantisation_of(arithmetic.quantization, device)
+        return Quantizer(FORMATS[arithmetic.quantization], ScaledLinear)
+    return quantizer_for(arithmetic.quantization, device)
 
 
 def _fill(model: nn.Module, dtype: torch.dtype, device: torch.device) -> None:

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
-from infinitetalk.clocks import Clock, clock_of
 from infinitetalk.devices import Peak, floor_seconds
 from infinitetalk.figures import CallRow, Figures, PartRow, WindowRow
-from infinitetalk.material import RenderInput, preset_values
+from infinitetalk.material import BenchInput, preset_values
 from infinitetalk.plan import Arithmetic, Plan, Variant
 from infinitetalk.random_networks import NetworkSizes
-from infinitetalk.work import CallWork, Flops, Window, call_work, codec_flops
+from infinitetalk.timers import Timer, make_timer
+from infinitetalk.work import CallWork, Flops, WindowSize, call_work, codec_flops
 
 from talkingvideo_api.spec import Preset
-from talkingvideo_worker.engines.infinitetalk.memory.machine import give_back_unused
-from talkingvideo_worker.engines.infinitetalk.memory.quantised import multiplies_fp8
+from talkingvideo_worker.engines.infinitetalk.memory.machine import free_unused_memory
+from talkingvideo_worker.engines.infinitetalk.memory.quantization import supports_fp8_matmul
 
 Result = TypeVar("Result")
 
@@ -57,7 +57,7 @@ class Session:
         limits: How long it may take.
         save: Called when there is something new.
         motion: Frames that windows share.
-        clock: The device's.
+        timer: The device's.
     """
 
     device: torch.device
@@ -67,12 +67,12 @@ class Session:
     limits: Limits = Limits()
     save: Callable[[], None] = lambda: None
     motion: int = MOTION
-    clock: Clock = field(init=False)
+    timer: Timer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.clock = clock_of(self.device)
+        self.timer = make_timer(self.device)
 
-    def attempt(self, what: str, act: Callable[[], Result]) -> Result | None:
+    def attempt(self, what: str, action: Callable[[], Result]) -> Result | None:
         """Do it; what goes wrong is noted, and memory given back."""
         if time.monotonic() > self.limits.until:
             if TIME_WAS_UP not in self.figures.failures:
@@ -80,7 +80,7 @@ class Session:
             return None
         problem = ""
         try:
-            return act()
+            return action()
         except Exception as error:
             problem = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         # Outside of the except clause: an error that is being handled keeps alive what its frames hold.
@@ -92,7 +92,7 @@ class Session:
     def attempt_release(self) -> None:
         """Give memory back; a GPU in an error state refuses even that, and all that follows fails one by one."""
         try:
-            give_back_unused()
+            free_unused_memory()
         except RuntimeError as error:
             self.figures.failures.append(f"giving memory back: {str(error)[:MESSAGE_LENGTH]}")
 
@@ -104,11 +104,11 @@ class Session:
                 self.figures.add(CallRow(str(variant), str(window), self.work(window).flops.total / 1e15))
                 self.figures.add(*(self.window_row(variant, window, preset) for preset in plan.presets))
 
-    def window_row(self, variant: Variant, window: Window, preset: Preset) -> WindowRow:
+    def window_row(self, variant: Variant, window: WindowSize, preset: Preset) -> WindowRow:
         """What a window of a preset takes at least."""
         settings = self.render_input(window, preset).settings(preset)
         calls = (len(settings.timesteps) - 1) * len(settings.guidance.branches)
-        call = self.floor(self.work(window).flops, variant.layout.arithmetic)
+        call = self.floor(self.work(window).flops, variant.setup.arithmetic)
         floor = None
         if call is not None and self.peak is not None:
             floor = calls * call + codec_flops(window) / self.peak.bf16
@@ -116,15 +116,15 @@ class Session:
 
     def floor(self, flops: Flops, arithmetic: Arithmetic) -> float | None:
         """Time of a call at the dense peak."""
-        in_fp8 = arithmetic is Arithmetic.FP8_MATMULS and multiplies_fp8(self.device)
-        return floor_seconds(flops, self.peak, multiplies_fp8=in_fp8)
+        in_fp8 = arithmetic is Arithmetic.FP8_MATMULS and supports_fp8_matmul(self.device)
+        return floor_seconds(flops, self.peak, supports_fp8_matmul=in_fp8)
 
-    def work(self, window: Window) -> CallWork:
+    def work(self, window: WindowSize) -> CallWork:
         """What a call multiplies."""
         return call_work(self.sizes.transformer, window)
 
-    def render_input(self, window: Window, *presets: Preset) -> RenderInput:
+    def render_input(self, window: WindowSize, *presets: Preset) -> BenchInput:
         """What is rendered at a size."""
-        return RenderInput(
+        return BenchInput(
             window, self.motion, {preset: preset_values(preset, window, self.motion) for preset in presets}
         )

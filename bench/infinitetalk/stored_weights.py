@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 
 from talkingvideo_worker.engines.infinitetalk.weights.converted import CONVERTED
 from talkingvideo_worker.engines.infinitetalk.weights.converting import conversions
-from talkingvideo_worker.engines.infinitetalk.weights.layout import BASE, CONFIG, adapter_of
-from talkingvideo_worker.engines.infinitetalk.weights.shapes import Shape, adapter_shapes, base_shapes
+from talkingvideo_worker.engines.infinitetalk.weights.files import BASE, CONFIG, adapter_of
+from talkingvideo_worker.engines.infinitetalk.weights.headers import Shape, adapter_shapes, base_shapes
 
 NARROW: Mapping[str, Any] = {
     "model_type": "i2v",

@@ -39,9 +39,9 @@ class ModelSizes:
     outputs: int = 16
     text_channels: int = 4096
     image_channels: int = 1280
-    sound_hidden: int = 512
-    sound_tokens: int = 32
-    sound_channels: int = 768
+    audio_hidden: int = 512
+    audio_tokens: int = 32
+    audio_channels: int = 768
 
     @property
     def config(self) -> dict[str, int | float]:
@@ -57,14 +57,14 @@ class ModelSizes:
             "eps": 1e-6,
             "text_dim": self.text_channels,
             "image_dim": self.image_channels,
-            "intermediate_dim": self.sound_hidden,
-            "context_tokens": self.sound_tokens,
-            "output_dim": self.sound_channels,
+            "intermediate_dim": self.audio_hidden,
+            "context_tokens": self.audio_tokens,
+            "output_dim": self.audio_channels,
         }
 
 
 @dataclass(frozen=True)
-class Window:
+class WindowSize:
     """What one call works on.
 
     Attributes:
@@ -191,33 +191,33 @@ class CallWork:
         )
 
 
-def call_work(model: ModelSizes, window: Window) -> CallWork:
-    """What one call multiplies: a batch of one, with sound."""
+def call_work(model: ModelSizes, window: WindowSize) -> CallWork:
+    """What one call multiplies: a batch of one, with audio."""
     return CallWork(
         [*_block_gemms(model, window), *_outer_gemms(model, window)],
         [*_attentions(model, window), *_region_attentions(model, window)],
     )
 
 
-def codec_flops(window: Window) -> float:
+def codec_flops(window: WindowSize) -> float:
     """What the VAE adds to each window after the first: decoding it and encoding its last frames."""
     return (DECODE + ENCODE_MOTION) * window.pixels * window.frames / 81
 
 
-def _block_gemms(model: ModelSizes, window: Window) -> Sequence[Gemm]:
+def _block_gemms(model: ModelSizes, window: WindowSize) -> Sequence[Gemm]:
     tokens, dim, layers = window.tokens, model.dim, model.layers
-    heard = window.latent_frames * window.speakers * model.sound_tokens
+    audio_tokens = window.latent_frames * window.speakers * model.audio_tokens
     return [
         Gemm("attention's q, k, v and out; q and out of cross- and audio attention", tokens, dim, dim, 8 * layers),
         Gemm("feed-forward, up", tokens, dim, model.ffn, layers),
         Gemm("feed-forward, down", tokens, model.ffn, dim, layers),
         Gemm("k and v of the text", TEXT_TOKENS, dim, dim, 2 * layers),
         Gemm("k and v of the picture", IMAGE_TOKENS, dim, dim, 2 * layers),
-        Gemm("k and v of the sound", heard, model.sound_channels, 2 * dim, layers),
+        Gemm("k and v of the audio", audio_tokens, model.audio_channels, 2 * dim, layers),
     ]
 
 
-def _outer_gemms(model: ModelSizes, window: Window) -> Sequence[Gemm]:
+def _outer_gemms(model: ModelSizes, window: WindowSize) -> Sequence[Gemm]:
     tokens, dim, image = window.tokens, model.dim, model.image_channels
     sizes = {
         "patches in": (tokens, PATCH_LATENTS * model.inputs, dim),
@@ -233,14 +233,14 @@ def _outer_gemms(model: ModelSizes, window: Window) -> Sequence[Gemm]:
     return [Gemm(name, *size, quantisable=False) for name, size in sizes.items()]
 
 
-def _attentions(model: ModelSizes, window: Window) -> Sequence[Attention]:
+def _attentions(model: ModelSizes, window: WindowSize) -> Sequence[Attention]:
     tokens, channels = window.tokens, model.dim // model.heads
-    heard = window.speakers * model.sound_tokens
+    audio_tokens = window.speakers * model.audio_tokens
     sizes = {
         "self-attention": (1, tokens, tokens),
         "to the text": (1, tokens, TEXT_TOKENS),
         "to the picture": (1, tokens, IMAGE_TOKENS),
-        "to the sound": (window.latent_frames, window.frame_tokens, heard),
+        "to the audio": (window.latent_frames, window.frame_tokens, audio_tokens),
     }
     return [
         Attention(name, batch, model.heads, queries, keys, channels, channels, model.layers)
@@ -248,7 +248,7 @@ def _attentions(model: ModelSizes, window: Window) -> Sequence[Attention]:
     ]
 
 
-def _region_attentions(model: ModelSizes, window: Window) -> Sequence[Attention]:
+def _region_attentions(model: ModelSizes, window: WindowSize) -> Sequence[Attention]:
     """With two speakers each token is asked which region of the first latent frame it looks at."""
     if window.speakers == 1:
         return []

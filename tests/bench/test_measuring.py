@@ -9,30 +9,30 @@ from typing import Any
 import pytest
 import torch
 from infinitetalk import running
-from infinitetalk.clocks import median_seconds
 from infinitetalk.figures import Figures
 from infinitetalk.plan import Plan, full_plan, quick_plan
 from infinitetalk.profiling import profiled_kernels
 from infinitetalk.random_networks import TINY, random_transformer
 from infinitetalk.session import TIME_WAS_UP, Limits, Session
-from infinitetalk.work import Window
+from infinitetalk.timers import median_seconds
+from infinitetalk.work import WindowSize
 
 from talkingvideo_api.spec import Preset
 
-WINDOW = Window(32, 32, 9)
+WINDOW = WindowSize(32, 32, 9)
 VARIANTS = [
     *full_plan("bf16, resident, eager").variants,
     *full_plan("Int8 storage, resident, eager").variants,
 ]
 
 
-class SteppingClock:
-    """Every act takes what comes next."""
+class SteppingTimer:
+    """Every action takes the next one of some times."""
 
     def __init__(self, seconds: list[float], shortest: float = 0.0) -> None:
         self.left, self.shortest, self.times = seconds, shortest, list[int]()
 
-    def seconds(self, act: Callable[[], object], times: int = 1) -> float:
+    def seconds(self, action: Callable[[], object], times: int = 1) -> float:
         self.times.append(times)
         return self.left.pop(0)
 
@@ -50,26 +50,26 @@ def session(**changes: Any) -> Session:
 
 
 def test_a_time_is_the_median_and_the_first_does_not_count() -> None:
-    acts = list[int]()
-    seconds = median_seconds(lambda: acts.append(1), SteppingClock([9.0, 1.0, 5.0, 2.0]), samples=3)
+    actions = list[int]()
+    seconds = median_seconds(lambda: actions.append(1), SteppingTimer([9.0, 1.0, 5.0, 2.0]), samples=3)
     assert seconds == 2.0
-    assert len(acts) == 1, "the warm-up is outside of the clock"
+    assert len(actions) == 1, "the warm-up is not timed"
 
 
 def test_short_acts_are_repeated_within_a_sample() -> None:
-    clock = SteppingClock([0.01, 0.01, 0.01], shortest=0.03)
-    median_seconds(lambda: None, clock, samples=2)
-    assert clock.times == [1, 3, 3]
+    timer = SteppingTimer([0.01, 0.01, 0.01], shortest=0.03)
+    median_seconds(lambda: None, timer, samples=2)
+    assert timer.times == [1, 3, 3]
 
 
 def test_spans_in_which_other_kernels_run_are_no_kernels() -> None:
     """Compiled code and NCCL put them into a profile; counted as well, they would take half of all time."""
 
-    def act() -> None:
+    def action() -> None:
         with torch.profiler.record_function("a span of compiled code"):
             torch.ones(50, 50).mm(torch.ones(50, 50))
 
-    found = [row.kernel for row in profiled_kernels(act, torch.device("cpu"), lambda _profile: None)]
+    found = [row.kernel for row in profiled_kernels(action, torch.device("cpu"), lambda _profile: None)]
     assert "aten::mm" in found
     assert "a span of compiled code" not in found
 
@@ -85,10 +85,10 @@ def test_planned_figures_are_not_measured() -> None:
 def test_a_configuration_that_runs_out_of_memory_is_listed_and_the_next_one_measured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def full(_sizes: Any, layout: Any, _device: Any) -> Any:
-        if layout.arithmetic == "bf16":
+    def full(_sizes: Any, setup: Any, _device: Any) -> Any:
+        if setup.arithmetic == "bf16":
             raise torch.OutOfMemoryError("CUDA out of memory\nand more")
-        return random_transformer(_sizes, layout, _device)
+        return random_transformer(_sizes, setup, _device)
 
     monkeypatch.setattr(running, "random_transformer", full)
     here = session()

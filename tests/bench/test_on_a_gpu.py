@@ -12,21 +12,21 @@ from infinitetalk.figures import Figures, KernelRow
 from infinitetalk.plan import LEANEST, Plan, Variant
 from infinitetalk.random_networks import TINY
 from infinitetalk.session import Session
-from infinitetalk.work import Window
+from infinitetalk.work import WindowSize
 from tests.worker.infinitetalk.devices.conftest import gpu  # noqa: F401 - a fixture
 from tests.worker.infinitetalk.devices.simulated import SimulatedGpu
 
-WINDOW = Window(32, 32, 9)
+WINDOW = WindowSize(32, 32, 9)
 
 
-class OnceClock:
-    """Does every act once, and says that it took a second."""
+class OnceTimer:
+    """Runs every action once, and reports one second for it."""
 
     shortest = 0.0
 
-    def seconds(self, act: Callable[[], object], times: int = 1) -> float:
+    def seconds(self, action: Callable[[], object], times: int = 1) -> float:
         assert times == 1
-        act()
+        action()
         return 1.0
 
     def now(self) -> float:
@@ -39,14 +39,14 @@ def session(gpu: SimulatedGpu, monkeypatch: pytest.MonkeyPatch) -> Session:  # n
     monkeypatch.setattr(measuring, "SAMPLES", 1)
     monkeypatch.setattr(running, "host_bytes", lambda _mode: 0)
     made = Session(torch.device("cuda"), TINY, Figures({}), Peak(1e12, 2e12), motion=5)
-    made.clock = OnceClock()
+    made.timer = OnceTimer()
     made.figures.kernels = [KernelRow("profiled elsewhere", 1)]  # without a driver the profiler takes minutes
     return made
 
 
 @pytest.mark.media
-def test_layouts_are_measured_at_the_first_try(session: Session) -> None:
-    """The leanest: 8 bits, blocks that wait, an image encoder on demand and tiles."""
+def test_the_leanest_setup_is_measured_without_an_error(session: Session) -> None:
+    """It has 8-bit weights, offloaded blocks, an offloaded image encoder and tiles."""
     plan = Plan([Variant(LEANEST)], [WINDOW], [])
     session.put_planned_rows(plan)
     running.run_plan(session, plan, lambda _profile: None)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from tests.cluster.images import BuiltImage, Image, torch_worker
 from tests.e2e.installation import Installation
-from tests.worker.infinitetalk.quickest import QUICKEST
+from tests.worker.infinitetalk.small_values import SMALLEST_RENDER
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -67,7 +67,7 @@ def apply_video(installed: Installation, namespace: str, **spec: Any) -> None:
             "source": {"image": {"uri": f"{hello}/portrait.jpg"}},
             "speech": {"speakers": [{"audio": {"uri": f"{hello}/voice.ogg"}}]},
             "video": {"maxFrames": 7},
-            "render": QUICKEST,
+            "render": SMALLEST_RENDER,
             **spec,
         },
     }

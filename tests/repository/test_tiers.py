@@ -12,8 +12,13 @@ from tests.conftest import MODEL_TESTS
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
-HEAVY = {"accelerate", "diffusers", "kokoro", "safetensors", "torch", "transformers"}
-"""Packages of the extras that the fast environment lacks."""
+WORKER = tomllib.loads((ROOT / "worker" / "pyproject.toml").read_text())["project"]
+HEAVY = {
+    re.split(r"[^\w-]", requirement)[0].replace("-", "_")
+    for extra in ("infinitetalk", "kokoro")
+    for requirement in WORKER["optional-dependencies"][extra]
+}
+"""Packages of the extras that the fast environment lacks, by the names that they are imported by."""
 
 
 def imported_at_once(file: Path) -> Iterator[str]:

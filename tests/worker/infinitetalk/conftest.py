@@ -13,8 +13,8 @@ from tests.worker.infinitetalk.tiny_weights import write_tiny_weights
 from torch import Tensor
 
 from talkingvideo_worker.engines.infinitetalk import Encoders, Guidance, Material, Settings, Tracks, published_timesteps
-from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
-from talkingvideo_worker.engines.infinitetalk.sampling.noise import WindowNoise
+from talkingvideo_worker.engines.infinitetalk.sampling.denoising import WindowNoise
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
 
 TEXT_CHANNELS = 8
 

@@ -22,16 +22,14 @@ from talkingvideo_api.values import RenderValues, Sampling
 from talkingvideo_worker.chunking.plan import PlanSettings, chained_chunks
 from talkingvideo_worker.chunking.windows import ChunkFrames, window_lengths
 from talkingvideo_worker.engines.base import Engine, LoraFile, Portrait, PreparedEngine, RenderInput, Track
-from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine
-from talkingvideo_worker.engines.infinitetalk.loop import Denoiser
+from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine, Networks
 from talkingvideo_worker.engines.infinitetalk.memory.modes import MemoryMode
-from talkingvideo_worker.engines.infinitetalk.memory.retry import LeanerOnce
-from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
-from talkingvideo_worker.engines.infinitetalk.networks import Networks
-from talkingvideo_worker.engines.infinitetalk.sampling.denoising import denoise
+from talkingvideo_worker.engines.infinitetalk.memory.oom import OomFallback
+from talkingvideo_worker.engines.infinitetalk.sampling.denoising import Denoiser, denoise
 from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Projection
 from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import PROJECTION_480, PROJECTION_720, StepCache
 from talkingvideo_worker.engines.infinitetalk.settings import NEGATIVE_PROMPT, settings_of
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
 from talkingvideo_worker.media.wav import WavWriter
 from talkingvideo_worker.progress import ProgressCallback
 from talkingvideo_worker.units import SAMPLES_PER_FRAME, Frame
@@ -65,19 +63,19 @@ class TinyWeights:
     def check_loras(self, loras: Sequence[LoraFile]) -> list[str]:
         return [lora.label for lora in loras]
 
-    def networks(self, render_input: RenderInput, frames: int, note: ProgressCallback) -> LeanerOnce[Networks]:
-        return LeanerOnce(lambda _mode: self._networks(render_input), MemoryMode(), lambda _mode: None, lambda: None)
+    def networks(self, render_input: RenderInput, frames: int, progress: ProgressCallback) -> OomFallback[Networks]:
+        return OomFallback(lambda _mode: self._networks(render_input), MemoryMode(), lambda _mode: None, lambda: None)
 
     def _networks(self, render_input: RenderInput) -> Networks:
         return Networks(self._transformer, TinyStage(render_input.frames).encoders)
 
 
-MakeScene = Callable[..., RenderInput]
+MakeInput = Callable[..., RenderInput]
 RICH, LEAN = MemoryMode(), MemoryMode(resident=0)
 
 
 @pytest.fixture
-def make_scene(tmp_path: Path) -> MakeScene:
+def make_input(tmp_path: Path) -> MakeInput:
     def make(frames: int = 25, speakers: int = 1, seed: int = 1) -> RenderInput:
         rng = np.random.default_rng(seed)
         picture = tmp_path / f"picture-{seed}.png"
@@ -113,10 +111,10 @@ def same(some: list[list[Frame]], others: list[list[Frame]]) -> bool:
 
 @pytest.mark.parametrize("speakers", [1, 2])
 @pytest.mark.parametrize("frames", [1, 5, 9, 10, 25])
-def test_a_scene_becomes_its_frames(
-    engine: Engine, make_scene: MakeScene, tmp_path: Path, frames: int, speakers: int
+def test_a_video_is_rendered_with_exactly_its_frames(
+    engine: Engine, make_input: MakeInput, tmp_path: Path, frames: int, speakers: int
 ) -> None:
-    render_input = make_scene(frames, speakers)
+    render_input = make_input(frames, speakers)
     engine.prepare(render_input, tmp_path / "engine")
     engine.load(render_input, tmp_path / "engine", render_input.frames)
     chunk = whole(frames)
@@ -128,10 +126,10 @@ def test_a_scene_becomes_its_frames(
     }
 
 
-def test_a_killed_chunk_goes_on_at_any_window(
-    engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
+def test_a_killed_chunk_resumes_at_any_window(
+    engine: InfiniteTalkEngine, make_input: MakeInput, tmp_path: Path
 ) -> None:
-    render_input, chunk = make_scene(25), whole(25)
+    render_input, chunk = make_input(25), whole(25)
     engine.prepare(render_input, tmp_path / "engine")
     engine.load(render_input, tmp_path / "engine", render_input.frames)
     windows = [(list(window.frames), window.state) for window in engine.render(chunk)]
@@ -142,9 +140,9 @@ def test_a_killed_chunk_goes_on_at_any_window(
 
 @pytest.mark.parametrize("seconds", [0.2, 0.4, 0.6])
 def test_chained_chunks_equal_one_run(
-    engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path, seconds: float
+    engine: InfiniteTalkEngine, make_input: MakeInput, tmp_path: Path, seconds: float
 ) -> None:
-    render_input = make_scene(30)
+    render_input = make_input(30)
     engine.prepare(render_input, tmp_path / "engine")
     engine.load(render_input, tmp_path / "engine", render_input.frames)
     chunks = chained_chunks(30, PlanSettings(seconds, 9, 5))
@@ -157,10 +155,10 @@ def test_chained_chunks_equal_one_run(
     assert same(frames, drawn(engine, whole(30)))
 
 
-def test_a_chained_chunk_hears_from_where_its_first_window_begins(
-    engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
+def test_a_chained_chunks_audio_starts_with_its_first_window(
+    engine: InfiniteTalkEngine, make_input: MakeInput, tmp_path: Path
 ) -> None:
-    render_input, folder = make_scene(25), tmp_path / "engine"
+    render_input, folder = make_input(25), tmp_path / "engine"
     engine.prepare(render_input, folder)
     chained, alone = ChunkFrames(13, (4,), 2, overlap=5), ChunkFrames(13, (4,), 2)
     before, without = (
@@ -174,21 +172,23 @@ def test_a_chained_chunk_hears_from_where_its_first_window_begins(
     assert engine.chunk_digest(render_input, folder, alone) == without
 
 
-def test_a_chunk_is_known_by_what_it_hears(engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path) -> None:
-    render_input, chunk = make_scene(25), ChunkFrames(0, (9,))
+def test_a_chunk_is_identified_by_its_features(
+    engine: InfiniteTalkEngine, make_input: MakeInput, tmp_path: Path
+) -> None:
+    render_input, chunk = make_input(25), ChunkFrames(0, (9,))
     folder = tmp_path / "engine"
     engine.prepare(render_input, folder)
     digest = engine.chunk_digest(render_input, folder, chunk)
     assert engine.chunk_digest(render_input, folder, chunk) == digest
     assert engine.chunk_digest(render_input, folder, ChunkFrames(9, (9,))) != digest
-    engine.prepare(make_scene(25, seed=2), folder)
+    engine.prepare(make_input(25, seed=2), folder)
     assert engine.chunk_digest(render_input, folder, chunk) != digest
 
 
-def test_the_features_reach_as_far_as_the_last_window(
-    engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
+def test_there_are_features_for_the_whole_last_window(
+    engine: InfiniteTalkEngine, make_input: MakeInput, tmp_path: Path
 ) -> None:
-    assert engine.prepare(make_scene(25), tmp_path / "engine") == PreparedEngine({"features": 25 + 9 + 2})
+    assert engine.prepare(make_input(25), tmp_path / "engine") == PreparedEngine({"features": 25 + 9 + 2})
     assert np.load(tmp_path / "engine" / "features-0.npy").shape == (36, 1, 4)
 
 
@@ -199,8 +199,8 @@ class FullOnce(TinyWeights):
         super().__init__(transformer)
         self.modes: list[MemoryMode] = []
 
-    def networks(self, render_input: RenderInput, frames: int, note: ProgressCallback) -> LeanerOnce[Networks]:
-        return LeanerOnce(lambda mode: self._in(mode, render_input), RICH, lambda mode: LEAN, lambda: None)
+    def networks(self, render_input: RenderInput, frames: int, progress: ProgressCallback) -> OomFallback[Networks]:
+        return OomFallback(lambda mode: self._in(mode, render_input), RICH, lambda mode: LEAN, lambda: None)
 
     def _in(self, mode: MemoryMode, render_input: RenderInput) -> Networks:
         self.modes.append(mode)
@@ -219,10 +219,10 @@ def _full_at_the_second(denoiser: Denoiser) -> Denoiser:
     return denoise_once
 
 
-def test_a_window_that_did_not_fit_is_rendered_in_a_leaner_mode_and_said_so(
-    tiny_transformer: AudioWanTransformer3DModel, make_scene: MakeScene, tmp_path: Path
+def test_a_window_that_does_not_fit_is_rendered_in_a_leaner_mode_with_a_warning(
+    tiny_transformer: AudioWanTransformer3DModel, make_input: MakeInput, tmp_path: Path
 ) -> None:
-    render_input, chunk = make_scene(25), whole(25)
+    render_input, chunk = make_input(25), whole(25)
     weights = FullOnce(tiny_transformer)
     engine, plenty = InfiniteTalkEngine(weights), InfiniteTalkEngine(TinyWeights(tiny_transformer))
     for one in (engine, plenty):
@@ -236,10 +236,10 @@ def test_a_window_that_did_not_fit_is_rendered_in_a_leaner_mode_and_said_so(
     assert set(stats.seconds) == {"encode", "denoise", "decode"}
 
 
-def test_a_second_chunk_of_a_scene_is_rendered_without_loading_again(
-    tiny_transformer: AudioWanTransformer3DModel, make_scene: MakeScene, tmp_path: Path
+def test_a_second_chunk_of_a_video_is_rendered_without_loading_again(
+    tiny_transformer: AudioWanTransformer3DModel, make_input: MakeInput, tmp_path: Path
 ) -> None:
-    render_input, weights = make_scene(25), FullOnce(tiny_transformer)
+    render_input, weights = make_input(25), FullOnce(tiny_transformer)
     engine = InfiniteTalkEngine(weights)
     engine.prepare(render_input, tmp_path / "engine")
     for _ in range(2):
@@ -247,10 +247,8 @@ def test_a_second_chunk_of_a_scene_is_rendered_without_loading_again(
     assert weights.modes == [RICH]
 
 
-def test_a_place_that_no_token_covers_is_told_of(
-    engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
-) -> None:
-    render_input = make_scene(9, speakers=2)
+def test_a_region_without_tokens_is_reported(engine: InfiniteTalkEngine, make_input: MakeInput, tmp_path: Path) -> None:
+    render_input = make_input(9, speakers=2)
     tiny = replace(render_input.tracks[1], region=(0.9, 0.4, 0.02, 0.02))
     prepared = engine.prepare(replace(render_input, tracks=(render_input.tracks[0], tiny)), tmp_path / "engine")
     (warning,) = prepared.warnings
@@ -288,7 +286,7 @@ def test_settings_are_the_effective_values() -> None:
     assert (settings.window, settings.motion, settings.colour_correction) == (9, 5, 0.5)
 
 
-def test_values_that_are_not_given_are_the_published_ones() -> None:
+def test_absent_values_are_the_published_ones() -> None:
     settings = settings_of(VALUES, 640 * 640)
     usual = (Path(__file__).parent / "parity" / "default_negative_prompt.txt").read_text().strip()
     assert settings.negative_prompt == NEGATIVE_PROMPT == usual
@@ -300,11 +298,11 @@ def test_an_empty_negative_prompt_is_not_the_usual_one() -> None:
     assert settings_of(VALUES.model_copy(update={"negative_prompt": ""}), 640 * 640).negative_prompt == ""
 
 
-def test_a_painted_speaker_is_drawn_where_it_is_painted(
-    engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
+def test_a_masks_speaker_is_where_the_mask_is_white(
+    engine: InfiniteTalkEngine, make_input: MakeInput, tmp_path: Path
 ) -> None:
     """A mask over the left half is the region of the left half; another mask is another video."""
-    render_input, left = make_scene(9, 2), np.zeros((32, 48), np.uint8)
+    render_input, left = make_input(9, 2), np.zeros((32, 48), np.uint8)
     left[:, :24] = 255
     Image.fromarray(left).save(tmp_path / "left.png")
     Image.fromarray(left[:, ::-1]).save(tmp_path / "right.png")
@@ -320,10 +318,10 @@ def test_a_painted_speaker_is_drawn_where_it_is_painted(
     assert not same(videos[1], videos[2])
 
 
-def test_no_frames_are_on_the_gpu_while_the_next_window_is_made(
-    engine: InfiniteTalkEngine, make_scene: MakeScene, tmp_path: Path
+def test_no_frames_are_on_the_gpu_while_the_next_window_is_rendered(
+    engine: InfiniteTalkEngine, make_input: MakeInput, tmp_path: Path
 ) -> None:
-    render_input, chunk, alive = make_scene(25), whole(25), []
+    render_input, chunk, alive = make_input(25), whole(25), []
     engine.prepare(render_input, tmp_path / "engine")
     engine.load(render_input, tmp_path / "engine", render_input.frames)
     before = _videos(render_input)
@@ -337,7 +335,7 @@ def test_no_frames_are_on_the_gpu_while_the_next_window_is_made(
 
 
 def _videos(render_input: RenderInput) -> int:
-    """Tensors alive that hold frames of a scene."""
+    """Existing tensors that hold frames of a video."""
     size = render_input.portrait.height, render_input.portrait.width
     tensors = [one for one in gc.get_objects() if type(one) is Tensor]
     return sum(one.ndim == 4 and one.shape[0] == 3 and one.shape[2:] == size for one in tensors)

@@ -1,131 +1,179 @@
-"""``talkingvideo run`` with the real engine and a folder of tiny weights: published files in, a video out."""
+"""Consecutive windows: exact lengths, resuming, chained chunks, and memory that does not grow."""
 
 from __future__ import annotations
 
-import json
-import shutil
-from pathlib import Path
+import gc
+import tracemalloc
+import weakref
+from collections.abc import Callable, Iterable
 
-import av
-import numpy as np
 import pytest
-import yaml
-from PIL import Image
-from skimage import data
-from tests.worker.infinitetalk.quickest import QUICKEST
-from tests.worker.stages.conftest import write_voice
-from typer.testing import CliRunner, Result
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.worker.infinitetalk.conftest import TinyCodec, TinyStage
+from torch import Tensor
 
-from talkingvideo_api.errors import ERRORS, ErrorCode
-from talkingvideo_worker.cli import app
-from talkingvideo_worker.engines.infinitetalk.weights.layout import adapter_of
+from talkingvideo_worker.chunking.windows import window_lengths
+from talkingvideo_worker.engines.infinitetalk import render_windows, window_spans
+from talkingvideo_worker.engines.infinitetalk.pipeline import RenderedWindow, WindowSpan
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
 
-pytestmark = pytest.mark.media
+Play = Callable[..., list[RenderedWindow]]
 
 
 @pytest.fixture
-def folder(tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Media and ``video.yaml`` for seven frames in two windows, in the folder where commands run."""
-    monkeypatch.setenv("TALKINGVIDEO_WEIGHTS", str(tiny_weights))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-    Image.fromarray(data.astronaut()).save("face.jpg")  # type: ignore[no-untyped-call]
-    write_voice(Path("voice.wav"), seconds=7 / 25)
-    write_video()
-    return tmp_path
+def play(tiny_transformer: AudioWanTransformer3DModel) -> Play:
+    def render(stage: TinyStage, spans: Iterable[WindowSpan], motion: Tensor | None = None) -> list[RenderedWindow]:
+        windows = render_windows(tiny_transformer, stage.encoders, stage.settings, stage.material, tuple(spans), motion)
+        return list(windows)
+
+    return render
 
 
-def write_video(**spec: object) -> None:
-    document = {
-        "apiVersion": "talkingvideo.dev/v1alpha1",
-        "kind": "TalkingVideo",
-        "metadata": {"name": "tiny"},
-        "spec": {
-            "engine": "infinitetalk",
-            "source": {"image": {"uri": "file:face.jpg"}},
-            "speech": {"speakers": [{"audio": {"uri": "file:voice.wav"}}]},
-            "render": QUICKEST,
-            **spec,
-        },
-    }
-    Path("video.yaml").write_text(yaml.safe_dump(document))
+def video(windows: Iterable[RenderedWindow]) -> Tensor:
+    return torch.cat([window.frames for window in windows], 1)
 
 
-def talkingvideo(*arguments: str) -> Result:
-    return CliRunner().invoke(app, list(arguments))
+@pytest.mark.parametrize("frames", range(1, 401))
+def test_spans_show_every_frame_once_and_stay_in_their_windows(frames: int) -> None:
+    spans = window_spans(0, window_lengths(frames))
+    assert len(spans) == 1 + max(0, -(-(frames - 81) // 72))
+    shown = [span.start + span.overlap + i for span in spans for i in range(span.new)]
+    assert shown == list(range(frames))
+    assert all(span.overlap + span.new <= 81 for span in spans)
+    assert [span.start for span in spans] == [72 * i for i in range(len(spans))]
 
 
-def test_a_portrait_and_a_voice_become_a_video(folder: Path) -> None:
-    done = talkingvideo("run", "video.yaml")
-    assert done.exit_code == 0, done.stderr
-    with av.open("out/tiny.mp4") as video:
-        assert sum(1 for _ in video.decode(video=0)) == 7
-        assert (video.streams.video[0].width, video.streams.video[0].height) == (640, 640)
-    report = json.loads(Path("out/tiny.json").read_text())
-    assert report["effective"]["sampling"]["steps"] == 1
-    (chunk,) = report["chunks"]
-    assert chunk["rendering"]["memoryMode"]
-    first = Path("out/tiny.mp4").read_bytes()
-    again = talkingvideo("run", "video.yaml", "--workspace", "elsewhere")
-    assert again.exit_code == 0, again.stderr
-    assert Path("out/tiny.mp4").read_bytes() == first
+@pytest.mark.parametrize("frames", [1, 2, 4, 5, 6, 8, 9, 10, 13, 14, 29, 30])
+def test_the_video_has_exactly_the_requested_frames(play: Play, frames: int) -> None:
+    stage = TinyStage(frames, window=9, motion=5)
+    windows = play(stage, window_spans(0, window_lengths(frames, 9, 5), motion=5))
+    assert video(windows).shape == (3, frames, 16, 16)
 
 
-def test_a_video_is_dubbed_by_two_speakers(folder: Path) -> None:
-    write_moving_faces(Path("faces.mp4"))
-    write_voice(Path("answer.wav"), seconds=5 / 25, seed=8)
-    write_video(
-        source={"video": {"uri": "file:faces.mp4"}},
-        speech={
-            "speakers": [
-                {"audio": {"uri": "file:voice.wav"}, "region": {"left": 0, "top": 0, "width": 0.4, "height": 1}},
-                {"audio": {"uri": "file:answer.wav"}, "region": {"left": 0.6, "top": 0, "width": 0.4, "height": 1}},
-            ]
-        },
-        video={"maxFrames": 5},
-    )
-    done = talkingvideo("run", "video.yaml")
-    assert done.exit_code == 0, done.stderr
-    with av.open("out/tiny.mp4") as video:
-        assert sum(1 for _ in video.decode(video=0)) == 5
+@given(frames=st.integers(1, 400), window=st.integers(1, 20), motion=st.integers(0, 19))
+@settings(max_examples=200, deadline=None)
+def test_spans_of_any_windows_show_every_frame_once(frames: int, window: int, motion: int) -> None:
+    window, motion = 4 * window + 1, 4 * min(motion, window - 1) + 1
+    spans = window_spans(0, window_lengths(frames, window, motion), motion=motion)
+    assert [span.start + span.overlap + i for span in spans for i in range(span.new)] == list(range(frames))
+    assert all(span.overlap + span.new <= window for span in spans)
 
 
-def write_moving_faces(path: Path) -> None:
-    """Two faces side by side that drift, ten frames of them."""
-    face = np.asarray(Image.fromarray(data.astronaut()).crop((100, 0, 350, 250)).resize((240, 240)))  # type: ignore[no-untyped-call]
-    with av.open(str(path), "w") as file:
-        stream = file.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 480, 240, "yuv420p"
-        for number in range(10):
-            picture = np.ascontiguousarray(np.roll(np.hstack([face, face]), number, axis=0))
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        file.mux(stream.encode())
+def test_resuming_at_any_window_equals_an_uninterrupted_run(play: Play) -> None:
+    stage = TinyStage(36, window=9, motion=5)
+    spans = window_spans(0, window_lengths(36, 9, 5), motion=5)
+    whole = play(stage, spans)
+    assert len(spans) == 8
+    for killed in range(1, len(spans)):
+        before = play(stage, spans[:killed])
+        kept = before[-1].motion.numpy().copy()
+        after = play(TinyStage(36, window=9, motion=5), spans[killed:], torch.from_numpy(kept))
+        assert torch.equal(video([*before, *after]), video(whole))
 
 
-def test_missing_weights_are_listed_before_anything_is_rendered(
-    folder: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+def test_chained_chunks_equal_one_streaming_run(play: Play) -> None:
+    stage = TinyStage(33, window=9, motion=5)
+    whole = video(play(stage, window_spans(0, window_lengths(33, 9, 5), motion=5)))
+    first = play(stage, window_spans(0, (9, 4, 4), motion=5))
+    second = play(stage, window_spans(17, (4, 4), first_index=3, motion=5, overlap=5), first[-1].motion)
+    third = play(stage, window_spans(25, (4, 4), first_index=5, motion=5, overlap=5), second[-1].motion)
+    assert torch.equal(video([*first, *second, *third]), whole)
+
+
+def test_an_independent_chunk_starts_from_the_picture_with_its_own_audio(play: Play) -> None:
+    stage = TinyStage(40, window=9, motion=5)
+    whole = play(stage, window_spans(0, window_lengths(40, 9, 5), motion=5))
+    later = play(stage, window_spans(20, (9, 4), first_index=3, motion=5))
+    assert later[0].frames.shape[1] == 9
+    assert torch.allclose(later[0].latents[:3, 0].tanh(), whole[0].latents[:3, 0].tanh())
+    assert not torch.allclose(later[0].frames, whole[0].frames)
+
+
+def test_a_window_with_an_overlap_needs_motion_latents(play: Play) -> None:
+    with pytest.raises(ValueError, match="continues the previous one"):
+        play(TinyStage(20, window=9, motion=5), window_spans(0, (9, 4), motion=5)[1:])
+
+
+@pytest.mark.parametrize(("lengths", "motion", "problem"), [((9, 4), 1, "shares 1 frames"), ((10,), 5, "10 frames")])
+def test_windows_that_do_not_fit_the_settings_are_refused(
+    play: Play, lengths: tuple[int, ...], motion: int, problem: str
 ) -> None:
-    shutil.copytree(tiny_weights, "lacking")
-    (Path("lacking") / adapter_of(1)).unlink()
-    monkeypatch.setenv("TALKINGVIDEO_WEIGHTS", "lacking")
-    done = talkingvideo("run", "video.yaml")
-    assert done.exit_code == ERRORS[ErrorCode.PIPELINE_LOAD].exit_status
-    assert "InfiniteTalk/single/infinitetalk.safetensors is missing" in done.stderr
-    assert "talkingvideo weights fetch" in done.stderr
+    with pytest.raises(ValueError, match=problem):
+        play(TinyStage(20, window=9, motion=5), window_spans(0, lengths, motion=motion))
 
 
-def test_other_weights_are_another_chunk(folder: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def key() -> str:
-        done = talkingvideo("plan", "video.yaml")
-        assert done.exit_code == 0, done.stderr
-        return str(json.loads(done.stdout)["planDigest"])
+def test_a_picture_is_encoded_once_for_all_windows(play: Play) -> None:
+    stage = TinyStage(36, window=9, motion=5)
+    play(stage, window_spans(0, window_lengths(36, 9, 5), motion=5))
+    assert len(stage.encoded_pictures) == 1
 
-    before = key()
-    assert key() == before
-    shutil.copytree(tiny_weights, "others")
-    adapter = Path("others") / adapter_of(1)
-    content = bytearray(adapter.read_bytes())
-    content[-1] ^= 1
-    adapter.write_bytes(content)
-    monkeypatch.setenv("TALKINGVIDEO_WEIGHTS", "others")
-    assert key() != before
+
+def test_memory_does_not_grow_with_the_length(tiny_transformer: AudioWanTransformer3DModel) -> None:
+    stage = TinyStage(9 + 4 * 24, window=9, motion=5)
+    spans = window_spans(0, window_lengths(stage.frames, 9, 5), motion=5)
+    objects: dict[int, int] = {}
+    tensors: dict[int, int] = {}
+    tracemalloc.start()
+    try:
+        for window in render_windows(tiny_transformer, stage.encoders, stage.settings, stage.material, spans):
+            if window.span.index in (4, 24):
+                gc.collect()
+                objects[window.span.index] = tracemalloc.get_traced_memory()[0]
+                tensors[window.span.index] = _bytes_of_tensors()
+    finally:
+        tracemalloc.stop()
+    assert tensors[24] == tensors[4]
+    assert objects[24] - objects[4] < 100 * 1024
+
+
+def _bytes_of_tensors() -> int:
+    """Of all tensors alive: their memory is not Python's, and so not traced."""
+    return sum(one.nbytes for one in gc.get_objects() if type(one) is Tensor)
+
+
+def test_no_window_is_in_memory_while_the_next_is_rendered(tiny_transformer: AudioWanTransformer3DModel) -> None:
+    """Frames of 81 pictures in float32 are 0.4 GB at 640x640 and 0.9 GB at 960x960."""
+    stage = TinyStage(21, window=9, motion=5)
+    spans = window_spans(0, window_lengths(21, 9, 5), motion=5)
+    frames: list[weakref.ref[Tensor]] = []
+    alive: list[int] = []
+
+    def stepped(_window: int, _step: int) -> None:
+        alive.append(sum(one() is not None for one in frames))
+
+    made = render_windows(
+        tiny_transformer, stage.encoders, stage.settings, stage.material, spans, on_step=stepped, motion=None
+    )
+    gc.disable()  # what is only dropped by the collector is there until it runs
+    try:
+        for window in made:
+            frames.append(weakref.ref(window.frames))
+            del window
+    finally:
+        gc.enable()
+    assert len(alive) == 2 * len(spans)
+    assert not any(alive)
+
+
+@pytest.mark.parametrize("first", [2, 5, 7])
+def test_a_chunk_may_continue_after_a_shortened_window(play: Play, first: int) -> None:
+    """The next window starts from the last frames that were shown, not from those that were thrown away."""
+    stage = TinyStage(20, window=9, motion=5)
+    cut = play(stage, window_spans(0, (first,), motion=5))[0]
+    shown = torch.cat([cut.frames, play(stage, window_spans(0, (9,), motion=5))[0].frames[:, first:]], 1)
+    end = max(first, 5)
+    assert torch.equal(cut.motion, TinyCodec().encode(shown[:, end - 5 : end]))
+
+
+@pytest.mark.parametrize(("window", "motion", "frames"), [(5, 1, 12), (81, 77, 90), (241, 9, 242), (9, 1, 17)])
+def test_windows_of_every_permitted_length(play: Play, window: int, motion: int, frames: int) -> None:
+    stage = TinyStage(frames, window=window, motion=motion)
+    spans = window_spans(0, window_lengths(frames, window, motion), motion=motion)
+    windows = play(stage, spans)
+    assert video(windows).shape == (3, frames, 16, 16)
+    assert {one.latents.shape[1] for one in windows} == {1 + (window - 1) // 4}
+    assert {one.motion.shape[1] for one in windows} == {1 + (motion - 1) // 4}
+    again = play(stage, spans[-1:], windows[-2].motion)
+    assert torch.equal(again[0].frames, windows[-1].frames)

@@ -10,13 +10,14 @@ import pytest
 import torch
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from safetensors.torch import save_file
+from tests.worker.infinitetalk.whole_model import adapter_shapes, load_adapter
 from torch import Tensor
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.engines.infinitetalk import build_transformer, load_adapter
-from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel, Blocks
-from talkingvideo_worker.engines.infinitetalk.weights.building import adapter_shapes, dtype_of, empty_transformer
-from talkingvideo_worker.engines.infinitetalk.weights.keys import ADAPTER, BASE, renamed
+from talkingvideo_worker.engines.infinitetalk import build_transformer
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel, Blocks
+from talkingvideo_worker.engines.infinitetalk.weights.keys import ADAPTER, BASE, rename_keys
+from talkingvideo_worker.engines.infinitetalk.weights.transformer import dtype_of, empty_transformer
 
 PUBLISHED = {
     "text_dim": 4096,
@@ -58,7 +59,7 @@ def published_names(layers: int) -> dict[str, str]:
         ):
             texts = [text.replace(group, value) for text in texts for value in (values if group in text else ("",))]
         names += texts
-    return renamed(names, (*BASE, *ADAPTER))
+    return rename_keys(names, (*BASE, *ADAPTER))
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def parent_of(model: AudioWanTransformer3DModel) -> WanTransformer3DModel:
     return parent
 
 
-def test_without_sound_it_equals_its_parent_bit_for_bit(small: AudioWanTransformer3DModel) -> None:
+def test_without_audio_it_equals_its_parent_bit_for_bit(small: AudioWanTransformer3DModel) -> None:
     given = inputs(torch.float32)
     assert torch.equal(small(**given).sample, parent_of(small)(**given).sample)
 
@@ -130,13 +131,13 @@ def test_the_steps_are_planned_by_the_modulation_that_the_blocks_get(small: Audi
         assert torch.equal(seen[0].flatten(1), modulation)
 
 
-def test_the_sound_changes_the_prediction(small: AudioWanTransformer3DModel) -> None:
-    heard = small.hear(torch.randn(1, 9, 5, 12, 768))
+def test_audio_changes_the_prediction(small: AudioWanTransformer3DModel) -> None:
+    encoded_audio = small.encode_audio(torch.randn(1, 9, 5, 12, 768))
     one = {name: value[:1] for name, value in inputs(torch.float32).items()}
-    assert not torch.allclose(small(**one, audio=heard).sample, small(**one).sample, atol=1e-3)
+    assert not torch.allclose(small(**one, audio=encoded_audio).sample, small(**one).sample, atol=1e-3)
 
 
-def test_a_latent_frame_hears_five_features_back_and_two_ahead(small: AudioWanTransformer3DModel) -> None:
+def test_a_latent_frame_depends_on_five_features_back_and_two_ahead(small: AudioWanTransformer3DModel) -> None:
     track = np.arange(20, dtype=np.float32)
     windows = torch.from_numpy(track[(np.arange(9)[:, None] + np.arange(-2, 3)).clip(0)])[None, :, :, None, None]
     spans = small.audio_proj.spans(windows[:, 1:])[0, :, :, 0, 0]
@@ -147,14 +148,14 @@ def test_a_latent_frame_hears_five_features_back_and_two_ahead(small: AudioWanTr
 
 def test_two_speakers_need_their_regions(small: AudioWanTransformer3DModel) -> None:
     with pytest.raises(ValueError, match="2 speakers"):
-        small.hear(torch.randn(2, 9, 5, 12, 768))
+        small.encode_audio(torch.randn(2, 9, 5, 12, 768))
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 6), (3, 32, 48), (3, 2, 3)], ids=["no background", "pixels", "tokens"])
 def test_regions_of_another_size_are_refused(small: AudioWanTransformer3DModel, shape: tuple[int, ...]) -> None:
     one = {name: value[:1] for name, value in inputs(torch.float32).items()}
     with pytest.raises(ValueError, match="regions"):
-        small(**one, audio=small.hear(torch.randn(2, 9, 5, 12, 768), torch.ones(shape)))
+        small(**one, audio=small.encode_audio(torch.randn(2, 9, 5, 12, 768), torch.ones(shape)))
 
 
 def test_latents_of_an_odd_size_are_refused(small: AudioWanTransformer3DModel) -> None:
@@ -163,17 +164,17 @@ def test_latents_of_an_odd_size_are_refused(small: AudioWanTransformer3DModel) -
         small(**given | {"hidden_states": given["hidden_states"][..., :5]})
 
 
-def test_what_is_heard_may_be_a_view_that_runs_backwards(small: AudioWanTransformer3DModel) -> None:
+def test_audio_may_be_a_view_with_negative_strides(small: AudioWanTransformer3DModel) -> None:
     windows = np.random.default_rng(1).standard_normal((1, 9, 5, 12, 768)).astype(np.float32)
-    assert torch.equal(small.hear(windows[:, ::-1]).tokens, small.hear(windows[:, ::-1].copy()).tokens)
+    assert torch.equal(small.encode_audio(windows[:, ::-1]).tokens, small.encode_audio(windows[:, ::-1].copy()).tokens)
 
 
 def test_a_region_without_tokens_gives_numbers(small: AudioWanTransformer3DModel) -> None:
     regions = torch.zeros(3, 4, 6)
     regions[0, :, :3] = 1
-    heard = small.hear(torch.randn(2, 9, 5, 12, 768), regions)
+    encoded_audio = small.encode_audio(torch.randn(2, 9, 5, 12, 768), regions)
     one = {name: value[:1] for name, value in inputs(torch.float32).items()}
-    assert small(**one, audio=heard).sample.isfinite().all()
+    assert small(**one, audio=encoded_audio).sample.isfinite().all()
 
 
 def test_the_published_model_has_1303_weights_of_the_base_and_330_of_the_adapter() -> None:
@@ -190,7 +191,7 @@ def test_the_published_model_has_1303_weights_of_the_base_and_330_of_the_adapter
 
 def test_names_are_matched_whole() -> None:
     strange = ["xblocks.0.modulation", "blocks.0.audio_cross_attn.q.weight", "head.modulation.weight", "norm_x.weight"]
-    assert renamed(strange, (*BASE, *ADAPTER)) == {}
+    assert rename_keys(strange, (*BASE, *ADAPTER)) == {}
 
 
 def adapter_file(model: AudioWanTransformer3DModel, folder: Path, **changes: Tensor | None) -> Path:

@@ -1,7 +1,7 @@
 """A whole folder of weights in the published layout: tiny, random, the same for a seed.
 
 ``python -m tests.worker.infinitetalk.tiny_weights FOLDER`` writes one. Sizes are the smallest that the architectures
-allow; what the adapter hears is as wide as in the published one (12 layers of 768 channels).
+allow; the adapter's features are as wide as the published ones (12 layers of 768 channels).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast, Wav2Vec2Config, Wav2Vec2Model
 
 from talkingvideo_api.effective import PRESET_LORAS
-from talkingvideo_worker.engines.infinitetalk.weights.layout import (
+from talkingvideo_worker.engines.infinitetalk.weights.files import (
     BASE,
     CONFIG,
     IMAGE_ENCODER,
@@ -31,7 +31,7 @@ from talkingvideo_worker.engines.infinitetalk.weights.layout import (
     VIDEO_CODEC,
     adapter_of,
 )
-from talkingvideo_worker.engines.infinitetalk.weights.shapes import adapter_shapes, base_shapes
+from talkingvideo_worker.engines.infinitetalk.weights.headers import adapter_shapes, base_shapes
 
 SHAPES = Path(__file__).parent / "parity" / "aux.json"
 """The recordings of the networks around the transformer list their weights' shapes."""

@@ -1,4 +1,4 @@
-"""``talkingvideo run`` and ``plan``, as people use them."""
+"""``talkingvideo run`` and ``plan`` as users run them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_yaml_beside_its_media_becomes_a_video_and_what_the_user_should_know_i
     done = talkingvideo("run", write(folder / "video.yaml"), "--out", "out [final]")
     assert done.exit_code == 0, done.stderr
     assert "hello: 4 frames, 0.16 s, 640x640" in done.stderr
-    assert "video.maxFrames asks" in done.stderr.partition("note: ")[2]
+    assert "because of video.maxFrames" in done.stderr.partition("warning: ")[2]
     for ending in ("mp4", "jpg", "json"):
         assert f"out [final]/hello.{ending}\n" in done.stderr
         assert (folder / "out [final]" / f"hello.{ending}").stat().st_size > 500
@@ -91,19 +91,21 @@ def test_a_plan_is_printed_as_json_and_nothing_is_rendered(folder: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
-        (["none.yaml"], "There is no file none.yaml"),
+        (["none.yaml"], "File none.yaml does not exist"),
         (["video.yaml", "--engine", "nonesuch"], "nonesuch"),
         (["video.yaml", "--mount", "disk"], "--mount disk: give claim=DIR"),
-        (["video.yaml", "--out", "face.jpg"], "--out face.jpg: nothing can be written there"),
-        (["video.yaml", "--workspace", "face.jpg/below"], "--workspace face.jpg/below: nothing can be written there"),
+        (["video.yaml", "--out", "face.jpg"], "--out face.jpg: the folder is not writable"),
+        (["video.yaml", "--workspace", "face.jpg/below"], "--workspace face.jpg/below: the folder is not writable"),
         (["broken.yaml"], "broken.yaml, line 1"),
         (["host.yaml"], "names another machine"),
         (["absent.yaml"], "spec.source.image.uri: /"),
     ],
 )
-def test_a_mistake_is_answered_with_one_sentence_before_any_work(folder: Path, arguments: list[str], said: str) -> None:
+def test_a_mistake_is_answered_with_one_sentence_before_any_work(
+    folder: Path, arguments: list[str], message: str
+) -> None:
     write(folder / "video.yaml")
     write(folder / "host.yaml", picture="file://face.jpg")
     write(folder / "absent.yaml", picture="file:none.jpg")
@@ -112,7 +114,7 @@ def test_a_mistake_is_answered_with_one_sentence_before_any_work(folder: Path, a
     assert done.exit_code in {kind.exit_status for kind in ERRORS.values()}
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
-    assert said in errors[0]
+    assert message in errors[0]
     assert "Traceback" not in done.stderr
     assert "Window" not in done.stderr
 
@@ -153,19 +155,19 @@ def test_ctrl_c_ends_a_run_at_once_and_leaves_nothing(folder: Path) -> None:
     while process.poll() is None and not list((folder / "cache").rglob("segment-*.mp4")):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
+    _, message = process.communicate(timeout=20)
     assert process.returncode == 128 + signal.SIGINT
-    assert "Traceback" not in said
+    assert "Traceback" not in message
     assert list((folder / "tmp").iterdir()) == list((folder / "out").iterdir()) == []
 
 
 @pytest.mark.media
 def test_native_libraries_do_not_announce_themselves_in_the_middle_of_the_bar(folder: Path) -> None:
     process = start(folder, "plan", str(write(folder / "video.yaml")))
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 0, said
-    assert "INFO" not in said
-    assert "XNNPACK" not in said
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 0, message
+    assert "INFO" not in message
+    assert "XNNPACK" not in message
 
 
 def test_help_needs_nothing_that_is_slow_to_load(folder: Path) -> None:

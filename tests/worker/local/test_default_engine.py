@@ -1,4 +1,4 @@
-"""Which engine `talkingvideo run` takes when nobody names one."""
+"""The engine of a `talkingvideo run` that names none."""
 
 from __future__ import annotations
 

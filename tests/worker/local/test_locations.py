@@ -26,10 +26,10 @@ def test_a_claim_is_mounted_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["out", "workspace"])
-def test_a_folder_that_cannot_be_written_is_said_with_its_option(tmp_path: Path, option: str) -> None:
+def test_a_folder_that_is_not_writable_is_reported_with_its_option(tmp_path: Path, option: str) -> None:
     (tmp_path / "file").touch()
     folders = {"out": tmp_path / "a", "workspace": tmp_path / "b", option: tmp_path / "file" / "below"}
-    with pytest.raises(StageError, match=f"--{option} .*nothing can be written there"):
+    with pytest.raises(StageError, match=f"--{option} .*the folder is not writable"):
         LocalLocations(**folders).require_writable()
 
 

@@ -271,6 +271,7 @@ def test_a_picture_comes_back_from_its_png(tmp_path: Path, limits: InputLimits) 
     assert [entry.name for entry in tmp_path.iterdir()] == ["picture.png"]
 
 
+@pytest.mark.media
 def test_the_limit_is_the_callers_not_the_librarys(tmp_path: Path) -> None:
     """Pillow's own global limit (179 megapixels) neither adds to ours nor is touched."""
     before = Image.MAX_IMAGE_PIXELS

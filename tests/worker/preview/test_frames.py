@@ -17,6 +17,8 @@ from talkingvideo_worker.engines.preview import PreviewEngine
 from talkingvideo_worker.faces import Picture
 from talkingvideo_worker.units import Frame
 
+pytestmark = pytest.mark.media
+
 
 def prepared(render_input: RenderInput, folder: Path) -> tuple[PreviewEngine, PreparedEngine]:
     report = PreviewEngine().prepare(render_input, folder)

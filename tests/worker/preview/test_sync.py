@@ -18,7 +18,7 @@ from talkingvideo_worker.chunking.windows import ChunkFrames
 from talkingvideo_worker.engines.base import RenderInput
 from talkingvideo_worker.engines.preview import PreviewEngine
 from talkingvideo_worker.faces import Picture
-from talkingvideo_worker.speech import Speech, speak
+from talkingvideo_worker.speech import SynthesizedSpeech, synthesize
 from talkingvideo_worker.units import SAMPLE_RATE
 
 TEXT = (
@@ -28,9 +28,9 @@ TEXT = (
 
 
 @pytest.fixture(scope="module")
-def spoken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Speech, NDArray[np.float64]]:
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> tuple[SynthesizedSpeech, NDArray[np.float64]]:
     path = tmp_path_factory.mktemp("speech") / "voice.wav"
-    speech = speak(TEXT, "en-us", path)
+    speech = synthesize(TEXT, "en-us", path)
     with wave.open(str(path)) as sound:
         samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2") / 32768
     times = np.arange(int(speech.duration * SAMPLE_RATE)) / SAMPLE_RATE
@@ -76,7 +76,11 @@ def check(film: Path, sound: Path) -> None:
 @pytest.mark.media
 @pytest.mark.parametrize("by", ["sound", "phonemes", "noisy sound"])
 def test_lips_follow_the_voice(
-    by: str, spoken: tuple[Speech, NDArray[np.float64]], portrait: Picture, make_scene: MakeScene, tmp_path: Path
+    by: str,
+    spoken: tuple[SynthesizedSpeech, NDArray[np.float64]],
+    portrait: Picture,
+    make_scene: MakeScene,
+    tmp_path: Path,
 ) -> None:
     speech, samples = spoken
     render_input = make_scene(portrait, noisy(samples) if by == "noisy sound" else samples)
@@ -87,7 +91,7 @@ def test_lips_follow_the_voice(
 
 @pytest.mark.media
 def test_the_score_notices_a_late_sound(
-    spoken: tuple[Speech, NDArray[np.float64]], portrait: Picture, make_scene: MakeScene, tmp_path: Path
+    spoken: tuple[SynthesizedSpeech, NDArray[np.float64]], portrait: Picture, make_scene: MakeScene, tmp_path: Path
 ) -> None:
     """The measure itself: sound that is six frames late is found to be so."""
     small = np.asarray(cv2.resize(portrait, (240, 240), interpolation=cv2.INTER_AREA), np.uint8)

@@ -15,11 +15,11 @@ import pytest
 import torch
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.speech import speak
-from talkingvideo_worker.speech.kokoro import CONFIG, MODEL, SAMPLE_RATE, load, load_voice
-from talkingvideo_worker.speech.kokoro import speak as speak_pieces
+from talkingvideo_worker.speech import synthesize
+from talkingvideo_worker.speech.kokoro import CONFIG, MODEL, SAMPLE_RATE, load_model, load_voice
+from talkingvideo_worker.speech.kokoro import synthesize as synthesize_utterances
 from talkingvideo_worker.speech.pronunciation import PARAGRAPH_PAUSE, SENTENCE_PAUSE
-from talkingvideo_worker.speech.subprocesses import run_child
+from talkingvideo_worker.speech.subprocesses import run_subprocess
 
 pytestmark = [
     pytest.mark.media,
@@ -31,7 +31,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def model(kokoro_weights: Path) -> Any:
     torch.set_num_threads(1)
-    return load(kokoro_weights)
+    return load_model(kokoro_weights)
 
 
 @pytest.fixture(scope="module")
@@ -49,21 +49,21 @@ def samples(path: Path) -> np.ndarray:
 def kokoro_in_this_process(model: Any, styles: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """No start of torch in a process of its own, which takes long; prepare's tests have one."""
 
-    def run(module: str, order: dict[str, Any], limit: float, failure: ErrorCode) -> dict[str, Any]:
+    def run(module: str, request: dict[str, Any], timeout: float, failure: ErrorCode) -> dict[str, Any]:
         if module != "kokoro":
-            return run_child(module, order, limit, failure)
-        return speak_pieces(model, styles, order["pieces"], Path(order["out"]))
+            return run_subprocess(module, request, timeout, failure)
+        return synthesize_utterances(model, styles, request["utterances"], Path(request["out"]))
 
-    monkeypatch.setattr(sys.modules[speak.__module__], "run_child", run)
+    monkeypatch.setattr(sys.modules[synthesize.__module__], "run_subprocess", run)
 
 
 @pytest.mark.usefixtures("kokoro_in_this_process")
 def test_kokoro_speaks_the_text_with_sounds_at_their_times_and_pauses_between(
     kokoro_weights: Path, tmp_path: Path
 ) -> None:
-    speech = speak("Mama, beef.\n\nShoe.", None, tmp_path / "a.wav", kokoro_weights)
+    speech = synthesize("Mama, beef.\n\nShoe.", None, tmp_path / "a.wav", kokoro_weights)
     heard = samples(tmp_path / "a.wav")
-    assert (speech.notes, speech.sample_rate) == ((), SAMPLE_RATE)
+    assert (speech.warnings, speech.sample_rate) == ((), SAMPLE_RATE)
     assert len(heard) / SAMPLE_RATE == pytest.approx(speech.duration)
     starts, sounds = zip(*speech.phonemes, strict=True)
     assert sounds == ("m", "A", "m", "@", "_:", "b", "i", "f", "_:", "S", "u", "_:")
@@ -86,9 +86,9 @@ def longest_silence(heard: np.ndarray) -> int:
 
 def test_a_sentence_sounds_the_same_again_and_whatever_is_around_it(model: Any, styles: Any, tmp_path: Path) -> None:
     one, two = ("həlˈO wˈɜɹld.", SENTENCE_PAUSE), ("ɡˈʊd bˈI.", 0.0)
-    alone = speak_pieces(model, styles, [two], tmp_path / "alone.wav")
+    alone = synthesize_utterances(model, styles, [two], tmp_path / "alone.wav")
     for name in ("a.wav", "b.wav"):
-        speak_pieces(model, styles, [one, two], tmp_path / name)
+        synthesize_utterances(model, styles, [one, two], tmp_path / name)
     assert np.array_equal(samples(tmp_path / "a.wav"), samples(tmp_path / "b.wav"))
     assert np.array_equal(samples(tmp_path / "a.wav")[-alone["samples"] :], samples(tmp_path / "alone.wav"))
     assert np.std(samples(tmp_path / "alone.wav")) > 10
@@ -96,30 +96,30 @@ def test_a_sentence_sounds_the_same_again_and_whatever_is_around_it(model: Any, 
 
 def test_a_voice_and_its_length_decide_the_sound(model: Any, styles: Any, kokoro_weights: Path, tmp_path: Path) -> None:
     said = [("ɡˈʊd bˈI.", 0.0)]
-    speak_pieces(model, styles, said, tmp_path / "a.wav")
-    speak_pieces(model, load_voice(kokoro_weights, "bm_george"), said, tmp_path / "b.wav")
+    synthesize_utterances(model, styles, said, tmp_path / "a.wav")
+    synthesize_utterances(model, load_voice(kokoro_weights, "bm_george"), said, tmp_path / "b.wav")
     changed = styles.clone()
     changed[len(said[0][0]) - 1] += 1
-    speak_pieces(model, changed, said, tmp_path / "c.wav")
+    synthesize_utterances(model, changed, said, tmp_path / "c.wav")
     first, other, style = (samples(tmp_path / f"{name}.wav") for name in "abc")
     assert not np.array_equal(first, other)
     assert not np.array_equal(first, style)
 
 
 def test_symbols_that_it_never_learnt_are_passed_over(model: Any, styles: Any, tmp_path: Path) -> None:
-    answer = speak_pieces(model, styles, [("ɡˈ§ʊd", 0.0), ("§", 0.5)], tmp_path / "a.wav")
-    assert [symbol for _, symbol in answer["phonemes"]] == list("ɡˈʊd")
-    assert answer["samples"] == len(samples(tmp_path / "a.wav"))
+    response = synthesize_utterances(model, styles, [("ɡˈ§ʊd", 0.0), ("§", 0.5)], tmp_path / "a.wav")
+    assert [symbol for _, symbol in response["phonemes"]] == list("ɡˈʊd")
+    assert response["samples"] == len(samples(tmp_path / "a.wav"))
 
 
 def test_memory_does_not_grow_with_the_length_of_a_text(model: Any, styles: Any, tmp_path: Path) -> None:
     tracemalloc.start()
     try:
-        answer = speak_pieces(model, styles, [("ɡˈʊd.", 60.0)] * 12, tmp_path / "a.wav")
+        response = synthesize_utterances(model, styles, [("ɡˈʊd.", 60.0)] * 12, tmp_path / "a.wav")
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert 2 * answer["samples"] > 30_000_000
+    assert 2 * response["samples"] > 30_000_000
     assert most < 10_000_000
 
 
@@ -130,7 +130,7 @@ def test_weights_that_lack_a_tensor_are_refused(kokoro_weights: Path, tmp_path: 
     torch.save(held, tmp_path / MODEL)
     shutil.copy(kokoro_weights / CONFIG, tmp_path)
     with pytest.raises(RuntimeError, match=r"lacks 1 tensors of predictor, such as F0_proj\.weight"):
-        load(tmp_path)
+        load_model(tmp_path)
 
 
 def test_where_torch_is_there_is_neither_espeak_nor_what_would_load_it(model: Any) -> None:
@@ -140,7 +140,7 @@ def test_where_torch_is_there_is_neither_espeak_nor_what_would_load_it(model: An
 
 def test_who_asks_for_speech_loads_no_torch() -> None:
     program = (
-        "import sys; from talkingvideo_worker.speech import speak, kokoro;"
+        "import sys; from talkingvideo_worker.speech import synthesize, kokoro;"
         "assert not {'torch', 'transformers', 'kokoro'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
@@ -148,27 +148,27 @@ def test_who_asks_for_speech_loads_no_torch() -> None:
 
 def test_a_process_that_fails_says_why_with_the_code_of_its_kind() -> None:
     with pytest.raises(StageError, match="KeyError: 'weights'") as failed:
-        run_child("kokoro", {}, 60, ErrorCode.PIPELINE_LOAD)
+        run_subprocess("kokoro", {}, 60, ErrorCode.PIPELINE_LOAD)
     assert failed.value.code is ErrorCode.PIPELINE_LOAD
 
 
 def test_without_its_weights_espeak_speaks_and_says_so(tmp_path: Path) -> None:
-    speech = speak("Hello.", "bm_george", tmp_path / "a.wav", tmp_path / "nowhere")
-    assert speech.notes == (
-        "espeak-ng (en-gb) spoke the text: bm_george is a voice of Kokoro, whose weights are not there.",
+    speech = synthesize("Hello.", "bm_george", tmp_path / "a.wav", tmp_path / "nowhere")
+    assert speech.warnings == (
+        "espeak-ng (en-gb) spoke the text: bm_george is a voice of Kokoro, whose weights are missing.",
     )
-    assert speech.phonemes == speak("Hello.", "en-gb", tmp_path / "b.wav").phonemes
+    assert speech.phonemes == synthesize("Hello.", "en-gb", tmp_path / "b.wav").phonemes
 
 
 def test_a_voice_is_no_way_to_a_file(tmp_path: Path) -> None:
     """espeak-ng would read a stranger's recording as the description of a voice."""
     (tmp_path / "evil").write_text("name evil\nlanguage en\n")
     with pytest.raises(StageError, match="There is no voice") as refused:
-        speak("Hello.", "../" * 12 + str(tmp_path / "evil")[1:], tmp_path / "a.wav")
+        synthesize("Hello.", "../" * 12 + str(tmp_path / "evil")[1:], tmp_path / "a.wav")
     assert refused.value.code is ErrorCode.INPUT_VALIDATION
 
 
 def test_an_unknown_voice_is_refused_with_kokoros_among_those_there_are(kokoro_weights: Path, tmp_path: Path) -> None:
     with pytest.raises(StageError, match=r"no voice 'af_hart'.*af_heart.*en-us") as refused:
-        speak("Hello.", "af_hart", tmp_path / "a.wav", kokoro_weights)
+        synthesize("Hello.", "af_hart", tmp_path / "a.wav", kokoro_weights)
     assert refused.value.code is ErrorCode.INPUT_VALIDATION

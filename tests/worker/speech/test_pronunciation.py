@@ -12,12 +12,12 @@ from talkingvideo_worker.speech.pronunciation import (
     MNEMONICS,
     PARAGRAPH_PAUSE,
     SENTENCE_PAUSE,
-    Piece,
+    Utterance,
     kokoro_symbols,
-    pieces,
+    utterances,
 )
-from talkingvideo_worker.speech.sentences import sentences
-from talkingvideo_worker.speech.subprocesses import run_child
+from talkingvideo_worker.speech.sentences import split_sentences
+from talkingvideo_worker.speech.subprocesses import run_subprocess
 
 SAID = {
     "en-us": "The merchant's water bottle, near a fair boy: I go out, eat a bird and judge nature's measure; button, rhythm.",
@@ -31,8 +31,8 @@ SAID = {
 
 
 def transcribed(language: str, text: str) -> str:
-    answer = run_child("espeak", {"transcribe": [text], "voice": language}, 30, ErrorCode.INTERNAL)
-    return kokoro_symbols(answer["ipa"][0], language)
+    response = run_subprocess("espeak", {"transcribe": [text], "voice": language}, 30, ErrorCode.INTERNAL)
+    return kokoro_symbols(response["ipa"][0], language)
 
 
 @pytest.mark.parametrize("language", SAID)
@@ -71,22 +71,22 @@ def test_every_symbol_of_a_voice_moves_the_mouth_as_its_letter_would() -> None:
 
 
 def test_a_sentence_is_a_piece_with_a_pause_behind_it() -> None:
-    said = list(sentences("One, two. Three!\n\nFour?"))
-    made = list(pieces(said, ["wˈʌn", "tˈu", "θɹˈi", "fˈɔɹ"]))
+    said = list(split_sentences("One, two. Three!\n\nFour?"))
+    made = list(utterances(said, ["wˈʌn", "tˈu", "θɹˈi", "fˈɔɹ"]))
     assert made == [
-        Piece("wˈʌn, tˈu.", SENTENCE_PAUSE),
-        Piece("θɹˈi!", PARAGRAPH_PAUSE),
-        Piece("fˈɔɹ?", PARAGRAPH_PAUSE),
+        Utterance("wˈʌn, tˈu.", SENTENCE_PAUSE),
+        Utterance("θɹˈi!", PARAGRAPH_PAUSE),
+        Utterance("fˈɔɹ?", PARAGRAPH_PAUSE),
     ]
 
 
 def test_a_long_sentence_is_broken_at_clauses_then_words_and_pauses_once() -> None:
-    said = list(sentences("A, b, c."))
-    made = list(pieces(said, ["x" * 6, "y" * 6, "zz " * 4 + "w" * 25], most=14))
-    assert [piece.symbols for piece in made] == ["xxxxxx,", "yyyyyy, zz zz", "zz zz", "w" * 14, "w" * 11 + "."]
-    assert [piece.pause for piece in made] == [0, 0, 0, 0, PARAGRAPH_PAUSE]
+    said = list(split_sentences("A, b, c."))
+    made = list(utterances(said, ["x" * 6, "y" * 6, "zz " * 4 + "w" * 25], limit=14))
+    assert [utterance.symbols for utterance in made] == ["xxxxxx,", "yyyyyy, zz zz", "zz zz", "w" * 14, "w" * 11 + "."]
+    assert [utterance.pause for utterance in made] == [0, 0, 0, 0, PARAGRAPH_PAUSE]
 
 
 def test_a_clause_that_sounds_like_nothing_is_left_out() -> None:
-    said = list(sentences("One, 2. Three."))
-    assert [piece.symbols for piece in pieces(said, ["a", "", "b"])] == ["a,", "b."]
+    said = list(split_sentences("One, 2. Three."))
+    assert [utterance.symbols for utterance in utterances(said, ["a", "", "b"])] == ["a,", "b."]

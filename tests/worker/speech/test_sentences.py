@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkingvideo_worker.speech.sentences import sentences
+from talkingvideo_worker.speech.sentences import split_sentences
 
 
 def spoken(text: str) -> list[str]:
-    return [" ".join(f"{clause.text}{clause.mark}" for clause in sentence.clauses) for sentence in sentences(text)]
+    return [
+        " ".join(f"{clause.text}{clause.mark}" for clause in sentence.clauses) for sentence in split_sentences(text)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -35,7 +37,7 @@ def test_sentences_end_where_a_reader_would_pause(text: str, expected: list[str]
 
 
 def test_a_paragraph_ends_with_an_empty_line() -> None:
-    ends = [sentence.ends_paragraph for sentence in sentences("One. Two.\n \nThree.\nFour.")]
+    ends = [sentence.ends_paragraph for sentence in split_sentences("One. Two.\n \nThree.\nFour.")]
     assert ends == [False, True, False, True]
 
 
@@ -46,11 +48,11 @@ def test_a_paragraph_ends_with_an_empty_line() -> None:
 )
 def test_the_longest_text_takes_no_time_whatever_it_is(text: str) -> None:
     started = time.process_time()
-    list(sentences(text))
+    list(split_sentences(text))
     assert time.process_time() - started < 2
 
 
 @given(text=st.text(alphabet="aB1 .,!?…—\n\"'-", max_size=80))
 def test_no_word_is_lost_or_said_twice(text: str) -> None:
-    told = "".join(clause.text for sentence in sentences(text) for clause in sentence.clauses)
+    told = "".join(clause.text for sentence in split_sentences(text) for clause in sentence.clauses)
     assert [letter for letter in told if letter.isalnum()] == [letter for letter in text if letter.isalnum()]

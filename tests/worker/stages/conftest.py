@@ -1,4 +1,4 @@
-"""A portrait, a voice and an order, small enough to render in a second or two."""
+"""A portrait, a voice and stage inputs, small enough to render in a second or two."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ from talkingvideo_worker.stages.prepare.process import process
 from talkingvideo_worker.stages.prepare.publish import publish
 from talkingvideo_worker.stages.render import render
 
-MakeOrder = Callable[..., StageInput]
+StageInputFactory = Callable[..., StageInput]
+"""Makes stage inputs: ``new_stage_input(name="a", render={…})``."""
 
 
 @pytest.fixture(scope="session")
 def portrait(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real face: NASA's portrait of Eileen Collins, public domain, out of scikit-image's wheel."""
+    """A real face: NASA's portrait of Eileen Collins, public domain, from scikit-image's wheel."""
     path = tmp_path_factory.mktemp("media") / "portrait.png"
     Image.fromarray(data.astronaut()).save(path)  # type: ignore[no-untyped-call]
     return path
@@ -61,10 +62,10 @@ def write_voice(path: Path, seconds: float, rate: int = 22_050, seed: int = 7) -
     return path
 
 
-def make_in(folder: Path, portrait: Path, voice: Path) -> MakeOrder:
-    """Makes orders of local runs in a folder: ``make(name="a", render={…})``."""
+def stage_input_factory(folder: Path, portrait: Path, voice: Path) -> StageInputFactory:
+    """Makes stage inputs of local runs in a folder."""
 
-    def stage_input(name: str = "hello", **spec: Any) -> StageInput:
+    def new_stage_input(name: str = "hello", **spec: Any) -> StageInput:
         base: dict[str, Any] = {
             "source": {"image": {"uri": portrait.as_uri()}},
             "speech": {"speakers": [{"audio": {"uri": voice.as_uri()}}]},
@@ -73,34 +74,34 @@ def make_in(folder: Path, portrait: Path, voice: Path) -> MakeOrder:
         video = parse({"metadata": {"name": name}, "spec": base | spec})
         return make_stage_input(video, "preview", LocalLocations(folder / "out", folder / "work"))
 
-    return stage_input
+    return new_stage_input
 
 
 @pytest.fixture
-def make(tmp_path: Path, portrait: Path, voice: Path) -> MakeOrder:
-    """See `make_in`; in the test's own folder."""
-    return make_in(tmp_path, portrait, voice)
+def new_stage_input(tmp_path: Path, portrait: Path, voice: Path) -> StageInputFactory:
+    """Makes stage inputs in the test's own folder."""
+    return stage_input_factory(tmp_path, portrait, voice)
 
 
 @dataclass(frozen=True)
-class Rendered:
-    """A video of six frames whose chunks are rendered: copied for every test that stitches one.
+class RenderedVideo:
+    """A video of six frames whose chunks are rendered; every test that stitches it gets a copy.
 
     Attributes:
-        folder: Of workspace and chunks.
-        spec: Of the video.
+        folder: Folder of the workspace and the chunks.
+        spec: Spec of the video.
     """
 
     folder: Path
     spec: dict[str, Any]
 
     def context(self, folder: Path, name: str = "hello", **changes: Any) -> StageContext:
-        """Surroundings in a folder, on a copy unless the test has one already.
+        """A context in a folder, into which the video is copied unless it was before.
 
         Args:
-            folder: The test's.
-            name: The object's; each has a workspace of its own.
-            changes: Effective values.
+            folder: Folder of the test.
+            name: Name of the object; each object has its own workspace.
+            changes: Effective values to change.
         """
         for part in ("work", "chunks"):
             if not (folder / part).exists():
@@ -108,8 +109,8 @@ class Rendered:
         return _context(folder, self.spec, name, changes)
 
 
-class Kept:
-    """A store whose keys have no right to delete anything."""
+class StoreWithoutDelete:
+    """A store whose credentials do not permit deletion."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -139,8 +140,8 @@ def _context(folder: Path, spec: dict[str, Any], name: str, changes: dict[str, A
 
 
 @pytest.fixture(scope="session")
-def rendered(tmp_path_factory: pytest.TempPathFactory, portrait: Path, voice: Path) -> Rendered:
-    """Rendered once for all tests."""
+def rendered(tmp_path_factory: pytest.TempPathFactory, portrait: Path, voice: Path) -> RenderedVideo:
+    """A video that is rendered once for all tests."""
     spec = {
         "source": {"image": {"uri": portrait.as_uri()}},
         "speech": {"speakers": [{"audio": {"uri": voice.as_uri()}}]},
@@ -152,4 +153,4 @@ def rendered(tmp_path_factory: pytest.TempPathFactory, portrait: Path, voice: Pa
     process(context)
     publish(context)
     render(context, 0)
-    return Rendered(folder, spec)
+    return RenderedVideo(folder, spec)

@@ -1,4 +1,4 @@
-"""Chained chunks: rendered one after the other they are one streaming run, also after losses."""
+"""Chained chunks: rendered one after the other they equal one streaming run, also after losses in the store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.worker.stages.conftest import Rendered
+from tests.worker.stages.conftest import RenderedVideo
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.plan import Plan
@@ -24,6 +24,7 @@ from talkingvideo_worker.stages.prepare.fetch import fetch
 from talkingvideo_worker.stages.prepare.process import process
 from talkingvideo_worker.stages.prepare.publish import publish
 from talkingvideo_worker.stages.render import render
+from talkingvideo_worker.stages.workspace import require_plan
 
 pytestmark = pytest.mark.media
 
@@ -32,12 +33,12 @@ WINDOWS = {"window_frames": 9, "motion_frames": 5, "max_frames": FRAMES}
 
 
 class RememberingEngine:
-    """Every frame has the grey of a sum over all windows before it, which it knows by its state alone.
+    """Renders grey frames whose level depends on all previous windows, which it knows only from the state.
 
     Args:
-        stateful: Whether it says so.
-        windows: After how many it breaks.
-        beginning: What it found in the first chunk.
+        stateful: Whether it returns a state.
+        windows: Number of windows after which it fails.
+        beginning: Digest of the first chunk.
     """
 
     name = "remembering"
@@ -71,7 +72,9 @@ class RememberingEngine:
         state: Mapping[str, NDArray[Any]] | None = None,
         progress: ProgressCallback = ignore_progress,
     ) -> Iterator[Window]:
-        assert (state is None) == (chunk.overlap == 0 and first == 0), "every window but the first goes on from a state"
+        assert (state is None) == (chunk.overlap == 0 and first == 0), (
+            "every window but the first continues from a state"
+        )
         history = 0 if state is None else int(state["history"])
         for index in range(first, len(chunk.windows)):
             if not self._left:
@@ -85,9 +88,9 @@ class RememberingEngine:
 
 
 class Videos:
-    """Videos of one folder, by an engine that a test may replace."""
+    """Videos in one folder, made by an engine that a test may replace."""
 
-    def __init__(self, rendered: Rendered, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, rendered: RenderedVideo, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._rendered, self._folder = rendered, folder
         self.engine = RememberingEngine()
         monkeypatch.setattr("talkingvideo_worker.stages.context.make_engine", lambda name: self.engine)
@@ -108,12 +111,12 @@ class Video:
 
     @property
     def context(self) -> StageContext:
-        """Another one each time, as pods have."""
+        """A new context each time, as pods have."""
         return replace(self._context)
 
     @property
     def plan(self) -> Plan:
-        return self.context.require_plan()
+        return require_plan(self.context)
 
     def render(self) -> list[RenderReport]:
         return [render(self.context, chunk.index) for chunk in self.plan.chunks]
@@ -126,7 +129,7 @@ class Video:
         ]
 
     def lose(self, chunk: int, pattern: str) -> int:
-        """Lose files of a chunk; returns how many there were."""
+        """Remove files of a chunk; returns their number."""
         folder = Path(self.context.chunks.uri(self.plan.chunks[chunk].key).removeprefix("file://"))
         found = list(folder.glob(pattern))
         for path in found:
@@ -135,12 +138,12 @@ class Video:
 
 
 @pytest.fixture
-def videos(rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Videos:
+def videos(rendered: RenderedVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Videos:
     return Videos(rendered, tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="module")
-def one_run(rendered: Rendered, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+def one_run(rendered: RenderedVideo, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     """The segments of one chunk as long as the video."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         whole = Videos(rendered, tmp_path_factory.mktemp("whole"), monkeypatch).plan("whole", 100)
@@ -178,7 +181,7 @@ def test_a_pod_killed_at_any_window_changes_nothing(videos: Videos, one_run: lis
 
 
 @pytest.mark.parametrize(
-    ("lost", "made_again"),
+    ("lost", "rendered_again"),
     [
         ([(1, "state-0001*")], [3, 4, 5, 6]),
         ([(1, "state-*")], [2, 3, 4, 5, 6]),
@@ -187,8 +190,8 @@ def test_a_pod_killed_at_any_window_changes_nothing(videos: Videos, one_run: lis
         ([(0, "state-*")], [4, 5, 6]),
     ],
 )
-def test_what_a_chunk_goes_on_from_is_made_again_when_the_store_has_lost_it(
-    videos: Videos, one_run: list[bytes], lost: list[tuple[int, str]], made_again: list[int]
+def test_the_state_from_which_a_chunk_continues_is_restored_when_the_store_has_lost_it(
+    videos: Videos, one_run: list[bytes], lost: list[tuple[int, str]], rendered_again: list[int]
 ) -> None:
     chained = videos.plan("chained", 0.5)
     assert [len(chunk.windows) for chunk in chained.plan.chunks] == [2, 2, 3]
@@ -198,12 +201,12 @@ def test_what_a_chunk_goes_on_from_is_made_again_when_the_store_has_lost_it(
         assert chained.lose(chunk, pattern)
     videos.engine = RememberingEngine()
     report = render(chained.context, 2)
-    assert videos.engine.rendered == made_again
+    assert videos.engine.rendered == rendered_again
     assert chained.segments() == one_run
     assert report.resumed_windows == 0
-    mended = {chunk for chunk, _ in lost} if made_again[0] < 4 else set()
-    assert len(report.warnings) == len(mended)
-    assert all(f"chunk {chunk} ended" in " ".join(report.warnings) for chunk in mended)
+    restored = {chunk for chunk, _ in lost} if rendered_again[0] < 4 else set()
+    assert len(report.warnings) == len(restored)
+    assert all(f"final state of chunk {chunk}" in " ".join(report.warnings) for chunk in restored)
 
 
 def test_windows_whose_state_is_lost_do_not_count_as_resumed(videos: Videos) -> None:
@@ -217,9 +220,12 @@ def test_windows_whose_state_is_lost_do_not_count_as_resumed(videos: Videos) -> 
     assert report.resumed_windows == 1
 
 
-def test_an_engine_that_leaves_nothing_has_nothing_to_chain_and_renders_side_by_side(videos: Videos) -> None:
+def test_an_engine_without_state_has_nothing_to_chain_and_renders_in_parallel(videos: Videos) -> None:
     videos.engine = RememberingEngine(stateful=False)
-    asked, usual = (videos.plan(it.value.lower(), 0.7, it) for it in (Continuity.CHAINED, Continuity.INDEPENDENT))
+    asked, usual = (
+        videos.plan(continuity.value.lower(), 0.7, continuity)
+        for continuity in (Continuity.CHAINED, Continuity.INDEPENDENT)
+    )
     assert len(usual.plan.chunks) == 2
     assert asked.plan.chunks == usual.plan.chunks
     assert not asked.report.chained
@@ -227,7 +233,7 @@ def test_an_engine_that_leaves_nothing_has_nothing_to_chain_and_renders_side_by_
 
 
 @pytest.mark.parametrize(("continuity", "changed"), [(Continuity.CHAINED, 3), (Continuity.INDEPENDENT, 1)])
-def test_a_chained_chunk_is_known_by_all_that_were_before_it(
+def test_the_key_of_a_chained_chunk_depends_on_all_previous_chunks(
     videos: Videos, continuity: Continuity, changed: int
 ) -> None:
     keys = []
@@ -240,13 +246,13 @@ def test_a_chained_chunk_is_known_by_all_that_were_before_it(
     assert len(set(first)) == len(first) == 3
 
 
-def test_a_stateful_engine_that_leaves_nothing_is_told_so(videos: Videos) -> None:
+def test_a_stateful_engine_that_returns_no_state_is_refused(videos: Videos) -> None:
     chained = videos.plan("chained", 0.5)
     forgetful = RememberingEngine(stateful=False)
     forgetful.stateful = True
     forgetful.render = _without_states(forgetful.render)  # type: ignore[method-assign]
     videos.engine = forgetful
-    with pytest.raises(StageError, match="left no state") as failure:
+    with pytest.raises(StageError, match="returned no state") as failure:
         render(chained.context, 0)
     assert failure.value.code is ErrorCode.GENERATION_RUNTIME
 

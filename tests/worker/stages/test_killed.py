@@ -1,4 +1,4 @@
-"""Every stage can be killed at any moment and run again: the same result, and no half-written file under its name."""
+"""Every stage can be killed at any moment and run again, with the same result and without incomplete files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import av
 import pytest
-from tests.worker.stages.conftest import MakeOrder, make_in
+from tests.worker.stages.conftest import StageInputFactory, stage_input_factory
 
 from talkingvideo_api.errors import ERRORS, ErrorCode
 from talkingvideo_api.stage_input import StageInput
@@ -24,18 +24,18 @@ pytestmark = pytest.mark.media
 
 
 class Pod:
-    """Runs stages as a pod would: the command, an order file, a scratch folder that ends with the pod."""
+    """Runs stages as a pod would: the command, a stage input file, and a scratch folder that ends with the pod."""
 
     def __init__(self, stage_input: StageInput, folder: Path) -> None:
-        self.order_file = folder / "stage-input.json"
-        self.order_file.write_text(stage_input.to_json())
+        self.stage_input_file = folder / "stage-input.json"
+        self.stage_input_file.write_text(stage_input.to_json())
         self.temporary = folder / "tmp"
         self.temporary.mkdir(exist_ok=True)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", "from talkingvideo_worker.cli import main; main()", *arguments]
         return subprocess.Popen(
-            [*command, "--stage-input", str(self.order_file)],
+            [*command, "--stage-input", str(self.stage_input_file)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -49,7 +49,7 @@ class Pod:
         return output
 
     def kill_when(self, reached: Callable[[], bool], *arguments: str, by: int = signal.SIGKILL) -> int:
-        """Start a stage and kill it as soon as something is reached; returns how it ended."""
+        """Start a stage and kill it as soon as a condition holds; returns its exit status."""
         process = self.start(*arguments)
         while process.poll() is None and not reached():
             time.sleep(0.002)
@@ -62,12 +62,12 @@ class Pod:
 def prepared(tmp_path_factory: pytest.TempPathFactory, portrait: Path, voice: Path) -> Path:
     """A folder in which prepare has run: 5 windows in one chunk, of 17 + 3 x 12 + 5 frames."""
     folder = tmp_path_factory.mktemp("prepared")
-    Pod(order_in(folder, portrait, voice), folder).run("prepare")
+    Pod(short_stage_input(folder, portrait, voice), folder).run("prepare")
     return folder
 
 
-def order_in(folder: Path, portrait: Path, voice: Path) -> StageInput:
-    return make_in(folder, portrait, voice)(
+def short_stage_input(folder: Path, portrait: Path, voice: Path) -> StageInput:
+    return stage_input_factory(folder, portrait, voice)(
         chunking={"targetSeconds": 60},
         video={"maxFrames": 58},
         render={"windowFrames": 17, "motionFrames": 5},
@@ -76,7 +76,7 @@ def order_in(folder: Path, portrait: Path, voice: Path) -> StageInput:
 
 @pytest.fixture
 def stage_input(tmp_path: Path, portrait: Path, voice: Path) -> StageInput:
-    return order_in(tmp_path, portrait, voice)
+    return short_stage_input(tmp_path, portrait, voice)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def result(stage_input: StageInput) -> Path:
     return folder(stage_input.locations.result + ".mp4")
 
 
-def test_a_render_killed_at_every_window_goes_on_there_and_makes_the_same_segments(
+def test_a_render_killed_at_every_window_resumes_there_and_makes_the_same_segments(
     pod: Pod, stage_input: StageInput
 ) -> None:
     pod.run("render", "--chunk", "0")
@@ -127,7 +127,7 @@ def test_a_render_killed_at_every_window_goes_on_there_and_makes_the_same_segmen
 
 
 def test_a_stitch_killed_at_any_moment_leaves_no_result_or_a_whole_one(pod: Pod, stage_input: StageInput) -> None:
-    """Between which writes it is killed is up to chance here, and is not in test_result.py."""
+    """Here the moment is random; test_result.py kills between each two writes."""
     pod.run("render", "--chunk", "0")
     started = time.monotonic()
     pod.run("stitch")
@@ -177,13 +177,13 @@ def test_two_pods_that_render_one_chunk_at_once_make_it_once(pod: Pod, stage_inp
 
 def test_a_finished_chunk_is_not_rendered_again(pod: Pod, stage_input: StageInput) -> None:
     pod.run("render", "--chunk", "0")
-    made = {path: path.stat().st_mtime_ns for path in segments(stage_input)}
+    modified = {path: path.stat().st_mtime_ns for path in segments(stage_input)}
     assert '"progress"' not in pod.run("render", "--chunk", "0")
-    assert {path: path.stat().st_mtime_ns for path in segments(stage_input)} == made
+    assert {path: path.stat().st_mtime_ns for path in segments(stage_input)} == modified
 
 
-def test_a_stage_ends_with_the_exit_status_of_its_error(make: MakeOrder, tmp_path: Path) -> None:
-    stage_input = make(source={"image": {"uri": (tmp_path / "missing.png").as_uri()}})
+def test_a_stage_ends_with_the_exit_status_of_its_error(new_stage_input: StageInputFactory, tmp_path: Path) -> None:
+    stage_input = new_stage_input(source={"image": {"uri": (tmp_path / "missing.png").as_uri()}})
     process = Pod(stage_input, tmp_path).start("prepare")
     output, _ = process.communicate(timeout=60)
     assert "spec.source.image.uri" in output

@@ -22,7 +22,7 @@ from talkingvideo_api.profile import InputLimits
 from talkingvideo_api.resource import parse
 from talkingvideo_api.spec import Preset, Quantization
 from talkingvideo_api.stage_input import StageInput
-from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
+from talkingvideo_worker.engines.infinitetalk.loader import WeightsFolder
 from talkingvideo_worker.inputs.offline import Mounts
 from talkingvideo_worker.local.locations import LocalLocations
 from talkingvideo_worker.local.stage_inputs import make_stage_input
@@ -34,7 +34,7 @@ from talkingvideo_worker.stages.prepare.process import process
 from talkingvideo_worker.stages.prepare.publish import publish
 from talkingvideo_worker.stages.render import render
 from talkingvideo_worker.stages.render_input import make_render_input
-from talkingvideo_worker.stages.workspace import get_prepared
+from talkingvideo_worker.stages.workspace import get_prepared, require_plan
 
 pytestmark = pytest.mark.media
 
@@ -63,7 +63,7 @@ def weights(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def asked(tmp_path: Path, portrait: Path) -> Callable[..., StageContext]:
-    """Surroundings of a video of ten frames with these LoRAs."""
+    """Makes the context of a video of ten frames with some LoRAs."""
     voice = write_voice(tmp_path / "voice.wav", seconds=0.4)
 
     def context(
@@ -139,7 +139,7 @@ def test_render_pods_get_fetched_loras_and_merge_them_after_the_presets(
         get_prepared(context, plan, name, elsewhere / name)
     render_input = make_render_input(plan, context.stage_input, elsewhere)
     (turbo,) = PRESET_LORAS[Preset.TURBO]
-    assert [(it.label, it.scale) for it in render_input.loras] == [
+    assert [(file.label, file.scale) for file in render_input.loras] == [
         (turbo.name, 1.0),
         ("named", -1.0),
         (mine.as_uri(), 0.5),
@@ -152,7 +152,7 @@ def test_render_pods_get_fetched_loras_and_merge_them_after_the_presets(
     plain = folder.networks(
         make_render_input(plan, without_loras(context.stage_input), elsewhere), 9, lambda _f, _m: None
     ).load()
-    merged = folder.networks(render_input, 9, lambda _f, _m: None).load()
+    merge_loras = folder.networks(render_input, 9, lambda _f, _m: None).load()
     change = torch.zeros(48, 48)
     for path, scale in zip(
         (weights / f"loras/{turbo.name}.safetensors", weights / "loras/named.safetensors", mine),
@@ -160,7 +160,7 @@ def test_render_pods_get_fetched_loras_and_merge_them_after_the_presets(
         strict=True,
     ):
         change += scale * product(path)
-    difference = merged.transformer.state_dict()[QUERY] - plain.transformer.state_dict()[QUERY]
+    difference = merge_loras.transformer.state_dict()[QUERY] - plain.transformer.state_dict()[QUERY]
     torch.testing.assert_close(difference.float().cpu(), change, atol=1e-5, rtol=1e-4)
 
 
@@ -201,8 +201,8 @@ def test_render_pods_get_the_planned_lora_though_another_prepare_found_a_differe
     prepared(late)
     for each in (context, late):
         publish(each)
-    (name,) = (it for it in plan.files_of(Stage.RENDER) if it.startswith("loras/"))
-    get_prepared(late, late.require_plan(), name, tmp_path / "got")
+    (name,) = (file for file in plan.files_of(Stage.RENDER) if file.startswith("loras/"))
+    get_prepared(late, require_plan(late), name, tmp_path / "got")
     assert (tmp_path / "got").read_bytes() == content
 
 
@@ -210,13 +210,13 @@ def test_render_pods_get_the_planned_lora_though_another_prepare_found_a_differe
 def test_render_refuses_weights_that_are_not_those_of_the_plan(
     asked: Any, weights: Path, tmp_path: Path, change: Callable[[Path], Any]
 ) -> None:
-    """Chunks would be kept under the name of what was planned, and found again by others."""
+    """Otherwise chunks would be stored under the keys of the planned weights, and reused by other videos."""
     named = lora(weights / "loras" / "named.safetensors")
     context = asked({"name": "named"})
     prepared(context)
     publish(context)
     change(named)
-    with pytest.raises(StageError, match="weights are not those that the video was planned with") as refusal:
+    with pytest.raises(StageError, match="weights have been replaced since the video was planned") as refusal:
         render(context, 0)
     assert refusal.value.code is ErrorCode.PIPELINE_LOAD
     assert not refusal.value.retryable
@@ -237,7 +237,7 @@ def test_loras_together_keep_to_the_limit_that_the_scratch_folder_has_room_for(a
     loras = [lora(tmp_path / f"{name}.safetensors") for name in "abc"]
     size = loras[0].stat().st_size
     given = [{"uri": path.as_uri()} for path in loras]
-    with pytest.raises(StageError, match=f"LoRAs are {3 * size:,} bytes together.* allows {2 * size + 1:,}") as refusal:
+    with pytest.raises(StageError, match=f"LoRAs are {3 * size:,} bytes in total.* allows {2 * size + 1:,}") as refusal:
         fetch(asked(*given, name="three", limits=InputLimits(lora_bytes=2 * size + 1)))
     assert refusal.value.field == "spec.render.loras[2].uri"
     assert refusal.value.code is ErrorCode.INPUT_VALIDATION

@@ -1,4 +1,4 @@
-"""Stages as pods run them: the command, an order file, mounts and credentials from outside, last words for the kubelet."""
+"""Stages as pods run them: the command, a stage input file, mounts, credentials from outside, and termination messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.cluster.s3 import S3Server
 from tests.e2e.result import assert_sound_is_the_input, assert_video_is_whole
-from tests.worker.stages.conftest import MakeOrder, write_voice
+from tests.worker.stages.conftest import StageInputFactory, write_voice
 from typer.testing import CliRunner
 
 from talkingvideo_api.errors import ERRORS, ErrorCode
@@ -31,13 +31,13 @@ pytestmark = pytest.mark.media
 
 @dataclass
 class Pods:
-    """Runs stages, each with a scratch volume and a termination log of its own.
+    """Runs stages, each with its own scratch volume and termination log.
 
     Attributes:
-        folder: Of the test.
+        folder: Folder of the test.
         stage_input: What to make.
-        credentials: Environment of the containers that are trusted with them.
-        exit_status: Of the last stage.
+        credentials: Environment of the containers that have credentials.
+        exit_status: Exit status of the last stage.
     """
 
     folder: Path
@@ -46,7 +46,7 @@ class Pods:
     exit_status: int = 0
 
     def run(self, *steps: str) -> Report | None:
-        """Run the containers of one pod one after another; returns the last one's words."""
+        """Run the containers of one pod one after another; returns the report of the last one."""
         pod = self.folder / f"pod-{uuid.uuid4().hex[:8]}"
         pod.mkdir()
         (pod / "stage-input.json").write_text(self.stage_input.to_json())
@@ -61,27 +61,27 @@ class Pods:
         return decode_report((pod / "termination-log").read_text())
 
     def env(self, pod: Path, step: str) -> dict[str, str | None]:
-        nobody: dict[str, str | None] = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
+        no_credentials: dict[str, str | None] = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
         return {
             "TALKINGVIDEO_SCRATCH": str(pod),
             "TALKINGVIDEO_TERMINATION_LOG": str(pod / "termination-log"),
             "TALKINGVIDEO_CLAIMS": str(self.folder / "claims"),
             "TALKINGVIDEO_CONFIGMAPS": str(self.folder / "configmaps"),
             "TALKINGVIDEO_HEADERS": str(self.folder / "headers"),
-            **nobody,
+            **no_credentials,
             **({} if "process" in step else self.credentials),
         }
 
     def prepare(self) -> PrepareReport:
-        said = self.run("prepare --step fetch", "prepare --step process", "prepare --step publish")
-        assert isinstance(said, PrepareReport), said
-        return said
+        report = self.run("prepare --step fetch", "prepare --step process", "prepare --step publish")
+        assert isinstance(report, PrepareReport), report
+        return report
 
-    def make(self) -> Report | None:
-        """All three stages."""
+    def make_video(self) -> Report | None:
+        """Run all three stages."""
         for chunk in range(len(self.prepare().chunk_frames)):
-            said = self.run(f"render --chunk {chunk}")
-            assert isinstance(said, RenderReport), said
+            report = self.run(f"render --chunk {chunk}")
+            assert isinstance(report, RenderReport), report
         return self.run("stitch")
 
 
@@ -96,68 +96,70 @@ def sound(tmp_path: Path) -> Path:
     return write_voice(tmp_path / "voice.wav", seconds=1)
 
 
-MakePods = Callable[[str, str], Pods]
-"""Makes pods whose inputs come from a place, and whose workspace and result are in another."""
+PodsFactory = Callable[[str, str], Pods]
+"""Makes pods from the URI of the inputs' folder, and the URI of the folder of workspace and result."""
 
 
 @pytest.fixture
-def pods(tmp_path: Path, make: MakeOrder) -> MakePods:
-    def made(inputs: str, root: str) -> Pods:
-        stage_input = make(
+def new_pods(tmp_path: Path, new_stage_input: StageInputFactory) -> PodsFactory:
+    def new_pods(inputs: str, root: str) -> Pods:
+        stage_input = new_stage_input(
             source={"image": {"uri": f"{inputs}/face.png"}},
             speech={"speakers": [{"audio": {"uri": f"{inputs}/voice.wav"}}]},
         )
         effective = stage_input.effective.model_copy(update={"overwrite": False})
         return Pods(tmp_path, stage_input.model_copy(update={"locations": locations(root), "effective": effective}))
 
-    return made
+    return new_pods
 
 
-def test_a_video_is_made_from_s3_and_kept_in_s3(
-    s3_server: S3Server, pods: MakePods, tmp_path: Path, portrait: Path, sound: Path
+def test_a_video_is_made_from_s3_and_stored_in_s3(
+    s3_server: S3Server, new_pods: PodsFactory, tmp_path: Path, portrait: Path, sound: Path
 ) -> None:
     client, bucket = s3_server.client(), s3_server.create_bucket(f"b-{uuid.uuid4()}")
     client.upload_file(str(portrait), bucket, "in/face.png")
     client.upload_file(str(sound), bucket, "in/voice.wav")
-    here = pods(f"s3://{bucket}/in", f"s3://{bucket}/some/prefix")
+    pods = new_pods(f"s3://{bucket}/in", f"s3://{bucket}/some/prefix")
     connection = S3Connection(endpoint=s3_server.endpoint, region=s3_server.region, addressing_style="path")
-    here.stage_input = here.stage_input.model_copy(update={"s3": connection, "input_buckets": (bucket,)})
+    pods.stage_input = pods.stage_input.model_copy(update={"s3": connection, "input_buckets": (bucket,)})
     owner = s3_server.owner
-    here.credentials = {"AWS_ACCESS_KEY_ID": owner.access_key, "AWS_SECRET_ACCESS_KEY": owner.secret_key}
-    said = here.make()
-    assert isinstance(said, StitchReport)
-    assert said.uri == f"s3://{bucket}/some/prefix/hello.mp4"
+    pods.credentials = {"AWS_ACCESS_KEY_ID": owner.access_key, "AWS_SECRET_ACCESS_KEY": owner.secret_key}
+    report = pods.make_video()
+    assert isinstance(report, StitchReport)
+    assert report.uri == f"s3://{bucket}/some/prefix/hello.mp4"
     client.download_file(bucket, "some/prefix/hello.mp4", str(tmp_path / "hello.mp4"))
     assert_video_is_whole(tmp_path / "hello.mp4", 25, 640, 640)
     assert_sound_is_the_input(tmp_path / "hello.mp4", sound)
-    assert here.run("stitch") == said
-    again = here.prepare()
-    assert decode_bitmap(again.missing, len(again.chunk_frames)) == []
+    assert pods.run("stitch") == report
+    prepared = pods.prepare()
+    assert decode_bitmap(prepared.missing, len(prepared.chunk_frames)) == []
 
 
-def test_inputs_come_from_the_allowed_buckets_only(pods: MakePods) -> None:
-    here = pods("s3://elsewhere", "pvc://store")
-    here.stage_input = here.stage_input.model_copy(update={"input_buckets": ("mine",)})
-    said = here.run("prepare --step fetch")
-    assert isinstance(said, FailureReport)
-    assert (said.code, said.field) == (ErrorCode.INPUT_VALIDATION, "spec.source.image.uri")
+def test_inputs_come_from_the_allowed_buckets_only(new_pods: PodsFactory) -> None:
+    pods = new_pods("s3://elsewhere", "pvc://store")
+    pods.stage_input = pods.stage_input.model_copy(update={"input_buckets": ("mine",)})
+    report = pods.run("prepare --step fetch")
+    assert isinstance(report, FailureReport)
+    assert (report.code, report.field) == (ErrorCode.INPUT_VALIDATION, "spec.source.image.uri")
 
 
-def test_a_video_is_made_from_a_volume_and_kept_on_another(
-    pods: MakePods, tmp_path: Path, portrait: Path, sound: Path
+def test_a_video_is_made_from_a_volume_and_stored_on_another(
+    new_pods: PodsFactory, tmp_path: Path, portrait: Path, sound: Path
 ) -> None:
     for claim in ("media", "store"):
         (tmp_path / "claims" / claim).mkdir(parents=True)
     (tmp_path / "claims" / "media" / "face.png").write_bytes(portrait.read_bytes())
     (tmp_path / "claims" / "media" / "voice.wav").write_bytes(sound.read_bytes())
-    said = pods("pvc://media", "pvc://store/videos").make()
-    assert isinstance(said, StitchReport)
-    assert said.uri == "pvc://store/videos/hello.mp4"
+    report = new_pods("pvc://media", "pvc://store/videos").make_video()
+    assert isinstance(report, StitchReport)
+    assert report.uri == "pvc://store/videos/hello.mp4"
     assert_video_is_whole(tmp_path / "claims" / "store" / "videos" / "hello.mp4", 25, 640, 640)
     assert not [path for path in (tmp_path / "claims").rglob("*") if path.name.startswith(".")]
 
 
-def test_a_configmap_is_read_as_kubelet_mounts_it(pods: MakePods, tmp_path: Path, portrait: Path, sound: Path) -> None:
+def test_a_configmap_is_read_as_kubelet_mounts_it(
+    new_pods: PodsFactory, tmp_path: Path, portrait: Path, sound: Path
+) -> None:
     """Every key is a link to a link."""
     mounted = tmp_path / "configmaps" / "media"
     (mounted / "..2026").mkdir(parents=True)
@@ -166,23 +168,25 @@ def test_a_configmap_is_read_as_kubelet_mounts_it(pods: MakePods, tmp_path: Path
         (mounted / "..2026" / name).write_bytes(source.read_bytes())
         (mounted / name).symlink_to(f"..data/{name}")
     (tmp_path / "claims" / "store").mkdir(parents=True)
-    assert sum(pods("configmap://media", "pvc://store").prepare().chunk_frames) == 25
+    assert sum(new_pods("configmap://media", "pvc://store").prepare().chunk_frames) == 25
 
 
-def test_a_failure_ends_with_its_status_and_names_the_field_to_the_operator(pods: MakePods, tmp_path: Path) -> None:
+def test_a_failure_ends_with_its_status_and_names_the_field_to_the_operator(
+    new_pods: PodsFactory, tmp_path: Path
+) -> None:
     (tmp_path / "claims" / "media").mkdir(parents=True)
     (tmp_path / "claims" / "media" / "face.png").write_text("this is no picture")
     (tmp_path / "claims" / "media" / "voice.wav").write_text("this is no sound")
-    here = pods("pvc://media", "pvc://store")
-    said = here.run("prepare --step fetch", "prepare --step process")
-    assert isinstance(said, FailureReport)
-    assert (said.code, said.field) == (ErrorCode.INPUT_VALIDATION, "spec.source.image.uri")
-    assert not said.retryable
-    assert here.exit_status == ERRORS[ErrorCode.INPUT_VALIDATION].exit_status
+    pods = new_pods("pvc://media", "pvc://store")
+    report = pods.run("prepare --step fetch", "prepare --step process")
+    assert isinstance(report, FailureReport)
+    assert (report.code, report.field) == (ErrorCode.INPUT_VALIDATION, "spec.source.image.uri")
+    assert not report.retryable
+    assert pods.exit_status == ERRORS[ErrorCode.INPUT_VALIDATION].exit_status
 
 
-def test_a_place_that_climbs_is_refused(pods: MakePods) -> None:
-    here = pods("pvc://media", "pvc://store/../other")
-    said = here.run("stitch")
-    assert isinstance(said, FailureReport)
-    assert said.code is ErrorCode.INPUT_VALIDATION
+def test_a_location_outside_its_claim_is_refused(new_pods: PodsFactory) -> None:
+    pods = new_pods("pvc://media", "pvc://store/../other")
+    report = pods.run("stitch")
+    assert isinstance(report, FailureReport)
+    assert report.code is ErrorCode.INPUT_VALIDATION

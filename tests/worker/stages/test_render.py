@@ -1,4 +1,4 @@
-"""What the render stage makes of an engine."""
+"""The render stage with an engine of the test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.worker.stages.conftest import Rendered
+from tests.worker.stages.conftest import RenderedVideo
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.values import RenderValues
@@ -26,12 +26,13 @@ from talkingvideo_worker.stages.prepare.publish import publish
 from talkingvideo_worker.stages.render import render
 from talkingvideo_worker.stages.segments import Segments
 from talkingvideo_worker.stages.stitch import stitch
+from talkingvideo_worker.stages.workspace import require_plan
 
 pytestmark = pytest.mark.media
 
 
 class GreyEngine:
-    """Frames of one grey; every window is a little lighter than the one before, which it knows by its state alone."""
+    """Renders grey frames; every window is a little lighter than the previous one, which it knows only from the state."""
 
     name = "grey"
     stateful = True
@@ -41,7 +42,7 @@ class GreyEngine:
         self._windows, self._frames = windows, frames
 
     def digest(self, values: RenderValues) -> str:
-        """The preview engine planned what it renders here."""
+        """The preview engine's, with which the video was planned."""
         return PreviewEngine().digest(values)
 
     def prepare(self, render_input: RenderInput, folder: Path) -> PreparedEngine:
@@ -74,11 +75,11 @@ class GreyEngine:
             yield Window(index, repeat(frame, self._frames), {"level": np.array(level)})
 
 
-def unrendered(rendered: Rendered, folder: Path, *endings: str) -> StageContext:
-    """A context whose chunk has lost its files of some endings."""
+def unrendered(rendered: RenderedVideo, folder: Path, *suffixes: str) -> StageContext:
+    """A context whose chunk has lost its files with some suffixes."""
     context = rendered.context(folder)
-    for ending in endings:
-        for path in (folder / "chunks").glob(f"*/*.{ending}"):
+    for suffix in suffixes:
+        for path in (folder / "chunks").glob(f"*/*.{suffix}"):
             path.unlink()
     return context
 
@@ -88,36 +89,40 @@ def use(engine: GreyEngine, monkeypatch: pytest.MonkeyPatch) -> GreyEngine:
     return engine
 
 
-def made(folder: Path) -> list[str]:
+def chunk_file_names(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "chunks").glob("*/*"))
 
 
-def test_a_finished_chunk_needs_no_engine(rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_chunk_needs_no_engine(
+    rendered: RenderedVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = use(GreyEngine(), monkeypatch)
     assert render(rendered.context(tmp_path), 0).resumed_windows == 1
     assert engine.loaded == 0
 
 
 def test_a_chunk_with_all_segments_is_finished_without_loading_the_model(
-    rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rendered: RenderedVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, context = use(GreyEngine(), monkeypatch), unrendered(rendered, tmp_path, "json")
     assert render(context, 0).resumed_windows == 1
-    assert made(tmp_path) == ["done.json", "segment-0000.mp4"]
+    assert chunk_file_names(tmp_path) == ["done.json", "segment-0000.mp4"]
     assert engine.loaded == 0
 
 
-def test_a_window_and_its_state_are_kept(rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_window_and_its_state_are_kept(
+    rendered: RenderedVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     use(GreyEngine(), monkeypatch)
     assert render(unrendered(rendered, tmp_path, "json", "mp4"), 0).resumed_windows == 0
-    done, mode, segment, state = made(tmp_path)
+    done, mode, segment, state = chunk_file_names(tmp_path)
     assert (done, segment) == ("done.json", "segment-0000.mp4")
     assert mode.startswith("mode-0000-") and mode.endswith(".json")
     assert state.startswith("state-0000-") and state.endswith(".npz")
 
 
 def test_the_report_says_how_the_engine_rendered_and_so_does_what_is_kept(
-    rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rendered: RenderedVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(GreyEngine(), monkeypatch)
     report = render(unrendered(rendered, tmp_path, "json", "mp4"), 0)
@@ -130,14 +135,14 @@ def test_the_report_says_how_the_engine_rendered_and_so_does_what_is_kept(
 
 
 def test_a_chunk_that_is_found_finished_says_in_which_mode_it_was_made(
-    rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rendered: RenderedVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Here by another pod that renders the same chunk, there by another video."""
+    """In the first case by another pod that renders the same chunk, in the second for another video."""
     use(GreyEngine(), monkeypatch)
     context = unrendered(rendered, tmp_path, "json", "mp4")
     assert publish(context).memory_modes is None
-    made = render(context, 0)
-    assert render(rendered.context(tmp_path), 0).memory_mode == made.memory_mode == "Resident"
+    report = render(context, 0)
+    assert render(rendered.context(tmp_path), 0).memory_mode == report.memory_mode == "Resident"
     assert publish(context).memory_modes == ("Resident",)
     stitch(context)
     (chunk,) = json.loads((tmp_path / "out" / "film.json").read_text())["chunks"]
@@ -145,11 +150,11 @@ def test_a_chunk_that_is_found_finished_says_in_which_mode_it_was_made(
 
 
 def test_a_chunk_that_another_pod_has_begun_says_both_modes(
-    rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rendered: RenderedVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(GreyEngine(), monkeypatch)
     context = unrendered(rendered, tmp_path, "json", "mp4")
-    plan = context.require_plan()
+    plan = require_plan(context)
     (chunk,) = plan.chunks
     halves = chunk.model_copy(update={"windows": (3, 3)})
     (tmp_path / "work" / "hello" / "plan.json").write_text(plan.model_copy(update={"chunks": (halves,)}).to_json())
@@ -160,28 +165,28 @@ def test_a_chunk_that_another_pod_has_begun_says_both_modes(
     assert render(rendered.context(tmp_path), 0).memory_mode == "FP8; Resident"
 
 
-def test_progress_tells_of_parts_and_steps_and_never_goes_back(
-    rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_progress_reports_parts_and_steps_and_never_goes_back(
+    rendered: RenderedVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(GreyEngine(), monkeypatch)
     context = unrendered(rendered, tmp_path, "json", "mp4")
     lines = io.StringIO()
     render(replace(context, reporter=LogReporter(lines, interval=0)), 0)
-    told = [json.loads(line)["progress"] for line in lines.getvalue().splitlines()]
-    assert [line["message"] for line in told[:4]] == [
+    reported = [json.loads(line)["progress"] for line in lines.getvalue().splitlines()]
+    assert [line["message"] for line in reported[:4]] == [
         "Fetching the plan's files", "Loading the engine", "Loading the greys", "Greying"
     ]  # fmt: skip
-    fractions = [line["fraction"] for line in told]
+    fractions = [line["fraction"] for line in reported]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1
 
 
 @pytest.mark.parametrize("engine", [GreyEngine(windows=0), GreyEngine(frames=5), GreyEngine(frames=7)])
 def test_an_engine_that_makes_too_little_or_too_much_does_not_finish_the_chunk(
-    rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: GreyEngine
+    rendered: RenderedVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: GreyEngine
 ) -> None:
     use(engine, monkeypatch)
     with pytest.raises(StageError) as failure:
         render(unrendered(rendered, tmp_path, "json", "mp4"), 0)
     assert failure.value.code is ErrorCode.GENERATION_RUNTIME
-    assert made(tmp_path) == []
+    assert chunk_file_names(tmp_path) == []

@@ -1,4 +1,4 @@
-"""The result in its place: one of several stages puts it there, once, and a repeated stage repeats its report."""
+"""Delivery of the result: of several stages one delivers it, once, and a repeated stage repeats the report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.worker.render_values import sampling_values
-from tests.worker.stages.conftest import Kept, Rendered
+from tests.worker.stages.conftest import RenderedVideo, StoreWithoutDelete
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.reports import decode_bitmap
@@ -22,16 +22,17 @@ from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.publish import publish
 from talkingvideo_worker.stages.render import render
 from talkingvideo_worker.stages.stitch import stitch
+from talkingvideo_worker.stages.workspace import require_plan
 
 pytestmark = pytest.mark.media
 
 
 class KilledError(BaseException):
-    """SIGKILL, for what it does to a stage."""
+    """Stands for SIGKILL."""
 
 
 class InterruptedStore(LocalStore):
-    """Calls somebody before the write of a number."""
+    """Calls a function before the write with a number."""
 
     def __init__(self, root: Path, number: int, interruption: Callable[[], None]) -> None:
         super().__init__(root)
@@ -52,26 +53,26 @@ class InterruptedStore(LocalStore):
 
 
 class InterruptedReads(LocalStore):
-    """Calls somebody before files of a name's beginning are fetched."""
+    """Calls a function before files whose names have a prefix are fetched."""
 
-    def __init__(self, root: Path, beginning: str, interruption: Callable[[], None]) -> None:
+    def __init__(self, root: Path, prefix: str, interruption: Callable[[], None]) -> None:
         super().__init__(root)
-        self._beginning, self._interruption = beginning, interruption
+        self._prefix, self._interruption = prefix, interruption
 
     def get(self, name: str, destination: Path) -> None:
-        if name.startswith(self._beginning):
+        if name.startswith(self._prefix):
             self._interruption()
         super().get(name, destination)
 
 
 def interrupted(context: StageContext, number: int, interruption: Callable[[], None]) -> StageContext:
-    """The same surroundings, with an interruption before a write of the result."""
+    """The same context, with an interruption before a write of the result."""
     context.__dict__["result"] = (InterruptedStore(film(context).parent, number, interruption), film(context).name)
     return context
 
 
 def film(context: StageContext) -> Path:
-    """The result without ending."""
+    """Path of the result without suffix."""
     return Path(context.stage_input.locations.result.removeprefix("file://"))
 
 
@@ -88,7 +89,7 @@ def _stitched(context: StageContext) -> None:
 
 
 def test_a_stitch_that_is_killed_between_any_two_writes_is_completed_by_the_next(
-    rendered: Rendered, tmp_path: Path
+    rendered: RenderedVideo, tmp_path: Path
 ) -> None:
     whole = rendered.context(tmp_path / "whole")
     report = stitch(whole)
@@ -96,26 +97,28 @@ def test_a_stitch_that_is_killed_between_any_two_writes_is_completed_by_the_next
         folder = tmp_path / str(writes)
         with pytest.raises(KilledError):
             stitch(interrupted(rendered.context(folder), writes, killed))
-        again = rendered.context(folder)
-        publish(again)
-        assert stitch(again).sha256 == report.sha256
-        made = files(again)
-        assert sorted(made) == ["film.jpg", "film.json", "film.mp4"]
-        assert made["film.mp4"] == files(whole)["film.mp4"]
+        later = rendered.context(folder)
+        publish(later)
+        assert stitch(later).sha256 == report.sha256
+        delivered = files(later)
+        assert sorted(delivered) == ["film.jpg", "film.json", "film.mp4"]
+        assert delivered["film.mp4"] == files(whole)["film.mp4"]
 
 
-def test_another_file_of_that_name_is_refused_before_any_gpu_is_asked_for(rendered: Rendered, tmp_path: Path) -> None:
+def test_another_file_of_that_name_is_refused_before_any_gpu_is_asked_for(
+    rendered: RenderedVideo, tmp_path: Path
+) -> None:
     context = rendered.context(tmp_path)
     film(context).parent.mkdir()
-    film(context).with_suffix(".mp4").write_bytes(b"somebody else's film")
+    film(context).with_suffix(".mp4").write_bytes(b"another film")
     for stage in (publish, stitch):
-        with pytest.raises(StageError, match="exists already") as refused:
+        with pytest.raises(StageError, match="already exists") as refused:
             stage(context)
         assert (refused.value.code, refused.value.field) == (ErrorCode.OUTPUT_EXISTS, "spec.output.name")
-    assert files(context) == {"film.mp4": b"somebody else's film"}
+    assert files(context) == {"film.mp4": b"another film"}
 
 
-def test_another_file_of_that_name_is_replaced_on_demand(rendered: Rendered, tmp_path: Path) -> None:
+def test_another_file_of_that_name_is_replaced_on_demand(rendered: RenderedVideo, tmp_path: Path) -> None:
     context = rendered.context(tmp_path, overwrite=True)
     film(context).parent.mkdir()
     film(context).with_suffix(".mp4").write_bytes(b"an older film")
@@ -124,7 +127,7 @@ def test_another_file_of_that_name_is_replaced_on_demand(rendered: Rendered, tmp
 
 
 def test_an_existing_result_of_the_same_content_is_taken_over_without_its_chunks(
-    rendered: Rendered, tmp_path: Path
+    rendered: RenderedVideo, tmp_path: Path
 ) -> None:
     first = rendered.context(tmp_path)
     report = stitch(first)
@@ -139,15 +142,15 @@ def test_an_existing_result_of_the_same_content_is_taken_over_without_its_chunks
     assert files(second) == before
 
 
-def test_a_result_that_was_removed_is_made_again(rendered: Rendered, tmp_path: Path) -> None:
+def test_a_result_that_was_removed_is_made_again(rendered: RenderedVideo, tmp_path: Path) -> None:
     report = stitch(rendered.context(tmp_path))
     shutil.rmtree(tmp_path / "out")
     assert stitch(rendered.context(tmp_path)) == report
     assert (tmp_path / "out" / "film.mp4").stat().st_size == report.bytes
 
 
-def with_consent(rendered: Rendered, folder: Path) -> StageContext:
-    """Another video for the same place."""
+def with_consent(rendered: RenderedVideo, folder: Path) -> StageContext:
+    """Another video with the same result name."""
     shutil.copytree(folder / "work" / "hello", folder / "work" / "other")
     other = rendered.context(folder, "other")
     spec = other.stage_input.spec.model_copy(update={"consent_reference": "contract 17"})
@@ -156,29 +159,31 @@ def with_consent(rendered: Rendered, folder: Path) -> StageContext:
     )
 
 
-def test_of_two_videos_for_one_place_the_first_stays_and_describes_itself(rendered: Rendered, tmp_path: Path) -> None:
+def test_of_two_videos_for_one_name_the_first_stays_with_its_own_description(
+    rendered: RenderedVideo, tmp_path: Path
+) -> None:
     mine = rendered.context(tmp_path)
     other = with_consent(rendered, tmp_path)
-    with pytest.raises(StageError, match="somebody else") as refused:
+    with pytest.raises(StageError, match="another stage") as refused:
         stitch(interrupted(mine, 1, partial(_stitched, other)))
     assert refused.value.code is ErrorCode.OUTPUT_EXISTS
     assert json.loads(files(mine)["film.json"])["consentReference"] == "contract 17"
 
 
 def test_a_video_that_comes_while_another_one_is_joined_keeps_its_description(
-    rendered: Rendered, tmp_path: Path
+    rendered: RenderedVideo, tmp_path: Path
 ) -> None:
     mine = rendered.context(tmp_path)
     other = with_consent(rendered, tmp_path)
     mine.__dict__["workspace"] = InterruptedReads(tmp_path / "work" / "hello", "sound-", partial(_stitched, other))
-    with pytest.raises(StageError, match="exists already") as refused:
+    with pytest.raises(StageError, match="already exists") as refused:
         stitch(mine)
     assert refused.value.code is ErrorCode.OUTPUT_EXISTS
     assert json.loads(files(mine)["film.json"])["consentReference"] == "contract 17"
 
 
 def test_of_two_stages_that_join_one_video_the_second_takes_over_what_the_first_has_made(
-    rendered: Rendered, tmp_path: Path
+    rendered: RenderedVideo, tmp_path: Path
 ) -> None:
     mine, twin = rendered.context(tmp_path), rendered.context(tmp_path)
     mine.__dict__["workspace"] = InterruptedReads(tmp_path / "work" / "hello", "sound-", partial(_stitched, twin))
@@ -186,13 +191,15 @@ def test_of_two_stages_that_join_one_video_the_second_takes_over_what_the_first_
     assert stitch(twin) == report
 
 
-def test_the_description_says_where_a_lora_came_from_without_its_signature(rendered: Rendered, tmp_path: Path) -> None:
+def test_the_description_says_where_a_lora_came_from_without_its_signature(
+    rendered: RenderedVideo, tmp_path: Path
+) -> None:
     uri = "https://example.com/style.safetensors?X-Amz-Signature=secret"
     context = rendered.context(tmp_path, sampling=sampling_values(loras=(LoraInForce(index=0, scale=0.5),)))
     render = Render(loras=[Lora(uri=uri, scale=0.5)])
     spec = context.stage_input.spec.model_copy(update={"render": render})
     context = replace(context, stage_input=context.stage_input.model_copy(update={"spec": spec}))
-    planned = rendered.context(tmp_path).require_plan()
+    planned = require_plan(rendered.context(tmp_path))
     plan = planned.model_copy(update={"effective_digest": context.stage_input.effective.digest})
     (tmp_path / "work" / "hello" / "plan.json").write_text(plan.to_json())
     stitch(context)
@@ -202,23 +209,23 @@ def test_the_description_says_where_a_lora_came_from_without_its_signature(rende
     assert lora == {"source": "https://example.com/style.safetensors", "scale": 0.5}
 
 
-def test_a_chunk_that_lost_a_segment_is_rendered_again(rendered: Rendered, tmp_path: Path) -> None:
+def test_a_chunk_that_lost_a_segment_is_rendered_again(rendered: RenderedVideo, tmp_path: Path) -> None:
     context = rendered.context(tmp_path)
     (segment,) = (tmp_path / "chunks").glob("*/segment-0000.mp4")
     segment.unlink()
     with pytest.raises(StageError, match="segment 0 is missing") as refused:
         stitch(context)
     assert refused.value.code is ErrorCode.WORKSPACE
-    assert not refused.value.retryable, "another attempt finds no more than this one"
+    assert not refused.value.retryable, "another attempt finds the same files"
     assert decode_bitmap(publish(context).missing, 1) == [0]
     render(context, 0)
     assert stitch(context).frame_count == 6
 
 
-def test_a_chunk_that_cannot_be_struck_off_is_told(rendered: Rendered, tmp_path: Path) -> None:
-    """Else it would count as finished for ever, and nobody would know what right the keys lack."""
+def test_a_chunk_that_cannot_be_marked_unfinished_is_reported(rendered: RenderedVideo, tmp_path: Path) -> None:
+    """Otherwise it would count as finished for ever, and the missing permission would stay unknown."""
     context = rendered.context(tmp_path)
-    context.__dict__["chunks"] = Kept(context.chunks)
+    context.__dict__["chunks"] = StoreWithoutDelete(context.chunks)
     (segment,) = (tmp_path / "chunks").glob("*/segment-0000.mp4")
     segment.unlink()
     with pytest.raises(StageError, match=r"may not delete .*/done\.json") as refused:

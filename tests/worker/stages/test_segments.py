@@ -1,4 +1,4 @@
-"""Windows of a chunk in the store: two pods that render one chunk cannot disagree, and nobody goes on from nothing."""
+"""Windows of a chunk in the store: two pods that render one chunk cannot disagree, and none continues without a state."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from talkingvideo_api.plan import PlannedChunk
 from talkingvideo_api.reports import RenderReport
 from talkingvideo_clients.stores.base import FileInfo
 from talkingvideo_clients.stores.local import LocalStore
-from talkingvideo_worker.stages.segments import Segments, State, rendering_of
+from talkingvideo_worker.stages.chunk_files import read_render_report, write_done
+from talkingvideo_worker.stages.segments import Segments, State
 
 KEY = "ab" * 32
 CHUNK = PlannedChunk(index=0, start_frame=0, windows=(4, 4, 4), first_window=0, key=KEY)
 
 
 class WithoutDigests(LocalStore):
-    """As S3 services that keep no metadata."""
+    """Like S3 services that keep no metadata."""
 
     def stat(self, name: str) -> FileInfo | None:
         stored = super().stat(name)
@@ -29,9 +30,9 @@ class WithoutDigests(LocalStore):
 
 
 class Pod:
-    """Makes windows as a stateful engine would: each of its own pictures and of all that was before.
+    """Makes windows as a stateful engine does: each depends on all previous ones.
 
-    A window's segment says which states led to it.
+    The content of a segment lists the pods that made the window and its predecessors.
     """
 
     def __init__(self, name: str, store: LocalStore, scratch: Path) -> None:
@@ -40,15 +41,15 @@ class Pod:
         self.segments = Segments(store, CHUNK, scratch)
 
     def windows(self) -> Iterator[bool]:
-        """Go on until all are there; yields, after each window, whether this pod made it."""
+        """Continue until all windows exist; yields after each whether this pod committed it."""
         first, state = self.segments.resume_point(stateful=True)
         while first < len(CHUNK.windows):
             history = "" if state is None else str(state["history"])
             for window in range(first, len(CHUNK.windows)):
                 history += self.name
-                made = self.segments.commit(window, self.segment(history), {"history": np.array(history)})
-                yield made
-                if not made:
+                committed = self.segments.commit(window, self.segment(history), {"history": np.array(history)})
+                yield committed
+                if not committed:
                     break
             first, state = self.segments.resume_point(stateful=True)
 
@@ -60,8 +61,8 @@ class Pod:
 
 @pytest.fixture(params=[LocalStore, WithoutDigests])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> LocalStore:
-    made: LocalStore = request.param(tmp_path / "store")
-    return made
+    store: LocalStore = request.param(tmp_path / "store")
+    return store
 
 
 def contents(store: LocalStore) -> list[str]:
@@ -69,13 +70,13 @@ def contents(store: LocalStore) -> list[str]:
 
 
 @pytest.mark.parametrize("turns", ["abababab", "aabbaabb", "abbbbaaa", "baabbaab", "abbabbab"])
-def test_whoever_is_first_every_window_goes_on_from_the_one_before_it(
+def test_whichever_pod_is_first_every_window_continues_the_previous_one(
     store: LocalStore, tmp_path: Path, turns: str
 ) -> None:
     pods = {name: Pod(name, store, tmp_path / name).windows() for name in "ab"}
-    made = [name for name in turns if next(pods[name], False)]
-    assert len(made) == 3
-    assert contents(store) == ["".join(made[: length + 1]) for length in range(3)]
+    committed = [name for name in turns if next(pods[name], False)]
+    assert len(committed) == 3
+    assert contents(store) == ["".join(committed[: length + 1]) for length in range(3)]
 
 
 def test_a_pod_that_is_killed_and_its_follower_make_one_history(store: LocalStore, tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_a_pod_that_is_killed_and_its_follower_make_one_history(store: LocalStor
     assert contents(store) == ["a", "ab", "abb"]
 
 
-def test_a_loser_killed_between_state_and_segment_confuses_nobody(store: LocalStore, tmp_path: Path) -> None:
+def test_a_pod_killed_between_state_and_segment_leaves_no_inconsistency(store: LocalStore, tmp_path: Path) -> None:
     loser = Pod("l", store, tmp_path / "l")
     next(Pod("w", store, tmp_path / "w").windows())
     loser.segments.commit(0, loser.segment("l"), {"history": np.array("l")})
@@ -102,20 +103,20 @@ def test_a_window_whose_state_was_lost_is_made_again(store: LocalStore, tmp_path
     assert contents(store) == ["a", "ab", "abb"]
 
 
-def test_of_every_window_that_won_it_is_known_how_it_was_made(store: LocalStore, tmp_path: Path) -> None:
+def test_the_memory_mode_of_every_committed_window_is_known(store: LocalStore, tmp_path: Path) -> None:
     first, second = Pod("a", store, tmp_path / "a"), Pod("b", store, tmp_path / "b")
     assert first.segments.commit(0, first.segment("x"), None, "FP8")
     assert not second.segments.commit(0, second.segment("y"), None, "Int8")
     assert second.segments.commit(1, second.segment("y"), None, "BF16")
     assert second.segments.commit(2, second.segment("z"), None, "FP8")
-    assert first.segments.modes() == second.segments.modes() == ("FP8", "BF16")
+    assert first.segments.memory_modes() == second.segments.memory_modes() == ("FP8", "BF16")
 
 
-def test_an_engine_without_modes_says_none(store: LocalStore, tmp_path: Path) -> None:
+def test_an_engine_without_memory_modes_has_none(store: LocalStore, tmp_path: Path) -> None:
     pod = Pod("a", store, tmp_path / "a")
     for window in range(3):
         pod.segments.commit(window, pod.segment("x"), None)
-    assert pod.segments.modes() == ()
+    assert pod.segments.memory_modes() == ()
 
 
 def test_an_engine_without_state_needs_none(store: LocalStore, tmp_path: Path) -> None:
@@ -128,11 +129,11 @@ def test_an_engine_without_state_needs_none(store: LocalStore, tmp_path: Path) -
 def test_a_chunk_with_every_segment_is_finished_without_another_window(store: LocalStore, tmp_path: Path) -> None:
     list(Pod("a", store, tmp_path / "a").windows())
     follower = Pod("b", store, tmp_path / "b")
-    assert rendering_of(store, KEY) is None
+    assert read_render_report(store, KEY) is None
     assert list(follower.windows()) == []
     report = RenderReport(chunk=0, key="k", frames=3)
-    follower.segments.finish("engine", report)
-    assert rendering_of(store, KEY) == report.to_dict()
+    write_done(store, CHUNK, "engine", report, tmp_path)
+    assert read_render_report(store, KEY) == report.to_dict()
 
 
 def test_states_keep_their_arrays(store: LocalStore, tmp_path: Path) -> None:

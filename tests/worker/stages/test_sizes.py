@@ -1,4 +1,4 @@
-"""What is rendered and what is delivered."""
+"""The rendered and the delivered size."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def test_the_models_nearest_size_is_rendered_and_the_wanted_shape_is_delivered(
 def test_every_size_is_even_and_what_is_delivered_lies_inside_what_is_rendered(
     width: int, height: int, shape: str, resolution: str
 ) -> None:
-    made = sizes(Size(width, height), aspectRatio=shape, resolution=resolution)
-    assert made.rendered.width % 64 == made.rendered.height % 64 == 0
-    assert made.delivered.width % 2 == made.delivered.height % 2 == 0
-    assert made.delivered.width <= made.rendered.width
-    assert made.delivered.height <= made.rendered.height
+    chosen = sizes(Size(width, height), aspectRatio=shape, resolution=resolution)
+    assert chosen.rendered.width % 64 == chosen.rendered.height % 64 == 0
+    assert chosen.delivered.width % 2 == chosen.delivered.height % 2 == 0
+    assert chosen.delivered.width <= chosen.rendered.width
+    assert chosen.delivered.height <= chosen.rendered.height
     if shape != "Source":
         wanted = math.prod(float(part) ** sign for part, sign in zip(shape.split(":"), (1, -1), strict=True))
-        assert made.delivered.width / made.delivered.height == pytest.approx(wanted, rel=0.01)
+        assert chosen.delivered.width / chosen.delivered.height == pytest.approx(wanted, rel=0.01)

@@ -1,4 +1,4 @@
-"""What a video is made of: a picture that is cropped, a video that is dubbed, speakers with a place each."""
+"""Sources of a video: a picture that is cropped, a video that is dubbed, speakers with a region each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from tests.e2e.result import assert_sound_is_the_input, assert_video_is_whole
-from tests.worker.stages.conftest import MakeOrder, write_voice
+from tests.worker.stages.conftest import StageInputFactory, write_voice
 
 from talkingvideo_api.plan import Plan
 from talkingvideo_api.stage_input import StageInput
@@ -50,29 +50,29 @@ def region(left: float, top: float, width: float, height: float) -> dict[str, fl
     return {"left": left, "top": top, "width": width, "height": height}
 
 
-def two_speakers(make: MakeOrder, folder: Path, *regions: dict[str, float] | None) -> StageInput:
+def two_speakers(new_stage_input: StageInputFactory, folder: Path, *regions: dict[str, float] | None) -> StageInput:
     sound = write_voice(folder / "voice.wav", seconds=0.4)
     speakers: list[dict[str, Any]] = [{"audio": {"uri": sound.as_uri()}} for _ in regions]
-    for speaker, place in zip(speakers, regions, strict=True):
-        if place is not None:
-            speaker["region"] = place
-    return make(
+    for speaker, area in zip(speakers, regions, strict=True):
+        if area is not None:
+            speaker["region"] = area
+    return new_stage_input(
         source={"image": {"uri": chart(folder / "chart.png").as_uri()}},
         speech={"speakers": speakers},
         video={"aspectRatio": "16:9"},
     )
 
 
-def seen(picture: NDArray[np.uint8], place: tuple[float, float, float, float]) -> list[float]:
-    """What the chart says at a place's left, top, right and bottom edge, 0..1."""
+def seen(picture: NDArray[np.uint8], area: tuple[float, float, float, float]) -> list[float]:
+    """The chart's position at an area's left, top, right and bottom edge, 0..1."""
     height, width = picture.shape[:2]
-    x = [round(edge * (width - 1)) for edge in (place[0], place[0] + place[2])]
-    y = [round(edge * (height - 1)) for edge in (place[1], place[1] + place[3])]
+    x = [round(edge * (width - 1)) for edge in (area[0], area[0] + area[2])]
+    y = [round(edge * (height - 1)) for edge in (area[1], area[1] + area[3])]
     return [picture[0, x[0], 0] / 255, picture[y[0], 0, 2] / 255, picture[0, x[1], 0] / 255, picture[y[1], 0, 2] / 255]
 
 
-def test_a_speakers_region_follows_the_crop(make: MakeOrder, tmp_path: Path) -> None:
-    stage_input = two_speakers(make, tmp_path, region(0.1, 0.4, 0.3, 0.2), region(0.6, 0.25, 0.25, 0.3))
+def test_a_speakers_region_follows_the_crop(new_stage_input: StageInputFactory, tmp_path: Path) -> None:
+    stage_input = two_speakers(new_stage_input, tmp_path, region(0.1, 0.4, 0.3, 0.2), region(0.6, 0.25, 0.25, 0.3))
     plan, folder = prepared(stage_input, tmp_path / "scratch")
     picture = np.asarray(Image.open(folder / plan.picture))
     assert plan.width == 2 * plan.height
@@ -81,21 +81,28 @@ def test_a_speakers_region_follows_the_crop(make: MakeOrder, tmp_path: Path) -> 
         assert seen(picture, track.region) == pytest.approx(wanted, abs=0.02)
 
 
-def test_speakers_without_a_region_have_half_the_picture_each(make: MakeOrder, tmp_path: Path) -> None:
-    plan, _ = prepared(two_speakers(make, tmp_path, None, None), tmp_path / "scratch")
+def test_speakers_without_a_region_have_half_the_picture_each(
+    new_stage_input: StageInputFactory, tmp_path: Path
+) -> None:
+    plan, _ = prepared(two_speakers(new_stage_input, tmp_path, None, None), tmp_path / "scratch")
     assert [track.region for track in plan.tracks] == [(0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 0.5, 1.0)]
 
 
-def test_a_speaker_whose_region_is_cut_away_is_said_and_spoils_nothing(make: MakeOrder, tmp_path: Path) -> None:
-    stage_input, said = two_speakers(make, tmp_path, region(0, 0, 0.1, 0.1), region(0.5, 0.4, 0.5, 0.2)), list[str]()
+def test_a_speaker_whose_region_is_cut_away_gets_a_warning_and_the_video_is_made(
+    new_stage_input: StageInputFactory, tmp_path: Path
+) -> None:
+    stage_input, warnings = (
+        two_speakers(new_stage_input, tmp_path, region(0, 0, 0.1, 0.1), region(0.5, 0.4, 0.5, 0.2)),
+        list[str](),
+    )
     mounts = LocalMounts({}, Documents((), {}))
-    report = run_locally(stage_input, mounts, LogReporter(), lambda plan: said.extend(plan.warnings))
+    report = run_locally(stage_input, mounts, LogReporter(), lambda plan: warnings.extend(plan.warnings))
     assert report.frame_count == 10
-    assert any("speaker 1" in warning for warning in said)
+    assert any("speaker 1" in warning for warning in warnings)
 
 
 LIGHT = np.linspace(0.4, 1.0, 25)
-"""Of the film's frames."""
+"""Brightness of the film's frames."""
 
 
 def film(path: Path, portrait: Path) -> Path:
@@ -118,10 +125,10 @@ def film(path: Path, portrait: Path) -> Path:
 
 
 def test_a_film_is_dubbed_frame_by_frame_and_its_own_sound_is_dropped(
-    make: MakeOrder, portrait: Path, tmp_path: Path
+    new_stage_input: StageInputFactory, portrait: Path, tmp_path: Path
 ) -> None:
     sound = write_voice(tmp_path / "voice.wav", seconds=1.4)
-    stage_input = make(
+    stage_input = new_stage_input(
         source={"video": {"uri": film(tmp_path / "film.mp4", portrait).as_uri()}},
         speech={"speakers": [{"audio": {"uri": sound.as_uri()}}]},
     )
@@ -131,5 +138,5 @@ def test_a_film_is_dubbed_frame_by_frame_and_its_own_sound_is_dropped(
     assert_sound_is_the_input(result, sound)
     with av.open(str(result)) as file:
         levels = np.array([frame.to_ndarray(format="rgb24").mean() for frame in file.decode(video=0)])
-    held = np.array([*LIGHT, *[LIGHT[-1]] * 10])
-    assert levels / levels[-1] == pytest.approx(held, abs=0.02)  # frames differ by 0.025
+    expected = np.array([*LIGHT, *[LIGHT[-1]] * 10])
+    assert levels / levels[-1] == pytest.approx(expected, abs=0.02)  # frames differ by 0.025

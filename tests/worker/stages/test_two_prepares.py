@@ -1,7 +1,7 @@
-"""Two preparations of one revision, between which the inputs behind its addresses changed.
+"""Two runs of prepare for one revision, between which the inputs behind its URIs changed.
 
-A lost node keeps a pod alive while its replacement runs, or one prepare follows another. Whatever the order of what they
-do: a video is made of one's inputs alone, and every chunk is kept under the key of what it was made of.
+A lost node keeps a pod alive while its replacement runs, or one prepare follows another. However their operations
+interleave: a video is made from the inputs of one run only, and every chunk is stored under the key of its own inputs.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.worker.stages.conftest import make_in, write_voice
-from tests.worker.stages.taking_turns import MemoryStore, Pod
+from tests.worker.stages.conftest import stage_input_factory, write_voice
+from tests.worker.stages.interleaved_pods import MemoryStore, Pod
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.plan import PLAN_NAME, Plan
@@ -39,12 +39,12 @@ OF_ANOTHER_RELEASE = b'{"version":1,"picture":"picture.png"}'
 
 @dataclass(frozen=True)
 class Inputs:
-    """What was behind the addresses at one time, and what comes of it.
+    """The inputs behind the URIs at one time, and what they result in.
 
     Attributes:
-        scratch: Of a pod that has fetched and processed them, and not yet published.
-        key: Of the one chunk.
-        segment: Its frames, encoded.
+        scratch: Scratch folder of a pod that has fetched and processed them, but not published.
+        key: Key of the only chunk.
+        segment: Its encoded frames.
         film: The result.
     """
 
@@ -56,7 +56,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Revision:
-    """One order, prepared twice: the first time its addresses led to other inputs than the second time."""
+    """A revision that was prepared twice, with different inputs behind the same URIs."""
 
     spec: dict[str, Any]
     portrait: Path
@@ -65,14 +65,14 @@ class Revision:
     second: Inputs
 
     def context(self, folder: Path, workspace: MemoryStore, scratch: Path) -> StageContext:
-        return surroundings(make_in(folder, self.portrait, self.voice)(**self.spec), workspace, scratch)
+        return context_of(stage_input_factory(folder, self.portrait, self.voice)(**self.spec), workspace, scratch)
 
     def publishing(self, folder: Path, inputs: Inputs) -> Callable[[MemoryStore], PrepareReport]:
         """The last step of a preparation."""
         return lambda workspace: publish(self.context(folder, workspace, inputs.scratch))
 
-    def made(self, folder: Path, workspace: MemoryStore) -> Inputs:
-        """Render and stitch what stands in a workspace; says whose the result wholly is."""
+    def make_video(self, folder: Path, workspace: MemoryStore) -> Inputs:
+        """Render and stitch what is in a workspace; returns the inputs from which the whole result was made."""
         context = self.context(folder, workspace, folder / "scratch")
         render(context, 0)
         stitch(context)
@@ -82,13 +82,13 @@ class Revision:
         film = next(folder.glob("out/*.mp4")).read_bytes()
         owner = self.first if film == self.first.film else self.second
         assert film == owner.film
-        for made in folder.glob("work/*/chunks/*/segment-*.mp4"):
-            (true,) = (it for it in (self.first, self.second) if it.key == made.parent.name)
-            assert made.read_bytes() == true.segment
+        for path in folder.glob("work/*/chunks/*/segment-*.mp4"):
+            (expected,) = (inputs for inputs in (self.first, self.second) if inputs.key == path.parent.name)
+            assert path.read_bytes() == expected.segment
         return owner
 
 
-def surroundings(stage_input: StageInput, workspace: MemoryStore, scratch: Path) -> StageContext:
+def context_of(stage_input: StageInput, workspace: MemoryStore, scratch: Path) -> StageContext:
     mounts = Mounts(scratch / "claims", scratch / "configmaps", scratch / "headers")
     context = StageContext(stage_input, mounts, scratch, LogReporter())
     context.__dict__["workspace"] = workspace
@@ -112,17 +112,19 @@ def revision(tmp_path_factory: pytest.TempPathFactory, portrait: Path) -> Revisi
         painted = np.zeros((512, 512), np.uint8)
         painted[:, columns] = 255
         Image.fromarray(painted).save(mask)
-        place = folder / name
-        context = surroundings(make_in(place, source, voice)(**spec), MemoryStore(), place / "scratch")
+        subfolder = folder / name
+        context = context_of(
+            stage_input_factory(subfolder, source, voice)(**spec), MemoryStore(), subfolder / "scratch"
+        )
         fetch(context)
         process(context)
-        shutil.copytree(context.scratch, place / "unpublished")
+        shutil.copytree(context.scratch, subfolder / "unpublished")
         publish(context)
         render(context, 0)
         stitch(context)
-        (segment,) = place.glob("work/*/chunks/*/segment-*.mp4")
-        film = next(place.glob("out/*.mp4")).read_bytes()
-        return Inputs(place / "unpublished", segment.parent.name, segment.read_bytes(), film)
+        (segment,) = subfolder.glob("work/*/chunks/*/segment-*.mp4")
+        film = next(subfolder.glob("out/*.mp4")).read_bytes()
+        return Inputs(subfolder / "unpublished", segment.parent.name, segment.read_bytes(), film)
 
     first = prepared("first", 7, slice(0, 300))
     Image.open(source).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(source)
@@ -133,7 +135,7 @@ def revision(tmp_path_factory: pytest.TempPathFactory, portrait: Path) -> Revisi
 
 
 def operations(revision: Revision, folder: Path, before: dict[str, bytes]) -> int:
-    """How often a publication uses the store, which has some files before."""
+    """Number of operations of a publication on a store that has some files before."""
     pod = Pod(before, revision.publishing(folder, revision.second))
     pod.finish()
     return pod.operations
@@ -144,8 +146,8 @@ def prepared_by(inputs: Inputs) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def held(files: dict[str, bytes]) -> dict[str, bytes]:
-    """What a workspace's plan leads to, by the names that stages know."""
+def planned_content(files: dict[str, bytes]) -> dict[str, bytes]:
+    """The files of a workspace's plan, by the names that stages use."""
     plan = Plan.model_validate_json(files[PLAN_NAME])
     return {PLAN_NAME: files[PLAN_NAME]} | {name: files[plan.stored_name(name)] for name in plan.files}
 
@@ -159,7 +161,7 @@ def held(files: dict[str, bytes]) -> dict[str, bytes]:
     ],
     ids=["empty", "plan of another release", "plan that has lost its files"],
 )
-def test_in_whatever_order_two_preparations_write_the_plan_leads_to_the_files_of_one(
+def test_however_two_preparations_interleave_the_plan_names_the_files_of_one(
     revision: Revision, tmp_path: Path, before: Callable[[Revision], dict[str, bytes]]
 ) -> None:
     every = operations(revision, tmp_path, before(revision)) + 2
@@ -167,16 +169,20 @@ def test_in_whatever_order_two_preparations_write_the_plan_leads_to_the_files_of
     for first_steps in range(every):
         for second_steps in range(every):
             files = before(revision)
-            pods = [Pod(files, revision.publishing(tmp_path, it)) for it in (revision.first, revision.second)]
+            pods = [Pod(files, revision.publishing(tmp_path, inputs)) for inputs in (revision.first, revision.second)]
             for pod, steps in zip(pods, (first_steps, second_steps), strict=True):
                 for _ in range(steps):
                     pod.step()
             reports = [pod.finish() for pod in pods]
-            (owner,) = (it for it in (revision.first, revision.second) if prepared_by(it) == held(files))
+            (owner,) = (
+                inputs for inputs in (revision.first, revision.second) if prepared_by(inputs) == planned_content(files)
+            )
             owners.add(owner.key)
             if not before(revision):
                 plan = Plan.model_validate_json(files[PLAN_NAME])
-                assert [it.plan_digest for it in reports if isinstance(it, PrepareReport)] == [plan.digest] * 2
+                assert [report.plan_digest for report in reports if isinstance(report, PrepareReport)] == [
+                    plan.digest
+                ] * 2
     assert owners == {revision.first.key, revision.second.key}
 
 
@@ -188,20 +194,20 @@ def test_a_video_is_wholly_of_one_preparation_whenever_the_other_one_comes(revis
             slow.step()
         Pod(workspace.files, revision.publishing(folder, revision.second)).finish()
         slow.finish()
-        revision.made(folder, workspace)
+        revision.make_video(folder, workspace)
 
 
 def test_a_preparation_that_comes_while_a_chunk_is_rendered_or_joined_changes_nothing(
     revision: Revision, tmp_path: Path
 ) -> None:
-    """Not even when the plan is gone, so that it writes one of its own."""
+    """Not even when the plan has been removed, so that the second preparation writes its own."""
     published = MemoryStore()
     revision.publishing(tmp_path / "first", revision.first)(published)
-    making = Pod(dict(published.files), lambda store: revision.made(tmp_path / "counted", store))
+    making = Pod(dict(published.files), lambda store: revision.make_video(tmp_path / "counted", store))
     making.finish()
     for steps in range(making.operations):
         folder, files = tmp_path / str(steps), dict(published.files)
-        making = Pod(files, lambda store, folder=folder: revision.made(folder, store))  # type: ignore[misc]
+        making = Pod(files, lambda store, folder=folder: revision.make_video(folder, store))  # type: ignore[misc]
         for _ in range(steps):
             making.step()
         del files[PLAN_NAME]
@@ -211,7 +217,7 @@ def test_a_preparation_that_comes_while_a_chunk_is_rendered_or_joined_changes_no
         except StageError as error:
             assert error.code is ErrorCode.WORKSPACE
             assert not error.retryable
-            owner = revision.made(folder, MemoryStore(files=files))
+            owner = revision.make_video(folder, MemoryStore(files=files))
         if not steps:
             assert owner is revision.second
         revision.owner(folder)

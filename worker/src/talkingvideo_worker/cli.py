@@ -1,4 +1,4 @@
-"""The ``talkingvideo`` command. What a command needs is imported when it is called: help comes at once."""
+"""The ``talkingvideo`` command. Each command imports what it needs when it runs, so that ``--help`` is fast."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from talkingvideo_worker.process import weights_commands
 
 app = typer.Typer(
-    help="A portrait and a voice in, a lip-synced talking video out.",
+    help="Make lip-synced talking videos from a portrait and a voice.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -23,19 +23,29 @@ app.add_typer(weights_commands.app, name="weights")
 
 
 class PrepareStep(StrEnum):
-    """The steps of prepare; in a pod each has a container of its own."""
+    """The steps of prepare; in a pod each has its own container."""
 
     FETCH = "fetch"
     PROCESS = "process"
     PUBLISH = "publish"
 
 
-File = Annotated[Path, typer.Argument(help="YAML with TalkingVideos and the ConfigMaps that they name.")]
-StageInputFile = Annotated[Path, typer.Option("--stage-input", help="The stage input that the operator wrote.")]
-Out = Annotated[Path, typer.Option(help="Folder of the results.")]
-EngineName = Annotated[str | None, typer.Option("--engine", help="Engine of objects that name none.")]
-Workspace = Annotated[Path | None, typer.Option(help="Folder of finished chunks, which later runs find again.")]
-MountOptions = Annotated[list[str] | None, typer.Option("--mount", help="claim=DIR: what pvc://claim/ stands for.")]
+File = Annotated[Path, typer.Argument(help="YAML file with TalkingVideos and the ConfigMaps that they refer to.")]
+StageInputFile = Annotated[
+    Path, typer.Option("--stage-input", help="File of the stage input, written by the operator.")
+]
+Out = Annotated[Path, typer.Option(help="Folder for the results.")]
+EngineName = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        help="Engine of objects that name none. Default: infinitetalk with its weights and a GPU, otherwise preview.",
+    ),
+]
+Workspace = Annotated[Path | None, typer.Option(help="Folder for finished chunks, which later runs reuse.")]
+MountOptions = Annotated[
+    list[str] | None, typer.Option("--mount", help="claim=DIR: the folder that pvc://claim/ refers to. Repeatable.")
+]
 
 
 @app.command()
@@ -46,10 +56,10 @@ def run(
     workspace: Workspace = None,
     mount: MountOptions = None,
 ) -> None:
-    """Make the videos of FILE on this machine."""
-    from talkingvideo_worker.process.terminal import failures_for_people
+    """Make the videos in FILE on this machine."""
+    from talkingvideo_worker.process.terminal import exit_on_failure
 
-    with failures_for_people():
+    with exit_on_failure():
         from talkingvideo_worker.local.commands import make_videos
         from talkingvideo_worker.local.locations import LocalLocations, default_workspace
 
@@ -64,23 +74,23 @@ def plan(
     workspace: Workspace = None,
     mount: MountOptions = None,
 ) -> None:
-    """Fetch, check and split the videos of FILE, and print the plan; nothing is rendered."""
-    from talkingvideo_worker.process.terminal import failures_for_people
+    """Fetch and check the inputs of the videos in FILE, and print the plans; nothing is rendered."""
+    from talkingvideo_worker.process.terminal import exit_on_failure
 
-    with failures_for_people():
-        from talkingvideo_worker.local.commands import plans_of
+    with exit_on_failure():
+        from talkingvideo_worker.local.commands import plan_videos
         from talkingvideo_worker.local.locations import LocalLocations, default_workspace
 
-        for report in plans_of(file, engine, mount or (), LocalLocations(out, workspace or default_workspace())):
+        for report in plan_videos(file, engine, mount or (), LocalLocations(out, workspace or default_workspace())):
             typer.echo(report.model_dump_json(by_alias=True, exclude_none=True, indent=2))
 
 
 @app.command()
 def prepare(
     stage_input: StageInputFile,
-    step: Annotated[PrepareStep | None, typer.Option(help="One step; all of them when absent.")] = None,
+    step: Annotated[PrepareStep | None, typer.Option(help="Step to run. Default: all.")] = None,
 ) -> None:
-    """Fetch the inputs, check them, plan the chunks (in a pod)."""
+    """Fetch and check the inputs, and plan the chunks (stage in a pod)."""
     from talkingvideo_worker.process.pod import stage_in_pod
 
     with stage_in_pod(stage_input) as pod:
@@ -100,7 +110,7 @@ def prepare(
 
 @app.command()
 def render(stage_input: StageInputFile, chunk: Annotated[int, typer.Option(min=0, help="Index of the chunk.")]) -> None:
-    """Render one chunk (in a pod)."""
+    """Render one chunk (stage in a pod)."""
     from talkingvideo_worker.process.pod import stage_in_pod
 
     with stage_in_pod(stage_input) as pod:
@@ -111,7 +121,7 @@ def render(stage_input: StageInputFile, chunk: Annotated[int, typer.Option(min=0
 
 @app.command()
 def stitch(stage_input: StageInputFile) -> None:
-    """Join the chunks and deliver the result (in a pod)."""
+    """Join the chunks and deliver the result (stage in a pod)."""
     from talkingvideo_worker.process.pod import stage_in_pod
 
     with stage_in_pod(stage_input) as pod:
@@ -120,12 +130,12 @@ def stitch(stage_input: StageInputFile) -> None:
         pod.report(stitch_video(pod.context))
 
 
-def _end_at_once(signum: int, _frame: FrameType | None) -> None:
-    """Leave by the front door, so that temporary files go; as PID 1 the default would be to ignore the signal."""
+def _exit_on_signal(signum: int, _frame: FrameType | None) -> None:
+    """Exit through an exception, so that temporary files are removed; the default of PID 1 would be to ignore the signal."""
     raise SystemExit(128 + signum)
 
 
 def main() -> None:
     """Entry point."""
-    signal.signal(signal.SIGTERM, _end_at_once)
+    signal.signal(signal.SIGTERM, _exit_on_signal)
     app()

@@ -1,4 +1,4 @@
-"""Files: their digests, files that appear whole or not at all, and scratch folders that never outlive their process."""
+"""Files: digests, atomic writes, and scratch folders that never outlive their process."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-SAMPLED_BYTES = 1 << 16
-SAMPLES = 64
-"""Weights are known by their size and some places in them: reading 80 GB would take minutes."""
+SAMPLE_COUNT = 64
+SAMPLE_BYTES = 1 << 16
+"""Weights are identified by their size and by samples of their content: reading 80 GB would take minutes."""
 
 
 def file_digest(path: Path) -> str:
@@ -23,33 +23,33 @@ def file_digest(path: Path) -> str:
 
 
 def sampled_digest(path: Path) -> str:
-    """sha256 of a file's size and of evenly spaced samples of it, its ends among them; hexadecimal."""
+    """sha256 of a file's size and of evenly spaced samples of its content, start and end included; hexadecimal."""
     size = path.stat().st_size
     digest = hashlib.sha256(f"{size}".encode())
     with path.open("rb") as file:
-        for offset in _sampled(size):
+        for offset in _sample_offsets(size):
             file.seek(offset)
-            digest.update(file.read(SAMPLED_BYTES))
+            digest.update(file.read(SAMPLE_BYTES))
     return digest.hexdigest()
 
 
-def _sampled(size: int) -> Iterable[int]:
-    last = max(0, size - SAMPLED_BYTES)
-    return sorted({last * number // (SAMPLES - 1) for number in range(SAMPLES)})
+def _sample_offsets(size: int) -> Iterable[int]:
+    last = max(0, size - SAMPLE_BYTES)
+    return sorted({last * index // (SAMPLE_COUNT - 1) for index in range(SAMPLE_COUNT)})
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Write a file beside its final place, and move it there when it is complete and on disk.
+    """Write a file atomically: beside its final path, to which it is moved when it is complete and on disk.
 
-    The name of the unfinished file follows from the final one: what a killed process left is overwritten by the next
-    attempt instead of piling up. A folder therefore belongs to one writer of a name at a time.
+    The name of the unfinished file follows from the final one, so that the next attempt overwrites what a killed process
+    left, instead of adding to it. A file may therefore have only one writer at a time.
 
     Args:
-        path: Final name. The unfinished file keeps its suffix, since muxers choose a format by it.
+        path: Final path. The unfinished file has the same suffix, from which muxers choose a format.
 
     Yields:
-        Where to write.
+        Path of the unfinished file.
     """
     unfinished = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
@@ -70,35 +70,35 @@ def _flush_to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-PREFIX = "talkingvideo-scratch-"
-LOCK = ".lock"
+SCRATCH_PREFIX = "talkingvideo-scratch-"
+SCRATCH_LOCK = ".lock"
 
 
 @contextmanager
 def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
-    """A folder for temporary files, gone at the end; leftovers of killed processes beside it go as well.
+    """A folder for temporary files, removed at the end. Folders that killed processes left beside it are removed, too.
 
     Args:
-        parent: Where to make it; the system's temporary folder when absent.
+        parent: Where to create it; the system's temporary folder when absent.
     """
     parent = parent or Path(tempfile.gettempdir())
     parent.mkdir(parents=True, exist_ok=True)
-    _sweep(parent)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-    with (folder / f"{LOCK}.new").open("w") as lock:
+    _remove_abandoned(parent)
+    folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=parent))
+    with (folder / f"{SCRATCH_LOCK}.new").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        Path(lock.name).rename(folder / LOCK)  # seen only when locked: nobody sweeps a folder that is just being made
+        Path(lock.name).rename(folder / SCRATCH_LOCK)  # visible only once locked: no process removes a new folder
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _sweep(parent: Path) -> None:
-    """Remove the folders whose owner is gone. A folder without a lock file is just being made: it is left alone."""
-    for folder in parent.glob(f"{PREFIX}*"):
+def _remove_abandoned(parent: Path) -> None:
+    """Remove the folders whose process has ended. A folder without a lock file is still being created and is kept."""
+    for folder in parent.glob(f"{SCRATCH_PREFIX}*"):
         with suppress(OSError):
-            descriptor = os.open(folder / LOCK, os.O_RDWR)
+            descriptor = os.open(folder / SCRATCH_LOCK, os.O_RDWR)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)

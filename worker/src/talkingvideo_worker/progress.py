@@ -1,4 +1,4 @@
-"""Progress of a stage: a line of JSON in a pod's log, a bar on a terminal."""
+"""Progress of a stage: its interface, and the lines of JSON that a pod logs."""
 
 from __future__ import annotations
 
@@ -12,22 +12,27 @@ from talkingvideo_api.reports import Progress, ProgressLine
 
 
 class Reporter(Protocol):
-    """Whoever wants to know how far a stage is."""
+    """Receives the progress of stages."""
 
     def report(self, stage: Stage, fraction: float, message: str, chunk: int | None = None) -> None:
-        """Take note.
+        """Report progress.
 
         Args:
             stage: The stage.
-            fraction: 0..1 of the stage, or of the chunk.
-            message: What is being done.
-            chunk: Index of the chunk, for render.
+            fraction: The finished part of the stage, or of the chunk, 0..1.
+            message: Current activity, for people.
+            chunk: Index of the chunk; None for stages other than render.
         """
         ...
 
 
 class LogReporter:
-    """Writes progress lines, at most one in ``interval`` seconds unless the message changes."""
+    """Writes progress as lines of JSON.
+
+    Args:
+        stream: Where to write; stdout when absent.
+        interval: Seconds between two lines, unless the message changes or the fraction is 1.
+    """
 
     def __init__(self, stream: TextIO | None = None, interval: float = 1.0) -> None:
         self._stream = stream or sys.stdout
@@ -36,9 +41,9 @@ class LogReporter:
 
     def report(self, stage: Stage, fraction: float, message: str, chunk: int | None = None) -> None:
         """See `Reporter`."""
-        said, when = self._last
+        last_message, last_time = self._last
         now = time.monotonic()
-        if message == said and now - when < self._interval and fraction < 1:
+        if message == last_message and now - last_time < self._interval and fraction < 1:
             return
         self._last = (message, now)
         progress = Progress(stage=stage, fraction=round(fraction, 4), message=message, chunk=chunk)
@@ -47,8 +52,8 @@ class LogReporter:
 
 
 ProgressCallback = Callable[[float, str], None]
-"""Told how far something is, 0..1, and what is being done, for people."""
+"""Called with the finished fraction, 0..1, and the current activity, for people."""
 
 
 def ignore_progress(_fraction: float, _message: str) -> None:
-    """A `ProgressCallback` for nobody."""
+    """A `ProgressCallback` that does nothing."""

@@ -1,4 +1,4 @@
-"""The simulated GPU in the place of a real one, and scenes to render on it."""
+"""The simulated GPU instead of a real one, and videos to render on it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from tests.worker.render_values import render_values, sampling_values
 
 from talkingvideo_worker.chunking.windows import ChunkFrames
 from talkingvideo_worker.engines.base import LoraFile, Portrait, RenderInput, Track
+from talkingvideo_worker.engines.infinitetalk.conditioning.audio import write_features
 from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine, State
-from talkingvideo_worker.engines.infinitetalk.material import write_features
-from talkingvideo_worker.engines.infinitetalk.weights import reading
-from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
+from talkingvideo_worker.engines.infinitetalk.loader import WeightsFolder
+from talkingvideo_worker.engines.infinitetalk.weights import transformer
 from talkingvideo_worker.media.wav import WavWriter
 from talkingvideo_worker.units import SAMPLES_PER_FRAME, Frame
 
@@ -52,7 +52,7 @@ def simulated_gpu() -> Iterator[SimulatedGpu]:
         for name, stand_in in simulated.stand_ins().items():
             patch.setattr(torch.cuda, name, stand_in)
         patch.setattr(F, "scaled_dot_product_attention", attention_without_a_matrix)
-        patch.setattr(reading, "ThreadPoolExecutor", partial(ThreadPoolExecutor, initializer=simulated.__enter__))
+        patch.setattr(transformer, "ThreadPoolExecutor", partial(ThreadPoolExecutor, initializer=simulated.__enter__))
         patch.setattr(torch.backends.cudnn, "enabled", False)  # whose operations no CPU has
         # A parameter of another device is another object, for it is of another class here.
         patch.setattr(torch.__future__, "_overwrite_module_params_on_conversion", True)
@@ -95,7 +95,7 @@ class Stage:
         loras: tuple[LoraFile, ...] = (),
         **sampling: Any,
     ) -> RenderInput:
-        """A scene of ``FRAMES`` frames: one speaker before a picture unless others are given."""
+        """The input for a video of ``FRAMES`` frames: one speaker and a still unless others are given."""
         values = render_values(
             window_frames=WINDOW, motion_frames=MOTION, sampling=sampling_values(**{"steps": 1} | sampling)
         )
@@ -128,7 +128,7 @@ class Stage:
             wav.write(noise.astype(np.int16))
         return Track(path, **place)
 
-    def heard(self, render_input: RenderInput) -> Path:
+    def prepared(self, render_input: RenderInput) -> Path:
         """A folder with features, as ``prepare`` writes them."""
         folder = self.folder / "engine"
         folder.mkdir(exist_ok=True)
@@ -140,7 +140,7 @@ class Stage:
     def loaded(self, render_input: RenderInput) -> InfiniteTalkEngine:
         """The engine, ready to render."""
         engine = InfiniteTalkEngine(WeightsFolder(self.weights))
-        engine.load(render_input, self.heard(render_input), render_input.frames)
+        engine.load(render_input, self.prepared(render_input), render_input.frames)
         return engine
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What a CPU calculates and a GPU refuses, or does only by a slow way round."""
+"""What a CPU computes and a GPU refuses or does only slowly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A GPU that is none: its tensors say that they are on ``cuda:0``, calculate on the CPU, and refuse what CUDA refuses.
+"""A simulated GPU: its tensors report ``cuda:0``, compute on the CPU, and refuse what CUDA refuses.
 
 Unlike torch's fake tensors they have values, so that a whole engine renders with them. The GPU notes where the host
 waits for it, and does what is copied on a stream of its own as late as that stream may.

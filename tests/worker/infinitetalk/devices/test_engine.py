@@ -25,7 +25,7 @@ from talkingvideo_api.spec import Preset, Quantization
 from talkingvideo_worker.chunking.windows import ChunkFrames
 from talkingvideo_worker.engines.base import LoraFile, RenderInput
 from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine
-from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
+from talkingvideo_worker.engines.infinitetalk.loader import WeightsFolder
 
 PRODUCTS = torch.ops.aten._scaled_mm_v2.default
 SMALL_GPU = 1000
@@ -56,7 +56,7 @@ SCENES = {
 
 
 @pytest.mark.parametrize("make", SCENES.values(), ids=SCENES)
-def test_every_kind_of_scene_is_rendered(gpu: SimulatedGpu, stage: Stage, make: Any) -> None:
+def test_every_kind_of_video_is_rendered(gpu: SimulatedGpu, stage: Stage, make: Any) -> None:
     windows = drawn(stage.loaded(make(stage)))
     assert [len(frames) for frames, _ in windows] == list(WHOLE.windows)
     assert all(np.isfinite(state["motion"]).all() for _, state in windows if state)
@@ -64,7 +64,7 @@ def test_every_kind_of_scene_is_rendered(gpu: SimulatedGpu, stage: Stage, make: 
     assert "synchronize" in gpu.waits
 
 
-def test_what_is_heard_and_seen_is_prepared_beside_a_gpu(gpu: SimulatedGpu, stage: Stage) -> None:
+def test_prepare_does_not_use_the_gpu(gpu: SimulatedGpu, stage: Stage) -> None:
     render_input, engine = stage.render_input(audio_guidance=1.0), InfiniteTalkEngine(WeightsFolder(stage.weights))
     engine.prepare(render_input, stage.folder / "prepared")
     assert not gpu.waits
@@ -74,7 +74,7 @@ def test_what_is_heard_and_seen_is_prepared_beside_a_gpu(gpu: SimulatedGpu, stag
     assert (stats.gpus, stats.memory_mode, stats.peak_gpu_bytes) == (1, "BF16, resident", 1)
 
 
-def test_a_chunk_goes_on_from_a_state_that_was_kept_on_the_disk(gpu: SimulatedGpu, stage: Stage) -> None:
+def test_a_chunk_continues_from_a_state_on_disk(gpu: SimulatedGpu, stage: Stage) -> None:
     engine = stage.loaded(stage.render_input())
     whole = drawn(engine)
     path = stage.folder / "state.npz"
@@ -103,7 +103,7 @@ def resident(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> An
         ({"quantization": Quantization.INT8, "resident_parameters": 0}, (9, 0), "INT8, 0 of 2 blocks resident", 8),
     ],
 )
-def test_every_layout_in_memory_renders_the_same(
+def test_every_memory_mode_renders_the_same(
     gpu: SimulatedGpu, stage: Stage, resident: Any, asked: Any, capability: tuple[int, int], mode: str, levels: int
 ) -> None:
     """Blocks that come from host memory come in time, and change nothing."""
@@ -117,7 +117,7 @@ def test_every_layout_in_memory_renders_the_same(
     assert UNPINNED not in gpu.waits
 
 
-def test_a_small_gpu_decodes_in_tiles_and_reads_the_prompts_on_the_cpu(gpu: SimulatedGpu, stage: Stage) -> None:
+def test_a_small_gpu_decodes_in_tiles_and_encodes_prompts_on_the_cpu(gpu: SimulatedGpu, stage: Stage) -> None:
     gpu.free = SMALL_GPU
     engine = stage.loaded(stage.render_input(portrait=stage.picture(32, 272), audio_guidance=1.0, steps=1))
     assert pictures(drawn(engine)).shape == (FRAMES, 32, 272, 3)

@@ -1,4 +1,4 @@
-"""The simulated GPU refuses and notes what it stands for."""
+"""The simulated GPU refuses and records what a real one would."""
 
 from __future__ import annotations
 
@@ -86,14 +86,14 @@ def test_8_bit_products_are_of_a_row_by_a_row(gpu: SimulatedGpu, rows_first: boo
         lambda _there: torch.tensor([1.0, 2.0], device=GPU),
     ],
 )
-def test_waits_are_noted(gpu: SimulatedGpu, waiting: Callable[[Tensor], object]) -> None:
+def test_waits_are_recorded(gpu: SimulatedGpu, waiting: Callable[[Tensor], object]) -> None:
     there = torch.ones(3, device=GPU)
     assert gpu.waits == []
     waiting(there)
     assert len(gpu.waits) == 1
 
 
-def test_a_copy_beside_the_calculation_comes_as_late_as_it_may(gpu: SimulatedGpu) -> None:
+def test_a_concurrent_copy_happens_as_late_as_possible(gpu: SimulatedGpu) -> None:
     target, source = torch.zeros(3, device=GPU), torch.ones(3, pin_memory=True)
     stream, event = torch.cuda.Stream(), torch.cuda.Event()
     with torch.cuda.stream(stream):

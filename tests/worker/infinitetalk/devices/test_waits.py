@@ -1,4 +1,4 @@
-"""While a window is denoised the host runs ahead of the GPU: each wait would leave the GPU idle until more is started."""
+"""While a window is denoised the host runs ahead of the GPU: each wait would leave the GPU idle."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from tests.worker.infinitetalk.devices.simulated import GPU, SimulatedGpu
 from torch import Tensor
 
 from talkingvideo_worker.engines.base import RenderInput, Track
-from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import Tracks
-from talkingvideo_worker.engines.infinitetalk.loop import Material, RenderedWindow, render_windows
-from talkingvideo_worker.engines.infinitetalk.material import read_features, reference_of, regions_of
-from talkingvideo_worker.engines.infinitetalk.sampling.denoising import denoise
-from talkingvideo_worker.engines.infinitetalk.sampling.noise import WindowNoise
+from talkingvideo_worker.engines.infinitetalk.conditioning.audio import Tracks, read_features
+from talkingvideo_worker.engines.infinitetalk.conditioning.regions import regions_of
+from talkingvideo_worker.engines.infinitetalk.engine import reference_frames
+from talkingvideo_worker.engines.infinitetalk.loader import WeightsFolder
+from talkingvideo_worker.engines.infinitetalk.pipeline import Material, RenderedWindow, render_windows, window_spans
+from talkingvideo_worker.engines.infinitetalk.sampling.denoising import WindowNoise, denoise
 from talkingvideo_worker.engines.infinitetalk.settings import settings_of
-from talkingvideo_worker.engines.infinitetalk.spans import window_spans
-from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
 from talkingvideo_worker.progress import ignore_progress
 
 Watch = Callable[..., list[RenderedWindow]]
@@ -28,7 +27,7 @@ Watch = Callable[..., list[RenderedWindow]]
 
 @pytest.fixture
 def watch(gpu: SimulatedGpu, stage: Stage) -> Watch:
-    """Renders a scene; ``gpu.waits`` are those of denoising alone."""
+    """Renders a video; ``gpu.waits`` are those of denoising alone."""
 
     def watched(waits: list[str], *args: Any) -> Tensor:
         gpu.waits.clear()
@@ -38,9 +37,9 @@ def watch(gpu: SimulatedGpu, stage: Stage) -> Watch:
 
     def render(render_input: RenderInput, first: int = 0, motion: Tensor | None = None) -> list[RenderedWindow]:
         networks = WeightsFolder(stage.weights).networks(render_input, FRAMES, ignore_progress).load()
-        features = read_features(render_input, stage.heard(render_input))
+        features = read_features(render_input, stage.prepared(render_input))
         material = Material(
-            reference_of(render_input.portrait), Tracks(features), WindowNoise(0), regions_of(render_input)
+            reference_frames(render_input.portrait), Tracks(features), WindowNoise(0), regions_of(render_input)
         )
         settings, waits = settings_of(render_input.values, 32 * 32), list[str]()
         spans = window_spans(0, WHOLE.windows, motion=settings.motion)[first:]
@@ -61,7 +60,7 @@ def watch(gpu: SimulatedGpu, stage: Stage) -> Watch:
 
 
 @pytest.mark.parametrize(("speakers", "resident"), [(1, None), (2, 0)])
-def test_denoising_waits_for_nothing_and_its_results_stay_on_the_gpu(
+def test_denoising_never_waits_and_its_results_stay_on_the_gpu(
     gpu: SimulatedGpu, stage: Stage, watch: Watch, speakers: int, resident: int | None
 ) -> None:
     tracks: list[Track] = [stage.track(number) for number in range(speakers)]
@@ -77,7 +76,7 @@ def test_denoising_waits_for_nothing_and_its_results_stay_on_the_gpu(
     assert {(part.device, part.dtype) for part in parts} == {(GPU, torch.float32)}
 
 
-def test_latents_that_were_kept_on_the_disk_are_brought_once(gpu: SimulatedGpu, stage: Stage, watch: Watch) -> None:
+def test_latents_from_disk_are_copied_to_the_gpu_once(gpu: SimulatedGpu, stage: Stage, watch: Watch) -> None:
     render_input = stage.render_input()
     whole = watch(render_input)
     (again,) = watch(render_input, 1, whole[0].motion.cpu())

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from talkingvideo_worker.engines.infinitetalk.weights.reading import StoredTransformer, published_transformer
-from talkingvideo_worker.engines.infinitetalk.weights.shapes import adapter_shapes, base_shapes
+from talkingvideo_worker.engines.infinitetalk.weights.headers import adapter_shapes, base_shapes
+from talkingvideo_worker.engines.infinitetalk.weights.transformer import StoredTransformer, published_transformer
 
 LAYERS = 5
 CONFIG = {

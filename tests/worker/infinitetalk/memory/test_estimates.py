@@ -1,4 +1,4 @@
-"""What a call takes is what the choice of a memory mode reckons with: counted with the full-size model on the meta device."""
+"""The memory of a call is what memory modes assume: counted with the full-size model on the meta device."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from talkingvideo_api.spec import Quantization
-from talkingvideo_worker.engines.infinitetalk.memory.modes import Job, MemoryMode, call_bytes
-from talkingvideo_worker.engines.infinitetalk.memory.quantised import Fp8MatmulLinear, Quantisation
-from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.memory.modes import MemoryMode, Workload, call_bytes
+from talkingvideo_worker.engines.infinitetalk.memory.quantization import Fp8MatmulLinear, Quantizer
 from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import BlockResidual
-from talkingvideo_worker.engines.infinitetalk.weights.building import dtype_of, empty_transformer
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.weights.transformer import dtype_of, empty_transformer
 
 PUBLISHED = {
     "dim": 5120, "ffn_dim": 13824, "num_heads": 40, "num_layers": 2, "freq_dim": 256, "in_dim": 36, "out_dim": 16,
@@ -77,7 +77,7 @@ def full_size(precision: Quantization) -> AudioWanTransformer3DModel:
     for name, value in model.named_parameters():
         value.data = value.data.to(dtype_of(name, torch.bfloat16))
     if precision is Quantization.FP8:
-        Quantisation(torch.float8_e4m3fn, Fp8MatmulLinear).prepare(model)
+        Quantizer(torch.float8_e4m3fn, Fp8MatmulLinear).prepare(model)
     model.rope.to("meta")
     model.requires_grad_(False)
     model.eval()
@@ -88,18 +88,20 @@ def full_size(precision: Quantization) -> AudioWanTransformer3DModel:
 def held_bytes(model: AudioWanTransformer3DModel, speakers: int, cached: int) -> int:
     """Most of a step, whose predictions keep what the blocks did if they are cached."""
     latents = 21, SIZE // 8, SIZE // 8
-    heard = model.hear(torch.empty(speakers, 81, 5, 12, 768, **META), torch.empty(3, *latents[1:], device="meta"))
+    encoded_audio = model.encode_audio(
+        torch.empty(speakers, 81, 5, 12, 768, **META), torch.empty(3, *latents[1:], device="meta")
+    )
     seen, text, image = (
         torch.empty(1, 36, *latents, **META),
         torch.empty(1, 512, 4096, **META),
         torch.empty(1, 257, 1280, **META),
     )
-    arounds: list[Any] = [BlockResidual().computing for _ in range(cached)] * 2 or [None]
+    arounds: list[Any] = [BlockResidual().compute for _ in range(cached)] * 2 or [None]
     held = Held([*model.parameters(), *model.buffers()])
     with held:
         for around in arounds:
             time = torch.empty(1, device="meta")
-            model(seen, time, text, image, return_dict=False, audio=heard, around_blocks=around)
+            model(seen, time, text, image, return_dict=False, audio=encoded_audio, around_blocks=around)
     return held.peak
 
 
@@ -108,6 +110,6 @@ def held_bytes(model: AudioWanTransformer3DModel, speakers: int, cached: int) ->
     [(Quantization.NONE, 1, 0), (Quantization.NONE, 2, 3), (Quantization.FP8, 2, 0)],
 )
 def test_a_call_takes_what_is_reckoned_with(precision: Quantization, speakers: int, cached: int) -> None:
-    job = Job(SIZE * SIZE, cached_branches=cached)
-    reckoned = call_bytes(MemoryMode(precision), job)
+    workload = Workload(SIZE * SIZE, cached_branches=cached)
+    reckoned = call_bytes(MemoryMode(precision), workload)
     assert 0.92 * reckoned < held_bytes(full_size(precision), speakers, cached) <= reckoned

@@ -1,4 +1,4 @@
-"""What the engine renders on, and what it refuses to."""
+"""The devices that the engine renders on and refuses, and their free memory."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.worker.render_values import render_values
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.base import Portrait, RenderInput, Track
 from talkingvideo_worker.engines.infinitetalk.engine import InfiniteTalkEngine
+from talkingvideo_worker.engines.infinitetalk.loader import WeightsFolder
 from talkingvideo_worker.engines.infinitetalk.memory import machine
-from talkingvideo_worker.engines.infinitetalk.memory.machine import free_host_bytes, measure, rendering_device
-from talkingvideo_worker.engines.infinitetalk.weights.folder import WeightsFolder
+from talkingvideo_worker.engines.infinitetalk.memory.machine import free_host_bytes, render_device
 
 MEMINFO = "MemTotal: 100 kB\nMemAvailable: 80 kB\n"
 
@@ -36,14 +36,14 @@ def see_a_gpu(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int]) -> N
 @pytest.mark.parametrize("capability", [(8, 0), (8, 9), (9, 0), (12, 0)])
 def test_gpus_that_calculate_in_bfloat16_render(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int]) -> None:
     see_a_gpu(monkeypatch, capability)
-    assert rendering_device() == torch.device("cuda", 0)
+    assert render_device() == torch.device("cuda", 0)
 
 
 @pytest.mark.parametrize("capability", [(7, 0), (7, 5)])
 def test_older_gpus_are_refused_by_name(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int]) -> None:
     see_a_gpu(monkeypatch, capability)
     with pytest.raises(StageError, match=r"Tesla T4.*bfloat16.*Ampere") as refused:
-        rendering_device()
+        render_device()
     assert refused.value.code is ErrorCode.PIPELINE_LOAD
     assert not refused.value.retryable
 
@@ -54,47 +54,47 @@ def test_a_gpu_that_torch_cannot_use_is_no_reason_to_render_for_days_on_the_cpu(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(machine, "DEVICES", tmp_path)
     (tmp_path / "nvidiactl").touch()
-    assert rendering_device() == torch.device("cpu")
+    assert render_device() == torch.device("cpu")
     (tmp_path / "nvidia0").touch()
     with pytest.raises(StageError, match="driver") as refused:
-        rendering_device()
+        render_device()
     assert refused.value.code is ErrorCode.PIPELINE_LOAD
 
 
-def test_who_hides_the_gpus_renders_on_the_cpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_with_hidden_gpus_the_cpu_renders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(machine, "DEVICES", tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     (tmp_path / "nvidia0").touch()
-    assert rendering_device() == torch.device("cpu")
+    assert render_device() == torch.device("cpu")
 
 
-def test_what_nobody_uses_any_more_counts_as_free() -> None:
-    class Ring:
+def test_unused_objects_are_collected_before_free_memory_is_measured() -> None:
+    class Cycle:
         def __init__(self) -> None:
-            self.ring = self
+            self.itself = self
 
     gc.disable()
     try:
-        left = weakref.ref(Ring())
-        assert left() is not None
-        measure(torch.device("cpu"))
-        assert left() is None
+        unused = weakref.ref(Cycle())
+        assert unused() is not None
+        machine.free_memory(torch.device("cpu"))
+        assert unused() is None
     finally:
         gc.enable()
 
 
-def test_what_torch_keeps_of_networks_that_are_gone_is_given_back_before_it_is_measured(
+def test_torchs_caches_are_emptied_before_free_memory_is_measured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Pinned memory of another scene's blocks too: the host's free memory decides how many may wait."""
-    given_back: list[str] = []
+    """Pinned memory of an earlier video's blocks too: the host's free memory decides how many may be offloaded."""
+    emptied: list[str] = []
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
-    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: given_back.append("GPU"))
-    monkeypatch.setattr(torch.accelerator, "empty_host_cache", lambda: given_back.append("host"))
-    monkeypatch.setattr(machine, "free_host_bytes", lambda: len(given_back))
-    assert machine.measure(torch.device("cpu")).host_bytes == 2
-    assert given_back == ["GPU", "host"]
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append("GPU"))
+    monkeypatch.setattr(torch.accelerator, "empty_host_cache", lambda: emptied.append("host"))
+    monkeypatch.setattr(machine, "free_host_bytes", lambda: len(emptied))
+    assert machine.free_memory(torch.device("cpu")).host_bytes == 2
+    assert emptied == ["GPU", "host"]
 
 
 def test_the_limit_of_a_node_with_the_older_control_groups_counts(tmp_path: Path, meminfo: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which memory mode is chosen, over GPUs from 12 to 141 GB, and what comes below it."""
+"""Which memory mode is chosen on GPUs from 12 to 141 GB, and the next leaner one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.worker.render_values import sampling_values
+from tests.worker.render_values import render_values, sampling_values
 
 from talkingvideo_api.spec import Quantization
 from talkingvideo_worker.engines.infinitetalk.memory.machine import free_host_bytes
@@ -15,31 +15,31 @@ from talkingvideo_worker.engines.infinitetalk.memory.modes import (
     GB,
     OTHER_PARAMETERS,
     USABLE,
-    Asked,
-    Job,
-    Machine,
+    AuxiliaryNetworks,
+    FreeMemory,
     MemoryMode,
-    Surroundings,
-    asked_for,
+    MemoryRequest,
+    Workload,
+    candidate_modes,
     choose_mode,
     gpu_bytes,
     host_bytes,
-    ladder,
-    leaner,
-    waiting_blocks,
+    leaner_mode,
+    offloaded_numbers,
 )
-from talkingvideo_worker.engines.infinitetalk.weights.building import empty_transformer
+from talkingvideo_worker.engines.infinitetalk.settings import memory_request
+from talkingvideo_worker.engines.infinitetalk.weights.transformer import empty_transformer
 
-P480, P720 = Job(448_000), Job(921_600)
+P480, P720 = Workload(448_000), Workload(921_600)
 PLENTY = 256 * GB
 
 
-def card(gigabytes: int, host: int = PLENTY) -> Machine:
-    return Machine(int(gigabytes * 2**30 * 0.98), host)
+def card(gigabytes: int, host: int = PLENTY) -> FreeMemory:
+    return FreeMemory(int(gigabytes * 2**30 * 0.98), host)
 
 
 @pytest.mark.parametrize(
-    ("gigabytes", "job", "expected"),
+    ("gigabytes", "workload", "expected"),
     [
         (12, P480, "BF16, 0 of 40 blocks resident, tiled"),
         (16, P480, "BF16, 4 of 40 blocks resident"),
@@ -56,13 +56,13 @@ def card(gigabytes: int, host: int = PLENTY) -> Machine:
         (141, P720, "BF16, resident"),
     ],
 )
-def test_the_fastest_mode_that_fits_is_chosen(gigabytes: int, job: Job, expected: str) -> None:
-    mode = choose_mode(card(gigabytes), job)
+def test_the_fastest_mode_that_fits_is_chosen(gigabytes: int, workload: Workload, expected: str) -> None:
+    mode = choose_mode(card(gigabytes), workload)
     assert str(mode) == expected
-    assert gpu_bytes(mode, job) <= USABLE * (card(gigabytes).gpu_bytes or 0)
+    assert gpu_bytes(mode, workload) <= USABLE * (card(gigabytes).gpu_bytes or 0)
 
 
-def test_where_nothing_fits_the_leanest_is_tried() -> None:
+def test_when_nothing_fits_the_leanest_mode_is_tried() -> None:
     assert str(choose_mode(card(12), P720)) == "FP8, 0 of 40 blocks resident, tiled"
 
 
@@ -72,63 +72,77 @@ def test_blocks_that_the_host_cannot_hold_are_quantised() -> None:
     assert host_bytes(mode) <= 16 * GB
 
 
-def test_a_host_with_little_memory_gets_what_asks_least_of_it() -> None:
-    assert host_bytes(choose_mode(card(12, 2 * GB), P480)) == min(host_bytes(mode) for mode in ladder(Asked()))
+def test_a_host_with_little_memory_gets_the_mode_that_takes_least_of_it() -> None:
+    assert host_bytes(choose_mode(card(12, 2 * GB), P480)) == min(
+        host_bytes(mode) for mode in candidate_modes(MemoryRequest())
+    )
 
 
 def test_the_leanest_mode_takes_at_most_16_gb_at_480p() -> None:
-    assert gpu_bytes(ladder(Asked())[-1], P480) < 16 * GB
+    assert gpu_bytes(candidate_modes(MemoryRequest())[-1], P480) < 16 * GB
 
 
-def test_what_is_asked_for_is_kept_to() -> None:
+def test_requests_are_honoured() -> None:
     for quantization in Quantization:
-        asked = asked_for(sampling_values(quantization=quantization))
-        assert {mode.precision for mode in ladder(asked)} == {quantization}
-    some = asked_for(sampling_values(resident_parameters=OTHER_PARAMETERS + 7 * BLOCK_PARAMETERS + 5))
+        asked = memory_request(render_values(sampling=sampling_values(quantization=quantization)))
+        assert {mode.precision for mode in candidate_modes(asked)} == {quantization}
+    some = memory_request(
+        render_values(sampling=sampling_values(resident_parameters=OTHER_PARAMETERS + 7 * BLOCK_PARAMETERS + 5))
+    )
     assert choose_mode(card(141), P480, some).resident == 7
-    assert max(mode.resident for mode in ladder(some)) == 7
-    assert choose_mode(card(141), P480, asked_for(sampling_values(resident_parameters=0))).resident == 0
-    assert choose_mode(card(141), P480, asked_for(sampling_values(resident_parameters=10**11))).resident == 40
+    assert max(mode.resident for mode in candidate_modes(some)) == 7
+    assert (
+        choose_mode(
+            card(141), P480, memory_request(render_values(sampling=sampling_values(resident_parameters=0)))
+        ).resident
+        == 0
+    )
+    assert (
+        choose_mode(
+            card(141), P480, memory_request(render_values(sampling=sampling_values(resident_parameters=10**11)))
+        ).resident
+        == 40
+    )
 
 
-def test_without_a_gpu_nothing_waits() -> None:
-    assert choose_mode(Machine(None, 1), P720, blocks=2) == MemoryMode(resident=2, blocks=2)
+def test_without_a_gpu_no_block_is_offloaded() -> None:
+    assert choose_mode(FreeMemory(None, 1), P720, blocks=2) == MemoryMode(resident=2, blocks=2)
 
 
-def test_each_step_down_takes_at_least_a_tenth_less_until_there_is_none() -> None:
-    mode: MemoryMode | None = ladder(Asked())[0]
+def test_each_leaner_mode_takes_at_least_a_tenth_less() -> None:
+    mode: MemoryMode | None = candidate_modes(MemoryRequest())[0]
     steps = []
     while mode is not None:
         steps.append(gpu_bytes(mode, P480))
-        mode = leaner(mode, card(24), P480)
+        mode = leaner_mode(mode, card(24), P480)
     assert len(steps) > 4
     assert all(after <= 0.9 * before for before, after in pairwise(steps))
 
 
-def test_a_step_down_stays_within_the_host() -> None:
-    below = leaner(MemoryMode(), card(48, 20 * GB), P480)
+def test_a_leaner_mode_fits_the_host() -> None:
+    below = leaner_mode(MemoryMode(), card(48, 20 * GB), P480)
     assert below is not None
     assert host_bytes(below) <= 20 * GB
 
 
-def test_a_step_down_keeps_what_was_asked_for() -> None:
-    asked = Asked(Quantization.NONE)
-    leanest = ladder(asked)[-1]
-    assert leanest == MemoryMode(resident=0, surroundings=Surroundings.FRUGAL)
-    assert leaner(leanest, card(12), P480, asked) is None
+def test_a_leaner_mode_honours_the_request() -> None:
+    asked = MemoryRequest(Quantization.NONE)
+    leanest = candidate_modes(asked)[-1]
+    assert leanest == MemoryMode(resident=0, auxiliary=AuxiliaryNetworks.OFFLOADED)
+    assert leaner_mode(leanest, card(12), P480, asked) is None
 
 
-def test_gpus_that_share_the_tokens_need_less() -> None:
-    tiled = MemoryMode(surroundings=Surroundings.FRUGAL)
-    assert gpu_bytes(tiled, Job(921_600, token_shares=4)) < gpu_bytes(tiled, P720)
+def test_gpus_that_divide_the_tokens_need_less() -> None:
+    tiled = MemoryMode(auxiliary=AuxiliaryNetworks.OFFLOADED)
+    assert gpu_bytes(tiled, Workload(921_600, token_ranks=4)) < gpu_bytes(tiled, P720)
 
 
 @pytest.mark.parametrize(("blocks", "resident"), [(40, 39), (40, 12), (40, 0), (2, 1), (3, 3), (7, 2)])
-def test_blocks_that_wait_are_spread(blocks: int, resident: int) -> None:
-    waiting = waiting_blocks(blocks, resident)
-    assert len(set(waiting)) == blocks - resident
-    assert all(0 <= number < blocks for number in waiting)
-    gaps = [after - before for before, after in pairwise(waiting)]
+def test_offloaded_blocks_are_spread_evenly(blocks: int, resident: int) -> None:
+    offloaded = offloaded_numbers(blocks, resident)
+    assert len(set(offloaded)) == blocks - resident
+    assert all(0 <= number < blocks for number in offloaded)
+    gaps = [after - before for before, after in pairwise(offloaded)]
     assert not gaps or max(gaps) - min(gaps) <= 1
 
 

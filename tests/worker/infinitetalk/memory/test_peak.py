@@ -13,8 +13,12 @@ from tests.worker.infinitetalk.memory.conftest import CONFIG, UNSAID
 
 from talkingvideo_worker.engines.infinitetalk.memory.loading import load_transformer
 from talkingvideo_worker.engines.infinitetalk.memory.modes import SLOTS, MemoryMode
-from talkingvideo_worker.engines.infinitetalk.weights.reading import THREADS, StoredTransformer, published_transformer
-from talkingvideo_worker.engines.infinitetalk.weights.shapes import adapter_shapes, base_shapes
+from talkingvideo_worker.engines.infinitetalk.weights.headers import adapter_shapes, base_shapes
+from talkingvideo_worker.engines.infinitetalk.weights.transformer import (
+    THREADS,
+    StoredTransformer,
+    published_transformer,
+)
 
 BLOCKS = 8
 WIDE = CONFIG | UNSAID | {"dim": 768, "ffn_dim": 3072, "num_heads": 6, "num_layers": BLOCKS}
@@ -42,12 +46,12 @@ def test_weights_are_in_memory_once(wide: StoredTransformer, resident: int) -> N
     gc.collect()
     before = peak = anonymous_memory()
 
-    def note(_fraction: float, _message: str) -> None:
+    def progress(_fraction: float, _message: str) -> None:
         nonlocal peak
         peak = max(peak, anonymous_memory())
 
     mode = MemoryMode(resident=resident, blocks=BLOCKS)
-    model, _ = load_transformer(wide, mode, torch.bfloat16, torch.device("cpu"), note=note)
+    model, _ = load_transformer(wide, mode, torch.bfloat16, torch.device("cpu"), progress=progress)
     peak = max(peak, anonymous_memory())
     weights = sum(value.nbytes for value in model.state_dict().values())
     slots = SLOTS / BLOCKS * weights if resident == 0 else 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
 
 TEXT_CHANNELS = 8
 
@@ -32,7 +32,7 @@ def load() -> AudioWanTransformer3DModel:
         audio_tokens=2,
         audio_token_dim=4,
     )
-    # As made, attention is nearly even and the sound hardly heard: larger weights, so that a mistake shows.
+    # With initial weights attention is nearly uniform and audio has little effect: larger ones, so that a mistake shows.
     for name, weight in model.named_parameters():
         if "attn" in name and name.endswith("weight") and weight.ndim > 1:
             weight.data.mul_(4)

@@ -1,4 +1,4 @@
-"""Processes that render together end together."""
+"""Ranks end together."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from typing import Any
 import pytest
 import torch
 from tests.worker.infinitetalk.parallel import small_model
-from tests.worker.infinitetalk.parallel.stage import CPUS, PLAIN, SERVED, assembled, rendered
+from tests.worker.infinitetalk.parallel.scenes import CPUS, PLAIN, SERVED, assembled, rendered
 from torch import Tensor
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.engines.infinitetalk.parallel.crew import Crew
-from talkingvideo_worker.engines.infinitetalk.parallel.layout import Layout
-from talkingvideo_worker.engines.infinitetalk.parallel.member import Load
+from talkingvideo_worker.engines.infinitetalk.parallel.config import ParallelConfig
+from talkingvideo_worker.engines.infinitetalk.parallel.group import WorkerGroup
+from talkingvideo_worker.engines.infinitetalk.parallel.worker import LoadModel
 
 SOON = 8.0
 """Seconds; a loaded machine is slow, and a process that hangs would take minutes."""
 
 
-def test_a_process_killed_in_a_step_ends_all_and_is_named() -> None:
-    together = assembled(Layout(1, 4))
-    killed, *others = together.crew.processes
+def test_a_worker_killed_in_a_step_ends_all_and_is_named() -> None:
+    together = assembled(ParallelConfig(1, 4))
+    killed, *others = together.group.processes
     started = time.monotonic()
 
     def kill(_step: int) -> None:
@@ -37,7 +37,7 @@ def test_a_process_killed_in_a_step_ends_all_and_is_named() -> None:
 
     def denoise(*given: Any) -> Tensor:
         transformer, noise, motion, conditions, schedule, _on_step = given
-        return together.crew.denoise(transformer, noise, motion, conditions, schedule, kill)
+        return together.group.denoise(transformer, noise, motion, conditions, schedule, kill)
 
     with pytest.raises(StageError, match="GPU 1 was ended by SIGKILL") as failed:
         rendered(together.shared, PLAIN, denoiser=denoise)
@@ -53,38 +53,40 @@ def test_a_process_killed_in_a_step_ends_all_and_is_named() -> None:
         (small_model.be_killed, ErrorCode.OOM, "GPU 1 was ended by SIGKILL", None),
     ],
 )
-def test_a_model_that_another_process_cannot_load_is_told(
-    load: Load, code: ErrorCode, message: str, field: str | None
+def test_a_worker_that_cannot_load_the_model_is_reported(
+    load: LoadModel, code: ErrorCode, message: str, field: str | None
 ) -> None:
-    crew = Crew(load, Layout(1, 2), CPUS, SERVED)
+    group = WorkerGroup(load, ParallelConfig(1, 2), CPUS, SERVED)
     with pytest.raises(StageError, match=message) as failed:
-        crew.join(small_model.load())
+        group.join(small_model.load())
     assert (failed.value.code, failed.value.field) == (code, field)
-    assert not crew.processes[0].is_alive()
+    assert not group.processes[0].is_alive()
 
 
-def test_a_full_gpu_elsewhere_is_like_a_full_gpu_here() -> None:
+def test_memory_that_runs_out_in_a_worker_is_treated_like_this_processs() -> None:
     """So that a leaner memory mode is tried."""
-    crew = Crew(small_model.find_the_gpu_full, Layout(1, 2), CPUS, SERVED)
+    group = WorkerGroup(small_model.find_the_gpu_full, ParallelConfig(1, 2), CPUS, SERVED)
     with pytest.raises(torch.OutOfMemoryError, match="ran out in the process of GPU 1: CUDA out of memory"):
-        crew.join(small_model.load())
+        group.join(small_model.load())
 
 
-def test_processes_end_with_the_object_that_leads_them(tmp_path: Path) -> None:
-    crew = Crew(partial(small_model.never, tmp_path), Layout(2, 1), CPUS, SERVED)
-    (process,) = crew.processes
-    del crew
+def test_workers_end_with_their_group(tmp_path: Path) -> None:
+    group = WorkerGroup(partial(small_model.never, tmp_path), ParallelConfig(2, 1), CPUS, SERVED)
+    (process,) = group.processes
+    del group
     assert not process.is_alive()
 
 
 def _lead(folder: Path) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    crew = Crew(partial(small_model.never, folder), Layout(3, 1), CPUS, "fork")  # nothing has run here yet
-    crew.join(small_model.load())
+    group = WorkerGroup(
+        partial(small_model.never, folder), ParallelConfig(3, 1), CPUS, "fork"
+    )  # nothing has run here yet
+    group.join(small_model.load())
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_when_the_leader_ends_the_others_do(tmp_path: Path, how: signal.Signals) -> None:
+def test_when_rank_0_ends_the_workers_do(tmp_path: Path, how: signal.Signals) -> None:
     leader = ForkServerProcess(target=_lead, args=(tmp_path,))
     leader.start()
     _until(lambda: len(list(tmp_path.iterdir())) == 2)

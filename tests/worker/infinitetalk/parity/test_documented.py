@@ -1,4 +1,4 @@
-"""What the package's docstring shows is all that it takes to compare the core with recordings."""
+"""The examples in the package's docstring, with recordings of the published code."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ import numpy as np
 import torch
 from tests.worker.infinitetalk.parity import frozen
 from tests.worker.infinitetalk.parity.conftest import read_recording
-from tests.worker.infinitetalk.parity.test_loop import StandInCodec, reference_of, regions_of
+from tests.worker.infinitetalk.parity.published import PublishedRun, covering, covering_masks, speaker_masks
+from tests.worker.infinitetalk.parity.test_loop import StandInCodec, reference_frames, regions_of
 
 from talkingvideo_worker.engines import infinitetalk
-from talkingvideo_worker.engines.infinitetalk.conditioning import pictures
+from talkingvideo_worker.engines.infinitetalk.conditioning import image, regions
+from talkingvideo_worker.engines.infinitetalk.conditioning.regions import halves
 
 PREDICTION, RUN, PICTURES = re.findall(r"::\n\n((?:    .*\n|\n)+)", infinitetalk.__doc__ or "")
 
 
-def told(example: str, **given: Any) -> dict[str, Any]:
-    """What an example of the docstring calculates."""
+def result_of(example: str, **given: Any) -> dict[str, Any]:
+    """The names that an example of the docstring defines."""
     names = {name: getattr(infinitetalk, name) for name in infinitetalk.__all__} | {"torch": torch} | given
     exec(dedent(example), names)
     return names
@@ -28,7 +30,7 @@ def told(example: str, **given: Any) -> dict[str, Any]:
 def test_the_prediction_in_the_docstring_is_the_recorded_one() -> None:
     record, arrays = read_recording("dit")
     inputs = frozen.dit_inputs(frozen.DIT)
-    found = told(
+    found = result_of(
         PREDICTION,
         config=frozen.DIT["config"],
         weights=frozen.state_dict(frozen.DIT["set"], record["weights"]),
@@ -48,11 +50,13 @@ def test_the_run_in_the_docstring_is_the_recorded_one() -> None:
     loop, scenario = frozen.LOOP, "i2v_clip"
     spec, stand_ins = loop["scenarios"][scenario], frozen.StandIns(loop)
     weights = frozen.state_dict(loop["set"], record["weights"])
-    found = told(
+    run = PublishedRun([stand_ins.audio(scenario, 0, spec["audio_lengths"][0])], spec["max_frames"])
+    found = result_of(
         RUN,
         transformer=infinitetalk.build_transformer(loop["config"], weights),
-        tracks=[stand_ins.audio(scenario, 0, spec["audio_lengths"][0])],
-        max_frames=spec["max_frames"],
+        audio=run,
+        lengths=run.window_lengths,
+        frames=run.frames,
         steps=spec["steps"],
         shift=spec["shift"],
         text_scale=spec["text_scale"],
@@ -61,12 +65,12 @@ def test_the_run_in_the_docstring_is_the_recorded_one() -> None:
         prompt=loop["prompt"],
         negative_prompt=loop["negative"],
         step_cache=None,
-        picture=reference_of(scenario, spec, stand_ins),
+        picture=reference_frames(scenario, spec, stand_ins),
         noise=lambda window, shape: stand_ins.noise(scenario, window, shape),
         regions=None,
         codec=StandInCodec(stand_ins),
-        see=stand_ins.clip,
-        read=stand_ins.text,
+        encode_image=stand_ins.clip,
+        encode_text=stand_ins.text,
     )
     np.testing.assert_allclose(frozen.sample_video(found["video"]), arrays[f"{scenario}.video"], rtol=0, atol=1e-3)
 
@@ -77,15 +81,13 @@ def test_the_pictures_and_regions_in_the_docstring_are_the_recorded_ones() -> No
     rows, columns = spec["src_hw"]
     expected = regions_of(spec)
     height, width = (8 * length for length in expected.shape[1:])
-    found = told(
+    masks = speaker_masks(halves(rows, columns), rows, columns)
+    found = result_of(
         PICTURES,
-        **vars(pictures),
-        source=stand_ins.frame(scenario, spec, 0),
-        boxes=pictures.halves(rows, columns),
-        rows=rows,
-        columns=columns,
-        height=height,
-        width=width,
+        to_tensor=image.to_tensor,
+        latent_masks=regions.latent_masks,
+        pixels=covering(stand_ins.frame(scenario, spec, 0), height, width),
+        masks=covering_masks(masks, height, width),
     )
     assert torch.equal(found["regions"], expected)
-    assert torch.equal(found["picture"], reference_of(scenario, spec, stand_ins)(0))
+    assert torch.equal(found["picture"], reference_frames(scenario, spec, stand_ins)(0))

@@ -11,19 +11,17 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from tests.worker.infinitetalk.parity import frozen
 from tests.worker.infinitetalk.parity.conftest import read_recording
 from tests.worker.infinitetalk.parity.summaries import assert_matches_summary
+from tests.worker.infinitetalk.whole_model import speech_features
 from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModel, UMT5Config, UMT5EncoderModel, Wav2Vec2Config, Wav2Vec2Model
 
-from talkingvideo_worker.engines.infinitetalk.conditioning.encoders import (
-    ClipImageEncoder,
-    UmT5TextEncoder,
-    WanVideoCodec,
+from talkingvideo_worker.engines.infinitetalk.conditioning.image import ClipImageEncoder, WanVideoCodec, clip_pixels
+from talkingvideo_worker.engines.infinitetalk.conditioning.text import UmT5TextEncoder
+from talkingvideo_worker.engines.infinitetalk.weights.keys import (
     image_encoder_weights,
     text_encoder_weights,
     video_codec_weights,
 )
-from talkingvideo_worker.engines.infinitetalk.conditioning.pictures import clip_pixels
-from talkingvideo_worker.engines.infinitetalk.conditioning.speech_features import speech_features
 
 RECORD, ARRAYS = read_recording("aux")
 TOLERANCE = 1e-4
@@ -55,7 +53,7 @@ def test_latents_become_the_published_video_clamped(codec: WanVideoCodec) -> Non
     np.testing.assert_allclose(codec.decode(latents), recorded, rtol=0, atol=TOLERANCE)
 
 
-def test_the_picture_is_seen_as_published() -> None:
+def test_images_are_encoded_as_published() -> None:
     spec = frozen.CLIP["config"]
     config = CLIPVisionConfig(
         hidden_size=spec["dim"],
@@ -77,7 +75,7 @@ def test_the_picture_is_seen_as_published() -> None:
 
 
 @pytest.mark.parametrize(("row", "recorded"), [(0, "t5.out_row0_valid"), (1, "t5.out_row1")])
-def test_the_prompt_is_read_as_published(row: int, recorded: str) -> None:
+def test_prompts_are_encoded_as_published(row: int, recorded: str) -> None:
     spec = frozen.T5["config"]
     config = UMT5Config(
         vocab_size=spec["vocab"],
@@ -114,6 +112,6 @@ def speech_model() -> Wav2Vec2Model:
 
 
 @pytest.mark.parametrize("samples", frozen.WAV["lengths"])
-def test_speech_is_heard_as_published(speech_model: Wav2Vec2Model, samples: int) -> None:
+def test_audio_is_encoded_as_published(speech_model: Wav2Vec2Model, samples: int) -> None:
     features = speech_features(speech_model, frozen.wav_audio(frozen.WAV, samples))
     np.testing.assert_allclose(features, SPEECH_ARRAYS[f"embedding.{samples}"], rtol=0, atol=TOLERANCE)

@@ -12,6 +12,13 @@ import pytest
 import torch
 from tests.worker.infinitetalk.parity import frozen
 from tests.worker.infinitetalk.parity.conftest import read_recording
+from tests.worker.infinitetalk.parity.published import (
+    PublishedNoise,
+    PublishedRun,
+    covering,
+    covering_masks,
+    speaker_masks,
+)
 from tests.worker.infinitetalk.parity.summaries import assert_matches_summary
 from torch import Tensor
 
@@ -20,7 +27,6 @@ from talkingvideo_worker.engines.infinitetalk import (
     Guidance,
     Material,
     Projection,
-    PublishedRun,
     Settings,
     StepCache,
     build_transformer,
@@ -28,19 +34,11 @@ from talkingvideo_worker.engines.infinitetalk import (
     render_windows,
     window_spans,
 )
-from talkingvideo_worker.engines.infinitetalk.conditioning.pictures import (
-    covering,
-    covering_masks,
-    halves,
-    latent_masks,
-    speaker_masks,
-    to_tensor,
-)
-from talkingvideo_worker.engines.infinitetalk.loop import RenderedWindow
-from talkingvideo_worker.engines.infinitetalk.model.audio_attention import AudioContext
-from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.conditioning.image import to_tensor
+from talkingvideo_worker.engines.infinitetalk.conditioning.regions import halves, latent_masks
+from talkingvideo_worker.engines.infinitetalk.pipeline import RenderedWindow
 from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Branch
-from talkingvideo_worker.engines.infinitetalk.sampling.noise import PublishedNoise
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioContext, AudioWanTransformer3DModel
 
 RECORD, ARRAYS = read_recording("loop")
 LOOP = frozen.LOOP
@@ -49,7 +47,7 @@ CALL_TOLERANCE = 5e-4
 
 
 class StandInCodec:
-    """The stand-in VAE, which remembers what it encoded."""
+    """The stand-in VAE, which records what it encoded."""
 
     def __init__(self, stand_ins: Any) -> None:
         self._stand_ins = stand_ins
@@ -83,7 +81,7 @@ class Run:
     """What a scenario gave."""
 
     codec: StandInCodec
-    hearing: PublishedRun
+    audio: PublishedRun
     transformer: AudioWanTransformer3DModel
     regions: Tensor
     windows: list[RenderedWindow] = field(default_factory=list)
@@ -117,7 +115,7 @@ def regions_of(spec: dict[str, Any]) -> Tensor:
     return latent_masks(covering_masks(masks, *size_of(spec)))
 
 
-def reference_of(scenario: str, spec: dict[str, Any], stand_ins: Any) -> Callable[[int], Tensor]:
+def reference_frames(scenario: str, spec: dict[str, Any], stand_ins: Any) -> Callable[[int], Tensor]:
     @cache
     def still() -> Tensor:
         return to_tensor(covering(stand_ins.frame(scenario, spec, 0), *size_of(spec)))
@@ -132,9 +130,9 @@ def play(scenario: str) -> Run:
     spec = LOOP["scenarios"][scenario]
     stand_ins, transformer = frozen.StandIns(LOOP), transformer_of(spec)
     tracks = [stand_ins.audio(scenario, i, length) for i, length in enumerate(spec["audio_lengths"])]
-    hearing = PublishedRun(tracks, spec["max_frames"], spec["frame_num"], spec["motion_frame"])
-    run = Run(StandInCodec(stand_ins), hearing, transformer, regions_of(spec))
-    reference, blocks_run = reference_of(scenario, spec, stand_ins), [0]
+    audio = PublishedRun(tracks, spec["max_frames"], spec["frame_num"], spec["motion_frame"])
+    run = Run(StandInCodec(stand_ins), audio, transformer, regions_of(spec))
+    reference, blocks_run = reference_frames(scenario, spec, stand_ins), [0]
 
     def count(*_of_block: Any) -> None:
         blocks_run[0] += 1
@@ -173,11 +171,11 @@ def play(scenario: str) -> Run:
             ),
             Material(
                 reference=look,
-                hearing=hearing,
+                audio=audio,
                 noise=noise,
                 regions=run.regions,
             ),
-            window_spans(0, hearing.window_lengths, motion=spec["motion_frame"]),
+            window_spans(0, audio.window_lengths, motion=spec["motion_frame"]),
         )
     )
     return run
@@ -217,19 +215,19 @@ def test_the_model_is_called_as_published(scenario: str) -> None:
 
 
 @scenarios
-def test_every_branch_reads_and_hears_what_the_published_one_does(scenario: str) -> None:
+def test_every_branch_has_the_published_text_and_audio(scenario: str) -> None:
     run, stand_ins = played(scenario), frozen.StandIns(LOOP)
     for call, expected in zip(run.calls, RECORD["scenarios"][scenario]["calls"], strict=True):
         branch, window = Branch(expected["branch"]), run.windows[expected["chunk"]]
-        text = stand_ins.text(LOOP["prompt"] if branch.is_prompted else LOOP["negative"])
+        text = stand_ins.text(LOOP["prompt"] if branch.has_prompt else LOOP["negative"])
         assert len(text) == expected["context_tokens"]
         assert (call.text[: len(text)].numpy() == text).all()
         assert not call.text[len(text) :].any()
-        heard = torch.from_numpy(run.hearing.windows(window.span.start, 81))
-        heard = heard if branch.is_heard else torch.zeros_like(heard[:1])
-        assert list(heard.shape) == expected["audio_shape"]
-        assert call.audio.speakers == len(heard)
-        assert torch.equal(call.audio.tokens, run.transformer.hear(heard, run.regions).tokens)
+        features = torch.from_numpy(run.audio.windows(window.span.start, 81))
+        features = features if branch.has_audio else torch.zeros_like(features[:1])
+        assert list(features.shape) == expected["audio_shape"]
+        assert call.audio.speakers == len(features)
+        assert torch.equal(call.audio.tokens, run.transformer.encode_audio(features, run.regions).tokens)
 
 
 @scenarios
@@ -250,7 +248,7 @@ def test_every_window_is_conditioned_as_published(scenario: str) -> None:
         assert_matches_summary(run.pictures[same][0], chunk["cond_image"], 2 / 255 + 1e-6)
         assert_matches_summary(run.pictures[same][1], chunk["clip"], CALL_TOLERANCE)
         assert_matches_summary(given[16:], chunk["y"], CALL_TOLERANCE)
-        assert_matches_summary(run.hearing.windows(window.span.start, 81), chunk["audio_windows"], 1e-6)
+        assert_matches_summary(run.audio.windows(window.span.start, 81), chunk["audio_windows"], 1e-6)
         for (video, latents), expected in zip((clips[same], starts[own]), chunk["vae_encode"], strict=True):
             assert_matches_summary(video, expected["input"], TOLERANCE)
             assert_matches_summary(latents, expected["output"], TOLERANCE)

@@ -10,15 +10,13 @@ import pytest
 import torch
 from tests.worker.infinitetalk.parity import frozen
 from tests.worker.infinitetalk.parity.conftest import read_recording
+from tests.worker.infinitetalk.parity.published import covering, covering_masks, mirrored
 from torch import Tensor
 
 from talkingvideo_api.spec import Resolution
 from talkingvideo_worker.engines.infinitetalk import Condition, Guidance, Projection, StepCache, build_transformer
 from talkingvideo_worker.engines.infinitetalk.colour import match_colours, palette
-from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import mirrored, window_indices
-from talkingvideo_worker.engines.infinitetalk.conditioning.pictures import covering, covering_masks
-from talkingvideo_worker.engines.infinitetalk.model.rotary import frequencies, rotate
-from talkingvideo_worker.engines.infinitetalk.model.routing import attention_to_regions, rescaled
+from talkingvideo_worker.engines.infinitetalk.conditioning.audio import window_indices
 from talkingvideo_worker.engines.infinitetalk.sampling.denoising import predict_velocity
 from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Branch, ProjectedCombiner
 from talkingvideo_worker.engines.infinitetalk.sampling.schedule import published_timesteps
@@ -30,6 +28,7 @@ from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import (
     BlockResidual,
     plan_steps,
 )
+from talkingvideo_worker.engines.infinitetalk.transformer import attention_to_regions, frequencies, rescaled, rotate
 from talkingvideo_worker.stages.prepare.sizes import BUCKETS
 
 RECORD, ARRAYS = read_recording("misc")
@@ -99,7 +98,7 @@ def test_windows_of_features() -> None:
         assert (found == ARRAYS[f"windows.{start}_{end}"]).all()
 
 
-def test_the_last_window_hears_the_track_backwards() -> None:
+def test_the_last_window_has_the_reversed_end_of_the_track() -> None:
     spec = MISC["audio_windows"]
     start, end = spec["chunks"][-1]
     track = mirrored(np.arange(spec["length"], dtype=np.float32), end)
@@ -143,13 +142,13 @@ def test_the_step_cache_skips_the_published_steps_with_the_published_results(nam
     assert "".join(str(int(step)) for step in computed) == RECORD["step_cache"][name]["computed"]
 
     inputs: dict[str, Any] = {key: torch.as_tensor(value) for key, value in frozen.dit_inputs(TEA).items()}
-    heard, silent = transformer.hear(inputs["audio_1"]), transformer.hear(inputs["audio_zero"])
-    branches = [("context", heard), ("context_null", heard), ("context_null", silent)]
+    encoded_audio, silent = transformer.encode_audio(inputs["audio_1"]), transformer.encode_audio(inputs["audio_zero"])
+    branches = [("context", encoded_audio), ("context_null", encoded_audio), ("context_null", silent)]
     conditions = [Condition(inputs["y"], inputs["clip_fea"], inputs[text], audio) for text, audio in branches]
     residuals = [BlockResidual() for _ in branches]
     for step, runs in enumerate(computed):
         for branch, (condition, residual) in enumerate(zip(conditions, residuals, strict=True)):
-            around = residual.computing if runs else residual.skipping
+            around = residual.compute if runs else residual.skip
             found: Tensor = predict_velocity(transformer, inputs["x"], timesteps[step], condition, around)
             recorded = ARRAYS[f"step_cache.{name}"][step, branch]
             np.testing.assert_allclose(found.reshape(-1)[:: math.ceil(found.numel() / 32)], recorded, rtol=0, atol=1e-4)

@@ -8,15 +8,10 @@ import numpy as np
 import pytest
 from tests.worker.infinitetalk.parity import frozen
 from tests.worker.infinitetalk.parity.conftest import read_recording
+from tests.worker.infinitetalk.parity.published_sound import TARGET_LUFS, arranged, integrated_loudness, normalised
 from tests.worker.infinitetalk.parity.summaries import assert_matches_summary
 
 from talkingvideo_api.spec import Arrangement
-from talkingvideo_worker.engines.infinitetalk.conditioning.published_sound import (
-    TARGET_LUFS,
-    arranged,
-    integrated_loudness,
-    normalised,
-)
 
 RECORD, ARRAYS = read_recording("misc")
 TOLERANCE = 1e-5
@@ -37,7 +32,7 @@ def test_loudness(name: str) -> None:
     np.testing.assert_allclose(normalised(voice(name))[::100], ARRAYS[f"loudness.{name}"], rtol=0, atol=TOLERANCE)
 
 
-def test_silence_is_left_alone() -> None:
+def test_silence_is_unchanged() -> None:
     assert_matches_summary(normalised(np.zeros(16_000)), RECORD["loudness"]["silence"]["out"], 0)
 
 

@@ -13,9 +13,11 @@ from tests.worker.infinitetalk.parity.summaries import assert_matches_summary
 from torch import Tensor, nn
 
 from talkingvideo_worker.engines.infinitetalk import Condition, build_transformer, predict_velocity
-from talkingvideo_worker.engines.infinitetalk.model.audio_projection import AudioProjection
-from talkingvideo_worker.engines.infinitetalk.model.routing import attention_to_regions
-from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.transformer import (
+    AudioProjection,
+    AudioWanTransformer3DModel,
+    attention_to_regions,
+)
 
 RECORD, ARRAYS = read_recording("dit")
 OUTPUT_TOLERANCE = 1e-4
@@ -34,8 +36,8 @@ def inputs() -> dict[str, Tensor]:
 
 def predict(transformer: AudioWanTransformer3DModel, inputs: dict[str, Tensor], case: str) -> Tensor:
     text, audio, masks = frozen.DIT_CASES[case]
-    heard = transformer.hear(inputs[audio], inputs[masks])
-    condition = Condition(inputs["y"], inputs["clip_fea"], inputs[text], heard)
+    encoded_audio = transformer.encode_audio(inputs[audio], inputs[masks])
+    condition = Condition(inputs["y"], inputs["clip_fea"], inputs[text], encoded_audio)
     return predict_velocity(transformer, inputs["x"], frozen.DIT["t"], condition)
 
 
@@ -80,13 +82,13 @@ def test_every_intermediate_is_the_published_one(
 
         return hook
 
-    def hearing(projection: nn.Module, args: tuple[Any, ...]) -> None:
+    def audio(projection: nn.Module, args: tuple[Any, ...]) -> None:
         assert isinstance(projection, AudioProjection)
         seen["audio_proj_in_first"] = args[0][:, :1]
         seen["audio_proj_in_latter"] = projection.spans(args[0][:, 1:])
 
     hooks = [m.register_forward_hook(watch(name, end)) for name, (m, end) in recorded_modules(transformer).items()]
-    hooks.append(transformer.audio_proj.register_forward_pre_hook(hearing))
+    hooks.append(transformer.audio_proj.register_forward_pre_hook(audio))
     try:
         found = predict(transformer, inputs, case)
     finally:
@@ -109,7 +111,7 @@ def test_tokens_attend_to_the_regions_as_published(
         maps.append(attention_to_regions(query, key, masks))
         return maps[-1]
 
-    monkeypatch.setattr("talkingvideo_worker.engines.infinitetalk.model.block.attention_to_regions", keeping)
+    monkeypatch.setattr("talkingvideo_worker.engines.infinitetalk.transformer.attention_to_regions", keeping)
     predict(transformer, inputs, "two_cond")
     assert len(maps) == len(transformer.blocks)
     for number, found in enumerate(maps):

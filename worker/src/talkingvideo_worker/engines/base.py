@@ -1,6 +1,6 @@
 """The interface between the stages and an engine.
 
-An engine makes the frames of one chunk, window by window. The render stage encodes each window into a closed-GOP segment
+An engine renders the frames of one chunk, window by window. The render stage encodes each window as a closed-GOP segment
 and stores the state that the next window needs, so that a killed pod resumes at the window where it stopped.
 """
 
@@ -22,15 +22,15 @@ from talkingvideo_worker.units import Frame
 
 @dataclass(frozen=True)
 class Portrait:
-    """What prepare made of ``spec.source``: a picture of the rendered size, or a constant 25 fps video of it.
+    """The prepared ``spec.source``: a picture, or a video with constant 25 fps, in the rendered size.
 
     Attributes:
         path: ``picture.png`` or ``picture.mp4``.
-        is_video: Whether ``path`` is a video. Frame f of the result is drawn over its frame f; past its end, over the
-            last one.
+        is_video: Whether ``path`` is a video. Frame f of the result is drawn over frame f of the video; after its end,
+            over its last frame.
         width: Width in pixels.
         height: Height in pixels.
-        cut: Pixels at each side (left and right, top and bottom) that the delivered video does not show.
+        cut: Pixels on each side (left and right, top and bottom) that the delivered video does not show.
     """
 
     path: Path
@@ -41,20 +41,20 @@ class Portrait:
 
     @property
     def shown(self) -> tuple[slice, slice]:
-        """Rows and columns of a frame that viewers see: where overlays belong."""
+        """Rows and columns of a frame that the delivered video shows: where overlays belong."""
         across, down = self.cut
         return slice(down, self.height - down), slice(across, self.width - across)
 
 
 @dataclass(frozen=True)
 class Track:
-    """The sound of one speaker, over the whole video.
+    """The speech of one speaker over the whole video.
 
     Attributes:
-        path: 16 kHz mono 16-bit WAV of the whole video; read the part you need, never the whole file.
-        phonemes: Start in seconds and espeak-ng mnemonic of each phoneme, where the text is known.
-        region: Where the speaker is, as fractions of the picture (x, y, width, height); None for the whole picture.
-        mask: Instead of a region: a grey PNG of the rendered size, white where the speaker is.
+        path: 16 kHz mono 16-bit WAV of the whole video; engines read the part that they need, never the whole file.
+        phonemes: Start in seconds and espeak-ng mnemonic of each phoneme, if the text is known.
+        region: Rectangle of the speaker in fractions of the picture (x, y, width, height); None for the whole picture.
+        mask: Replaces the region: a greyscale PNG of the rendered size, white where the speaker is.
     """
 
     path: Path
@@ -68,11 +68,11 @@ class LoraFile:
     """A LoRA: a low-rank change of the model's weights.
 
     Attributes:
-        label: Its name on the weights volume, or the URI it was fetched from, as messages show it.
+        label: Name on the weights volume, or the URI from which it was fetched, for messages.
         scale: Factor of the change.
         fetched: The fetched safetensors file; None for one on the weights volume.
         digest: sha256 of the fetched file.
-        field: Path of the spec's field that named it; None if a preset did.
+        field: Path of the field of the spec that names it; None if a preset does.
     """
 
     label: str
@@ -84,15 +84,15 @@ class LoraFile:
 
 @dataclass(frozen=True)
 class RenderInput:
-    """What the chunks of one video have in common.
+    """What an engine renders from; the chunks of a video have it in common.
 
     Attributes:
         portrait: The picture or video.
-        tracks: The sound of one or two speakers.
+        tracks: The speech of one or two speakers.
         frames: Frames of the whole video.
-        values: What to render by; its seed is never -1.
+        values: Values of the spec, the preset and the profile; the seed is never -1.
         loras: LoRAs in the order in which they are applied.
-        gpus: GPUs that render a chunk together; the pixels depend on it no more than on the kind of GPU.
+        gpus: GPUs that render a chunk together; affects the pixels no more than the type of GPU does.
     """
 
     portrait: Portrait
@@ -105,12 +105,12 @@ class RenderInput:
 
 @dataclass(frozen=True)
 class Window:
-    """The result of one window.
+    """A rendered window.
 
     Attributes:
         index: Index of the window in the chunk, from 0.
         frames: The window's new frames in order, RGB of the rendered size, computed lazily.
-        state: What the next window needs, by name; valid once the last frame has been read. None if it needs nothing.
+        state: Arrays that the next window needs, by name; valid once the last frame has been read. None if it needs none.
     """
 
     index: int
@@ -123,7 +123,7 @@ class RenderStats:
     """How an engine rendered.
 
     Attributes:
-        memory_mode: How the model was placed in the GPU's memory; None for engines without memory modes.
+        memory_mode: How the model was placed in GPU memory; None for engines without memory modes.
         peak_gpu_bytes: Peak memory of one GPU; None without a GPU.
         gpus: GPUs that rendered together; 0 without a GPU.
         seconds: Wall time by part, such as ``transformer`` or ``decode``.
@@ -139,11 +139,11 @@ class RenderStats:
 
 @dataclass(frozen=True)
 class PreparedEngine:
-    """What ``Engine.prepare`` found.
+    """The result of ``Engine.prepare``.
 
     Attributes:
-        details: Shown in the report under ``found.engine``, for readers who look into a result. May repeat the warnings.
-        warnings: What the user should know, as sentences: they go into the status of the video.
+        details: Written to the report under ``found.engine``, for the inspection of a result. May repeat the warnings.
+        warnings: What the user should know, as sentences. They are part of the status of the video.
     """
 
     details: Mapping[str, JsonValue] = field(default_factory=dict)
@@ -163,11 +163,11 @@ class Engine(Protocol):
     """Whether a window needs the state that the window before it returned."""
 
     def digest(self, values: RenderValues) -> str:
-        """Identify code and weights: engines with the same digest make the same pixels."""
+        """Identify code and weights: engines with the same digest render the same pixels."""
         ...
 
     def prepare(self, render_input: RenderInput, folder: Path) -> PreparedEngine:
-        """Analyse the whole tracks and the portrait, and write what ``render`` needs into ``folder``."""
+        """Analyse the tracks and the portrait, and write what ``render`` needs into ``folder``."""
         ...
 
     def chunk_digest(self, render_input: RenderInput, folder: Path, chunk: ChunkFrames) -> str:
@@ -177,12 +177,12 @@ class Engine(Protocol):
     def load(
         self, render_input: RenderInput, folder: Path, frames: int, progress: ProgressCallback = ignore_progress
     ) -> None:
-        """Get ready to render. A second call with the same input costs nothing.
+        """Load the model. A second call with the same input costs nothing.
 
         Args:
-            render_input: What the chunks of the video have in common.
-            folder: Where ``prepare`` wrote.
-            frames: About how many frames will be rendered: some preparations pay off for long chunks only.
+            render_input: The video.
+            folder: Folder of the files that ``prepare`` wrote.
+            frames: Approximate number of frames to render: some preparations pay off for long chunks only.
             progress: Called for each part of the model.
         """
         ...
@@ -199,8 +199,9 @@ class Engine(Protocol):
         Args:
             chunk: The chunk's frames and windows.
             first: Index of the first window to render.
-            state: The state that window ``first - 1`` returned, or the last window of the chunk before.
-            progress: Called at each step, with the fraction of the chunk that is done.
+            state: State that window ``first - 1`` returned; for the first window of a chained chunk, the final state of the
+                previous chunk.
+            progress: Called at each step with the finished fraction of the chunk.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Engines by name, found by entry point, so that another distribution can bring one."""
+"""Finds engines by entry point, so that other distributions can provide them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.base import Engine
 
 GROUP = "talkingvideo.engines"
+"""Group of the entry points."""
 
 
 def engine_names() -> list[str]:
-    """Names of the engines that are installed."""
+    """Names of the installed engines."""
     return sorted(entry.name for entry in entry_points(group=GROUP))
 
 
@@ -20,30 +21,30 @@ def make_engine(name: str) -> Engine:
     """Make an engine.
 
     Raises:
-        StageError: E_NOT_SUPPORTED when it or one of its requirements is not installed.
+        StageError: E_NOT_SUPPORTED when the engine or one of its requirements is not installed.
     """
-    return cast(Engine, _loaded(require_engine(name))())
+    return cast(Engine, _load(require_engine(name))())
 
 
 def require_engine(name: str) -> EntryPoint:
-    """The engine's entry point.
+    """Find the entry point of an engine.
 
     Raises:
-        StageError: E_NOT_SUPPORTED when it is not installed.
+        StageError: E_NOT_SUPPORTED when the engine is not installed.
     """
     for entry in entry_points(group=GROUP, name=name):
         return entry
-    message = f"Engine {name!r} is not installed here; {', '.join(engine_names())} are."
+    message = f"Engine {name!r} is not installed; installed engines: {', '.join(engine_names())}."
     raise StageError(ErrorCode.NOT_SUPPORTED, message, field="spec.engine")
 
 
-def _loaded(entry: EntryPoint) -> Any:
-    """What an entry point names. Engines with large needs have an extra of their own, which small images leave out."""
+def _load(entry: EntryPoint) -> Any:
+    """Load an entry point. Engines with large requirements have their own extra, which small images leave out."""
     try:
         return entry.load()
     except ModuleNotFoundError as error:
         message = (
-            f"Engine {entry.name!r} needs {error.name}, which is not installed here: use the worker's image for GPUs, or "
-            f"install `talkingvideo-worker[{entry.name}]`."
+            f"Engine {entry.name!r} needs {error.name}, which is not installed: use the worker's GPU image, or install "
+            f"`talkingvideo-worker[{entry.name}]`."
         )
         raise StageError(ErrorCode.NOT_SUPPORTED, message, field="spec.engine") from error

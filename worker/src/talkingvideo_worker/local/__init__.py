@@ -1,1 +1,1 @@
-"""``talkingvideo run``: the same YAML and the same three stages, without a cluster."""
+"""``talkingvideo run`` and ``plan``: the same YAML and the same three stages, without a cluster."""

@@ -1,4 +1,4 @@
-"""Folders of a local run, checked before any work is done."""
+"""Folders of a local run, checked before any work begins."""
 
 from __future__ import annotations
 
@@ -18,37 +18,40 @@ class LocalLocations:
     """Folders of a local run.
 
     Attributes:
-        out: For results.
-        workspace: For finished chunks; kept, so that a second run finds them.
+        out: Results.
+        workspace: Finished chunks; kept, so that later runs reuse them.
     """
 
     out: Path
     workspace: Path
 
     def require_writable(self) -> None:
-        """Try to write, before minutes are spent on what could not be kept.
+        """Create the folders and try to write, before minutes are spent on a result that could not be stored.
 
         Raises:
-            StageError: E_INPUT_VALIDATION, naming the option.
+            StageError: E_INPUT_VALIDATION with the option.
         """
         _require_writable(self.out, "--out")
         _require_writable(self.workspace, "--workspace")
 
 
 def default_workspace() -> Path:
-    """The user's cache folder, as the XDG base directory specification has it."""
+    """A folder in the user's cache, as the XDG base directory specification defines it."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "talkingvideo" / "workspace"
 
 
 def parse_mounts(options: Iterable[str]) -> dict[str, Path]:
-    """Folders by the claim that they stand for.
+    """Parse the folders that stand in for claims.
 
     Args:
         options: ``claim=DIR`` each.
 
+    Returns:
+        Folders by claim.
+
     Raises:
-        StageError: E_INPUT_VALIDATION, repeating the option.
+        StageError: E_INPUT_VALIDATION with the option.
     """
     claims: dict[str, Path] = {}
     for option in options:
@@ -58,9 +61,9 @@ def parse_mounts(options: Iterable[str]) -> dict[str, Path]:
                 f"--mount {option}: give claim=DIR, such as media=./media for pvc://media/face.png."
             )
         if not Path(folder).is_dir():
-            raise StageError.invalid(f"--mount {option}: there is no folder {folder}.")
+            raise StageError.invalid(f"--mount {option}: folder {folder} does not exist.")
         if name in claims:
-            raise StageError.invalid(f"--mount {option}: {name} is mounted already, from {claims[name]}.")
+            raise StageError.invalid(f"--mount {option}: {name} is already mounted from {claims[name]}.")
         claims[name] = Path(folder)
     return claims
 
@@ -71,4 +74,4 @@ def _require_writable(folder: Path, option: str) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise StageError.invalid(f"{option} {folder}: nothing can be written there ({error.strerror}).") from error
+        raise StageError.invalid(f"{option} {folder}: the folder is not writable ({error.strerror}).") from error

@@ -1,4 +1,4 @@
-"""Runs the three stages of one video in this process."""
+"""Runs the stages of one video in this process."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from talkingvideo_worker.stages.stitch import stitch
 
 @dataclass(frozen=True)
 class LocalMounts:
-    """What stands in for a pod's volumes.
+    """Stands in for the volumes of a pod.
 
     Attributes:
-        claims: Folders by the claim that they stand for.
-        documents: The YAML file, for its ConfigMaps.
+        claims: Folders by claim.
+        documents: Contents of the YAML file, which include the ConfigMaps.
     """
 
     claims: dict[str, Path]
@@ -35,7 +35,7 @@ class LocalMounts:
 
 
 def prepare_locally(stage_input: StageInput, mounts: LocalMounts, reporter: Reporter) -> PrepareReport:
-    """Run prepare alone: a dry run."""
+    """Run prepare only, as a dry run does."""
     with _context(stage_input, mounts, reporter) as context:
         return _prepare(context)
 
@@ -44,22 +44,22 @@ def run_locally(
     stage_input: StageInput,
     mounts: LocalMounts,
     reporter: Reporter,
-    prepared: Callable[[PrepareReport], None] = lambda _: None,
+    on_prepared: Callable[[PrepareReport], None] = lambda _: None,
 ) -> StitchReport:
-    """Make one video; chunks that an earlier run finished are found again.
+    """Make one video. Chunks that an earlier run finished are reused.
 
     Args:
         stage_input: What to make.
-        mounts: What stands in for a pod's volumes.
-        reporter: Told of every step.
-        prepared: Told what was planned.
+        mounts: Stands in for the volumes of a pod.
+        reporter: Receives the progress.
+        on_prepared: Called with the report of prepare.
 
     Raises:
-        StageError: With the code of the stage that could not go on.
+        StageError: Of the stage that failed.
     """
     with _context(stage_input, mounts, reporter) as context:
         report = _prepare(context)
-        prepared(report)
+        on_prepared(report)
         for index in decode_bitmap(report.missing, len(report.chunk_frames)):
             render(context, index)
         return stitch(context)
@@ -73,10 +73,10 @@ def _prepare(context: StageContext) -> PrepareReport:
 
 @contextmanager
 def _context(stage_input: StageInput, mounts: LocalMounts, reporter: Reporter) -> Iterator[StageContext]:
-    """Surroundings of a run.
+    """The context of a run, whose workspace is temporary.
 
-    Unlike in a cluster, files behind an unchanged spec may have changed, and two runs of one file may overlap: each
-    plans anew, in a workspace of its own. Finished chunks are shared.
+    Unlike in a cluster, the input files of an unchanged spec may have changed, and two runs of one file may overlap: each
+    run makes its own plan in its own workspace. Finished chunks are shared.
     """
     with scratch_folder() as scratch:
         claims, configmaps = scratch / "claims", scratch / "configmaps"
@@ -84,9 +84,9 @@ def _context(stage_input: StageInput, mounts: LocalMounts, reporter: Reporter) -
         for name, folder in mounts.claims.items():
             (claims / name).symlink_to(folder.resolve())
         mounts.documents.write_configmaps(configmaps)
-        own = stage_input.locations.model_copy(update={"workspace": (scratch / "workspace").as_uri()})
+        locations = stage_input.locations.model_copy(update={"workspace": (scratch / "workspace").as_uri()})
         yield StageContext(
-            stage_input=stage_input.model_copy(update={"locations": own}),
+            stage_input=stage_input.model_copy(update={"locations": locations}),
             mounts=Mounts(claims=claims, configmaps=configmaps, headers=scratch / "headers"),
             scratch=scratch / "stage",
             reporter=reporter,

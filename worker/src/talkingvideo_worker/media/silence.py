@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.media.wav import sample_blocks, wav_rate
+from talkingvideo_worker.media.wav import require_engine_audio, sample_blocks
 from talkingvideo_worker.units import SAMPLE_RATE, SAMPLES_PER_FRAME
 
 FLOOR_DB = -120.0
@@ -52,7 +51,7 @@ def sound_profile(wav: Path, threshold_db: float = -40.0, minimum_seconds: float
         Silences and loudness.
 
     Raises:
-        StageError: E_INTERNAL for another sampling rate, E_WORKSPACE for another kind of file: prepare writes this one.
+        StageError: E_INTERNAL for another kind of file: prepare writes this one.
     """
     powers = np.concatenate([np.zeros(0, np.float32), *_hop_powers(wav)])
     silences = _runs(_decibels(powers) < threshold_db, round(minimum_seconds * SAMPLE_RATE / HOP))
@@ -64,8 +63,7 @@ def sound_profile(wav: Path, threshold_db: float = -40.0, minimum_seconds: float
 
 def _hop_powers(wav: Path) -> Iterator[NDArray[np.float32]]:
     """Mean square of each 10 ms, block by block; full scale is 1. The last hop is padded with zeros."""
-    if wav_rate(wav) != SAMPLE_RATE:
-        raise StageError(ErrorCode.INTERNAL, f"{wav.name} is not a 16 kHz WAV, from which chunks are planned.")
+    require_engine_audio(wav)
     for block in sample_blocks(wav, BLOCK_FRAMES * SAMPLES_PER_FRAME):
         samples = block.astype(np.float32) / 32_768
         samples = np.pad(samples, (0, -len(samples) % HOP))

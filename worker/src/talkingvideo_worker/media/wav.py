@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.files import whole_file
+from talkingvideo_worker.units import SAMPLE_RATE
 
 Samples = NDArray[np.int16]
 """(n,): mono."""
@@ -32,6 +33,20 @@ def wav_rate(path: Path) -> int:
     """Sampling rate of a mono 16-bit WAV."""
     with _opened(path) as file:
         return file.getframerate()
+
+
+def require_engine_audio(path: Path) -> None:
+    """Check that a file is what prepare writes for engines.
+
+    Raises:
+        StageError: E_INTERNAL for anything but a 16 kHz mono 16-bit WAV.
+    """
+    try:
+        rate: int | None = wav_rate(path)
+    except StageError:
+        rate = None
+    if rate != SAMPLE_RATE:
+        raise StageError(ErrorCode.INTERNAL, f"{path.name} is not a 16 kHz mono 16-bit WAV, as prepare writes it.")
 
 
 def read_samples(path: Path, start: int, count: int) -> Samples:

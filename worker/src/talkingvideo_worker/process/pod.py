@@ -1,4 +1,4 @@
-"""A stage in a pod: where things are mounted, and how its end reaches the operator."""
+"""Runs a stage in a pod: its mounts, and the report of its end to the operator."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from talkingvideo_api.reports import FailureReport, Report
 from talkingvideo_worker.files import scratch_folder
 from talkingvideo_worker.inputs.offline import Mounts
-from talkingvideo_worker.process.terminal import failures_for_people
-from talkingvideo_worker.process.termination import TERMINATION_LOG, failure_of, write_report
+from talkingvideo_worker.process.terminal import exit_on_failure
+from talkingvideo_worker.process.termination import TERMINATION_LOG, to_stage_error, write_report
 from talkingvideo_worker.progress import LogReporter
 from talkingvideo_worker.stages.context import StageContext, read_stage_input
 
@@ -22,43 +22,43 @@ class Pod:
     """A stage's pod.
 
     Attributes:
-        context: The stage's context.
-        log: File of the termination message.
+        context: What the stage runs with.
+        termination_log: File of the termination message.
     """
 
     context: StageContext
-    log: Path
+    termination_log: Path
 
     def report(self, report: Report) -> None:
         """Write the stage's report for the operator."""
-        write_report(report, self.log)
+        write_report(report, self.termination_log)
 
 
 @contextmanager
 def stage_in_pod(stage_input: Path) -> Iterator[Pod]:
-    """The surroundings of a stage; its end is left for the operator, also when it is a failure.
+    """Run a stage in a pod. When it fails, the failure is reported to the operator.
 
     Args:
-        stage_input: The order's file.
+        stage_input: File of the stage input.
 
     Raises:
         typer.Exit: With the exit status of the failure.
     """
     log = Path(os.environ.get("TALKINGVIDEO_TERMINATION_LOG", TERMINATION_LOG))
-    with failures_for_people():
+    with exit_on_failure():
         try:
             with _scratch() as scratch:
                 yield Pod(StageContext(read_stage_input(stage_input), _mounts(), scratch, LogReporter()), log)
         except Exception as error:
-            write_report(FailureReport.of(failure_of(error)), log)
+            write_report(FailureReport.of(to_stage_error(error)), log)
             raise
 
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    """The pod's scratch volume, which the containers of prepare share; a temporary folder where there is none."""
-    if given := os.environ.get("TALKINGVIDEO_SCRATCH"):
-        folder = Path(given) / "stage"
+    """A folder on the scratch volume, which the containers of prepare share; a temporary folder without a volume."""
+    if volume := os.environ.get("TALKINGVIDEO_SCRATCH"):
+        folder = Path(volume) / "stage"
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
         return

@@ -1,4 +1,4 @@
-"""What a person sees: one bar for a local run, and sentences."""
+"""Output for people: messages on stderr, and one progress bar for a local run."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import PrepareReport, decode_bitmap
-from talkingvideo_worker.process.termination import failure_of, trace_of
+from talkingvideo_worker.process.termination import format_trace, to_stage_error
 
-SPANS = {Stage.PREPARE: (0.0, 0.1), Stage.RENDER: (0.1, 0.95), Stage.STITCH: (0.95, 1.0)}
-"""The part of the whole that each stage is shown as."""
+STAGE_SPANS = {Stage.PREPARE: (0.0, 0.1), Stage.RENDER: (0.1, 0.95), Stage.STITCH: (0.95, 1.0)}
+"""Start and end of each stage on the progress bar."""
 
 
-def say(text: str, style: str | None = None) -> None:
-    """Print on stderr, as it is: no markup, no wrapping in the middle of a path."""
+def print_message(text: str, style: str | None = None) -> None:
+    """Print a text on stderr as it is: without markup, and without line breaks inside a path."""
     Console(stderr=True, highlight=False).print(text, style=style, markup=False, emoji=False, soft_wrap=True)
 
 
 @contextmanager
-def failures_for_people() -> Iterator[None]:
-    """End the process with the exit status of a failure and its sentence; where nobody is to blame, also its place.
+def exit_on_failure() -> Iterator[None]:
+    """Turn any exception into a message and an exit status; unexpected ones also print where they came from.
 
     Raises:
-        typer.Exit: Instead of any exception.
+        typer.Exit: With the exit status of the error.
     """
     try:
         yield
     except Exception as error:
-        failure = failure_of(error)
+        failure = to_stage_error(error)
         if failure.code is ErrorCode.INTERNAL:
-            say(trace_of(error))
-        say(f"error: {failure} ({failure.code.value})", style="red")
+            print_message(format_trace(error))
+        print_message(f"error: {failure} ({failure.code.value})", style="red")
         raise typer.Exit(failure.exit_status) from error
 
 
@@ -46,8 +46,8 @@ class TerminalReporter:
     """A progress bar over all stages of one video; a context manager.
 
     Args:
-        name: The video's name.
-        console: Where to draw; stderr when absent.
+        name: Name of the video.
+        console: Where the bar is drawn; stderr when absent.
     """
 
     def __init__(self, name: str, console: Console | None = None) -> None:
@@ -66,11 +66,11 @@ class TerminalReporter:
 
     @property
     def completed(self) -> float:
-        """0..1 of the whole."""
+        """The finished fraction of the video, 0..1."""
         return self._progress.tasks[0].completed
 
     def expect(self, report: PrepareReport) -> None:
-        """Take note of what there is to render."""
+        """Scale the bar to the chunks that have to be rendered."""
         self._frames = report.chunk_frames
         self._missing = decode_bitmap(report.missing, len(report.chunk_frames))
 
@@ -89,12 +89,12 @@ class TerminalReporter:
             self._done[chunk] = fraction
             fraction = self._rendered()
             message = f"chunk {chunk + 1} of {len(self._frames)}, {message[:1].lower()}{message[1:]}"
-        start, end = SPANS[stage]
+        start, end = STAGE_SPANS[stage]
         self._progress.update(
             self._task, completed=start + (end - start) * fraction, description=f"{stage.value}: {message}"
         )
 
     def _rendered(self) -> float:
-        """The rendered part of the frames that were missing."""
-        wanted = sum(self._frames[index] for index in self._missing)
-        return sum(self._frames[index] * self._done.get(index, 0.0) for index in self._missing) / max(wanted, 1)
+        """The rendered fraction of the missing frames."""
+        missing = sum(self._frames[index] for index in self._missing)
+        return sum(self._frames[index] * self._done.get(index, 0.0) for index in self._missing) / max(missing, 1)

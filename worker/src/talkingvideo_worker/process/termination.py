@@ -1,4 +1,4 @@
-"""How a stage ends: its message for the operator, its exit status, its sentence for whoever reads the log."""
+"""How a stage ends: the termination message for the operator, and any exception as a row of the error table."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.reports import Report, encode_report
 
 TERMINATION_LOG = Path("/dev/termination-log")
-"""Where the kubelet reads a container's last words; it exists only in a pod."""
+"""File from which the kubelet reads a container's termination message; it exists only in a pod."""
 
-FULL = {errno.ENOSPC, errno.EDQUOT}
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def write_report(report: Report, log: Path = TERMINATION_LOG) -> None:
@@ -21,43 +21,47 @@ def write_report(report: Report, log: Path = TERMINATION_LOG) -> None:
 
     Args:
         report: How the stage ended.
-        log: Its file. Nothing is written where the file does not exist: outside a pod.
+        log: File of the message. Nothing is written if it does not exist, as outside a pod.
     """
     if log.exists() and os.access(log, os.W_OK):
         log.write_text(encode_report(report), encoding="utf-8")
 
 
-def failure_of(error: BaseException) -> StageError:
-    """Any exception as a row of the error table.
+def to_stage_error(error: BaseException) -> StageError:
+    """Convert any exception to a row of the error table.
 
-    The text of an unexpected exception may hold anything, a signed URL too: only its type is repeated.
+    The text of an unexpected exception may contain anything, even a signed URL: only its type is repeated.
     """
     if isinstance(error, StageError) and error.code not in {ErrorCode.FFMPEG, ErrorCode.INTERNAL}:
         return error
-    for cause in _chain(error):
+    for cause in _causes(error):
         if isinstance(cause, MemoryError):
-            return StageError(ErrorCode.OOM, "The container's memory did not suffice: raise the profile's limit.")
-        if isinstance(cause, OSError) and cause.errno in FULL:
-            message = "There is no room left for temporary files: raise the profile's scratch; locally, set TMPDIR."
+            return StageError(ErrorCode.OOM, "The container ran out of memory: raise the memory limit in the profile.")
+        if isinstance(cause, OSError) and cause.errno in DISK_FULL:
+            message = (
+                "The disk for temporary files is full: raise scratch in the profile, or set TMPDIR in a local run."
+            )
             return StageError(ErrorCode.WORKSPACE, message)
     if isinstance(error, StageError):
         return error
-    return StageError(ErrorCode.INTERNAL, f"An unexpected {type(error).__name__}; the log has the details.")
+    return StageError(ErrorCode.INTERNAL, f"Unexpected {type(error).__name__}; see the log for details.")
 
 
-def trace_of(error: BaseException) -> str:
-    """Where an exception came from, cause first, without the exceptions' texts: see `failure_of`."""
-    return "\n".join(f"{''.join(traceback.format_tb(it.__traceback__))}{_named(it)}" for it in _chain(error)[::-1])
+def format_trace(error: BaseException) -> str:
+    """Where an exception came from, causes first, without the texts of the exceptions: see `to_stage_error`."""
+    return "\n".join(
+        f"{''.join(traceback.format_tb(cause.__traceback__))}{_name(cause)}" for cause in _causes(error)[::-1]
+    )
 
 
-def _named(error: BaseException) -> str:
+def _name(error: BaseException) -> str:
     kind = f"{type(error).__module__}.{type(error).__qualname__}"
     return f"{kind}: {error.strerror}" if isinstance(error, OSError) and error.strerror else kind
 
 
-def _chain(error: BaseException) -> list[BaseException]:
-    """An exception and what caused it, outermost first."""
-    chain = [error]
-    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
-        chain.append(cause)
-    return chain
+def _causes(error: BaseException) -> list[BaseException]:
+    """An exception and its causes, outermost first."""
+    causes = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
+        causes.append(cause)
+    return causes

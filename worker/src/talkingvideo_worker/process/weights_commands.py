@@ -1,25 +1,38 @@
-"""``talkingvideo weights``: look at, fetch and convert the model's weights."""
+"""``talkingvideo weights``: check, fetch and convert the models' weights."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from talkingvideo_api.errors import ERRORS, ErrorCode
-from talkingvideo_worker.engines.infinitetalk.weights.sources import Part
+from talkingvideo_worker.engines.infinitetalk.weights import files
+from talkingvideo_worker.speech import weights as speech_weights
 
-app = typer.Typer(help="Look at, fetch and convert the model's weights.", no_args_is_help=True)
+app = typer.Typer(help="Check, fetch and convert the model's weights.", no_args_is_help=True)
+
+PUBLISHED = (*files.PUBLISHED, *speech_weights.PUBLISHED)
+"""Everything that ``weights fetch`` knows: the rows of whoever needs weights."""
+
+GROUPS = tuple(dict.fromkeys(row.group for row in PUBLISHED))
+
+if TYPE_CHECKING:
+    Group = str
+else:  # typer offers the members of an enumeration as choices; a type checker cannot know those of this one
+    Group = StrEnum("Group", {group: group for group in GROUPS})
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the weights.")]
+Only = Annotated[list[Group] | None, typer.Option(help="Parts to fetch. Default: all.")]
 
 
 @app.command()
 def check(folder: Folder) -> None:
-    """Say which files are there, missing, or of the wrong shape; by headers only, in seconds."""
-    from talkingvideo_worker.engines.infinitetalk.weights.checking import check_weights, lacking_for_some
-    from talkingvideo_worker.process.terminal import say
+    """List the files that are good, missing or of the wrong shape; reads headers only and takes seconds."""
+    from talkingvideo_worker.engines.infinitetalk.weights.checking import check_weights, missing_for_some_videos
+    from talkingvideo_worker.process.terminal import print_message
 
     findings = check_weights(folder)
     for finding in findings:
@@ -27,47 +40,44 @@ def check(folder: Folder) -> None:
         typer.echo(
             f"{'wrong' if finding.problem else 'good '}  {finding.path}{weights} {finding.problem or ''}".rstrip()
         )
-    lacking = lacking_for_some(folder)
-    for what in lacking:
-        typer.echo(f"lacks  {what}")
+    missing = [*missing_for_some_videos(folder), *speech_weights.missing_files(folder)]
+    for file in missing:
+        typer.echo(f"lacks  {file}")
     wrong = sum(finding.problem is not None for finding in findings)
     if wrong:
-        say(
+        print_message(
             f"{wrong} of {len(findings)} files are missing or wrong; `talkingvideo weights fetch` gets them",
             style="red",
         )
         raise typer.Exit(ERRORS[ErrorCode.PIPELINE_LOAD].exit_status)
-    say(f"all {len(findings)} files that every video needs are good", style="green")
-    if lacking:
-        say(f"{len(lacking)} files that some videos need are missing; `talkingvideo weights fetch` gets them")
+    print_message(f"all {len(findings)} files that every video needs are good", style="green")
+    if missing:
+        print_message(f"{len(missing)} files that some videos need are missing; `talkingvideo weights fetch` gets them")
 
 
 @app.command()
-def fetch(
-    folder: Folder,
-    only: Annotated[list[Part] | None, typer.Option(help="Parts to fetch; all when absent.")] = None,
-) -> None:
-    """Fetch what is missing from the Hugging Face hub (HF_ENDPOINT, HF_TOKEN); resumable, with checksums."""
-    from talkingvideo_worker.process.terminal import failures_for_people
+def fetch(folder: Folder, only: Only = None) -> None:
+    """Fetch missing files from the Hugging Face hub (HF_ENDPOINT, HF_TOKEN); resumable, with checksums."""
+    from talkingvideo_worker.process.terminal import exit_on_failure
 
-    with failures_for_people():
-        from talkingvideo_worker.engines.infinitetalk.weights.fetching import fetch_weights
+    with exit_on_failure():
+        from talkingvideo_worker.weights.fetch import fetch_weights
 
-        fetch_weights(folder, _say_progress, only or tuple(Part))
+        fetch_weights(folder, [row for row in PUBLISHED if row.group in (only or GROUPS)], _print_progress)
 
 
 @app.command()
 def convert(folder: Folder) -> None:
-    """Write copies in bf16 that load at the disk's speed, into DIR/converted; resumable."""
-    from talkingvideo_worker.process.terminal import failures_for_people
+    """Write copies in bf16 into DIR/converted, which load as fast as the disk reads; resumable."""
+    from talkingvideo_worker.process.terminal import exit_on_failure
 
-    with failures_for_people():
+    with exit_on_failure():
         from talkingvideo_worker.engines.infinitetalk.weights.converting import convert_weights
 
-        convert_weights(folder, _say_progress)
+        convert_weights(folder, _print_progress)
 
 
-def _say_progress(fraction: float, message: str) -> None:
-    from talkingvideo_worker.process.terminal import say
+def _print_progress(fraction: float, message: str) -> None:
+    from talkingvideo_worker.process.terminal import print_message
 
-    say(f"{fraction:4.0%}  {message}")
+    print_message(f"{fraction:4.0%}  {message}")

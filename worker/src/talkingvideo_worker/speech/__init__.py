@@ -1,5 +1,5 @@
-"""Text to speech, by a separate process."""
+"""Text to speech, in separate processes."""
 
-from talkingvideo_worker.speech.synthesis import Speech, UnknownVoiceError, speak
+from talkingvideo_worker.speech.synthesis import SynthesizedSpeech, UnknownVoiceError, synthesize
 
-__all__ = ["Speech", "UnknownVoiceError", "speak"]
+__all__ = ["SynthesizedSpeech", "UnknownVoiceError", "synthesize"]

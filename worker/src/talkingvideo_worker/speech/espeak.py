@@ -1,10 +1,14 @@
-"""The process that speaks with espeak-ng, or transcribes for others: ``python -m talkingvideo_worker.speech.espeak``.
+"""The process that runs espeak-ng: ``python -m talkingvideo_worker.speech.espeak``.
 
-Reads ``{"text", "voice", "out"}`` as JSON from its standard input, writes the WAV as the sound is made, and prints
-``{"sampleRate", "samples", "phonemes": [[first sample, mnemonic], …]}``. Or reads ``{"transcribe": [text, …], "voice"}`` and
-prints ``{"ipa": […]}``, with ``^`` between letters of one sound. Prints ``{"voices": […]}`` if there is no such voice.
+One JSON request on standard input, one JSON response on standard output:
 
-The names and numbers of espeak-ng's C interface are those of its header ``speak_lib.h``.
+- ``{"text", "voice", "out"}`` synthesizes. The WAV is written while the sound is made; the response is
+  ``{"sampleRate", "samples", "phonemes": [[first sample, mnemonic], …]}``.
+- ``{"transcribe": [text, …], "voice"}`` transcribes. The response is ``{"ipa": […]}``, with ``^`` between the letters of one
+  phoneme.
+- If the voice does not exist, the response is ``{"voices": […]}``.
+
+Names and numbers of espeak-ng's C interface are those of its header ``speak_lib.h``.
 """
 
 from __future__ import annotations
@@ -43,7 +47,7 @@ class _Event(ctypes.Structure):
 
 
 class _Voice(ctypes.Structure):
-    """``languages`` is a list of (priority as a byte, name, zero byte), and ends with a zero byte."""
+    """``languages`` is a list of (priority as a byte, name, zero byte) that ends with a zero byte."""
 
     _fields_ = (
         ("name", ctypes.c_char_p),
@@ -62,16 +66,16 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 def main() -> None:
-    """Do the one order on standard input."""
-    order = json.load(sys.stdin)
+    """Handle the request on standard input."""
+    request = json.load(sys.stdin)
     library, rate = _library()
-    if not _choose(library, order["voice"]):
-        answer: dict[str, Any] = {"voices": sorted(_languages(library))}
-    elif "transcribe" in order:
-        answer = {"ipa": [_transcription(library, text) for text in order["transcribe"]]}
+    if not _select_voice(library, request["voice"]):
+        response: dict[str, Any] = {"voices": sorted(_languages(library))}
+    elif "transcribe" in request:
+        response = {"ipa": [_transcribe(library, text) for text in request["transcribe"]]}
     else:
-        answer = _speak(library, rate, order["text"], order["out"])
-    json.dump(answer, sys.stdout)
+        response = _synthesize(library, rate, request["text"], request["out"])
+    json.dump(response, sys.stdout)
 
 
 def _library() -> tuple[ctypes.CDLL, int]:
@@ -85,10 +89,10 @@ def _library() -> tuple[ctypes.CDLL, int]:
     return library, rate
 
 
-def _choose(library: ctypes.CDLL, voice: str) -> bool:
-    """Take a voice by its name, or the best one of a language; False if there is neither.
+def _select_voice(library: ctypes.CDLL, voice: str) -> bool:
+    """Select a voice by its name, or the best voice of a language; False if neither exists.
 
-    Names are files below espeak-ng's own folder, and those of strangers may not lead out of it.
+    Names are files in espeak-ng's own folder; a name from untrusted input must not lead out of it.
     """
     if ".." in voice:
         return False
@@ -102,7 +106,7 @@ def _choose(library: ctypes.CDLL, voice: str) -> bool:
     return bool(library.espeak_SetVoiceByProperties(ctypes.byref(wanted)) == 0)
 
 
-def _speak(library: ctypes.CDLL, rate: int, text: str, out: str) -> dict[str, Any]:
+def _synthesize(library: ctypes.CDLL, rate: int, text: str, out: str) -> dict[str, Any]:
     phonemes: list[tuple[int, str]] = []
     with wave.open(out, "wb") as sound:
         sound.setnchannels(1)
@@ -118,8 +122,8 @@ def _speak(library: ctypes.CDLL, rate: int, text: str, out: str) -> dict[str, An
     return {"sampleRate": rate, "samples": samples, "phonemes": phonemes}
 
 
-def _transcription(library: ctypes.CDLL, text: str) -> str:
-    """IPA of a text, clause by clause, as the library takes it."""
+def _transcribe(library: ctypes.CDLL, text: str) -> str:
+    """IPA of a text. The library transcribes one clause per call."""
     library.espeak_TextToPhonemes.restype = ctypes.c_char_p
     raw = ctypes.create_string_buffer(text.replace("\0", " ").encode())
     rest = ctypes.c_void_p(ctypes.addressof(raw))
@@ -131,7 +135,7 @@ def _transcription(library: ctypes.CDLL, text: str) -> str:
 
 
 def _receiver(sound: wave.Wave_write, phonemes: list[tuple[int, str]]) -> Callable[[Any, int, Any], int]:
-    """What espeak-ng calls for each sentence or part of one, with its samples and the events in them."""
+    """The callback that espeak-ng calls for each sentence or part of a sentence, with its samples and events."""
 
     def receive(samples: Any, count: int, events: Any) -> int:
         if count > 0 and samples:
@@ -149,7 +153,7 @@ def _receiver(sound: wave.Wave_write, phonemes: list[tuple[int, str]]) -> Callab
 
 
 def _languages(library: ctypes.CDLL) -> set[str]:
-    """The languages there are voices for; a voice may speak several."""
+    """Languages that have a voice; a voice may have several languages."""
     library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
     listed = library.espeak_ListVoices(None)
     found: set[str] = set()

@@ -1,10 +1,10 @@
-"""The process that speaks with Kokoro: ``python -m talkingvideo_worker.speech.kokoro``.
+"""The process that runs Kokoro: ``python -m talkingvideo_worker.speech.kokoro``.
 
-Reads ``{"weights", "voice", "out", "pieces": [[symbols, pause in seconds], …]}`` as JSON from its standard input, writes the
-WAV piece by piece, and prints ``{"sampleRate", "samples", "phonemes": [[first sample, symbol], …]}``.
+The request on standard input is JSON: ``{"weights", "voice", "out", "utterances": [[symbols, pause in seconds], …]}``. The
+WAV is written utterance by utterance; the response is ``{"sampleRate", "samples", "phonemes": [[first sample, symbol], …]}``.
 
-Of the package ``kokoro`` only the model is used. Its ``__init__`` would import misaki, which would load espeak-ng (GPL-3)
-into this process and fetch a model of spaCy's from the network.
+Only the model of the package ``kokoro`` is used. Its ``__init__`` would import misaki, which would load espeak-ng (GPL-3)
+into this process and download a spaCy model.
 """
 
 from __future__ import annotations
@@ -21,54 +21,55 @@ from pathlib import Path
 from typing import Any
 
 CONFIG, MODEL, VOICES = "config.json", "kokoro-v1_0.pth", "voices"
-"""Names in the published repository."""
+"""Names of files in the published repository."""
 
 SAMPLE_RATE = 24_000
 
 SEED = 0
-"""Of the noise in unvoiced sounds: the same sentence always sounds the same, whatever is around it."""
+"""Seed of the noise in unvoiced sounds: a sentence always sounds the same, whatever precedes or follows it."""
 
 THREADS = 2
-"""The usual limit of prepare's pods. More would wait for each other there, and another number calculates another sum."""
+"""The usual CPU limit of prepare's pods. More threads would wait for each other there, and another number of threads adds up
+floating-point numbers in another order."""
 
-UNUSED = "pooler."
-"""A part of ALBERT that Kokoro has no use for; some copies of the weights leave it out."""
+UNUSED_PREFIX = "pooler."
+"""A part of ALBERT that Kokoro does not use; some copies of the weights omit it."""
 
 
 def main() -> None:
-    """Do the one order on standard input."""
-    order = json.load(sys.stdin)
-    weights = Path(order["weights"])
-    _settle()
-    answer = speak(load(weights), load_voice(weights, order["voice"]), order["pieces"], Path(order["out"]))
-    json.dump(answer, sys.stdout)
+    """Handle the request on standard input."""
+    request = json.load(sys.stdin)
+    weights = Path(request["weights"])
+    _make_deterministic()
+    model, styles = load_model(weights), load_voice(weights, request["voice"])
+    json.dump(synthesize(model, styles, request["utterances"], Path(request["out"])), sys.stdout)
 
 
-def _settle() -> None:
+def _make_deterministic() -> None:
     import torch
 
     torch.set_num_threads(THREADS)
     torch.use_deterministic_algorithms(True)
 
 
-def speak(model: Any, styles: Any, pieces: Sequence[tuple[str, float]], out: Path) -> dict[str, Any]:
-    """Write a WAV piece by piece.
+def synthesize(model: Any, styles: Any, utterances: Sequence[tuple[str, float]], out: Path) -> dict[str, Any]:
+    """Write a WAV, utterance by utterance.
 
     Args:
-        model: See `load`.
-        styles: See `load_voice`.
-        pieces: Symbols, and the seconds of silence behind them.
-        out: The file.
+        model: Returned by `load_model`.
+        styles: Returned by `load_voice`.
+        utterances: Symbols, and the seconds of silence after them.
+        out: The file to write.
 
     Returns:
-        The answer of the process.
+        The response of the process.
     """
     import torch
 
     phonemes: list[tuple[int, str]] = []
     with wave.open(str(out), "wb") as sound:
         sound.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
-        for text, pause in pieces:
+        for text, pause in utterances:
             symbols = "".join(symbol for symbol in text if symbol in model.vocab)
             if symbols:
                 torch.manual_seed(SEED)
@@ -82,14 +83,14 @@ def speak(model: Any, styles: Any, pieces: Sequence[tuple[str, float]], out: Pat
 
 
 def load_voice(weights: Path, voice: str) -> Any:
-    """How a voice sounds in pieces of 1, 2, … symbols: (pieces' lengths, 1, 256)."""
+    """The style vectors of a voice for utterances of 1, 2, … symbols: (lengths, 1, 256)."""
     import torch
 
     return torch.load(weights / VOICES / f"{voice}.pt", map_location="cpu", weights_only=True)
 
 
-def load(weights: Path) -> Any:
-    """The network, in evaluation mode.
+def load_model(weights: Path) -> Any:
+    """Load the network in evaluation mode.
 
     Raises:
         RuntimeError: The package or a tensor is missing.
@@ -102,8 +103,8 @@ def load(weights: Path) -> Any:
     held = torch.load(weights / MODEL, map_location="cpu", weights_only=True, mmap=True)
     for part, network in model.named_children():
         names = {name.removeprefix("module.") for name in held.get(part, {})}
-        missing = [name for name in network.state_dict() if name not in names and not name.startswith(UNUSED)]
-        if missing:  # the package itself goes on with random numbers
+        missing = [name for name in network.state_dict() if name not in names and not name.startswith(UNUSED_PREFIX)]
+        if missing:  # the package itself would continue with random numbers
             raise RuntimeError(f"{MODEL} lacks {len(missing)} tensors of {part}, such as {missing[0]}")
     return model
 
@@ -125,7 +126,7 @@ def model_class() -> Any:
 
 
 def _timed(symbols: str, output: Any, start: int) -> list[tuple[int, str]]:
-    """The first sample of each symbol. Durations are those of a silence, each symbol, and another silence."""
+    """The first sample of each symbol. The model's durations are those of a silence, of each symbol, and of a last silence."""
     durations = output.pred_dur.tolist()
     hop = len(output.audio) / sum(durations)
     timed, units = [], durations[0]

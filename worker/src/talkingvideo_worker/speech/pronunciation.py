@@ -1,7 +1,7 @@
-"""How Kokoro is told to pronounce a text: espeak-ng's transcription in the symbols that Kokoro learnt.
+"""The pronunciation of a text for Kokoro: espeak-ng's transcription in the symbols that Kokoro was trained on.
 
-Kokoro's own front end, misaki, writes IPA with single letters for what is one sound: ``I`` for the vowel of "my",
-``ʧ`` for the consonant of "church". Its documentation (EN_PHONES.md) says what each stands for.
+Kokoro's own front end, misaki, writes IPA with a single letter for each phoneme: ``I`` for the vowel of "my", ``ʧ`` for the
+consonant of "church". Its documentation (EN_PHONES.md) explains the letters.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from talkingvideo_worker.speech.sentences import Sentence
 
 SENTENCE_PAUSE = 0.25
 PARAGRAPH_PAUSE = 0.7
-"""Seconds of silence behind what was spoken, besides what Kokoro makes itself."""
+"""Seconds of silence after a sentence or paragraph, in addition to the silence that Kokoro makes."""
 
-MOST_SYMBOLS = 220
-"""Of one piece: some 15 seconds, in one and a half gigabytes. Kokoro takes 510, and hurries above 400."""
+MAX_SYMBOLS = 220
+"""Symbols of an utterance: some 15 seconds, in 1.5 GB of memory. Kokoro's limit is 510, and above 400 it speaks too fast."""
 
 LANGUAGE_SWITCH = re.compile(r"\([a-z^-]+\)")
 
-EVERYWHERE = {
+ALL_LANGUAGES = {
     "a^ɪ": "I",
     "a^ʊ": "W",
     "e^ɪ": "A",
@@ -55,12 +55,12 @@ BRITISH = {"iə": "ɪə"}
 SYLLABIC = re.compile(r"(\S)\u0329")
 
 RULES: dict[str, tuple[dict[str, str], ...]] = {
-    "en-us": (EVERYWHERE, ENGLISH, AMERICAN),
-    "en-gb": (EVERYWHERE, ENGLISH, BRITISH),
+    "en-us": (ALL_LANGUAGES, ENGLISH, AMERICAN),
+    "en-gb": (ALL_LANGUAGES, ENGLISH, BRITISH),
 }
-"""Replacements by language, in order; in other languages espeak-ng's symbols are Kokoro's but for `EVERYWHERE`."""
+"""Replacements by language, in order. In other languages, espeak-ng's symbols are Kokoro's except for `ALL_LANGUAGES`."""
 
-_MOUTHS = """
+_MNEMONIC_PAIRS = """
 a=a b=b d=d e=e f=f h=h i=i j=j k=k l=l m=m n=n o=o p=p q=q s=s t=t u=u v=v w=w x=x y=y z=z
 A=eI I=aI O=oU Q=oU W=aU Y=OI S=s T=t c=c ʣ=dz ʥ=dZ ʦ=ts ʨ=tS ʤ=dZ ʧ=tS ᵊ=@ ᵻ=I2
 ɑ=A ɐ=a# ɒ=0 æ=a ɔ=O ə=@ ɚ=3 ɛ=E ɜ=3: ɨ=i2 ɪ=I ʊ=U ʌ=V ɯ=M ɤ=@ ø=Y œ=W
@@ -68,17 +68,17 @@ A=eI I=aI O=oU Q=oU W=aU Y=OI S=s T=t c=c ʣ=dz ʥ=dZ ʦ=ts ʨ=tS ʤ=dZ ʧ=tS �
 ɡ=g ɣ=Q ɰ=Q ɖ=d. ʈ=t. ɟ=J ʔ=? ɥ=w β=B ɸ=f ʋ=v
 .=_: ,=_: ;=_: :=_: !=_: ?=_: —=_: …=_:
 """
-MNEMONICS: dict[str, str] = {pair[0]: pair[2:] for pair in _MOUTHS.split()}
-"""espeak-ng's mnemonic of each symbol that moves the mouth, and of pauses."""
+MNEMONICS: dict[str, str] = {pair[0]: pair[2:] for pair in _MNEMONIC_PAIRS.split()}
+"""espeak-ng's mnemonic of each symbol that moves the mouth, and of each pause."""
 
 
 @dataclass(frozen=True)
-class Piece:
-    """What Kokoro speaks at once.
+class Utterance:
+    """What Kokoro synthesizes in one call.
 
     Attributes:
-        symbols: Kokoro's phonemes and marks.
-        pause: Seconds of silence behind it.
+        symbols: Kokoro's phonemes and punctuation marks.
+        pause: Seconds of silence after it.
     """
 
     symbols: str
@@ -86,41 +86,43 @@ class Piece:
 
 
 def kokoro_symbols(ipa: str, language: str) -> str:
-    """Bring a transcription into Kokoro's symbols.
+    """Convert a transcription to Kokoro's symbols.
 
     Args:
-        ipa: By espeak-ng, with ``^`` between the letters of one sound.
-        language: espeak-ng's name of it.
+        ipa: espeak-ng's transcription, with ``^`` between the letters of one phoneme.
+        language: espeak-ng's name of the language.
     """
     symbols = LANGUAGE_SWITCH.sub("", ipa)
-    for replacements in RULES.get(language, (EVERYWHERE,)):
+    for replacements in RULES.get(language, (ALL_LANGUAGES,)):
         for sound, symbol in replacements.items():
             symbols = symbols.replace(sound, symbol)
     return " ".join(SYLLABIC.sub(r"ᵊ\1", symbols).replace("^", "").replace("-", "").split())
 
 
-def pieces(spoken: Sequence[Sentence], transcribed: Iterable[str], most: int = MOST_SYMBOLS) -> Iterator[Piece]:
-    """Put the transcriptions of all clauses together again: a piece for each sentence, several for a long one.
+def utterances(
+    sentences: Sequence[Sentence], transcriptions: Iterable[str], limit: int = MAX_SYMBOLS
+) -> Iterator[Utterance]:
+    """Join the transcriptions of all clauses: one utterance per sentence, several for a long sentence.
 
     Args:
-        spoken: The sentences.
-        transcribed: `kokoro_symbols` of every clause of every sentence.
-        most: Symbols of a piece.
+        sentences: The sentences.
+        transcriptions: `kokoro_symbols` of every clause of every sentence.
+        limit: Maximum number of symbols of an utterance.
     """
-    symbols = iter(transcribed)
-    for sentence in spoken:
-        clauses = [f"{heard}{clause.mark}" for clause in sentence.clauses if (heard := next(symbols))]
-        parts = list(_packed(clauses, most))
+    remaining = iter(transcriptions)
+    for sentence in sentences:
+        clauses = [f"{symbols}{clause.mark}" for clause in sentence.clauses if (symbols := next(remaining))]
+        parts = list(_packed(clauses, limit))
         pause = PARAGRAPH_PAUSE if sentence.ends_paragraph else SENTENCE_PAUSE
         for number, part in enumerate(parts, start=1):
-            yield Piece(part, pause if number == len(parts) else 0.0)
+            yield Utterance(part, pause if number == len(parts) else 0.0)
 
 
-def _packed(clauses: Sequence[str], most: int) -> Iterator[str]:
-    """Clauses joined as long as they fit; where one does not fit, its words; where a word does not, its symbols."""
+def _packed(clauses: Sequence[str], limit: int) -> Iterator[str]:
+    """Join clauses up to the limit. A clause that is too long is divided into words, and a word into symbols."""
     packed = ""
-    for unit in (small for clause in clauses for small in _fitting(clause, most)):
-        if packed and len(packed) + 1 + len(unit) > most:
+    for unit in (part for clause in clauses for part in _fitting(clause, limit)):
+        if packed and len(packed) + 1 + len(unit) > limit:
             yield packed
             packed = unit
         else:
@@ -129,7 +131,7 @@ def _packed(clauses: Sequence[str], most: int) -> Iterator[str]:
         yield packed
 
 
-def _fitting(clause: str, most: int) -> list[str]:
-    if len(clause) <= most:
+def _fitting(clause: str, limit: int) -> list[str]:
+    if len(clause) <= limit:
         return [clause]
-    return [word[start : start + most] for word in clause.split() for start in range(0, len(word), most)]
+    return [word[start : start + limit] for word in clause.split() for start in range(0, len(word), limit)]

@@ -1,4 +1,4 @@
-"""Who speaks a text: a voice of Kokoro where there is one, else espeak-ng."""
+"""Chooses the voice of a text: a voice of Kokoro if one is available, otherwise espeak-ng."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ LANGUAGES = {
     "p": "pt-br",
     "z": "cmn",
 }
-"""espeak-ng's name of a language by the first letter of Kokoro's voices (their repository's VOICES.md)."""
+"""espeak-ng's name of a language, by the first letter of Kokoro's voices (VOICES.md in Kokoro's repository)."""
 
-OTHER_NAMES = {"en": "en-us", "fr": "fr-fr"}
+ALIASES = {"en": "en-us", "fr": "fr-fr"}
 
-UNPRONOUNCED = frozenset("jz")
-"""Languages that Kokoro learnt from other transcriptions than espeak-ng's."""
+WITHOUT_TRANSCRIPTION = frozenset("jz")
+"""Languages for which Kokoro was trained on other transcriptions than espeak-ng's."""
 
-PUBLISHED = frozenset(
+PUBLISHED_VOICES = frozenset(
     """
     af_alloy af_aoede af_bella af_heart af_jessica af_kore af_nicole af_nova af_river af_sarah af_sky
     am_adam am_echo am_eric am_fenrir am_liam am_michael am_onyx am_puck am_santa
@@ -35,53 +35,55 @@ PUBLISHED = frozenset(
     zf_xiaobei zf_xiaoni zf_xiaoxiao zf_xiaoyi zm_yunjian zm_yunxi zm_yunxia zm_yunyang
     """.split()  # noqa: SIM905 one line each would be a page
 )
-"""Voices of Kokoro-82M 1.0: known also where their files are not."""
+"""Voices of Kokoro-82M 1.0, known even where their files are missing."""
 
-BEST = ("af_heart", "bf_emma", "ef_dora", "ff_siwis", "hf_alpha", "if_sara", "pf_dora")
-"""The voice of each language that speaks when only the language is asked for."""
+DEFAULT_VOICES = ("af_heart", "bf_emma", "ef_dora", "ff_siwis", "hf_alpha", "if_sara", "pf_dora")
+"""The voice of each language that is used when only the language is given."""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Who speaks.
+class VoiceChoice:
+    """The voice that speaks.
 
     Attributes:
-        kokoro: Voice of Kokoro; None: espeak-ng speaks.
-        espeak: espeak-ng's voice or language: what it speaks with, or by which it transcribes for Kokoro.
-        note: Why it is espeak-ng, as a sentence.
+        kokoro: Voice of Kokoro; None if espeak-ng speaks.
+        espeak: espeak-ng's voice or language, with which it speaks or transcribes for Kokoro.
+        warning: Why espeak-ng speaks, as a sentence.
     """
 
     kokoro: str | None
     espeak: str
-    note: str | None = None
+    warning: str | None = None
 
 
-def choose(voice: str | None, there: Collection[str]) -> Choice:
-    """Choose who speaks.
+def choose_voice(voice: str | None, available: Collection[str]) -> VoiceChoice:
+    """Choose the voice that speaks.
 
     Args:
-        voice: What was asked for: a voice of Kokoro, a voice or language of espeak-ng, or nothing.
-        there: Voices of Kokoro that can speak here; empty where Kokoro itself is not there.
+        voice: The voice that was asked for: a voice of Kokoro, a voice or language of espeak-ng, or None.
+        available: Available voices of Kokoro; empty if Kokoro itself is not available.
     """
-    if voice is not None and (voice in PUBLISHED or voice in there):
-        return _kokoros_own(voice, there)
+    if voice is not None and (voice in PUBLISHED_VOICES or voice in available):
+        return _choose_kokoro_voice(voice, available)
     language = voice or DEFAULT_LANGUAGE
-    known = OTHER_NAMES.get(language.lower(), language.lower())
-    candidates = [name for name in (*BEST, *sorted(there)) if name in there and LANGUAGES.get(name[0]) == known]
-    if candidates and candidates[0][0] not in UNPRONOUNCED:
-        return Choice(candidates[0], known)
-    reason = f"Kokoro has no voice for {language}" if there else "Kokoro's weights are not there"
-    return Choice(None, language, f"espeak-ng ({language}) spoke the text: {reason}.")
+    known = ALIASES.get(language.lower(), language.lower())
+    candidates = [
+        name for name in (*DEFAULT_VOICES, *sorted(available)) if name in available and LANGUAGES.get(name[0]) == known
+    ]
+    if candidates and candidates[0][0] not in WITHOUT_TRANSCRIPTION:
+        return VoiceChoice(candidates[0], known)
+    reason = f"Kokoro has no voice for {language}" if available else "Kokoro's weights are missing"
+    return VoiceChoice(None, language, f"espeak-ng ({language}) spoke the text: {reason}.")
 
 
-def _kokoros_own(voice: str, there: Collection[str]) -> Choice:
+def _choose_kokoro_voice(voice: str, available: Collection[str]) -> VoiceChoice:
     language = LANGUAGES.get(voice[0], DEFAULT_LANGUAGE)
-    if voice[0] in UNPRONOUNCED:
+    if voice[0] in WITHOUT_TRANSCRIPTION:
         reason = f"Kokoro's voice {voice} needs a transcription of its language that is not built in"
-    elif not there:
-        reason = f"{voice} is a voice of Kokoro, whose weights are not there"
-    elif voice not in there:
-        reason = f"Kokoro's weights are there, but not the file of its voice {voice}"
+    elif not available:
+        reason = f"{voice} is a voice of Kokoro, whose weights are missing"
+    elif voice not in available:
+        reason = f"the file of Kokoro's voice {voice} is missing beside its weights"
     else:
-        return Choice(voice, language)
-    return Choice(None, language, f"espeak-ng ({language}) spoke the text: {reason}.")
+        return VoiceChoice(voice, language)
+    return VoiceChoice(None, language, f"espeak-ng ({language}) spoke the text: {reason}.")

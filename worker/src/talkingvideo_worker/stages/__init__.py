@@ -1,1 +1,1 @@
-"""The three stages, each idempotent and resumable: what runs in pods is what runs locally."""
+"""The three stages, each idempotent and resumable. Pods and local runs run the same functions."""

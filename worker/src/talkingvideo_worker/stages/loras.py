@@ -1,4 +1,4 @@
-"""LoRAs in force: which files they are, and how the stages hand them on."""
+"""The effective LoRAs: which of them are fetched, and their files as engines read them."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from talkingvideo_worker.engines.base import LoraFile
 def fetched_loras(stage_input: StageInput) -> Iterator[Input]:
     """The LoRAs that are fetched; none for engines without diffusion, which do not use them."""
     if stage_input.effective.sampling is not None:
-        yield from (each for each in inputs_of(stage_input.spec) if each.kind is InputKind.LORA)
+        yield from (lora for lora in inputs_of(stage_input.spec) if lora.kind is InputKind.LORA)
 
 
 def lora_name(index: int) -> str:
-    """Name among the prepared files of a fetched LoRA, by its index in spec.render.loras."""
+    """Name of a fetched LoRA among the prepared files, by its index in spec.render.loras."""
     return f"loras/{index}.safetensors"
 
 
 def lora_files(stage_input: StageInput, folder: Path, digests: Mapping[str, str]) -> tuple[LoraFile, ...]:
-    """The LoRAs in force as engines see them, in the order in which they are applied.
+    """The effective LoRAs, in the sequence in which they are applied.
 
     Args:
         stage_input: What to make.
-        folder: Where the prepared files are.
-        digests: sha256 of the fetched ones, by their names there.
+        folder: Folder of the prepared files.
+        digests: sha256 of the fetched LoRAs by their names in the folder.
     """
     sampling = stage_input.effective.sampling
-    fetched = {each.index: each for each in fetched_loras(stage_input)}
+    fetched = {lora.index: lora for lora in fetched_loras(stage_input)}
     return tuple(_lora_file(lora, fetched, folder, digests) for lora in (sampling.loras if sampling else ()))
 
 
@@ -40,5 +40,5 @@ def _lora_file(lora: LoraInForce, fetched: Mapping[int, Input], folder: Path, di
     if lora.index is None or lora.index not in fetched:
         field = None if lora.index is None else f"spec.render.loras[{lora.index}].name"
         return LoraFile(lora.name or "", lora.scale, field=field)
-    given, name = fetched[lora.index], lora_name(lora.index)
-    return LoraFile(safe_uri(given.reference.uri), lora.scale, folder / name, digests.get(name), given.field)
+    source, name = fetched[lora.index], lora_name(lora.index)
+    return LoraFile(safe_uri(source.reference.uri), lora.scale, folder / name, digests.get(name), source.field)

@@ -1,203 +1,136 @@
-"""render: the frames of one chunk, window by window, each window a segment in the store as soon as it is made.
-
-A pod that is killed loses the window it was at; the next one goes on from there. The first writer of a segment wins, and
-the others go on from what it made, so that two pods that render one chunk at once cannot disagree. ``done.json`` comes
-last.
-"""
+"""render: one chunk, window by window. Each window is in the store as soon as it is rendered, ``done.json`` comes last."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from pathlib import Path
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import Plan, PlannedChunk
 from talkingvideo_api.reports import RenderReport
-from talkingvideo_worker.engines.base import Engine, RenderInput, RenderStats, Window
-from talkingvideo_worker.media.encoder import SegmentEncoder
-from talkingvideo_worker.media.scaling import FrameScaler
-from talkingvideo_worker.progress import ProgressCallback, Reporter
+from talkingvideo_worker.engines.base import Engine, RenderInput, RenderStats
+from talkingvideo_worker.progress import Reporter
+from talkingvideo_worker.stages.chunk_files import memory_mode_of, read_render_report, write_done
+from talkingvideo_worker.stages.chunk_renderer import ChunkRenderer
 from talkingvideo_worker.stages.context import StageContext
-from talkingvideo_worker.stages.render_input import chunk_frames, make_render_input
-from talkingvideo_worker.stages.segments import Chain, Segments, State, memory_mode_of, rendering_of
-from talkingvideo_worker.stages.workspace import ENGINE_FOLDER, get_prepared
+from talkingvideo_worker.stages.render_input import make_render_input
+from talkingvideo_worker.stages.workspace import ENGINE_FOLDER, get_prepared, require_plan
 
 
 def render(context: StageContext, index: int) -> RenderReport:
-    """Render one chunk, or what is missing of it.
+    """Render one chunk, or the windows of it that are missing.
 
     Args:
-        context: The stage's surroundings.
-        index: The chunk's index in the plan.
+        context: What the stage runs with.
+        index: Index of the chunk in the plan.
 
     Raises:
-        StageError: With the code of what went wrong.
+        StageError: With the code of the failure.
     """
-    plan = context.require_plan()
+    plan = require_plan(context)
     if not 0 <= index < len(plan.chunks):
         raise StageError(ErrorCode.INTERNAL, f"The plan has no chunk {index}: it has {len(plan.chunks)}.")
-    chunk, chain = plan.chunks[index], Chain(context, plan)
-    segments = chain.segments(chunk)
-    report = RenderReport(chunk=index, key=chunk.key, frames=chunk.frames)
-    if (earlier := rendering_of(context.chunks, chunk.key)) is not None:
-        found = {"resumed_windows": len(chunk.windows), "memory_mode": memory_mode_of(earlier)}
-        return report.model_copy(update=found)
+    chunk = plan.chunks[index]
+    return _finished(context, chunk) or _render(context, plan, chunk)
+
+
+def _finished(context: StageContext, chunk: PlannedChunk) -> RenderReport | None:
+    """The report of a chunk that was rendered before, by another pod or for another video."""
+    earlier = read_render_report(context.chunks, chunk.key)
+    if earlier is None:
+        return None
+    return RenderReport(
+        chunk=chunk.index,
+        key=chunk.key,
+        frames=chunk.frames,
+        resumed_windows=len(chunk.windows),
+        memory_mode=memory_mode_of(earlier),
+    )
+
+
+def _render(context: StageContext, plan: Plan, chunk: PlannedChunk) -> RenderReport:
     context.scratch.mkdir(parents=True, exist_ok=True)
-    engine, started = context.engine, time.monotonic()
-    resumed, _ = segments.resume_point(stateful=engine.stateful)
-    work, bar = _Work(context, plan, chain, engine), _Bar(context.reporter, index)
+    renderer, progress = ChunkRenderer(context, plan), _ChunkProgress(context.reporter, chunk.index)
+    started = time.monotonic()
+    resumed, _ = renderer.segments(chunk).resume_point(stateful=context.engine.stateful)
     if resumed < len(chunk.windows):
-        _load(context, plan, sum(chunk.windows[resumed:]), bar)
+        _load(context, plan, sum(chunk.windows[resumed:]), progress)
     loaded = time.monotonic()
-    mended = _mend_chain(work, chunk, bar.waiting)
-    _render_missing(work, chunk, bar.rendering)
-    report = _accounted(report, engine.stats(), resumed, loaded - started, time.monotonic() - loaded)
-    modes = "; ".join(segments.modes()) or None
-    report = report.model_copy(update={"memory_mode": modes, "warnings": (*mended, *report.warnings)})
-    segments.finish(engine.name, report)
+    warnings = renderer.restore_initial_state(chunk, progress.waiting)
+    renderer.render_missing(chunk, progress.rendering)
+    finished = time.monotonic()
+    stats = context.engine.stats()
+    report = RenderReport(
+        chunk=chunk.index,
+        key=chunk.key,
+        frames=chunk.frames,
+        resumed_windows=resumed,
+        load_seconds=round(loaded - started, 3),
+        render_seconds=round(finished - loaded, 3),
+        memory_mode="; ".join(renderer.segments(chunk).memory_modes()) or None,
+        peak_gpu_bytes=stats.peak_gpu_bytes,
+        gpus=stats.gpus,
+        gpu_seconds=round(stats.gpus * (finished - started), 3),
+        part_seconds=_rounded(stats),
+        warnings=(*warnings, *stats.warnings),
+    )
+    write_done(context.chunks, chunk, context.engine.name, report, context.scratch)
     return report
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What stays the same from window to window."""
-
-    context: StageContext
-    plan: Plan
-    chain: Chain
-    engine: Engine
+def _rounded(stats: RenderStats) -> dict[str, float]:
+    return {part: round(seconds, 3) for part, seconds in stats.seconds.items()}
 
 
-class _Bar:
-    """Progress of a chunk, which never goes back: an engine tells of its steps, the stage of the frames that came of them.
+class _ChunkProgress:
+    """Progress of a chunk, which never goes back: the engine reports its steps, the stage the frames that they yield.
 
     Args:
-        reporter: Whom to tell.
+        reporter: Receives the progress.
         chunk: Index of the chunk.
     """
 
     def __init__(self, reporter: Reporter, chunk: int) -> None:
         self._reporter = reporter
         self._chunk = chunk
-        self._reached = 0.0
+        self._fraction = 0.0
 
     def waiting(self, _fraction: float, message: str) -> None:
-        """Something that the chunk needs is being loaded or made: nothing of the chunk itself is done by that."""
-        self._reporter.report(Stage.RENDER, self._reached, message, self._chunk)
+        """Report work that precedes the chunk, such as loading: it finishes no part of the chunk itself."""
+        self._reporter.report(Stage.RENDER, self._fraction, message, self._chunk)
 
     def rendering(self, fraction: float, message: str) -> None:
-        """A part of the chunk is done."""
-        self._reached = max(self._reached, fraction)
-        self._reporter.report(Stage.RENDER, self._reached, message, self._chunk)
+        """Report the finished fraction of the chunk."""
+        self._fraction = max(self._fraction, fraction)
+        self._reporter.report(Stage.RENDER, self._fraction, message, self._chunk)
 
 
-def _accounted(
-    report: RenderReport, stats: RenderStats, resumed: int, loading: float, rendering: float
-) -> RenderReport:
-    """The report of a rendered chunk."""
-    return report.model_copy(
-        update={
-            "resumed_windows": resumed,
-            "load_seconds": round(loading, 3),
-            "render_seconds": round(rendering, 3),
-            "peak_gpu_bytes": stats.peak_gpu_bytes,
-            "gpus": stats.gpus,
-            "gpu_seconds": round(stats.gpus * (loading + rendering), 3),
-            "part_seconds": {part: round(seconds, 3) for part, seconds in stats.seconds.items()},
-            "warnings": stats.warnings,
-        }
-    )
-
-
-def _load(context: StageContext, plan: Plan, frames: int, bar: _Bar) -> None:
-    bar.waiting(0, "Fetching the plan's files")
+def _load(context: StageContext, plan: Plan, frames: int, progress: _ChunkProgress) -> None:
+    """Load the engine to render about so many frames."""
+    progress.waiting(0, "Fetching the plan's files")
     folder = context.scratch / f"plan-{plan.digest}"
+    fetched = _fetch_files(context, plan, folder)
+    render_input = make_render_input(plan, context.stage_input, folder)
+    if fetched:  # later chunks of this process find all files, and gigabytes of weights need no second check
+        _expect_planned_weights(plan, render_input, context.engine)
+    progress.waiting(0, "Loading the engine")
+    context.engine.load(render_input, folder / ENGINE_FOLDER, frames, progress.waiting)
+
+
+def _fetch_files(context: StageContext, plan: Plan, folder: Path) -> list[str]:
+    """Fetch the prepared files that a folder lacks; returns their names."""
     missing = [name for name in plan.files_of(Stage.RENDER) if not (folder / name).exists()]
     for name in missing:
         get_prepared(context, plan, name, folder / name)
-    render_input = make_render_input(plan, context.stage_input, folder)
-    if missing:  # a later chunk of this process finds all of it, and gigabytes need no second look
-        _expect_the_planned_weights(plan, render_input, context.engine)
-    bar.waiting(0, "Loading the engine")
-    context.engine.load(render_input, folder / ENGINE_FOLDER, frames, bar.waiting)
+    return missing
 
 
-def _expect_the_planned_weights(plan: Plan, render_input: RenderInput, engine: Engine) -> None:
-    """Refuse other weights than the chunks' keys stand for: what they make would be found again under these keys."""
+def _expect_planned_weights(plan: Plan, render_input: RenderInput, engine: Engine) -> None:
+    """Refuse weights other than those in the chunks' keys: their chunks would be reused under wrong keys."""
     if plan.engine_digest != engine.digest(render_input.values):
         message = (
-            "The engine's weights are not those that the video was planned with: somebody has replaced them. "
-            "Make the object anew, and leave the weights as they are until it is finished."
+            "The engine's weights have been replaced since the video was planned. Recreate the object, and do not change "
+            "the weights until it has finished."
         )
         raise StageError(ErrorCode.PIPELINE_LOAD, message, retryable=False)
-
-
-def _mend_chain(work: _Work, chunk: PlannedChunk, note: ProgressCallback) -> list[str]:
-    """Make again what the beginning of a chunk goes on from and is lost.
-
-    Returns:
-        What was done, for the user.
-    """
-    if not chunk.overlap or work.chain.segments(chunk).resume_point(stateful=True)[0]:
-        return []
-    return [_make_end_again(work, earlier, note) for earlier in work.chain.lost(chunk)]
-
-
-def _make_end_again(work: _Work, chunk: PlannedChunk, note: ProgressCallback) -> str:
-    segments = work.chain.segments(chunk)
-    first, state = segments.end()
-    count = len(chunk.windows) - first
-    while first < len(chunk.windows):
-        _go_on(work, chunk, first, state, note)
-        first, state = segments.end()
-    return f"The store had lost how chunk {chunk.index} ended: the last {count} of its windows were rendered again."
-
-
-def _render_missing(work: _Work, chunk: PlannedChunk, note: ProgressCallback) -> None:
-    """Make windows until all are there; where another pod was first, go on from what it made."""
-    segments = work.chain.segments(chunk)
-    first, state = segments.resume_point(stateful=work.engine.stateful)
-    while first < len(chunk.windows):
-        _go_on(work, chunk, first, state, note)
-        first, state = segments.resume_point(stateful=work.engine.stateful)
-
-
-def _go_on(work: _Work, chunk: PlannedChunk, first: int, state: State | None, note: ProgressCallback) -> None:
-    """Make windows from one on, until all are there or another pod turns out to have been first."""
-    if not first:
-        state = work.chain.start(chunk)
-    windows = work.engine.render(chunk_frames(chunk), first, state, note)
-    if all(_render_window(work, chunk, window, note) for window in windows):
-        _expect_all(chunk, work.chain.segments(chunk))
-
-
-def _render_window(work: _Work, chunk: PlannedChunk, window: Window, note: ProgressCallback) -> bool:
-    """Encode a window's frames as they come, and commit it; False when another pod had done so before."""
-    context, plan = work.context, work.plan
-    path = context.scratch / f"chunk-{chunk.index}-segment-{window.index}.mp4"
-    before, count = sum(chunk.windows[: window.index]), len(chunk.windows)
-    deliver = FrameScaler(
-        (plan.width, plan.height), (plan.delivered_width, plan.delivered_height), context.stage_input.effective.fit
-    )
-    with SegmentEncoder(path, plan.delivered_width, plan.delivered_height) as encoder:
-        for frame in window.frames:
-            encoder.write(deliver(frame))
-            fraction = (before + encoder.frames) / chunk.frames
-            note(fraction, f"Window {window.index + 1} of {count}")
-        if encoder.frames != chunk.windows[window.index]:
-            message = f"Window {window.index} has {encoder.frames} frames instead of {chunk.windows[window.index]}."
-            raise StageError(ErrorCode.GENERATION_RUNTIME, message)
-    state = window.state
-    if work.engine.stateful and state is None:
-        raise StageError(ErrorCode.GENERATION_RUNTIME, f"Window {window.index} left no state for the next one.")
-    first = work.chain.segments(chunk).commit(window.index, path, state, work.engine.stats().memory_mode)
-    path.unlink()
-    return first
-
-
-def _expect_all(chunk: PlannedChunk, segments: Segments) -> None:
-    made = segments.made()
-    if made < len(chunk.windows):
-        message = f"The engine made {made} of {len(chunk.windows)} windows and ended."
-        raise StageError(ErrorCode.GENERATION_RUNTIME, message)

@@ -1,4 +1,4 @@
-"""From the plan and its files to what an engine sees."""
+"""What an engine renders from, made of the plan and its files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from talkingvideo_worker.stages.loras import lora_files
 
 
 def make_render_input(plan: Plan, stage_input: StageInput, folder: Path) -> RenderInput:
-    """The scene of a plan whose files lie in a folder."""
+    """The render input of a plan whose files are in a folder."""
     rendered, delivered = (plan.width, plan.height), (plan.delivered_width, plan.delivered_height)
     cut = cropped_margins(rendered, delivered, stage_input.effective.fit)
     return RenderInput(
@@ -32,5 +32,5 @@ def _track(track: PlannedTrack, folder: Path) -> Track:
 
 
 def chunk_frames(chunk: PlannedChunk) -> ChunkFrames:
-    """A planned chunk as engines see it."""
+    """A planned chunk as engines read it."""
     return ChunkFrames(chunk.start_frame, chunk.windows, chunk.first_window, chunk.overlap)

@@ -1,38 +1,93 @@
-"""What prepare left in the workspace, for those that need it."""
+"""The workspace of a revision: the plan and the files that prepare wrote, as the later stages read them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from talkingvideo_api.plan import Plan
+from pydantic import ValidationError
+
+from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.names import Stage
+from talkingvideo_api.plan import PLAN_NAME, Plan
 from talkingvideo_clients.stores.base import MissingFileError
-from talkingvideo_worker.stages.context import StageContext, lost
+from talkingvideo_worker.stages.context import StageContext
 
 SOUND_NAME = "sound.m4a"
 """The delivered sound."""
 
 ENGINE_FOLDER = "engine"
-"""What the engine's prepare wrote lies below it."""
+"""Folder of the files that the engine's prepare wrote."""
+
+STITCH_FILES = frozenset({SOUND_NAME})
+"""Prepared files that stitch reads. Render reads all others: engines may need any of them."""
 
 
-def whole_plan(context: StageContext) -> Plan | None:
-    """The plan, if all of its files are there: a lifecycle rule may take them before it, and then it is of no use."""
-    plan = context.read_plan()
-    return plan if plan is not None and all(_is_there(context, plan, name) for name in plan.files) else None
+def used_by(name: str) -> tuple[Stage, ...]:
+    """The stages that read a prepared file."""
+    return (Stage.STITCH,) if name in STITCH_FILES else (Stage.RENDER,)
+
+
+def read_plan(context: StageContext) -> Plan | None:
+    """Read the plan.
+
+    Returns:
+        None when prepare has not finished, or the plan was written by another release or with other effective values.
+        The values of a revision also depend on the profile: a spec that is edited and then reverted may find the plan
+        of the same revision, but made with other values.
+    """
+    try:
+        plan = Plan.model_validate_json(context.workspace.read(PLAN_NAME))
+    except (MissingFileError, ValidationError):
+        return None
+    return plan if plan.effective_digest == context.stage_input.effective.digest else None
+
+
+def require_plan(context: StageContext) -> Plan:
+    """Read the plan.
+
+    Raises:
+        StageError: E_WORKSPACE when there is none for this revision and release; see `read_plan`.
+    """
+    plan = read_plan(context)
+    if plan is None:
+        raise lost_data(
+            "The workspace has no plan.json for this revision: it was removed, or written by another release or with "
+            "other effective values."
+        )
+    return plan
+
+
+def read_complete_plan(context: StageContext) -> Plan | None:
+    """Read the plan if all of its files exist: a lifecycle rule may remove them first, and the plan is useless alone."""
+    plan = read_plan(context)
+    return plan if plan is not None and all(_exists(context, plan, name) for name in plan.files) else None
 
 
 def get_prepared(context: StageContext, plan: Plan, name: str, destination: Path) -> None:
     """Copy one of a plan's files out of the workspace.
 
     Raises:
-        StageError: E_WORKSPACE when it is gone.
+        StageError: E_WORKSPACE when it is missing.
     """
     try:
         context.workspace.get(plan.stored_name(name), destination)
     except MissingFileError as error:
-        raise lost(f"The workspace has lost {name}, or somebody removed it.") from error
+        raise lost_data(f"{name} is missing from the workspace.") from error
 
 
-def _is_there(context: StageContext, plan: Plan, name: str) -> bool:
+def lost_data(message: str) -> StageError:
+    """The error for data that the store has lost. It is not retryable: only prepare restores the data.
+
+    Args:
+        message: What is missing, as a sentence.
+    """
+    remedy = (
+        "Preparing the video again restores it: the operator does so automatically as often as the profile allows prepare "
+        "attempts, and afterwards on request by the retry annotation; locally, run the command again."
+    )
+    return StageError(ErrorCode.WORKSPACE, f"{message} {remedy}", retryable=False)
+
+
+def _exists(context: StageContext, plan: Plan, name: str) -> bool:
     stored = context.workspace.stat(plan.stored_name(name))
     return stored is not None and stored.sha256 in (None, plan.files[name].sha256)

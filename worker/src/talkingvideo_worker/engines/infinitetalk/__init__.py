@@ -1,31 +1,31 @@
 """InfiniteTalk: video driven by speech, by Wan 2.1 I2V 14B with an audio adapter.
 
-Three functions are the numerical core, usable with models of any size:
+Three functions are the numerical core. They work with models of any size:
 
 - ``build_transformer(config, weights)`` makes the transformer from a published configuration and state dict;
 - ``predict_velocity(transformer, latents, timestep, condition)`` calls it once;
 - ``render_windows(transformer, encoders, settings, material, spans)`` is the streaming loop, with encoders and noise
-  (``Material.noise(window, shape)``) as given.
+  (``Material.noise(window, shape)``) supplied by the caller.
 
 Arrays may be numpy's or torch's, of any float type, and have no batch dimension. Configuration and weights have Wan 2.1's
 and InfiniteTalk's own names; the dtype of the weights is the model's. One prediction::
 
     transformer = build_transformer(config, weights)
     # windows: (speakers, 1 + 4n, 5, layers, channels), regions: (3, h, w) for two speakers, else None
-    heard = transformer.hear(windows, regions)
-    # The branches without sound hear one track of zeros, also with two speakers.
-    silence = transformer.hear(0 * windows[:1])
+    audio = transformer.encode_audio(windows, regions)
+    # The branches without audio have one track of zeros, for two speakers as well.
+    silence = transformer.encode_audio(0 * windows[:1])
     # reference: (20, 1 + n, h, w), image: (257, channels), text: (tokens, channels), not padded
-    condition = Condition(reference=reference, image=image, text=text, audio=heard)
+    condition = Condition(reference=reference, image=image, text=text, audio=audio)
     velocity = predict_velocity(transformer, latents, timestep, condition)
 
-A whole run as the published code plans it: ``tracks`` are (frames, 12, 768) of each speaker. The video is as long
-as the tracks, or ``max_frames`` (the published "clip" is ``max_frames=81``). Motion frames are ``motion``, and
-a frame's picture is asked for by the number of the window's first frame. ``projection`` is ``Projection()`` for adaptive
-projected guidance or None; ``step_cache`` is ``StepCache(threshold)``, for 720p with the calibration
-``sampling.step_cache.PROJECTION_720``, or None. ::
+A whole run. ``audio`` is ``Tracks`` of the features of each speaker, (frames, 12, 768), or any object whose
+``windows(start, frames)`` returns (speakers, frames, 5, 12, 768): for each frame the features of the frame itself and of
+two frames on each side. ``lengths`` are the new frames of each window: 81, then 72 for each further window, which shares its
+first 9 frames (``motion``) with the previous one. A window's reference picture is asked for by the number of its first
+frame. ``projection`` is ``Projection()`` for adaptive projected guidance or None; ``step_cache`` is
+``StepCache(threshold)``, for 720p with the calibration ``sampling.step_cache.PROJECTION_720``, or None. ::
 
-    hearing = PublishedRun(tracks, max_frames=max_frames, window=81, motion=9)
     settings = Settings(
         timesteps=published_timesteps(steps, shift),
         guidance=Guidance(text_scale, audio_scale, projection),
@@ -36,26 +36,40 @@ projected guidance or None; ``step_cache`` is ``StepCache(threshold)``, for 720p
         window=81,
         motion=9,
     )
-    # picture(frame): (3, height, width) in -1..1; noise(window, shape): normal numbers
-    material = Material(reference=picture, hearing=hearing, noise=noise, regions=regions)
-    # codec.encode(video), codec.decode(latents); see(picture); read(prompt): see Encoders
-    encoders = Encoders(video=codec, image=see, text=read)
-    spans = window_spans(0, hearing.window_lengths, motion=9)
+    # picture(frame): (3, height, width) in -1..1; noise(window, shape): standard normal numbers
+    material = Material(reference=picture, audio=audio, noise=noise, regions=regions)
+    # codec.encode(video), codec.decode(latents); encode_image(picture); encode_text(prompt): see Encoders
+    encoders = Encoders(video=codec, image=encode_image, text=encode_text)
+    spans = window_spans(0, lengths, motion=9)
     windows = list(render_windows(transformer, encoders, settings, material, spans))
-    video = torch.cat([window.frames for window in windows], 1)[:, : hearing.frames]
+    video = torch.cat([window.frames for window in windows], 1)[:, :frames]
 
-``conditioning.pictures`` has the published sizing. Of a source picture (rows, columns, 3), 8 bits, and two speakers' boxes
-(top, left, bottom, right) in its pixels, or ``halves(rows, columns)``::
+From a picture of the rendered size, (height, width, 3) in 8 bits, and masks of the first speaker, the second and the
+background, (3, height, width) bool, both multiples of 16::
 
-    picture = to_tensor(covering(source, height, width))
-    masks = speaker_masks(boxes, rows, columns)
-    regions = latent_masks(covering_masks(masks, height, width))
+    picture = to_tensor(pixels)
+    regions = latent_masks(masks)
 
-At an audio scale of 1 the model is called less often than by the published code: the branches that cancel out are left away.
+``to_tensor`` is in ``conditioning.image``, ``latent_masks`` in ``conditioning.regions``.
 
-Each window also gives its final ``latents`` and the ``motion`` latents with which ``render_windows`` goes on elsewhere.
+How the published code plans a whole run is not part of the engine, which plans chunks. A harness that compares with it
+supplies these itself; ``tests/worker/infinitetalk/parity/published.py`` and ``published_sound.py`` have all of them:
 
-Names are imported when they are asked for: torch takes seconds, and most commands need none of it.
+- ``audio``, ``lengths`` and ``frames`` (``PublishedRun``): windows start at frames 0, 72, 144, …; the last one is the first
+  whose end, its start plus 81, reaches the smaller one of ``max_frames`` and the length of the first track. Up to 81 frames
+  there is one window (the published "clip" is ``max_frames=81``). In the last of several windows a track that is not longer
+  than the window's end is extended by its own end, reversed, 3 features beyond it; the video then ends with the last
+  speaker's track.
+- ``noise`` (``PublishedNoise``): one stream of torch's generator for all windows.
+- The sizing of pictures and masks (``covering``, ``covering_masks``), boxes as masks (``speaker_masks``), loudness and the
+  arrangement of two tracks.
+
+At an audio scale of 1 the model is called less often than by the published code: branches that cancel out are omitted.
+
+Each window also has its final ``latents``, and the ``motion`` latents with which ``render_windows`` can continue in another
+process.
+
+Names are imported on first use: torch takes seconds to import, and most commands do not need it.
 """
 
 from __future__ import annotations
@@ -64,20 +78,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import PublishedRun, Tracks
-    from talkingvideo_worker.engines.infinitetalk.loop import (
+    from talkingvideo_worker.engines.infinitetalk.conditioning.audio import Tracks
+    from talkingvideo_worker.engines.infinitetalk.pipeline import (
         Encoders,
         Material,
         RenderedWindow,
-        Settings,
+        WindowSpan,
         render_windows,
+        window_spans,
     )
     from talkingvideo_worker.engines.infinitetalk.sampling.denoising import Condition, predict_velocity
     from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Guidance, Projection
     from talkingvideo_worker.engines.infinitetalk.sampling.schedule import distilled_timesteps, published_timesteps
     from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import StepCache
-    from talkingvideo_worker.engines.infinitetalk.spans import WindowSpan, window_spans
-    from talkingvideo_worker.engines.infinitetalk.weights.building import build_transformer, load_adapter
+    from talkingvideo_worker.engines.infinitetalk.settings import Settings
+    from talkingvideo_worker.engines.infinitetalk.weights.transformer import build_transformer
 
 __all__ = [
     "Condition",
@@ -85,7 +100,6 @@ __all__ = [
     "Guidance",
     "Material",
     "Projection",
-    "PublishedRun",
     "RenderedWindow",
     "Settings",
     "StepCache",
@@ -93,7 +107,6 @@ __all__ = [
     "WindowSpan",
     "build_transformer",
     "distilled_timesteps",
-    "load_adapter",
     "predict_velocity",
     "published_timesteps",
     "render_windows",
@@ -101,14 +114,14 @@ __all__ = [
 ]
 
 _MODULES = {
-    "weights.building": ("build_transformer", "load_adapter"),
-    "sampling.guidance": ("Guidance", "Projection"),
-    "conditioning.hearing": ("PublishedRun", "Tracks"),
-    "loop": ("Encoders", "Material", "RenderedWindow", "Settings", "render_windows"),
+    "conditioning.audio": ("Tracks",),
+    "pipeline": ("Encoders", "Material", "RenderedWindow", "WindowSpan", "render_windows", "window_spans"),
     "sampling.denoising": ("Condition", "predict_velocity"),
+    "sampling.guidance": ("Guidance", "Projection"),
     "sampling.schedule": ("distilled_timesteps", "published_timesteps"),
-    "spans": ("WindowSpan", "window_spans"),
     "sampling.step_cache": ("StepCache",),
+    "settings": ("Settings",),
+    "weights.transformer": ("build_transformer",),
 }
 
 

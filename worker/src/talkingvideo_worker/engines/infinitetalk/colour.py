@@ -1,6 +1,6 @@
 """Colour correction: each frame's mean and spread in CIE Lab are brought to those of a reference picture.
 
-Reinhard et al., "Color Transfer between Images", 2001. Without it each window would hand its slight change of colour on
+Reinhard et al., "Color Transfer between Images", 2001. Without it each window would pass its slight change of colour on
 to the next. Lab after CIE 1976 with illuminant D65 (2 degrees) and sRGB primaries, by the constants of scikit-image.
 """
 
@@ -15,7 +15,7 @@ RGB_TO_XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0
 WHITE = (0.95047, 1.0, 1.08883)
 
 FLAT = 1e-3
-"""Spread in Lab below which a channel counts as constant: rounding, which must not be amplified."""
+"""Spread in Lab below which a channel counts as constant: it is rounding noise, which must not be amplified."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ def palette(picture: Tensor) -> Palette:
 
 
 def match_colours(video: Tensor, reference: Palette, strength: float) -> Tensor:
-    """Bring every frame to a reference.
+    """Match the colours of every frame to a reference.
 
-    Frame by frame, for what it takes on the way is several times the frame.
+    Frame by frame, because intermediate results take several times a frame's memory.
 
     Args:
         video: (3, frames, height, width) in -1..1.
-        reference: Where to.
-        strength: 0 (nothing) to 1 (all the way).
+        reference: The colours to match.
+        strength: 0 (none) to 1 (full).
 
     Returns:
         Like ``video``.
@@ -53,11 +53,11 @@ def match_colours(video: Tensor, reference: Palette, strength: float) -> Tensor:
         return video
     out = torch.empty_like(video)
     for index, frame in enumerate(video.unbind(1)):
-        out[:, index] = torch.lerp(frame.clamp(-1, 1), _matched(frame, reference), strength)
+        out[:, index] = torch.lerp(frame.clamp(-1, 1), _match(frame, reference), strength)
     return out
 
 
-def _matched(frame: Tensor, reference: Palette) -> Tensor:
+def _match(frame: Tensor, reference: Palette) -> Tensor:
     lab = _to_lab(frame)
     own = _measure(lab)
     flat = own.spread < FLAT

@@ -1,53 +1,120 @@
-"""The engine's steps: hear (prepare), identify (digests), render.
+"""The engine as the stages use it: ``prepare`` encodes the audio, digests identify the result, ``render`` makes windows.
 
-Where networks come from is given to it, so that the same engine runs the published weights and tiny ones.
+Its networks come from an object that is passed in, so that the same engine runs the published weights and tiny ones.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import JsonValue
 from torch import Tensor
+from transformers import Wav2Vec2Model
 
 from talkingvideo_api.values import RenderValues
 from talkingvideo_worker.chunking.windows import ChunkFrames
-from talkingvideo_worker.engines.base import PreparedEngine, RenderInput, RenderStats, Window
-from talkingvideo_worker.engines.infinitetalk.conditioning.hearing import REACH, Features, Tracks
-from talkingvideo_worker.engines.infinitetalk.conditioning.speech_features import feature_spans
-from talkingvideo_worker.engines.infinitetalk.loop import Material, render_windows
-from talkingvideo_worker.engines.infinitetalk.material import (
+from talkingvideo_worker.engines.base import LoraFile, Portrait, PreparedEngine, RenderInput, RenderStats, Window
+from talkingvideo_worker.engines.infinitetalk.conditioning.audio import (
+    CONTEXT,
+    Features,
+    Tracks,
+    feature_spans,
     read_features,
-    reference_of,
-    regions_of,
-    speakers_without_place,
     write_features,
 )
-from talkingvideo_worker.engines.infinitetalk.memory.machine import peak_gpu_bytes, restart_peak
-from talkingvideo_worker.engines.infinitetalk.memory.retry import LeanerOnce
-from talkingvideo_worker.engines.infinitetalk.networks import Networks, Weights
-from talkingvideo_worker.engines.infinitetalk.sampling.noise import WindowNoise
-from talkingvideo_worker.engines.infinitetalk.settings import settings_of
-from talkingvideo_worker.engines.infinitetalk.spans import WindowSpan, window_spans
+from talkingvideo_worker.engines.infinitetalk.conditioning.image import to_tensor
+from talkingvideo_worker.engines.infinitetalk.conditioning.regions import regions_of, regions_without_tokens
+from talkingvideo_worker.engines.infinitetalk.memory.machine import peak_gpu_bytes, reset_peak
+from talkingvideo_worker.engines.infinitetalk.memory.oom import OomFallback
+from talkingvideo_worker.engines.infinitetalk.pipeline import (
+    Encoders,
+    Material,
+    WindowSpan,
+    render_windows,
+    window_spans,
+)
+from talkingvideo_worker.engines.infinitetalk.sampling.denoising import Denoiser, WindowNoise, denoise
+from talkingvideo_worker.engines.infinitetalk.settings import settings_for
 from talkingvideo_worker.engines.infinitetalk.timing import Stopwatch, TimedCodec
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.pictures import portrait_frames
 from talkingvideo_worker.media.wav import count_samples, read_samples
 from talkingvideo_worker.progress import ProgressCallback, ignore_progress
 from talkingvideo_worker.units import SAMPLES_PER_FRAME, Frame
 
 CODE_VERSION = "2"
-"""Raised whenever the code makes other pixels from the same inputs."""
+"""Increased whenever the code makes different pixels from the same inputs."""
 
 State = Mapping[str, NDArray[Any]]
 
 MOTION = "motion"
 """Name of the latents that a window leaves to the next."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """All networks of a render.
+
+    Attributes:
+        transformer: The model.
+        encoders: The networks around it.
+        denoiser: Computes latents with the transformer: alone, or together with other GPUs.
+        warnings: For the user.
+    """
+
+    transformer: AudioWanTransformer3DModel
+    encoders: Encoders
+    denoiser: Denoiser = denoise
+    warnings: tuple[str, ...] = ()
+
+
+class Weights(Protocol):
+    """Where networks come from."""
+
+    def digest(self, values: RenderValues) -> str:
+        """Identify the weights that these values choose."""
+        ...
+
+    def speech_model(self) -> Wav2Vec2Model:
+        """The model that encodes audio, in evaluation mode."""
+        ...
+
+    def require(self) -> None:
+        """Check that all files exist, by names and headers.
+
+        Raises:
+            StageError: E_PIPELINE_LOAD with the list of problems.
+        """
+        ...
+
+    def check_loras(self, loras: Sequence[LoraFile]) -> list[str]:
+        """Check by their headers that LoRAs fit the model.
+
+        Returns:
+            Warnings about the parts of them that are left out.
+
+        Raises:
+            StageError: E_PIPELINE_LOAD for one that does not fit; E_INPUT_VALIDATION for a name without a file.
+        """
+        ...
+
+    def networks(self, render_input: RenderInput, frames: int, progress: ProgressCallback) -> OomFallback[Networks]:
+        """The networks for a video: with the adapter for its number of speakers, and its LoRAs. Not loaded yet.
+
+        Args:
+            render_input: The video.
+            frames: About how many will be rendered: setting up faster kernels pays for long chunks only.
+            progress: Called for each part that is loaded.
+        """
+        ...
 
 
 class InfiniteTalkEngine:
@@ -63,7 +130,7 @@ class InfiniteTalkEngine:
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
         self._render_input: RenderInput | None = None
-        self._networks: LeanerOnce[Networks] | None = None
+        self._networks: OomFallback[Networks] | None = None
         self._tracks: tuple[Features, ...] = ()
         self._seconds: dict[str, float] = {}
 
@@ -72,22 +139,22 @@ class InfiniteTalkEngine:
         return hashlib.sha256(f"{self.name} {CODE_VERSION} {self._weights.digest(values)}".encode()).hexdigest()
 
     def prepare(self, render_input: RenderInput, folder: Path) -> PreparedEngine:
-        """Hear every track, and the silence behind it into which the last window may reach.
+        """Encode every track, and the silence after it into which the last window may reach.
 
         Returns:
-            Details: ``features``, how many each track has, and ``warnings`` if there are any.
+            Details: ``features``, the number of features of each track, and ``warnings`` if there are any.
         """
         self._weights.require()
-        warnings = [*self._weights.check_loras(render_input.loras), *speakers_without_place(render_input)]
+        warnings = [*self._weights.check_loras(render_input.loras), *regions_without_tokens(render_input)]
         folder.mkdir(parents=True, exist_ok=True)
         model = self._weights.speech_model()
-        frames = render_input.frames + render_input.values.window_frames + REACH
+        frames = render_input.frames + settings_for(render_input).window + CONTEXT
         for index, track in enumerate(render_input.tracks):
             samples = read_samples(track.path, 0, count_samples(track.path))
-            heard = np.zeros(render_input.frames * SAMPLES_PER_FRAME, np.int16)
-            heard[: len(samples)] = samples[: len(heard)]
+            sound = np.zeros(render_input.frames * SAMPLES_PER_FRAME, np.int16)
+            sound[: len(samples)] = samples[: len(sound)]
             silence = (frames - render_input.frames) * SAMPLES_PER_FRAME
-            spans = feature_spans(model, heard, frames, silence=silence)
+            spans = feature_spans(model, sound, frames, silence=silence)
             write_features(folder, index, spans, frames)
         details: dict[str, JsonValue] = {"features": frames}
         if warnings:
@@ -95,10 +162,10 @@ class InfiniteTalkEngine:
         return PreparedEngine(details, tuple(warnings))
 
     def chunk_digest(self, render_input: RenderInput, folder: Path, chunk: ChunkFrames) -> str:
-        """Identify the features that the chunk's windows hear; the rest is in every key anyway."""
+        """Identify the features of the chunk's windows; everything else is part of every key anyway."""
         digest = hashlib.sha256()
         spans = _spans(render_input, chunk)
-        first, end = spans[0].start - REACH, spans[-1].start + render_input.values.window_frames + REACH
+        first, end = spans[0].start - CONTEXT, spans[-1].start + settings_for(render_input).window + CONTEXT
         for track in read_features(render_input, folder):
             digest.update(np.ascontiguousarray(track[max(0, first) : end]).tobytes())
         return digest.hexdigest()
@@ -106,8 +173,8 @@ class InfiniteTalkEngine:
     def load(
         self, render_input: RenderInput, folder: Path, frames: int, progress: ProgressCallback = ignore_progress
     ) -> None:
-        """Load the networks, unless they are for this scene; what ``prepare`` wrote is read window by window."""
-        restart_peak()
+        """Load the networks, unless those of this video are loaded; the features are read window by window."""
+        reset_peak()
         if render_input != self._render_input:
             self._networks = None
             self._weights.require()
@@ -116,7 +183,7 @@ class InfiniteTalkEngine:
         self._loaded().load()
 
     def stats(self) -> RenderStats:
-        """How it has rendered since it was loaded."""
+        """How it has rendered since ``load``."""
         if self._render_input is None or self._networks is None:
             return RenderStats()
         networks = self._networks.load()
@@ -129,7 +196,7 @@ class InfiniteTalkEngine:
             warnings=(*self._networks.warnings, *networks.warnings),
         )
 
-    def _loaded(self) -> LeanerOnce[Networks]:
+    def _loaded(self) -> OomFallback[Networks]:
         if self._networks is None:
             raise RuntimeError("load() comes before render()")
         return self._networks
@@ -141,9 +208,9 @@ class InfiniteTalkEngine:
         state: Mapping[str, NDArray[Any]] | None = None,
         progress: ProgressCallback = ignore_progress,
     ) -> Iterator[Window]:
-        """Render the windows from ``first`` on, with the latents that the one before it left.
+        """Render the windows from ``first`` on, with the latents that the previous window left.
 
-        Where the GPU's memory runs out, the same window is rendered again by leaner networks, once.
+        When the GPU's memory runs out, the same window is rendered again in a leaner memory mode, once.
         """
 
         def windows(networks: Networks, first: int, state: State | None) -> Iterator[Window]:
@@ -157,7 +224,7 @@ class InfiniteTalkEngine:
         render_input = self._render_input
         if render_input is None:
             raise RuntimeError("load() comes before render()")
-        settings = settings_of(render_input.values, render_input.portrait.width * render_input.portrait.height)
+        settings = settings_for(render_input)
         motion = None if state is None else torch.from_numpy(np.asarray(state[MOTION]))
         stopwatch = Stopwatch(networks.transformer.scale_shift_table.device)
         rendered = render_windows(
@@ -165,46 +232,59 @@ class InfiniteTalkEngine:
             replace(networks.encoders, video=TimedCodec(networks.encoders.video, stopwatch)),
             settings,
             Material(
-                reference_of(render_input.portrait),
+                reference_frames(render_input.portrait),
                 Tracks(self._tracks),
                 WindowNoise(render_input.values.seed),
                 regions_of(render_input),
             ),
             _spans(render_input, chunk)[first:],
             motion,
-            _steps_of(chunk, len(settings.timesteps) - 1, progress),
+            _step_progress(chunk, len(settings.timesteps) - 1, progress),
             stopwatch.timed("denoise", networks.denoiser),
         )
         for window in rendered:
-            self._take_times(stopwatch)
+            self._add_times(stopwatch)
             index = window.span.index - chunk.first_window
             yield Window(index, _pictures(window.frames), {MOTION: window.motion.cpu().numpy()})
-            del window  # its memory is the next one's
+            del window  # frees its memory for the next one
 
-    def _take_times(self, stopwatch: Stopwatch) -> None:
+    def _add_times(self, stopwatch: Stopwatch) -> None:
         for part, seconds in stopwatch.seconds.items():
             self._seconds[part] = self._seconds.get(part, 0.0) + seconds
         stopwatch.seconds.clear()
 
 
 def _spans(render_input: RenderInput, chunk: ChunkFrames) -> tuple[WindowSpan, ...]:
-    motion = render_input.values.motion_frames
+    motion = settings_for(render_input).motion
     return window_spans(chunk.start, chunk.windows, chunk.first_window, motion, chunk.overlap)
 
 
-def _steps_of(chunk: ChunkFrames, steps: int, progress: ProgressCallback) -> Callable[[int, int], None]:
-    """From a window's number in the video and a step's to the part of the chunk that is done, and words for it."""
+def _step_progress(chunk: ChunkFrames, steps: int, progress: ProgressCallback) -> Callable[[int, int], None]:
+    """Reports progress of a chunk, given a window's number in the video and a step's number."""
 
-    def stepped(window: int, step: int) -> None:
+    def report(window: int, step: int) -> None:
         index = window - chunk.first_window
         done = sum(chunk.windows[:index]) + chunk.windows[index] * step / (steps + 1)
         progress(done / chunk.frames, f"Window {index + 1} of {len(chunk.windows)}, step {step} of {steps}")
 
-    return stepped
+    return report
 
 
 def _pictures(frames: Tensor) -> Iterator[Frame]:
-    """(3, n, height, width) in -1..1 to pictures, one at a time."""
+    """Frames (3, n, height, width) in -1..1 as pictures, one at a time."""
     for frame in frames.unbind(1):
         levels = ((frame + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         yield levels.permute(1, 2, 0).contiguous().cpu().numpy()
+
+
+def reference_frames(portrait: Portrait) -> Callable[[int], Tensor]:
+    """From a frame's number to the picture it is rendered from, (3, height, width) in -1..1; a still is always one tensor."""
+
+    @cache
+    def still() -> Tensor:
+        return to_tensor(next(portrait_frames(portrait, 0)))
+
+    def moving(frame: int) -> Tensor:
+        return to_tensor(next(portrait_frames(portrait, frame)))
+
+    return moving if portrait.is_video else lambda _frame: still()

@@ -1,18 +1,25 @@
-"""From the values of a resource to how the loop renders."""
+"""How to render: from the values of a resource. The only place in this engine that reads them."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.spec import Preset
 from talkingvideo_api.values import RenderValues, Sampling
-from talkingvideo_worker.engines.infinitetalk.loop import Settings
+from talkingvideo_worker.engines.base import RenderInput
+from talkingvideo_worker.engines.infinitetalk.memory.modes import MemoryRequest
 from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Guidance, Projection
 from talkingvideo_worker.engines.infinitetalk.sampling.schedule import (
     Timesteps,
     distilled_timesteps,
     published_timesteps,
 )
-from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import PROJECTION_480, PROJECTION_720, StepCache
+from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import (
+    PROJECTION_480,
+    PROJECTION_720,
+    StepCache,
+)
 
 NEGATIVE_PROMPT = (
     "bright tones, overexposed, static, blurred details, subtitles, style, works, paintings, images, static, overall "
@@ -20,18 +27,48 @@ NEGATIVE_PROMPT = (
     "poorly drawn faces, deformed, disfigured, misshapen limbs, fused fingers, still picture, messy background, three "
     "legs, many people in the background, walking backwards"
 )
-"""The model's usual one."""
+"""Used when the resource has none; the published default."""
 
 LARGEST_480P = 650_000
 """Pixels: sizes of the 480p table have up to 448,000, those of the 720p table at least 860,000."""
 
 
+@dataclass(frozen=True)
+class Settings:
+    """How to render.
+
+    Attributes:
+        timesteps: The schedule, 0 last.
+        guidance: Scales, and whether they are projected.
+        prompt: What the video shows.
+        negative_prompt: What it must not show.
+        step_cache: When steps may be skipped; None runs all.
+        colour_correction: 0 (off) to 1.
+        window: Frames of a window, 4n + 1.
+        motion: Frames that a window shares with the one before, 4n + 1.
+    """
+
+    timesteps: Timesteps
+    guidance: Guidance
+    prompt: str
+    negative_prompt: str
+    step_cache: StepCache | None = None
+    colour_correction: float = 1.0
+    window: int = 81
+    motion: int = 9
+
+
+def settings_for(render_input: RenderInput) -> Settings:
+    """How a video is rendered."""
+    return settings_of(render_input.values, render_input.portrait.width * render_input.portrait.height)
+
+
 def settings_of(values: RenderValues, pixels: int) -> Settings:
-    """Read the render values.
+    """How render values are rendered.
 
     Args:
         values: In force, with those of the diffusion.
-        pixels: Of the rendered size: the step cache is calibrated for two classes.
+        pixels: Of a rendered frame: the step cache is calibrated for two classes of sizes.
     """
     sampling = require_sampling(values)
     return Settings(
@@ -46,6 +83,17 @@ def settings_of(values: RenderValues, pixels: int) -> Settings:
     )
 
 
+def memory_request(values: RenderValues) -> MemoryRequest:
+    """What a resource asks of the GPU's memory."""
+    sampling = require_sampling(values)
+    return MemoryRequest(sampling.quantization, sampling.resident_parameters)
+
+
+def lora_names(values: RenderValues) -> tuple[str, ...]:
+    """Names of the LoRAs on the weights volume."""
+    return tuple(lora.name for lora in require_sampling(values).loras if lora.name)
+
+
 def require_sampling(values: RenderValues) -> Sampling:
     """The values of the diffusion.
 
@@ -58,7 +106,7 @@ def require_sampling(values: RenderValues) -> Sampling:
 
 
 def _timesteps(sampling: Sampling) -> Timesteps:
-    """The turbo preset's weights were distilled on a schedule of their own."""
+    """The turbo preset's LoRA was distilled with a schedule of its own."""
     schedule = distilled_timesteps if sampling.preset is Preset.TURBO else published_timesteps
     return schedule(sampling.steps, sampling.shift)
 

@@ -1,4 +1,4 @@
-"""How long each part of a window takes."""
+"""Measures how long each part of a window takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
-from talkingvideo_worker.engines.infinitetalk.loop import VideoCodec
+from talkingvideo_worker.engines.infinitetalk.pipeline import VideoCodec
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -20,10 +20,10 @@ Result = TypeVar("Result")
 class Stopwatch:
     """Wall time by part.
 
-    A GPU works on after a call has returned, so each part waits for it: once a window and part, which costs nothing.
+    A GPU still works after a call has returned, so each part waits for it: once per window and part, which costs nothing.
 
     Args:
-        device: Where the parts calculate.
+        device: On which the parts compute.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -32,7 +32,7 @@ class Stopwatch:
 
     @contextmanager
     def timing(self, part: str) -> Iterator[None]:
-        """Add what happens inside to a part."""
+        """Add the time spent inside to a part."""
         started = time.monotonic()
         try:
             yield
@@ -41,7 +41,7 @@ class Stopwatch:
             self.seconds[part] += time.monotonic() - started
 
     def timed(self, part: str, function: Callable[P, Result]) -> Callable[P, Result]:
-        """A function whose calls are added to a part."""
+        """A function that adds the time of its calls to a part."""
 
         def measured(*args: P.args, **kwargs: P.kwargs) -> Result:
             with self.timing(part):
@@ -55,11 +55,11 @@ class Stopwatch:
 
 
 class TimedCodec:
-    """A VAE under a stopwatch: parts ``encode`` and ``decode``.
+    """A VAE whose calls are timed, as the parts ``encode`` and ``decode``.
 
     Args:
         codec: The VAE.
-        stopwatch: Where it is written down.
+        stopwatch: Collects the times.
     """
 
     def __init__(self, codec: VideoCodec, stopwatch: Stopwatch) -> None:

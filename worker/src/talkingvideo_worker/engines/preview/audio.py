@@ -5,14 +5,13 @@ Sound is read in blocks, so that memory holds one row per frame and never the wh
 
 from __future__ import annotations
 
-import wave
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_worker.media.wav import read_samples, require_engine_audio
 from talkingvideo_worker.units import SAMPLE_RATE, SAMPLES_PER_FRAME
 
 Series = NDArray[np.floating]
@@ -123,21 +122,11 @@ def _moving_average(values: Series, reach: int) -> Series:
 
 def _windows(path: Path, frames: int) -> Iterator[NDArray[np.floating]]:
     """The samples analysed for each frame, block by block: (up to BLOCK, WINDOW), -1..1."""
+    require_engine_audio(path)
     margin = (WINDOW - SAMPLES_PER_FRAME) // 2
-    with wave.open(str(path), "rb") as sound:
-        layout = (sound.getframerate(), sound.getnchannels(), sound.getsampwidth())
-        if layout != (SAMPLE_RATE, 1, 2):
-            raise StageError(
-                ErrorCode.AUDIO_EMBEDDING,
-                f"The track is not 16 kHz mono 16-bit sound (rate, channels, bytes: {layout}).",
-            )
-        kept = np.zeros(margin, np.float32)
-        for first in range(0, frames, BLOCK):
-            count = min(BLOCK, frames - first)
-            wanted = (count - 1) * SAMPLES_PER_FRAME + WINDOW
-            raw = np.frombuffer(sound.readframes(wanted - len(kept)), "<i2").astype(np.float32) / 32768
-            samples = np.zeros(wanted, np.float32)
-            samples[: len(kept)] = kept
-            samples[len(kept) : len(kept) + len(raw)] = raw
-            kept = samples[count * SAMPLES_PER_FRAME :].copy()
-            yield np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::SAMPLES_PER_FRAME]
+    for first in range(0, frames, BLOCK):
+        start = first * SAMPLES_PER_FRAME - margin
+        end = start + (min(BLOCK, frames - first) - 1) * SAMPLES_PER_FRAME + WINDOW
+        padded = np.pad(read_samples(path, max(0, start), end - max(0, start)), (max(0, -start), 0))
+        samples = padded.astype(np.float32) / 32768
+        yield np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::SAMPLES_PER_FRAME]

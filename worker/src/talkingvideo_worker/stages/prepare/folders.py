@@ -1,4 +1,4 @@
-"""What the steps of prepare hand over, in the pod's scratch folder."""
+"""Folders of the scratch volume, through which the steps of prepare hand files to each other."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from talkingvideo_api.inputs import Input
 
 
 def inputs_folder(scratch: Path) -> Path:
-    """What ``fetch`` fetched, unparsed."""
+    """Folder of the inputs as ``fetch`` received them, unparsed."""
     return scratch / "inputs"
 
 
+def input_path(scratch: Path, given: Input) -> Path:
+    """File of an input."""
+    return inputs_folder(scratch) / given.name
+
+
 def prepared_folder(scratch: Path) -> Path:
-    """What ``process`` made: the workspace's files."""
+    """Folder of the files that ``process`` writes for the workspace."""
     return scratch / "prepared"
 
 
 def prepared_marker(scratch: Path) -> Path:
-    """There when an earlier run had already published the plan: nothing is fetched or processed again."""
+    """File that exists when the plan was published before: then nothing is fetched or processed again."""
     return scratch / "already-prepared"
-
-
-def input_path(scratch: Path, each: Input) -> Path:
-    """Where ``fetch`` puts an input."""
-    return inputs_folder(scratch) / each.name

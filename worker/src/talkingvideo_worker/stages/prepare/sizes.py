@@ -1,7 +1,7 @@
-"""Sizes: from what was asked for to what is rendered and what is delivered.
+"""The rendered and the delivered size of a video.
 
-The model renders a fixed table of sizes per resolution class, all multiples of 64 (InfiniteTalk's ASPECT_RATIO_627 and
-ASPECT_RATIO_960). The nearest one is rendered, and the delivered picture is cut out of it.
+The model renders a fixed table of sizes for each resolution, all multiples of 64 (InfiniteTalk's ASPECT_RATIO_627 and
+ASPECT_RATIO_960). The size with the nearest aspect ratio is rendered, and the delivered picture is cropped from it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ BUCKETS: dict[Resolution, tuple[tuple[float, int, int], ...]] = {
         (3.75, 1920, 512),
     ),
 }
-"""(height / width, height, width) in pixels; of two equally near the first is taken."""
+"""(height / width, height, width) in pixels; of two equally near ones the first is used."""
 
 RATIOS = {
     AspectRatio.WIDE: Fraction(16, 9),
@@ -67,7 +67,7 @@ RATIOS = {
 
 @dataclass(frozen=True)
 class Size:
-    """Pixels."""
+    """A size in pixels."""
 
     width: int
     height: int
@@ -75,7 +75,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What is rendered, and what of it is delivered."""
+    """The size that is rendered, and the size that is delivered."""
 
     rendered: Size
     delivered: Size
@@ -85,8 +85,8 @@ def choose_sizes(effective: Effective, source: Size) -> Sizes:
     """Choose both sizes.
 
     Args:
-        effective: The wanted shape or exact size.
-        source: Size of the picture as it is looked at (orientation applied).
+        effective: The requested aspect ratio or exact size.
+        source: Size of the upright source (EXIF orientation applied).
     """
     if effective.width is not None and effective.height is not None:
         exact = Size(effective.width, effective.height)
@@ -106,7 +106,7 @@ def _nearest(resolution: Resolution, height_by_width: float) -> Size:
 
 
 def _largest_inside(size: Size, ratio: Fraction) -> Size:
-    """The largest even size of that width by height inside another."""
+    """The largest size with an aspect ratio (width / height) and even sides that fits into another size."""
     if size.width * ratio.denominator >= size.height * ratio.numerator:
         return Size(_even(size.height * ratio), size.height)
     return Size(size.width, _even(size.width / ratio))

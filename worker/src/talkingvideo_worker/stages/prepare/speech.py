@@ -1,8 +1,8 @@
-"""The voices: recordings decoded or text spoken, brought to what engines hear, and laid out in time."""
+"""The speech: recordings decoded or texts synthesized, converted to what engines read, and arranged in time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,79 +14,72 @@ from talkingvideo_worker.media.engine_audio import frames_of, write_engine_audio
 from talkingvideo_worker.media.loudness import normalise_loudness
 from talkingvideo_worker.media.soundtrack import TimedRecording
 from talkingvideo_worker.media.tracks import mute_outside, pad_track, start_times, total_duration
-from talkingvideo_worker.speech import Speech, UnknownVoiceError, speak
+from talkingvideo_worker.speech import SynthesizedSpeech, UnknownVoiceError, synthesize
+from talkingvideo_worker.speech.weights import KOKORO
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.folders import input_path
-from talkingvideo_worker.stages.prepare.turns import Spans, spans_of, spoken_within
+from talkingvideo_worker.stages.prepare.turns import Phonemes, Spans, phonemes_within, spans_of
 from talkingvideo_worker.units import FRAME_RATE
-from talkingvideo_worker.weights.location import KOKORO, weights_location
+from talkingvideo_worker.weights.location import weights_location
 
 
-@dataclass(frozen=True)
-class Voice:
-    """One speaker in time.
+@dataclass(frozen=True, kw_only=True)
+class Recording(TimedRecording):
+    """One speaker's recording: the user's file or the synthesized text, and when it starts.
 
     Attributes:
-        recording: What is heard in the result: the user's own file or the spoken text, and when it begins.
-        model: The same as engines hear it: 16 kHz mono WAV at -23 LUFS.
-        loudness: LUFS of the recording; None for silence.
-        phonemes: Spoken sounds with their start in the video in seconds, where the text is known.
-        notes: For the user.
+        engine_audio: The same sound as engines read it: 16 kHz mono WAV at -23 LUFS.
+        duration: Seconds, exact.
+        loudness: LUFS; None for silence.
+        phonemes: Start in seconds from the start of the recording and mnemonic of each phoneme, where the text is known.
+        warnings: What the user should know, as sentences.
     """
 
-    recording: TimedRecording
-    model: Path
+    engine_audio: Path
+    duration: Fraction
     loudness: float | None
-    phonemes: tuple[tuple[float, str], ...]
-    notes: tuple[str, ...]
+    phonemes: Phonemes = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def phonemes_in_video(self) -> Phonemes:
+        """The phonemes with their start in seconds from the start of the video."""
+        return tuple((round(second + float(self.start), 3), name) for second, name in self.phonemes)
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """All voices in time.
+    """All recordings, arranged in time.
 
     Attributes:
-        voices: In the speakers' order; with turns only one.
+        recordings: In the speakers' order; with turns, only one.
         spans: With turns: when each speaker talks.
         seconds: Length of the delivered sound, exact.
-        whole: Length of all that was given; more where the video is cut on purpose.
+        whole: Length of everything that was given; longer than ``seconds`` if the video is cut on purpose.
         frames: Frames of the video.
     """
 
-    voices: tuple[Voice, ...]
+    recordings: tuple[Recording, ...]
     seconds: Fraction
     whole: Fraction
     frames: int
     spans: tuple[Spans, ...] | None = None
 
 
-@dataclass(frozen=True)
-class _Heard:
-    """A speaker's recording before it has its place."""
-
-    path: Path
-    field: str
-    model: Path
-    duration: Fraction
-    loudness: float | None
-    phonemes: tuple[tuple[float, str], ...]
-    notes: tuple[str, ...]
-
-
-def hear(context: StageContext, folder: Path) -> Timeline:
-    """Decode or speak every voice, and arrange them.
+def build_timeline(context: StageContext, folder: Path) -> Timeline:
+    """Decode or synthesize every speaker's recording, and arrange the recordings in time.
 
     Args:
-        context: The stage's surroundings.
+        context: The stage's input, stores and folders.
         folder: For intermediate files.
 
     Raises:
         StageError: E_INPUT_VALIDATION, naming the speaker's field.
     """
     speech = context.stage_input.spec.speech
-    speaking = speech.speakers if speech.turns is None else speech.speakers[:1]
-    heard = [_hear(context, folder, index, it) for index, it in enumerate(speaking)]
-    arrangement, durations = context.stage_input.effective.arrangement, [it.duration for it in heard]
+    speakers = speech.speakers if speech.turns is None else speech.speakers[:1]
+    recordings = [_record(context, folder, index, speaker) for index, speaker in enumerate(speakers)]
+    arrangement, durations = context.stage_input.effective.arrangement, [it.duration for it in recordings]
     whole = total_duration(arrangement, durations)
     if whole > context.stage_input.limits.seconds:
         message = (
@@ -94,37 +87,39 @@ def hear(context: StageContext, folder: Path) -> Timeline:
         )
         raise StageError.invalid(message, "spec.speech.speakers")
     spans = None if speech.turns is None else spans_of(speech.turns, len(speech.speakers), whole)
-    voices = tuple(_placed(it, start) for it, start in zip(heard, start_times(arrangement, durations), strict=True))
+    arranged = tuple(
+        replace(it, start=start) for it, start in zip(recordings, start_times(arrangement, durations), strict=True)
+    )
     frames = frames_of(whole)
     kept = _kept_frames(context, frames)
-    return Timeline(voices, whole if kept == frames else Fraction(kept, FRAME_RATE), whole, kept, spans)
+    return Timeline(arranged, whole if kept == frames else Fraction(kept, FRAME_RATE), whole, kept, spans)
 
 
 def write_tracks(timeline: Timeline, folder: Path) -> tuple[Track, ...]:
-    """Write what engines hear: one WAV per speaker, each over the whole video."""
-    tracks = _placed_tracks(timeline, folder) if timeline.spans is None else _turned_tracks(timeline, folder)
-    for voice in timeline.voices:
-        voice.model.unlink()
+    """Write the sound that engines read: one WAV per speaker, each as long as the whole video."""
+    tracks = _write_arranged(timeline, folder) if timeline.spans is None else _write_turns(timeline, folder)
+    for recording in timeline.recordings:
+        recording.engine_audio.unlink()
     return tracks
 
 
-def _placed_tracks(timeline: Timeline, folder: Path) -> tuple[Track, ...]:
-    """Each speaker's recording at its place."""
+def _write_arranged(timeline: Timeline, folder: Path) -> tuple[Track, ...]:
+    """Each speaker's recording at its time."""
     tracks = []
-    for index, voice in enumerate(timeline.voices):
+    for index, recording in enumerate(timeline.recordings):
         path = _track_file(folder, index)
-        pad_track(voice.model, path, voice.recording.start, timeline.whole)
-        tracks.append(Track(path, voice.phonemes))
+        pad_track(recording.engine_audio, path, recording.start, timeline.whole)
+        tracks.append(Track(path, recording.phonemes_in_video))
     return tuple(tracks)
 
 
-def _turned_tracks(timeline: Timeline, folder: Path) -> tuple[Track, ...]:
-    """Of the one recording what each speaker says."""
-    (voice,), tracks = timeline.voices, []
+def _write_turns(timeline: Timeline, folder: Path) -> tuple[Track, ...]:
+    """For each speaker, the part of the one recording in which they talk."""
+    (recording,), tracks = timeline.recordings, []
     for index, spans in enumerate(timeline.spans or ()):
         path = _track_file(folder, index)
-        mute_outside(voice.model, path, spans)
-        tracks.append(Track(path, spoken_within(voice.phonemes, spans)))
+        mute_outside(recording.engine_audio, path, spans)
+        tracks.append(Track(path, phonemes_within(recording.phonemes_in_video, spans)))
     return tuple(tracks)
 
 
@@ -132,38 +127,42 @@ def _track_file(folder: Path, index: int) -> Path:
     return folder / f"sound-{index}.wav"
 
 
-def _hear(context: StageContext, folder: Path, index: int, speaker: Speaker) -> _Heard:
-    path = f"spec.speech.speakers[{index}]"
+def _record(context: StageContext, folder: Path, index: int, speaker: Speaker) -> Recording:
+    """A speaker's recording, not yet arranged: it starts at 0."""
+    speaker_path = f"spec.speech.speakers[{index}]"
     if speaker.text is not None:
-        field, recording = f"{path}.text", folder / f"spoken-{index}.wav"
-        spoken = _spoken(speaker.text, speaker.voice, recording, path)
+        field, path = f"{speaker_path}.text", folder / f"synthesized-{index}.wav"
+        synthesized = _synthesize(speaker.text, speaker.voice, path, speaker_path)
     else:
         given = require_input(context.stage_input.spec, InputKind.AUDIO, index)
-        field, recording, spoken = given.field, input_path(context.scratch, given), None
-    plain, model = folder / f"plain-{index}.wav", folder / f"model-{index}.wav"
-    sound = write_engine_audio(recording, plain, context.stage_input.limits, field)
-    level = normalise_loudness(plain, model).integrated
-    plain.unlink()
-    phonemes, notes = (spoken.phonemes, spoken.notes) if spoken else ((), ())
-    return _Heard(recording, field, model, sound.duration, level, phonemes, (*notes, *sound.notes))
+        field, path, synthesized = given.field, input_path(context.scratch, given), None
+    decoded, engine_audio = folder / f"decoded-{index}.wav", folder / f"engine-{index}.wav"
+    sound = write_engine_audio(path, decoded, context.stage_input.limits, field)
+    loudness = normalise_loudness(decoded, engine_audio).integrated
+    decoded.unlink()
+    phonemes, warnings = (synthesized.phonemes, synthesized.warnings) if synthesized else ((), ())
+    return Recording(
+        path=path,
+        field=field,
+        engine_audio=engine_audio,
+        duration=sound.duration,
+        loudness=loudness,
+        phonemes=phonemes,
+        warnings=(*warnings, *sound.notes),
+    )
 
 
-def _spoken(text: str, voice: str | None, recording: Path, speaker: str) -> Speech:
+def _synthesize(text: str, voice: str | None, out: Path, speaker: str) -> SynthesizedSpeech:
     try:
-        return speak(text, voice, recording, weights_location() / KOKORO)
+        return synthesize(text, voice, out, weights_location() / KOKORO)
     except UnknownVoiceError as error:
         raise StageError(error.code, error.message, field=f"{speaker}.voice") from error
     except StageError as error:
         raise StageError(error.code, error.message, field=f"{speaker}.text", retryable=error.retryable) from error
 
 
-def _placed(heard: _Heard, start: Fraction) -> Voice:
-    phonemes = tuple((round(second + float(start), 3), name) for second, name in heard.phonemes)
-    return Voice(TimedRecording(heard.path, heard.field, start), heard.model, heard.loudness, phonemes, heard.notes)
-
-
 def _kept_frames(context: StageContext, frames: int) -> int:
-    """The frames that are rendered: all, unless somebody asked for fewer."""
+    """The frames that are rendered: all of them, unless the spec asks for fewer."""
     effective = context.stage_input.effective
     clip = effective.window_frames if effective.mode is Mode.CLIP else frames
     return min(frames, clip, effective.max_frames or frames)

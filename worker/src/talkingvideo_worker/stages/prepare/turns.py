@@ -43,10 +43,10 @@ def spans_of(turns: Sequence[Turn], speakers: int, duration: Fraction) -> tuple[
     return tuple(merge_spans((it.start, it.end) for it in turns if it.speaker == number) for number in range(speakers))
 
 
-def spoken_within(phonemes: Phonemes, spans: Spans) -> Phonemes:
-    """The sounds that begin in some spans, with a pause behind each of these."""
+def phonemes_within(phonemes: Phonemes, spans: Spans) -> Phonemes:
+    """The phonemes that begin in some spans, with a pause after each span that has any."""
     result: list[tuple[float, str]] = []
     for start, end in spans:
-        inside = [sound for sound in phonemes if start <= sound[0] < end]
+        inside = [phoneme for phoneme in phonemes if start <= phoneme[0] < end]
         result += [*inside, (end, PAUSE)] if inside else []
     return tuple(result)

@@ -1,1 +1,1 @@
-"""What the transformer is told: sound, picture and words, as the model was trained to take them."""
+"""What the transformer is conditioned on: audio, image and text, prepared as the model was trained to take them."""

@@ -1,1 +1,1 @@
-"""How the networks are laid out in memory: modes, quantisation, blocks brought to the GPU when they are needed."""
+"""Which weights are on the GPU, in which format, and what happens when its memory runs out."""

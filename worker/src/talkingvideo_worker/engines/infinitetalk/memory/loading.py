@@ -1,4 +1,4 @@
-"""The transformer in a memory mode: read, merged, quantised and placed weight by weight."""
+"""Loads the transformer in a memory mode: each weight is read, merged with LoRAs, quantised and placed in turn."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import torch
 
 from talkingvideo_worker.engines.base import LoraFile
 from talkingvideo_worker.engines.infinitetalk.memory.modes import MemoryMode
-from talkingvideo_worker.engines.infinitetalk.memory.placement import Placement
-from talkingvideo_worker.engines.infinitetalk.memory.quantised import quantisation_of
-from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
-from talkingvideo_worker.engines.infinitetalk.weights.loras import merged, open_loras
-from talkingvideo_worker.engines.infinitetalk.weights.reading import StoredTransformer, read_weights
+from talkingvideo_worker.engines.infinitetalk.memory.offloading import Placement
+from talkingvideo_worker.engines.infinitetalk.memory.quantization import quantizer_for
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.weights.loras import merge_loras, open_loras
+from talkingvideo_worker.engines.infinitetalk.weights.transformer import StoredTransformer, read_weights
 from talkingvideo_worker.progress import ProgressCallback, ignore_progress
 
-NOTES = 20
-"""How often progress is told."""
+REPORTS = 20
+"""How often progress is reported."""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How long it took.
+class LoadStats:
+    """How long loading took.
 
     Attributes:
         bytes: On the disk.
-        seconds: Wall time, with merging, quantising and placing.
+        seconds: Wall time, including merging, quantising and placing.
     """
 
     bytes: int
@@ -42,7 +42,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class LoraSet:
-    """LoRAs, in the order in which they are applied, and the folder of weights for those that are named in it."""
+    """LoRAs in the order in which they are applied, and the folder of weights with those that are given by name."""
 
     loras: Sequence[LoraFile] = ()
     folder: Path = Path()
@@ -57,44 +57,44 @@ def load_transformer(
     dtype: torch.dtype,
     device: torch.device,
     loras: LoraSet = NO_LORAS,
-    note: ProgressCallback = ignore_progress,
-) -> tuple[AudioWanTransformer3DModel, Reading]:
-    """Read a transformer into a memory mode. LoRAs are merged before anything is quantised.
+    progress: ProgressCallback = ignore_progress,
+) -> tuple[AudioWanTransformer3DModel, LoadStats]:
+    """Load a transformer in a memory mode. LoRAs are merged before weights are quantised.
 
-    Each weight is in memory once. Beside them are the few layers on their way.
+    Each weight is in memory once; in addition there are the few layers that are being read.
 
     Args:
-        stored: Where it is.
-        mode: How it is laid out.
+        stored: The files.
+        mode: The memory mode.
         dtype: Of the weights that are not quantised; see ``dtype_of``.
         device: Where it renders.
-        loras: What is merged into it.
-        note: Told how far it is.
+        loras: Merged into it.
+        progress: Called while it loads.
 
     Raises:
         StageError: E_PIPELINE_LOAD when weights are missing, unknown or of the wrong shape, or LoRAs do not fit.
-        MemoryError: When the host cannot hold the blocks that wait.
+        MemoryError: When the host cannot hold the offloaded blocks.
     """
     started = time.monotonic()
     model = stored.empty(dtype)
     total = len(model.state_dict())
-    quantisation = quantisation_of(mode.precision, device)
+    quantizer = quantizer_for(mode.precision, device)
     with open_loras(model, loras.loras, loras.folder) as opened:
-        if quantisation is not None:
-            quantisation.prepare(model)
+        if quantizer is not None:
+            quantizer.prepare(model)
         placement = Placement(model, mode, device)
-        changed = quantisation is not None or bool(opened)
+        changed = quantizer is not None or bool(opened)
 
         def device_of(name: str) -> torch.device:
-            """Where a weight is changed, or else where it stays."""
+            """Where a weight is changed, or where it stays when none is."""
             return device if changed else placement.device_of(name)
 
         for number, (name, weight) in enumerate(read_weights(stored, dtype, device_of), 1):
-            whole = merged(name, weight, opened)
-            parts = {name: whole} if quantisation is None else quantisation.codes(name, whole, model)
-            for part, value in parts.items():
-                placement.put(part, value)
-            if number * NOTES // total != (number - 1) * NOTES // total:
-                note(number / total, "Loading the transformer")
+            merged = merge_loras(name, weight, opened)
+            tensors = {name: merged} if quantizer is None else quantizer.quantize(name, merged, model)
+            for tensor_name, value in tensors.items():
+                placement.put(tensor_name, value)
+            if number * REPORTS // total != (number - 1) * REPORTS // total:
+                progress(number / total, "Loading the transformer")
     placement.finish()
-    return model, Reading(stored.bytes, time.monotonic() - started)
+    return model, LoadStats(stored.bytes, time.monotonic() - started)

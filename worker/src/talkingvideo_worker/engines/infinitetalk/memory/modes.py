@@ -1,12 +1,12 @@
-"""Memory modes: from everything on the GPU to what fits beside little else. Decisions only, no torch.
+"""Memory modes: from everything on the GPU to as little as possible. Decisions only, no torch.
 
-The ladder goes down in the order of what is lost. Blocks that wait in pinned host memory cost nothing but host memory
-and PCIe traffic: one block computes for longer than the next takes to arrive (at 640x640 47 TFLOP, 80 ms on an H100 at
-600 TFLOP/s; 0.93 GB at 20 GB/s take 46 ms), so they come before FP8, which costs precision, and before decoding in
-tiles, which costs seams. All bytes are decimal.
+Modes are tried in the order of what they cost. Offloading blocks to pinned host memory costs host memory and PCIe traffic
+only: one block computes for longer than the next takes to be copied (at 640x640 47 TFLOP, 80 ms on an H100 at
+600 TFLOP/s; 0.93 GB at 20 GB/s take 46 ms). So it comes before FP8, which costs precision, and before decoding in tiles,
+which costs seams. All bytes are decimal.
 
-The text encoder (umT5-XXL, 5.68 B parameters, 11.4 GB in bfloat16) stands in no sum: prompts are the same for all
-windows, so it is dropped once they are encoded, before the transformer comes.
+The text encoder (umT5-XXL, 5.68 B parameters, 11.4 GB in bfloat16) is in no sum: prompts are the same for all windows, so
+it is freed after they are encoded, before the transformer is loaded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from talkingvideo_api.spec import Quantization
-from talkingvideo_api.values import Sampling
 
 GB = 10**9
 
@@ -37,15 +36,15 @@ VIDEO_CODEC_BYTES = int(0.4 * GB)
 """The VAE's 127 M parameters: encoder in float32, decoder in bfloat16."""
 
 SLOTS = 2
-"""Blocks on the GPU for those that wait in host memory: one computes, the next arrives."""
+"""Buffers on the GPU for offloaded blocks: one computes while the next is copied."""
 
 BYTES_PER_TOKEN = {Quantization.NONE: 137_000, Quantization.FP8: 143_000, Quantization.INT8: 137_000}
-"""Largest sum of the tensors that are alive at once in a call of the transformer in bfloat16, uncompiled, per token, for
-two speakers (8,000 less for one), counted with the full-size model on the meta device. Layers that multiply in 8 bits
-hold codes of their inputs, too."""
+"""Largest sum of the tensors that exist at once in a call of the transformer in bfloat16, uncompiled, per token, for two
+speakers (8,000 less for one), counted with the full-size model on the meta device. Layers that multiply in 8 bits also
+hold the codes of their inputs."""
 
 RESIDUAL_BYTES_PER_TOKEN = 10_240
-"""What the step cache keeps of a branch, in bfloat16."""
+"""What the step cache keeps for a branch, in bfloat16."""
 
 CODEC_BYTES_PER_PIXEL = 10_700 + 3 * 972
 """Decoding 81 frames in bfloat16: 10,630 (counted likewise), and three copies of the video in float32 for the colours.
@@ -57,13 +56,13 @@ TILED_BYTES_PER_PIXEL = 4_610 + 3 * 972
 """The same in tiles of 256: 2,370 in bfloat16, 4,610 in float32."""
 
 SPARE = 1.10
-"""Activations with what the allocator loses to fragments and kernels take as work space [estimate]."""
+"""Factor for activations: the allocator's fragmentation and the workspaces of kernels [estimate]."""
 
 WORKSPACE_BYTES = int(0.8 * GB)
 """cuBLAS, cuDNN and loaded kernels [estimate]."""
 
 USABLE = 0.96
-"""Part of what the GPU says is free that is counted on."""
+"""Fraction of the GPU's reported free memory that is used."""
 
 PINNING = 1.16
 """PyTorch's allocator of pinned memory rounds up to powers of two: 928 MB take 1,074 MB, 465 MB take 537 MB."""
@@ -72,71 +71,71 @@ PROCESS_BYTES = 4 * GB
 """Python, torch, CUDA's own host memory and the frames on their way to the encoder [estimate]."""
 
 
-class Surroundings(StrEnum):
+class AuxiliaryNetworks(StrEnum):
     """How the networks around the transformer are kept."""
 
-    KEPT = "Kept"
-    """Image encoder on the GPU, pictures decoded whole."""
-    FRUGAL = "Frugal"
-    """Image encoder in host memory between uses, pictures decoded in tiles."""
+    ON_GPU = "OnGpu"
+    """The image encoder stays on the GPU, and the VAE decodes whole pictures."""
+    OFFLOADED = "Offloaded"
+    """The image encoder is in host memory between uses, and the VAE decodes in tiles."""
 
 
 @dataclass(frozen=True)
 class MemoryMode:
-    """One layout.
+    """Which weights are on the GPU, and in which precision.
 
     Attributes:
         precision: Of the linear layers of the blocks.
-        resident: Blocks that stay on the GPU; the others wait in host memory.
-        blocks: Of the transformer.
-        surroundings: How the networks around the transformer are kept.
+        resident: Number of blocks that stay on the GPU; the others are offloaded to host memory.
+        blocks: Number of the transformer's blocks.
+        auxiliary: How the networks around the transformer are kept.
     """
 
     precision: Quantization = Quantization.NONE
     resident: int = BLOCKS
     blocks: int = BLOCKS
-    surroundings: Surroundings = Surroundings.KEPT
+    auxiliary: AuxiliaryNetworks = AuxiliaryNetworks.ON_GPU
 
     @property
-    def waiting(self) -> int:
-        """Blocks that wait in host memory."""
+    def offloaded(self) -> int:
+        """Number of blocks that are offloaded to host memory."""
         return self.blocks - self.resident
 
     def __str__(self) -> str:
         """For people, such as ``BF16, 12 of 40 blocks resident``."""
         precision = "BF16" if self.precision is Quantization.NONE else str(self.precision).upper()
-        place = "resident" if not self.waiting else f"{self.resident} of {self.blocks} blocks resident"
-        return f"{precision}, {place}" + (", tiled" if self.surroundings is Surroundings.FRUGAL else "")
+        place = "resident" if not self.offloaded else f"{self.resident} of {self.blocks} blocks resident"
+        return f"{precision}, {place}" + (", tiled" if self.auxiliary is AuxiliaryNetworks.OFFLOADED else "")
 
 
 @dataclass(frozen=True)
-class Job:
-    """What is rendered, as far as it takes memory.
+class Workload:
+    """The sizes of a render that determine its memory.
 
     Attributes:
         pixels: Of a frame.
         frames: Of a window.
-        token_shares: GPUs that divide the tokens of a call between them.
-        cached_branches: Of guidance, for which one GPU keeps what the blocks did, so that steps may skip them.
+        token_ranks: Number of GPUs that divide the tokens of a call among them.
+        cached_branches: Number of guidance's branches for which one GPU caches the blocks' residual to skip steps.
     """
 
     pixels: int
     frames: int = 81
-    token_shares: int = 1
+    token_ranks: int = 1
     cached_branches: int = 0
 
     @property
     def tokens(self) -> int:
-        """Of a call of the transformer on one GPU: 4 frames and 16 x 16 pixels make one."""
-        return (1 + (self.frames - 1) // 4) * self.pixels // 256 // self.token_shares
+        """Tokens of a call of the transformer on one GPU: 4 frames of 16 x 16 pixels are one."""
+        return (1 + (self.frames - 1) // 4) * self.pixels // 256 // self.token_ranks
 
 
 @dataclass(frozen=True)
-class Machine:
-    """What is free.
+class FreeMemory:
+    """Free memory of a free.
 
     Attributes:
-        gpu_bytes: Of the GPU; None where there is none, so that nothing is gained by moving weights.
+        gpu_bytes: Of the GPU; None without one, where offloading gains nothing.
         host_bytes: Of the host, within the container's limit.
     """
 
@@ -145,8 +144,8 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a user asks for; None leaves it to the machine.
+class MemoryRequest:
+    """What a user demands of the memory mode; None leaves it open.
 
     Attributes:
         precision: Number format of the blocks' weights.
@@ -157,113 +156,115 @@ class Asked:
     resident_parameters: int | None = None
 
 
-FREE = Asked()
-"""Nothing is asked for."""
+ANY_MODE = MemoryRequest()
+"""Demands nothing."""
 
 
-def asked_for(sampling: Sampling) -> Asked:
-    """What a resource asks for."""
-    return Asked(sampling.quantization, sampling.resident_parameters)
-
-
-def gpu_bytes(mode: MemoryMode, job: Job) -> int:
-    """Peak on one GPU: the transformer's weights, and the larger of a call and of the video codec's work."""
-    slots = min(SLOTS, mode.waiting)
+def gpu_bytes(mode: MemoryMode, workload: Workload) -> int:
+    """Peak of one GPU: the weights, and the larger one of a call of the transformer and of the VAE's work."""
+    slots = min(SLOTS, mode.offloaded)
     weights = 2 * OTHER_PARAMETERS + (mode.resident + slots) * block_bytes(mode)
     whole = max(CODEC_BYTES_PER_PIXEL, ENCODING_BYTES_PER_PIXEL)
-    kept, per_pixel = {
-        Surroundings.KEPT: (IMAGE_ENCODER_BYTES + VIDEO_CODEC_BYTES, whole),
-        Surroundings.FRUGAL: (VIDEO_CODEC_BYTES, TILED_BYTES_PER_PIXEL),
-    }[mode.surroundings]
-    codec = per_pixel * job.pixels * job.frames / 81
-    return int(weights + kept + WORKSPACE_BYTES + SPARE * max(call_bytes(mode, job), codec))
+    auxiliary, per_pixel = {
+        AuxiliaryNetworks.ON_GPU: (IMAGE_ENCODER_BYTES + VIDEO_CODEC_BYTES, whole),
+        AuxiliaryNetworks.OFFLOADED: (VIDEO_CODEC_BYTES, TILED_BYTES_PER_PIXEL),
+    }[mode.auxiliary]
+    codec = per_pixel * workload.pixels * workload.frames / 81
+    return int(weights + auxiliary + WORKSPACE_BYTES + SPARE * max(call_bytes(mode, workload), codec))
 
 
-def call_bytes(mode: MemoryMode, job: Job) -> int:
-    """Peak of a call beside the weights; what is cached of its own branch makes room for it."""
-    cached = RESIDUAL_BYTES_PER_TOKEN * max(0, job.cached_branches - 1)
-    return (BYTES_PER_TOKEN[mode.precision] + cached) * job.tokens
+def call_bytes(mode: MemoryMode, workload: Workload) -> int:
+    """Peak of a call without weights. The residual of the branch that is computed is freed before its blocks run."""
+    cached = RESIDUAL_BYTES_PER_TOKEN * max(0, workload.cached_branches - 1)
+    return (BYTES_PER_TOKEN[mode.precision] + cached) * workload.tokens
 
 
 def host_bytes(mode: MemoryMode) -> int:
-    """Host memory for blocks that wait, which is pinned and so cannot be given back, and for the process."""
-    return int(PROCESS_BYTES + PINNING * mode.waiting * block_bytes(mode))
+    """Host memory for offloaded blocks, which is pinned and so cannot be swapped out, and for the process."""
+    return int(PROCESS_BYTES + PINNING * mode.offloaded * block_bytes(mode))
 
 
 def block_bytes(mode: MemoryMode) -> int:
-    """A block's weights."""
+    """Size of a block's weights."""
     return BLOCK_PARAMETERS * BYTES_PER_WEIGHT[mode.precision]
 
 
-def ladder(asked: Asked, blocks: int = BLOCKS) -> tuple[MemoryMode, ...]:
-    """Modes from the fastest to the leanest, as far as they do what is asked.
+def candidate_modes(request: MemoryRequest, blocks: int = BLOCKS) -> tuple[MemoryMode, ...]:
+    """The modes that satisfy a request, from the fastest to the leanest.
 
     Args:
-        asked: By the user.
-        blocks: Of the transformer.
+        request: Of the user.
+        blocks: Number of the transformer's blocks.
     """
-    precisions = [asked.precision] if asked.precision else [Quantization.NONE, Quantization.FP8]
-    counts = _resident_counts(asked, blocks)
-    rungs = []
+    precisions = [request.precision] if request.precision else [Quantization.NONE, Quantization.FP8]
+    counts = _resident_counts(request, blocks)
+    candidates = []
     for precision in precisions:
-        rungs += [MemoryMode(precision, resident, blocks) for resident in counts]
-        rungs.append(MemoryMode(precision, counts[-1], blocks, Surroundings.FRUGAL))
-    return tuple(rungs)
+        candidates += [MemoryMode(precision, resident, blocks) for resident in counts]
+        candidates.append(MemoryMode(precision, counts[-1], blocks, AuxiliaryNetworks.OFFLOADED))
+    return tuple(candidates)
 
 
-def choose_mode(machine: Machine, job: Job, asked: Asked = FREE, blocks: int = BLOCKS) -> MemoryMode:
-    """The first rung of the ladder that fits GPU and host; where none does, the leanest that the host can hold.
+def choose_mode(
+    free: FreeMemory, workload: Workload, request: MemoryRequest = ANY_MODE, blocks: int = BLOCKS
+) -> MemoryMode:
+    """The fastest mode that fits GPU and host; where none does, the leanest one that the host can hold.
 
-    Estimates err on the safe side, so a mode that does not fit by them may still do: whether it did is seen at once.
+    Estimates err on the safe side, so a mode that does not fit by them may fit in fact, which shows at once.
 
     Args:
-        machine: What is free.
-        job: What is rendered.
-        asked: By the user.
-        blocks: Of the transformer.
+        free: Free memory.
+        workload: What is rendered.
+        request: Of the user.
+        blocks: Number of the transformer's blocks.
     """
-    rungs = ladder(asked, blocks)
-    if machine.gpu_bytes is None:
-        return rungs[0]
-    held = [mode for mode in rungs if host_bytes(mode) <= machine.host_bytes] or [_lightest(rungs)]
-    usable = USABLE * machine.gpu_bytes
+    candidates = candidate_modes(request, blocks)
+    if free.gpu_bytes is None:
+        return candidates[0]
+    held = [mode for mode in candidates if host_bytes(mode) <= free.host_bytes] or [_smallest_on_host(candidates)]
+    usable = USABLE * free.gpu_bytes
     return next(
-        (mode for mode in held if gpu_bytes(mode, job) <= usable), min(held, key=lambda mode: gpu_bytes(mode, job))
+        (mode for mode in held if gpu_bytes(mode, workload) <= usable),
+        min(held, key=lambda mode: gpu_bytes(mode, workload)),
     )
 
 
-def leaner(mode: MemoryMode, machine: Machine, job: Job, asked: Asked = FREE) -> MemoryMode | None:
-    """The next mode below one that did not fit: at least a tenth less of the GPU. None below the leanest.
+def leaner_mode(
+    mode: MemoryMode, free: FreeMemory, workload: Workload, request: MemoryRequest = ANY_MODE
+) -> MemoryMode | None:
+    """The next mode after one that did not fit: with at least a tenth less of GPU memory. None after the leanest.
 
     Args:
-        mode: That ran out of memory.
-        machine: Only ``host_bytes`` counts: what the GPU said was free has been proved wrong.
-        job: What is rendered.
-        asked: By the user.
+        mode: The mode that ran out of memory.
+        free: Only ``host_bytes`` counts: the GPU's free memory has been proved wrong.
+        workload: What is rendered.
+        request: Of the user.
     """
-    enough = 0.9 * gpu_bytes(mode, job)
-    lower = [rung for rung in ladder(asked, mode.blocks) if gpu_bytes(rung, job) <= enough]
-    held = [rung for rung in lower if host_bytes(rung) <= machine.host_bytes]
+    limit = 0.9 * gpu_bytes(mode, workload)
+    smaller = [
+        candidate for candidate in candidate_modes(request, mode.blocks) if gpu_bytes(candidate, workload) <= limit
+    ]
+    held = [candidate for candidate in smaller if host_bytes(candidate) <= free.host_bytes]
     return held[0] if held else None
 
 
-def waiting_blocks(blocks: int, resident: int) -> tuple[int, ...]:
-    """Which blocks wait in host memory: spread evenly, so that each has the time of the others to arrive."""
-    waiting = blocks - resident
-    return tuple(number * blocks // waiting for number in range(waiting))
+def offloaded_numbers(blocks: int, resident: int) -> tuple[int, ...]:
+    """Numbers of the offloaded blocks: spread evenly, so that each is copied while those between them compute."""
+    offloaded = blocks - resident
+    return tuple(number * blocks // offloaded for number in range(offloaded))
 
 
-def _resident_counts(asked: Asked, blocks: int) -> Sequence[int]:
-    """Numbers of resident blocks, falling: by tenths, from all or from what is asked."""
+def _resident_counts(request: MemoryRequest, blocks: int) -> Sequence[int]:
+    """Numbers of resident blocks in descending order: by tenths, from all or from the requested number."""
     tenths = [blocks * tenth // 10 for tenth in range(10, -1, -1)]
     counts = list(dict.fromkeys(tenths))
-    if asked.resident_parameters is None:
+    if request.resident_parameters is None:
         return counts
-    wanted = max(0, asked.resident_parameters - OTHER_PARAMETERS) // BLOCK_PARAMETERS
+    wanted = max(0, request.resident_parameters - OTHER_PARAMETERS) // BLOCK_PARAMETERS
     first = min(blocks, wanted)
     return [first, *(count for count in counts if count < first)]
 
 
-def _lightest(rungs: Sequence[MemoryMode]) -> MemoryMode:
-    """The rung that asks least of the host, and of those the one that asks least of the GPU."""
-    return min(reversed(rungs), key=host_bytes)
+def _smallest_on_host(candidates: Sequence[MemoryMode]) -> MemoryMode:
+    """The mode that takes least of the host, and of those the one that takes least of the GPU."""
+    return min(reversed(candidates), key=host_bytes)

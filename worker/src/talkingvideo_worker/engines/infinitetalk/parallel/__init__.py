@@ -1,1 +1,1 @@
-"""Several GPUs for one chunk: one process each, which share guidance's branches and every branch's tokens."""
+"""Several GPUs for one chunk: one process per GPU; they divide guidance's branches and the tokens of each branch."""

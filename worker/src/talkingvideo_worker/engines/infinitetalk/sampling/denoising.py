@@ -1,7 +1,8 @@
-"""One window: from noise to latents."""
+"""One window: from noise to latents. A step is one prediction per branch of guidance, combined, and Euler's method."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -9,16 +10,41 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
 
-from talkingvideo_worker.engines.infinitetalk.arrays import Array, as_tensor
-from talkingvideo_worker.engines.infinitetalk.model.audio_attention import AudioContext
-from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel, Blocks
-from talkingvideo_worker.engines.infinitetalk.sampling.branch_share import ALL_BRANCHES, BranchShare
-from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Branch, Guidance
+from talkingvideo_worker.engines.infinitetalk.sampling.guidance import (
+    UNSHARDED_BRANCHES,
+    Branch,
+    BranchSharding,
+    Guidance,
+)
 from talkingvideo_worker.engines.infinitetalk.sampling.schedule import TRAINED_STEPS, Timesteps
 from talkingvideo_worker.engines.infinitetalk.sampling.step_cache import BlockResidual
+from talkingvideo_worker.engines.infinitetalk.transformer import (
+    TEXT_TOKENS,
+    Array,
+    AudioContext,
+    AudioWanTransformer3DModel,
+    Blocks,
+    as_tensor,
+)
 
-TEXT_TOKENS = 512
-"""Length to which prompts are padded with zeros. The model attends to the padding."""
+
+@dataclass(frozen=True)
+class WindowNoise:
+    """Standard normal noise, drawn on the CPU so that it is the same on every device.
+
+    Each window's is independent of what was drawn for the others, so a window can be rendered again alone.
+
+    Attributes:
+        seed: Of the video.
+    """
+
+    seed: int
+
+    def __call__(self, window: int, shape: tuple[int, ...]) -> Tensor:
+        """The window's noise."""
+        digest = hashlib.sha256(f"{self.seed}/{window}".encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
+        return torch.randn(shape, generator=generator)
 
 
 @dataclass(frozen=True)
@@ -29,8 +55,8 @@ class Condition:
         reference: (20, frames, h, w): the mask's 4 channels, then the 16 of the encoded reference clip.
         image: (257, channels): features of the reference picture.
         text: (n, channels), at most 512, not padded: features of the prompt or of the negative prompt.
-        audio: What is heard: what ``transformer.hear`` makes of one speaker's windows, of two speakers' with their
-            regions, or, for the branches without sound, of one speaker's windows of zeros.
+        audio: The result of ``transformer.encode_audio`` for one speaker's windows, for two speakers' with their
+            regions, or, in the branches without audio, for one speaker's windows of zeros.
     """
 
     reference: Array
@@ -75,7 +101,7 @@ def predict_velocity(
         Noise minus data, (16, frames, h, w), float32: the model's raw output, on its device.
 
     Raises:
-        ValueError: For more than 512 tokens of text, odd sizes, or sound or regions of another size.
+        ValueError: For more than 512 tokens of text, odd sizes, or audio or regions of another size.
     """
     weight = transformer.patch_embedding.weight
     noisy, reference, image, text = (
@@ -105,12 +131,12 @@ def denoise(
     conditions: Mapping[Branch, Condition],
     schedule: Schedule,
     on_step: Callable[[int], None],
-    share: BranchShare = ALL_BRANCHES,
+    sharding: BranchSharding = UNSHARDED_BRANCHES,
 ) -> Tensor:
     """Integrate from noise to data with Euler's method, in float32.
 
-    The first latent frames are held at those of the window before, clean in every step: they carry the movement on,
-    while the reference carries the looks.
+    The first latent frames are those of the previous window, kept clean in every step: they continue the movement, while
+    the reference determines the looks.
 
     Args:
         transformer: The model.
@@ -119,25 +145,31 @@ def denoise(
         conditions: Of every branch that guidance asks for.
         schedule: The steps.
         on_step: Called after each step with its number from 1.
-        share: Which branches this process predicts.
+        sharding: Which branches this process predicts.
 
     Returns:
         (16, frames, h, w), float32.
     """
     branches = schedule.guidance.branches
-    latents, held = noise.clone(), motion.shape[1]
-    latents[:, :held] = motion
+    latents, overlap = noise.clone(), motion.shape[1]
+    latents[:, :overlap] = motion
     combine = schedule.guidance.combiner()
-    residuals = {branch: BlockResidual() for branch in share.own(branches)}
-    caches = not all(schedule.computed)
+    residuals = {branch: BlockResidual() for branch in sharding.shard(branches)}
+    skips_steps = not all(schedule.computed)
     steps = zip(schedule.timesteps, schedule.timesteps[1:], schedule.computed, strict=False)
-    for number, (timestep, following, computed) in enumerate(steps, 1):
+    for number, (timestep, next_timestep, computed) in enumerate(steps, 1):
         predictions = {}
         for branch, residual in residuals.items():
-            around = (residual.computing if computed else residual.skipping) if caches else None
+            around = (residual.compute if computed else residual.skip) if skips_steps else None
             predictions[branch] = predict_velocity(transformer, latents, timestep, conditions[branch], around)
-        velocity = combine(share.all(predictions, branches, latents))
-        latents = latents - velocity * ((timestep - following) / TRAINED_STEPS)
-        latents[:, :held] = motion
+        velocity = combine(sharding.gather(predictions, branches, latents))
+        latents = latents - velocity * ((timestep - next_timestep) / TRAINED_STEPS)
+        latents[:, :overlap] = motion
         on_step(number)
     return latents
+
+
+Denoiser = Callable[
+    [AudioWanTransformer3DModel, Tensor, Tensor, Mapping[Branch, Condition], Schedule, Callable[[int], None]], Tensor
+]
+"""``denoise``, or the same computed together with other GPUs."""

@@ -1,4 +1,4 @@
-"""Classifier-free guidance by text and by sound, plain or by adaptive projection.
+"""Classifier-free guidance by text and by audio, plain or by adaptive projection.
 
 Adaptive projected guidance: Sadat et al., "Eliminating Oversaturation and Artifacts of High Guidance Scales in
 Diffusion Models", 2024 (arXiv 2410.02416), here once for each of the two directions.
@@ -7,15 +7,16 @@ Diffusion Models", 2024 (arXiv 2410.02416), here once for each of the two direct
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 from torch import Tensor
 
 
 class Branch(StrEnum):
-    """Predictions that guidance compares, named by what they go without."""
+    """Predictions that guidance compares, named by the condition that they lack."""
 
     COND = "cond"
     DROP_TEXT = "drop_text"
@@ -23,13 +24,13 @@ class Branch(StrEnum):
     DROP_AUDIO = "drop_audio"
 
     @property
-    def is_prompted(self) -> bool:
-        """Whether it reads the prompt, rather than the negative prompt."""
+    def has_prompt(self) -> bool:
+        """Whether it is conditioned on the prompt, rather than on the negative prompt."""
         return self in (Branch.COND, Branch.DROP_AUDIO)
 
     @property
-    def is_heard(self) -> bool:
-        """Whether it hears the speakers, rather than one track of zeros."""
+    def has_audio(self) -> bool:
+        """Whether it is conditioned on the speakers' audio, rather than on one track of zeros."""
         return self in (Branch.COND, Branch.DROP_TEXT)
 
 
@@ -41,9 +42,9 @@ class Projection:
     """Settings of adaptive projected guidance.
 
     Attributes:
-        momentum: Share of the past that is added to a direction; negative pushes away from it.
-        norm_threshold: Longest a direction may be (over all of its values).
-        eta: Share of the part parallel to the prediction that stays.
+        momentum: Factor with which the previous direction is added to a direction; negative pushes away from it.
+        norm_threshold: Largest norm of a direction (over all of its values).
+        eta: Factor of the part that is parallel to the prediction.
     """
 
     momentum: float = -0.75
@@ -53,11 +54,11 @@ class Projection:
 
 @dataclass(frozen=True)
 class Guidance:
-    """How far to go away from the predictions without text and without sound.
+    """How far to move away from the predictions without text and without audio.
 
     Attributes:
         text: Scale for the text; 1 is off.
-        audio: Scale for the sound; 1 is off.
+        audio: Scale for the audio; 1 is off.
         projection: Adaptive projection, or None for plain guidance.
     """
 
@@ -69,7 +70,7 @@ class Guidance:
     def branches(self) -> tuple[Branch, ...]:
         """The predictions that are needed; each costs a call of the model.
 
-        The published code calls for all of them where one cancels out: without sound when the sound's scale is 1.
+        The published code computes all of them, also where one cancels out: the one without audio when audio's scale is 1.
         """
         by_text, by_audio = not _is_one(self.text), not _is_one(self.audio)
         if by_text:
@@ -104,7 +105,7 @@ class PlainCombiner:
 
 @dataclass
 class ProjectedCombiner:
-    """Adds what of each direction is orthogonal to the prediction; remembers the directions of a window's steps."""
+    """Adds the part of each direction that is orthogonal to the prediction; keeps the directions of a window's steps."""
 
     guidance: Guidance
     projection: Projection
@@ -126,10 +127,10 @@ class ProjectedCombiner:
             if name in self._past:
                 direction = direction + self.projection.momentum * self._past[name]
             self._past[name] = direction
-            guided = guided + (scales[name] - 1) * self._projected(direction, cond)
+            guided = guided + (scales[name] - 1) * self._project(direction, cond)
         return guided
 
-    def _projected(self, direction: Tensor, prediction: Tensor) -> Tensor:
+    def _project(self, direction: Tensor, prediction: Tensor) -> Tensor:
         """The direction, shortened to the threshold, with its part parallel to the prediction scaled by eta."""
         length = direction.double().norm()
         shortened = direction.double() * (self.projection.norm_threshold / length).clamp(max=1)
@@ -144,3 +145,36 @@ Combiner = PlainCombiner | ProjectedCombiner
 
 def _is_one(scale: float) -> bool:
     return math.isclose(scale, 1.0, rel_tol=1e-5, abs_tol=1e-8)
+
+
+class BranchSharding(Protocol):
+    """How the branches of a step are divided among processes."""
+
+    def shard(self, branches: Sequence[Branch]) -> Sequence[Branch]:
+        """The branches that this process predicts."""
+        ...
+
+    def gather(self, predictions: Predictions, branches: Sequence[Branch], like: Tensor) -> Predictions:
+        """The predictions of all branches, from those of this process; every process gets the same ones.
+
+        Args:
+            predictions: Of this process.
+            branches: All branches, in the order in which they were divided.
+            like: A tensor of a prediction's shape, type and device.
+        """
+        ...
+
+
+class UnshardedBranches:
+    """One process predicts all branches."""
+
+    def shard(self, branches: Sequence[Branch]) -> Sequence[Branch]:
+        """All branches."""
+        return branches
+
+    def gather(self, predictions: Predictions, branches: Sequence[Branch], like: Tensor) -> Predictions:  # noqa: ARG002
+        """The same predictions."""
+        return predictions
+
+
+UNSHARDED_BRANCHES = UnshardedBranches()

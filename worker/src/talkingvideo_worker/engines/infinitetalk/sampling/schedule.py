@@ -1,4 +1,4 @@
-"""Timesteps: which noise levels the sampler visits."""
+"""Timesteps: the noise levels that the sampler visits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def shifted(levels: np.ndarray[tuple[int], np.dtype[np.float32]], shift: float) 
 
     Args:
         levels: Noise levels 0..1.
-        shift: At least 1; more keeps longer at high noise.
+        shift: At least 1; larger values spend more steps at high noise.
     """
     moved = shift * levels / (1 + (shift - 1) * levels) * TRAINED_STEPS
     return tuple(float(timestep) for timestep in moved)
@@ -49,4 +49,4 @@ def distilled_timesteps(steps: int, shift: float = 5.0) -> Timesteps:
 
 def _expect_steps(steps: int) -> None:
     if steps < 1:
-        raise ValueError(f"{steps} steps: noise stays noise without one")
+        raise ValueError(f"{steps} steps: at least one is needed")

@@ -1,8 +1,8 @@
-"""TeaCache: steps whose blocks are skipped, because the time modulation has hardly moved since the last ones that ran.
+"""TeaCache: skips the blocks of steps whose time modulation has hardly changed since the last step that ran them.
 
 Liu et al., "Timestep Embedding Tells: It's Time to Cache for Video Diffusion Model", 2024 (arXiv 2411.19108). The
-decision depends on timesteps and weights of the time embedding only, so it is made once, before the first step, for all
-branches and windows; nothing waits for the GPU.
+decision depends only on the timesteps and the weights of the time embedding, so it is made once, before the first step,
+for all branches and windows: no step waits for the GPU.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel, Blocks
 from talkingvideo_worker.engines.infinitetalk.sampling.schedule import Timesteps
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel, Blocks
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far the output moves when the time modulation does, fitted for one model.
+    """How much the output changes when the time modulation does, fitted for one model.
 
     Attributes:
         polynomial: Coefficients, highest power first, over the relative change.
         first: Steps at the beginning that always run.
         last: Steps at the end that always run.
-        on_projection: Whether the change is that of the sixfold projection, rather than of the embedding.
+        on_projection: Whether the change is measured on the sixfold projection, rather than on the embedding.
     """
 
     polynomial: tuple[float, ...]
@@ -71,12 +71,12 @@ def computed_steps(changes: Sequence[float], cache: StepCache) -> tuple[bool, ..
         One answer per step.
     """
     steps, rescale = len(changes) + 1, np.poly1d(cache.calibration.polynomial)
-    computed, moved = [True], 0.0
+    computed, accumulated = [True], 0.0
     for step in range(1, steps):
         forced = step < cache.calibration.first or step >= steps - cache.calibration.last
-        moved = 0.0 if forced else moved + float(rescale(changes[step - 1]))
-        runs = forced or moved >= cache.threshold
-        moved = 0.0 if runs else moved
+        accumulated = 0.0 if forced else accumulated + float(rescale(changes[step - 1]))
+        runs = forced or accumulated >= cache.threshold
+        accumulated = 0.0 if runs else accumulated
         computed.append(runs)
     return tuple(computed)
 
@@ -85,7 +85,7 @@ def computed_steps(changes: Sequence[float], cache: StepCache) -> tuple[bool, ..
 def plan_steps(
     transformer: AudioWanTransformer3DModel, timesteps: Timesteps, cache: StepCache | None
 ) -> tuple[bool, ...]:
-    """Decide which steps run the model's blocks; without a cache all of them.
+    """Decide which steps run the model's blocks; without a cache all do.
 
     Args:
         transformer: The model, for its time embedding.
@@ -95,7 +95,7 @@ def plan_steps(
     if cache is None:
         return (True,) * (len(timesteps) - 1)
     device = transformer.scale_shift_table.device
-    # One by one, as the model does it in its steps: a batch would be summed in another order.
+    # One at a time, as the steps compute them: a batch would be summed in another order.
     modulations = [
         transformer.time_modulation(torch.tensor([timestep], device=device))[cache.calibration.on_projection]
         for timestep in timesteps[:-1]
@@ -105,17 +105,17 @@ def plan_steps(
 
 @dataclass
 class BlockResidual:
-    """What the blocks added to the tokens in the last step that ran them; of one branch of one window."""
+    """What the blocks added to the tokens in the last step that ran them, for one branch of one window."""
 
     value: Tensor | None = None
 
-    def computing(self, tokens: Tensor, blocks: Blocks) -> Tensor:
+    def compute(self, tokens: Tensor, blocks: Blocks) -> Tensor:
         """Run the blocks, and keep what they add."""
-        self.value = None  # not to be kept beside what the blocks need
+        self.value = None  # frees it before the blocks need memory
         out = blocks(tokens)
         self.value = out - tokens
         return out
 
-    def skipping(self, tokens: Tensor, blocks: Blocks) -> Tensor:
-        """Add what was kept."""
-        return self.computing(tokens, blocks) if self.value is None else tokens + self.value
+    def skip(self, tokens: Tensor, blocks: Blocks) -> Tensor:
+        """Add what was kept, instead of running the blocks."""
+        return self.compute(tokens, blocks) if self.value is None else tokens + self.value

@@ -1,1 +1,1 @@
-"""From files of published weights to networks."""
+"""Files of published weights: which they are, whether they are complete, and how networks are read from them."""

@@ -1,10 +1,8 @@
-"""What is in a folder of published weights, and what is not: by names, sizes and headers only."""
+"""Checks a folder of published weights by names, sizes and headers only. No torch."""
 
 from __future__ import annotations
 
 import json
-import operator
-import struct
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from typing import Any
 
 from talkingvideo_api.effective import PRESET_LORAS
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.engines.infinitetalk.weights.layout import (
+from talkingvideo_worker.engines.infinitetalk.weights.files import (
     BASE,
     CONFIG,
     LORAS,
@@ -24,24 +22,24 @@ from talkingvideo_worker.engines.infinitetalk.weights.layout import (
     TOKENIZER_FILES,
     adapter_of,
 )
-from talkingvideo_worker.engines.infinitetalk.weights.shapes import Shape, adapter_shapes, base_shapes
-from talkingvideo_worker.speech import kokoro
-from talkingvideo_worker.weights.location import KOKORO
-
-LONGEST_HEADER = 16_000_000
-"""Bytes. Published ones have some hundred thousand; the format's own reader takes 100 MB, which are gigabytes once parsed."""
-
-SHOWN = 3
+from talkingvideo_worker.engines.infinitetalk.weights.headers import (
+    BadHeaderError,
+    Shape,
+    adapter_shapes,
+    base_shapes,
+    read_shapes,
+    some_weights,
+)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One file.
+    """The state of one file.
 
     Attributes:
         path: Relative to the folder.
-        problem: What is wrong, as a sentence's end (``is missing``); None for a good file.
-        weights: How many it holds, where that is known.
+        problem: What is wrong, as the end of a sentence (``is missing``); None for a good file.
+        weights: The number of its tensors, where known.
     """
 
     path: Path
@@ -49,84 +47,53 @@ class Finding:
     weights: int | None = None
 
 
-class BadHeaderError(Exception):
-    """A file is not safetensors, or is cut short."""
-
-
-def read_shapes(path: Path) -> dict[str, Shape]:
-    """Names and shapes of a safetensors file, from its header.
-
-    Raises:
-        BadHeaderError: When it is none, or shorter than its header says.
-    """
-    with path.open("rb") as file:
-        prefix = file.read(8)
-        length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else LONGEST_HEADER + 1
-        if length > LONGEST_HEADER:
-            raise BadHeaderError("is not a safetensors file")
-        try:
-            header: dict[str, Any] = json.loads(file.read(length))
-            header.pop("__metadata__", None)
-            end = max((operator.index(tensor["data_offsets"][1]) for tensor in header.values()), default=0)
-            shapes = {name: tuple(map(operator.index, tensor["shape"])) for name, tensor in header.items()}
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-            raise BadHeaderError("has a broken header") from error
-    size = path.stat().st_size
-    if size != 8 + length + end:
-        raise BadHeaderError(f"has {size:,} bytes instead of {8 + length + end:,}: fetch it again")
-    return shapes
-
-
 def check_weights(folder: Path) -> list[Finding]:
-    """Look at every file that the engine needs.
+    """Check every file that the engine needs.
 
     Args:
-        folder: See ``layout``.
+        folder: See ``files``.
 
     Returns:
-        One finding per file, good ones too; seconds, whatever the weights' size.
+        One finding per file, good ones included. Takes seconds whatever the size of the weights.
     """
     config = _json(folder / CONFIG)
-    findings = [_presence(folder, CONFIG)]
+    findings = [_check_exists(folder, CONFIG)]
     findings += _check_base(folder, config) if config else []
     adapter = adapter_shapes(config) if config else None
     findings += [_check_file(folder, adapter_of(speakers), adapter) for speakers in (1, 2)]
     findings += [_check_pickled(folder, path) for path in PICKLED]
-    findings += [_presence(folder, path) for path in (*TOKENIZER_FILES, *SPEECH_FILES)]
+    findings += [_check_exists(folder, path) for path in (*TOKENIZER_FILES, *SPEECH_FILES)]
     findings.append(_check_file(folder, SPEECH_WEIGHTS, None))
     return findings
 
 
-def lacking_for_some(folder: Path) -> list[str]:
-    """What only some videos need and the folder lacks: sentences without their verb, ``FILE, which … needs``.
+def missing_for_some_videos(folder: Path) -> list[str]:
+    """Files that only some presets need and the folder does not have, each with the preset.
 
     Args:
-        folder: See ``layout``.
+        folder: See ``files``.
     """
     loras = [(preset, LORAS / f"{lora.name}.safetensors") for preset, own in PRESET_LORAS.items() for lora in own]
-    lacking = [f"{path}, which the preset {preset} needs" for preset, path in loras if not (folder / path).is_file()]
-    voice = [KOKORO / name for name in (kokoro.CONFIG, kokoro.MODEL)]
-    lacking += [f"{path}, without which espeak-ng speaks texts" for path in voice if not (folder / path).is_file()]
-    return lacking
+    return [f"{path}, which the preset {preset} needs" for preset, path in loras if not (folder / path).is_file()]
 
 
 def require_weights(folder: Path) -> None:
-    """Refuse a folder in which something is missing or wrong.
+    """Refuse a folder in which a file is missing or wrong.
 
     Raises:
-        StageError: E_PIPELINE_LOAD with the list; trying again does not help.
+        StageError: E_PIPELINE_LOAD with the list of files; not retryable.
     """
     problems = [f"{finding.path} {finding.problem}" for finding in check_weights(folder) if finding.problem]
     if problems:
         message = (
             f"The weights in {folder} are not complete: {'; '.join(problems)}. "
-            "`talkingvideo weights fetch` gets them, `talkingvideo weights check` looks again."
+            "`talkingvideo weights fetch` downloads them, `talkingvideo weights check` checks them."
         )
         raise StageError(ErrorCode.PIPELINE_LOAD, message, retryable=False)
 
 
 def _check_base(folder: Path, config: Mapping[str, Any]) -> Iterator[Finding]:
-    """The base's shards, each on its own, and whether together they are the whole."""
+    """Every shard of the base on its own, then whether they are complete together."""
     shards = sorted((folder / BASE).glob(SHARDS))
     expected, found = base_shapes(config), dict[str, Shape]()
     for shard in shards:
@@ -153,19 +120,19 @@ def _check_file(folder: Path, path: Path, expected: Mapping[str, Shape] | None) 
 
 
 def _check_pickled(folder: Path, path: Path) -> Finding:
-    """A checkpoint of torch is a zip archive; its directory stands at the end, so a file cut short is none."""
-    finding = _presence(folder, path)
+    """A checkpoint of torch is a zip archive with its directory at the end, so a truncated file is not one."""
+    finding = _check_exists(folder, path)
     if finding.problem is None and not zipfile.is_zipfile(folder / path):
-        return Finding(path, "is not a checkpoint of torch, or is cut short: fetch it again")
+        return Finding(path, "is not a checkpoint of torch, or is truncated: fetch it again")
     return finding
 
 
-def _presence(folder: Path, path: Path) -> Finding:
+def _check_exists(folder: Path, path: Path) -> Finding:
     return Finding(path, None if (folder / path).is_file() else "is missing")
 
 
 def _difference(found: Mapping[str, Shape], expected: Mapping[str, Shape]) -> str | None:
-    """How a file's weights differ from what they should be, as a sentence's end."""
+    """How a file's weights differ from the expected ones, as the end of a sentence."""
     missing = [name for name in expected if name not in found]
     unknown = [name for name in found if name not in expected]
     wrong = [name for name in found if name in expected and found[name] != expected[name]]
@@ -173,11 +140,6 @@ def _difference(found: Mapping[str, Shape], expected: Mapping[str, Shape]) -> st
     parts += [f"has the unknown {some_weights(unknown)}"] if unknown else []
     parts += [f"has the wrong shape for {some_weights(wrong)}"] if wrong else []
     return ", ".join(parts) or None
-
-
-def some_weights(names: list[str]) -> str:
-    """How many weights, and the first of their names, for messages."""
-    return f"{len(names)} weights ({', '.join(names[:SHOWN])}{', …' if len(names) > SHOWN else ''})"
 
 
 def _json(path: Path) -> dict[str, Any] | None:

@@ -1,19 +1,19 @@
-"""Which converted copies are there and of the same weights as the published files, and where each network is read from.
+"""Finds converted copies that were made from the published files, and decides which file each network is read from.
 
-Each copy's metadata say which published files it was made from, so that one whose source has changed is not used.
+The metadata of each copy say which published files it was made from, so that a copy whose source has changed is not used.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 
-from talkingvideo_worker.engines.infinitetalk.weights.checking import read_shapes
-from talkingvideo_worker.engines.infinitetalk.weights.layout import (
+from talkingvideo_worker.engines.infinitetalk.weights.files import (
     BASE,
     IMAGE_ENCODER,
     SHARDS,
@@ -22,8 +22,8 @@ from talkingvideo_worker.engines.infinitetalk.weights.layout import (
     VIDEO_CODEC,
     adapter_of,
 )
-from talkingvideo_worker.engines.infinitetalk.weights.reading import (
-    Sources,
+from talkingvideo_worker.engines.infinitetalk.weights.headers import read_shapes
+from talkingvideo_worker.engines.infinitetalk.weights.transformer import (
     StoredFile,
     StoredTransformer,
     published_transformer,
@@ -36,24 +36,24 @@ CONVERTED_NETWORKS = {
     IMAGE_ENCODER: CONVERTED / "image_encoder.safetensors",
     VIDEO_CODEC: CONVERTED / "vae.safetensors",
 }
-"""Where the copies of the other networks are, by the published files."""
+"""The copies of the other networks, by their published files."""
 
 SOURCE = "source"
-"""In a file's metadata: the digest of what it was made from."""
+"""Key of a file's metadata: the digest of its source."""
 
 DTYPE = torch.bfloat16
 
 FORMAT = "1"
-"""Raised whenever files are written otherwise."""
+"""Increased whenever files are written differently."""
 
 
 def converted_transformer(folder: Path, speakers: int, published: StoredTransformer) -> StoredTransformer | None:
-    """The converted transformer; None when it is not there, not whole, or of other files.
+    """The converted transformer; None when it is missing, incomplete, or made from other files.
 
     Args:
         folder: Of the weights.
         speakers: One or two.
-        published: What it is a copy of, whose configuration holds.
+        published: Its source, whose configuration applies.
     """
     base = sorted((folder / CONVERTED).glob("base-*.safetensors"))
     adapter = folder / converted_adapter(speakers)
@@ -64,7 +64,7 @@ def converted_transformer(folder: Path, speakers: int, published: StoredTransfor
         return None
     if metadata(adapter).get(SOURCE) != digest_of([folder / adapter_of(speakers)]):
         return None
-    return StoredTransformer(published.config, tuple(_stored_as_ours(path) for path in (*base, adapter)))
+    return StoredTransformer(published.config, tuple(_converted_file(path) for path in (*base, adapter)))
 
 
 def converted_network(folder: Path, published: Path) -> Path:
@@ -79,13 +79,32 @@ def converted_network(folder: Path, published: Path) -> Path:
     return target if fresh else folder / published
 
 
-def sources_of(folder: Path, speakers: int, dtype: torch.dtype) -> Sources:
-    """Where each network is best read from: converted copies are in bfloat16, so only for who calculates in it."""
+@dataclass(frozen=True)
+class NetworkFiles:
+    """The files of each network, published or converted.
+
+    Attributes:
+        transformer: With the adapter for the number of speakers.
+        text_encoder: File.
+        tokenizer: Folder.
+        image_encoder: File.
+        video_codec: File.
+    """
+
+    transformer: StoredTransformer
+    text_encoder: Path
+    tokenizer: Path
+    image_encoder: Path
+    video_codec: Path
+
+
+def network_files(folder: Path, speakers: int, dtype: torch.dtype) -> NetworkFiles:
+    """The files to read each network from. Converted copies are in bfloat16, so they are used for that format only."""
     published = published_transformer(folder / BASE, folder / adapter_of(speakers))
     if dtype is not DTYPE:
-        around = (folder / TEXT_ENCODER, folder / TOKENIZER, folder / IMAGE_ENCODER, folder / VIDEO_CODEC)
-        return Sources(published, *around)
-    return Sources(
+        others = (folder / TEXT_ENCODER, folder / TOKENIZER, folder / IMAGE_ENCODER, folder / VIDEO_CODEC)
+        return NetworkFiles(published, *others)
+    return NetworkFiles(
         converted_transformer(folder, speakers, published) or published,
         converted_network(folder, TEXT_ENCODER),
         folder / TOKENIZER,
@@ -95,7 +114,7 @@ def sources_of(folder: Path, speakers: int, dtype: torch.dtype) -> Sources:
 
 
 def metadata(path: Path) -> Mapping[str, str]:
-    """What a safetensors file says about itself; nothing for one that is cut short."""
+    """The metadata of a safetensors file; empty for a truncated one."""
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             return file.metadata() or {}
@@ -104,7 +123,7 @@ def metadata(path: Path) -> Mapping[str, str]:
 
 
 def digest_of(paths: Sequence[Path]) -> str:
-    """Identify what a copy is made from."""
+    """Identify the source of a copy."""
     digest = hashlib.sha256(FORMAT.encode())
     for path in paths:
         digest.update(f"{path.name} {sampled_digest(path)}\n".encode())
@@ -112,20 +131,20 @@ def digest_of(paths: Sequence[Path]) -> str:
 
 
 def part_sources(source: str, parts: int) -> list[str]:
-    """The same for each of a copy's files."""
+    """The source of each file of a copy that has several."""
     return [f"{source} {number}/{parts}" for number in range(1, parts + 1)]
 
 
 def converted_adapter(speakers: int) -> Path:
-    """Where an adapter's copy is, in the folder of weights."""
+    """The copy of an adapter, relative to the folder of weights."""
     return CONVERTED / f"adapter-{adapter_of(speakers).parent.name}.safetensors"
 
 
 def converted_base(number: int) -> Path:
-    """Where one of the files of the base's copy is, counted from 1."""
+    """One of the files of the base's copy, counted from 1, relative to the folder of weights."""
     return CONVERTED / f"base-{number:02}.safetensors"
 
 
-def _stored_as_ours(path: Path) -> StoredFile:
+def _converted_file(path: Path) -> StoredFile:
     shapes = read_shapes(path)
     return StoredFile(path, {name: name for name in shapes}, shapes)

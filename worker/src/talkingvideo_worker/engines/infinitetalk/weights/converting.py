@@ -1,8 +1,8 @@
-"""Converted copies of the weights: under our names, in bfloat16, in files that load at the disk's speed.
+"""Writes converted copies of the weights: under our names, in bfloat16, in files that load at the disk's speed.
 
 ``converted/`` holds ``base-NN.safetensors``, ``adapter-single`` and ``adapter-multi``, ``text_encoder``,
-``image_encoder`` and ``vae``. The base is published in float32: its copy is half as long to read. See ``converted``
-for how they are found again.
+``image_encoder`` and ``vae``. The base is published in float32: its copy takes half the time to read. See ``converted``
+for how the copies are found again.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from talkingvideo_worker.engines.infinitetalk.weights.alone import alone_in, cannot_write, require_space
-from talkingvideo_worker.engines.infinitetalk.weights.building import dtype_of
 from talkingvideo_worker.engines.infinitetalk.weights.checking import require_weights
 from talkingvideo_worker.engines.infinitetalk.weights.converted import (
     CONVERTED,
@@ -32,41 +30,43 @@ from talkingvideo_worker.engines.infinitetalk.weights.converted import (
     metadata,
     part_sources,
 )
-from talkingvideo_worker.engines.infinitetalk.weights.layout import (
+from talkingvideo_worker.engines.infinitetalk.weights.encoders import (
+    CONFIG_KEY,
+    StoredNetwork,
+    published_image_encoder,
+    published_text_encoder,
+    published_video_codec,
+)
+from talkingvideo_worker.engines.infinitetalk.weights.files import (
     BASE,
     IMAGE_ENCODER,
     TEXT_ENCODER,
     VIDEO_CODEC,
     adapter_of,
 )
-from talkingvideo_worker.engines.infinitetalk.weights.loading import (
-    CONFIG,
-    StoredNetwork,
-    published_image_encoder,
-    published_text_encoder,
-    published_video_codec,
-)
-from talkingvideo_worker.engines.infinitetalk.weights.reading import (
+from talkingvideo_worker.engines.infinitetalk.weights.transformer import (
     StoredFile,
     StoredTransformer,
+    dtype_of,
     published_transformer,
     read_weights,
 )
 from talkingvideo_worker.progress import ProgressCallback, ignore_progress
+from talkingvideo_worker.weights.lock import cannot_write, folder_lock, require_space
 
 SHARD_BYTES = 2 * 10**9
-"""Of a file of the base: what one conversion step holds in memory."""
+"""Size of a file of the base, and so the memory that one conversion takes."""
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """One file to be made.
+    """The conversion to one file.
 
     Attributes:
-        target: Where it goes.
-        source: Identifies what it is made from.
+        target: The file.
+        source: Identifies its source.
         bytes: About how large it becomes.
-        contents: Its tensors and configuration, read when they are written.
+        contents: Reads its tensors and configuration; called when they are written.
     """
 
     target: Path
@@ -76,74 +76,74 @@ class Conversion:
 
     @property
     def is_done(self) -> bool:
-        """Whether the file is there, made from the same source."""
+        """Whether the file exists and was made from the same source."""
         return self.target.is_file() and metadata(self.target).get(SOURCE) == self.source
 
     def write(self) -> None:
-        """Write the file beside its place, and put it there when it is whole and on the disk.
+        """Write the file under another name, and rename it when it is whole and on the disk.
 
         Raises:
-            StageError: E_WORKSPACE when it cannot be written; nothing of it is left then.
+            StageError: E_WORKSPACE when it cannot be written; nothing is left behind then.
         """
         contents = self.contents()
-        described = {SOURCE: self.source, CONFIG: json.dumps(contents.config, sort_keys=True)}
+        described = {SOURCE: self.source, CONFIG_KEY: json.dumps(contents.config, sort_keys=True)}
         partial = self.target.with_suffix(".partial")
         try:
             save_file({name: value.contiguous() for name, value in contents.weights.items()}, partial, described)
-            _bring_to_disk(partial)
+            _sync(partial)
             partial.replace(self.target)
         except (OSError, SafetensorError) as error:
             partial.unlink(missing_ok=True)
             raise cannot_write(self.target, error) from error
 
 
-def convert_weights(folder: Path, note: ProgressCallback = ignore_progress) -> list[Path]:
-    """Make the converted copies that are missing or stale; stopped, it goes on at the file where it was.
+def convert_weights(folder: Path, progress: ProgressCallback = ignore_progress) -> list[Path]:
+    """Write the converted copies that are missing or stale. After an interruption it resumes with the next file.
 
     Args:
         folder: Of the weights.
-        note: Told how far it is.
+        progress: Called for every file.
 
     Returns:
-        The files that were made.
+        The files that were written.
 
     Raises:
         StageError: E_PIPELINE_LOAD for published weights that are missing or wrong; E_WORKSPACE for a folder that cannot
-            be written, or a disk without room.
+            be written, or a disk without enough space.
     """
-    with alone_in(folder, note):
+    with folder_lock(folder, progress):
         require_weights(folder)
         try:
             (folder / CONVERTED).mkdir(exist_ok=True)
         except OSError as error:
             raise cannot_write(folder / CONVERTED, error) from error
-        return _convert(folder, note)
+        return _convert(folder, progress)
 
 
-def _convert(folder: Path, note: ProgressCallback) -> list[Path]:
+def _convert(folder: Path, progress: ProgressCallback) -> list[Path]:
     planned = list(conversions(folder))
-    _remove_others(folder / CONVERTED, {conversion.target for conversion in planned})
+    _remove_stale(folder / CONVERTED, {conversion.target for conversion in planned})
     missing = [conversion for conversion in planned if not conversion.is_done]
     require_space(folder, sum(conversion.bytes for conversion in missing), "The converted copies")
     total, done = sum(conversion.bytes for conversion in missing) or 1, 0
     for conversion in missing:
-        note(done / total, f"Converting {conversion.target.name}")
+        progress(done / total, f"Converting {conversion.target.name}")
         conversion.write()
         done += conversion.bytes
-    note(1.0, "Converted")
+    progress(1.0, "Converted")
     return [conversion.target for conversion in missing]
 
 
 def conversions(folder: Path) -> Iterator[Conversion]:
-    """Every converted file that belongs to a folder's published weights, made or not."""
+    """The conversions to all files that belong to a folder's published weights, done or not."""
     for speakers in (1, 2):
         stored = published_transformer(folder / BASE, folder / adapter_of(speakers))
         stored.empty(DTYPE)
         base, adapter = stored.files[:-1], stored.files[-1]
         if speakers == 1:
             yield from _base_conversions(folder, StoredTransformer(stored.config, base))
-        target, alone = folder / converted_adapter(speakers), StoredTransformer(stored.config, (adapter,))
-        yield _transformer_conversion(target, alone, list(adapter.names.values()))
+        target, adapter_only = folder / converted_adapter(speakers), StoredTransformer(stored.config, (adapter,))
+        yield _transformer_conversion(target, adapter_only, list(adapter.names.values()))
     for path, read, dtype in (
         (TEXT_ENCODER, published_text_encoder, DTYPE),
         (IMAGE_ENCODER, published_image_encoder, DTYPE),
@@ -153,7 +153,7 @@ def conversions(folder: Path) -> Iterator[Conversion]:
 
 
 def _base_conversions(folder: Path, stored: StoredTransformer) -> Iterator[Conversion]:
-    """The base in files of about equal size, in the published order."""
+    """The base, in files of about equal size and in the published order."""
     parts: list[list[str]] = [[]]
     size = 0
     for file in stored.files:
@@ -198,13 +198,13 @@ def _network_conversion(
     return Conversion(target, digest_of([path]), path.stat().st_size, contents)
 
 
-def _bring_to_disk(path: Path) -> None:
+def _sync(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
-def _remove_others(folder: Path, wanted: set[Path]) -> None:
-    """Files of an earlier conversion, and what one that was stopped left behind."""
+def _remove_stale(folder: Path, wanted: set[Path]) -> None:
+    """Remove files of an earlier conversion, and what an interrupted one has left."""
     for path in (*folder.glob("*.safetensors"), *folder.glob("*.partial")):
         if path not in wanted:
             path.unlink()

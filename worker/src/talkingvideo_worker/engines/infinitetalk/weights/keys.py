@@ -1,6 +1,6 @@
-"""Names of weights: from the published checkpoints to the modules that hold them here.
+"""Names of weights: from the published checkpoints to the modules of diffusers, transformers and this engine.
 
-Patterns match whole names, so their order has no meaning, and a name that no pattern knows is an error. The substring
+Patterns match whole names, so their order does not matter, and a name that no pattern matches is an error. The substring
 replacements of the usual converters would rename the adapter's ``audio_cross_attn`` as if it were the base's
 ``cross_attn``.
 """
@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
+from torch import Tensor
 
 Value = TypeVar("Value")
 
 Renames = Sequence[tuple[str, str]]
-"""(pattern of a whole name, what it becomes). ``{end}`` stands for weight or bias, ``{n}`` for a block's number."""
+"""(pattern of a whole name, its replacement). ``{end}`` stands for weight or bias, ``{n}`` for a block's number."""
 
 BASE: Renames = (
     (r"patch_embedding\.{end}", r"patch_embedding.\1"),
@@ -52,8 +55,7 @@ ADAPTER: Renames = (
     (r"blocks\.{n}\.audio_cross_attn\.kv_linear\.{end}", r"blocks.\1.audio_attn.to_kv.\2"),
     (r"blocks\.{n}\.audio_cross_attn\.proj\.{end}", r"blocks.\1.audio_attn.to_out.\2"),
 )
-"""InfiniteTalk's adapter to what ``AudioWanTransformer3DModel`` adds: 10 names and 8 of every block."""
-
+"""InfiniteTalk's adapter to what ``AudioWanTransformer3DModel`` adds: 10 names, and 8 per block."""
 
 IMAGE_ENCODER: Renames = (
     (r"patch_embedding\.weight", r"embeddings.patch_embedding.weight"),
@@ -86,15 +88,15 @@ TEXT_ENCODER: Renames = (
 """Wan 2.1's umT5 to transformers' ``UMT5EncoderModel``."""
 
 
-def renamed(names: Iterable[str], renames: Renames) -> dict[str, str]:
-    """Rename what a table knows.
+def rename_keys(names: Iterable[str], renames: Renames) -> dict[str, str]:
+    """Rename names by a table.
 
     Args:
         names: Published names.
         renames: The table.
 
     Returns:
-        Our name of each published one; those that the table does not know are left out.
+        From published names to ours; names that match no pattern are left out.
     """
     table = [(_compiled(pattern), replacement) for pattern, replacement in renames]
     found = {}
@@ -106,13 +108,13 @@ def renamed(names: Iterable[str], renames: Renames) -> dict[str, str]:
     return found
 
 
-def rename_all(weights: Mapping[str, Value], renames: Renames) -> dict[str, Value]:
+def rename_weights(weights: Mapping[str, Value], renames: Renames) -> dict[str, Value]:
     """The same values under our names.
 
     Raises:
-        KeyError: For names that the table does not know.
+        KeyError: For names that match no pattern.
     """
-    names = renamed(weights, renames)
+    names = rename_keys(weights, renames)
     if unknown := [name for name in weights if name not in names]:
         raise KeyError(f"{len(unknown)} weights with unknown names, such as {unknown[0]}")
     return {names[name]: value for name, value in weights.items()}
@@ -120,3 +122,33 @@ def rename_all(weights: Mapping[str, Value], renames: Renames) -> dict[str, Valu
 
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern.replace("{end}", "(weight|bias)").replace("{n}", r"(\d+)"))
+
+
+def video_codec_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of the published VAE by the names of ``AutoencoderKLWan``."""
+    converted: dict[str, Tensor] = convert_wan_vae_to_diffusers(dict(weights))
+    return converted
+
+
+def image_encoder_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of the published CLIP image encoder by the names of ``CLIPVisionModel``.
+
+    Args:
+        weights: Without the prefix ``visual.``. The projection after the last block (``head``) is not used.
+    """
+    split: dict[str, Tensor] = {}
+    for name, value in weights.items():
+        if ".to_qkv." in name:
+            parts = zip("qkv", value.chunk(3), strict=True)
+            split |= {name.replace("to_qkv", letter): part for letter, part in parts}
+        elif name != "head":
+            split[name] = value
+    split["cls_embedding"] = split["cls_embedding"].flatten()
+    split["pos_embedding"] = split["pos_embedding"][0]
+    return rename_weights(split, IMAGE_ENCODER)
+
+
+def text_encoder_weights(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Weights of the published umT5 by the names of ``UMT5EncoderModel``, which has two names for its embedding."""
+    rename_keys = rename_weights(weights, TEXT_ENCODER)
+    return rename_keys | {"encoder.embed_tokens.weight": rename_keys["shared.weight"]}

@@ -1,7 +1,7 @@
-"""LoRAs into the transformer's weights: no cost per step, and before anything is quantised.
+"""Merges LoRAs into the transformer's weights, before they are quantised: no cost per step.
 
-``W' = W + Σ scale · (alpha / rank · up @ down + diff)``, calculated in float32 and rounded once. Without ``alpha`` it is
-the rank, as its writers mean it; the published code ignores it.
+``W' = W + Σ scale · (alpha / rank · up @ down + diff)``, computed in float32 and rounded once. A missing ``alpha`` equals
+the rank, as the tools that write LoRAs mean it; the published code ignores ``alpha``.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from torch import Tensor
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.base import LoraFile
-from talkingvideo_worker.engines.infinitetalk.model.transformer import AudioWanTransformer3DModel
-from talkingvideo_worker.engines.infinitetalk.weights.keys import ADAPTER, BASE, renamed
-from talkingvideo_worker.engines.infinitetalk.weights.lora_files import lora_path, read_lora
-from talkingvideo_worker.engines.infinitetalk.weights.lora_keys import Change
-from talkingvideo_worker.engines.infinitetalk.weights.shapes import Shape, weight_names
+from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.infinitetalk.weights.headers import Shape, weight_names
+from talkingvideo_worker.engines.infinitetalk.weights.keys import ADAPTER, BASE, rename_keys
+from talkingvideo_worker.engines.infinitetalk.weights.lora_files import LoraChange, lora_path, read_lora
 
 MERGEABLE = (torch.float32, torch.bfloat16, torch.float16)
-"""Formats that a change can be added to: rounding to fewer bits is for afterwards."""
+"""Formats to which a change can be added; rounding to fewer bits comes afterwards."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,11 @@ class OpenLora:
     """
 
     file: Any
-    changes: dict[str, Change]
+    changes: dict[str, LoraChange]
     scale: float
 
     def add_to(self, name: str, weight: Tensor) -> None:
-        """Add its change of one weight, in place.
+        """Add the change of one weight, in place.
 
         Args:
             name: Ours.
@@ -65,26 +64,8 @@ class OpenLora:
         return tensor.to(like.device, torch.float32)
 
 
-def apply_loras(transformer: AudioWanTransformer3DModel, loras: Sequence[LoraFile], folder: Path) -> None:
-    """Merge LoRAs into a transformer, weight by weight, each on its device: beside it one layer is in memory.
-
-    Args:
-        transformer: With its weights in float32, bfloat16 or float16; they are replaced.
-        loras: In the order in which they are applied.
-        folder: Of the weights, for those that are named in it.
-
-    Raises:
-        StageError: E_PIPELINE_LOAD for a file that does not fit; nothing is changed then.
-    """
-    with open_loras(transformer, loras, folder) as opened:
-        names = {name for lora in opened for name in lora.changes}
-        for name in sorted(names):
-            weight = transformer.get_parameter(name)
-            weight.data = merged(name, weight.data, opened)
-
-
-def merged(name: str, weight: Tensor, loras: Sequence[OpenLora]) -> Tensor:
-    """A weight with the changes of some LoRAs; for loaders that make weights ready one by one.
+def merge_loras(name: str, weight: Tensor, loras: Sequence[OpenLora]) -> Tensor:
+    """A weight with the changes of some LoRAs; for loaders that handle weights one by one.
 
     Args:
         name: Ours.
@@ -92,7 +73,7 @@ def merged(name: str, weight: Tensor, loras: Sequence[OpenLora]) -> Tensor:
         loras: See ``open_loras``.
 
     Returns:
-        In the weight's dtype, on its device; the weight itself where no LoRA changes it.
+        In the weight's dtype, on its device; the weight itself when no LoRA changes it.
 
     Raises:
         ValueError: For a weight in a quantised format.
@@ -111,7 +92,7 @@ def merged(name: str, weight: Tensor, loras: Sequence[OpenLora]) -> Tensor:
 def open_loras(
     transformer: AudioWanTransformer3DModel, loras: Sequence[LoraFile], folder: Path
 ) -> Iterator[list[OpenLora]]:
-    """Open LoRAs' files for a transformer, whose weights may still be on ``meta``.
+    """Open LoRA files for a transformer, whose weights may still be on ``meta``.
 
     Args:
         transformer: For names and shapes.
@@ -121,20 +102,20 @@ def open_loras(
     Raises:
         StageError: E_PIPELINE_LOAD for a file that does not fit.
     """
-    names = renamed(weight_names(transformer.config.num_layers), (*BASE, *ADAPTER))
+    names = rename_keys(weight_names(transformer.config.num_layers), (*BASE, *ADAPTER))
     shapes: dict[str, Shape] = {name: tuple(value.shape) for name, value in transformer.named_parameters()}
     targets = {published: shapes[ours] for published, ours in names.items() if ours in shapes}
     with ExitStack() as stack:
         opened = []
         for lora in loras:
             path = lora_path(folder, lora)
-            reading = read_lora(path, lora, targets)
-            changes = {names[published]: change for published, change in reading.changes.items()}
-            opened.append(OpenLora(stack.enter_context(_opened(path, lora)), changes, lora.scale))
+            contents = read_lora(path, lora, targets)
+            changes = {names[published]: change for published, change in contents.changes.items()}
+            opened.append(OpenLora(stack.enter_context(_open(path, lora)), changes, lora.scale))
         yield opened
 
 
-def _opened(path: Path, lora: LoraFile) -> Any:
+def _open(path: Path, lora: LoraFile) -> Any:
     try:
         return safe_open(path, framework="pt", device="cpu")
     except (OSError, SafetensorError) as error:

@@ -1,1 +1,0 @@
-"""The transformer: Wan 2.1's blocks with an attention to the sound."""

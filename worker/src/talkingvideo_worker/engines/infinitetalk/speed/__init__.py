@@ -1,1 +1,0 @@
-"""Kernels: which attention, and whether the blocks are compiled."""

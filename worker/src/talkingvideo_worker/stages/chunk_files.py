@@ -1,0 +1,86 @@
+"""Files of a chunk in the store: their names, and ``done.json``, which says that the chunk is finished."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from talkingvideo_api.plan import PlannedChunk
+from talkingvideo_api.reports import RenderReport
+from talkingvideo_clients.stores.base import MissingFileError, Store
+
+
+def segment_name(key: str, window: int) -> str:
+    """Name of a window's frames, a closed-GOP mp4."""
+    return f"{key}/segment-{window:04d}.mp4"
+
+
+def state_name(key: str, window: int, segment_digest: str) -> str:
+    """Name of the state that the next window needs.
+
+    Args:
+        key: Key of the chunk.
+        window: Index of the window in the chunk.
+        segment_digest: sha256 of the window's segment. Pods that render the same chunk at the same time write one state
+            each; rendering may only continue from the state of the segment that was committed.
+    """
+    return f"{key}/state-{window:04d}-{segment_digest[:16]}.npz"
+
+
+def memory_mode_name(key: str, window: int, segment_digest: str) -> str:
+    """Name of the file with the memory mode that rendered a window; see `state_name` for the digest."""
+    return f"{key}/mode-{window:04d}-{segment_digest[:16]}.json"
+
+
+def done_name(key: str) -> str:
+    """Name of the file that is written last, when the chunk is finished."""
+    return f"{key}/done.json"
+
+
+def write_done(store: Store, chunk: PlannedChunk, engine: str, report: RenderReport, scratch: Path) -> None:
+    """Write ``done.json``, unless another pod has.
+
+    Args:
+        store: Finished chunks.
+        chunk: The chunk, all of whose windows are committed.
+        engine: Name of the engine.
+        report: How the chunk was rendered.
+        scratch: Folder for temporary files.
+    """
+    document = {
+        "key": chunk.key,
+        "frames": chunk.frames,
+        "windows": chunk.windows,
+        "engine": engine,
+        "rendering": report.to_dict(),
+    }
+    path = scratch / "done.json"
+    path.write_text(json.dumps(document))
+    store.put_new(done_name(chunk.key), path)
+    path.unlink()
+
+
+def read_render_report(store: Store, key: str) -> dict[str, Any] | None:
+    """How a chunk was rendered, for this or an earlier video.
+
+    Args:
+        store: Finished chunks.
+        key: Key of the chunk.
+
+    Returns:
+        JSON of the `RenderReport`, which may be of another release; empty if the release wrote none. None for a chunk
+        that is not finished.
+    """
+    try:
+        return dict(json.loads(store.read(done_name(key)))["rendering"])
+    except MissingFileError:
+        return None
+    except (ValueError, LookupError, TypeError):
+        return {}
+
+
+def memory_mode_of(report: dict[str, Any]) -> str | None:
+    """The memory mode in a report of `read_render_report`, if it has one."""
+    mode = report.get("memoryMode")
+    return mode if isinstance(mode, str) else None
