@@ -113,7 +113,7 @@ def test_a_fresh_object_is_not_taken_for_finished_before_the_first_write(install
 @pytest.mark.parametrize(
     ("changes", "reason", "words"),
     [
-        ({"engine": "other"}, "NotSupported", "spec.engine: engine 'other' is not supported yet"),
+        ({"engine": "other"}, "NotSupported", "spec.engine: engine 'other' is not supported; use one of"),
         (
             {"profile": "gold"},
             "ProfileMissing",
