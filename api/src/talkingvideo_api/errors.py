@@ -72,7 +72,7 @@ ERRORS: dict[ErrorCode, ErrorKind] = {
     ErrorCode.UPLOAD: ErrorKind(22, Blame.CLUSTER, True, "The result could not be written."),
     ErrorCode.TIMEOUT: ErrorKind(23, Blame.CLUSTER, True, "A stage or the whole video ran past its deadline."),
     ErrorCode.EVICTED: ErrorKind(24, Blame.CLUSTER, True, "The pod was evicted or preempted."),
-    ErrorCode.NODE_LOST: ErrorKind(25, Blame.CLUSTER, True, "The pod's node stopped answering."),
+    ErrorCode.NODE_LOST: ErrorKind(25, Blame.CLUSTER, True, "The pod's node has stopped responding."),
     ErrorCode.OOM: ErrorKind(30, Blame.CLUSTER, True, "The container or the GPU ran out of memory."),
     ErrorCode.PIPELINE_LOAD: ErrorKind(31, Blame.CLUSTER, True, "The engine or its weights could not be loaded."),
     ErrorCode.AUDIO_EMBEDDING: ErrorKind(32, Blame.PROJECT, True, "The audio features could not be computed."),
