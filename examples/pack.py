@@ -32,8 +32,8 @@ class Example:
 
 HELLO = Example(
     resource="""\
-# A portrait and a voice, packed as a ConfigMap, and the video to make of them.
-#   talkingvideo run examples/hello.yaml          here, without a cluster
+# A portrait and a voice, packed into a ConfigMap, and the video that is made from them.
+#   talkingvideo run examples/hello.yaml          on this machine
 #   kubectl apply -f examples/hello.yaml          on a cluster with the operator
 #   kubectl wait --for=condition=Complete tv/hello
 apiVersion: talkingvideo.dev/v1alpha1
@@ -55,8 +55,8 @@ spec:
 
 TEXT = Example(
     resource="""\
-# The smallest video there is: a picture and a sentence, spoken by Kokoro where its weights are, else by espeak-ng.
-#   talkingvideo run examples/text.yaml           here, without a cluster
+# The smallest video: a picture and a sentence, spoken by Kokoro if its weights are installed, otherwise by espeak-ng.
+#   talkingvideo run examples/text.yaml           on this machine
 #   kubectl apply -f examples/text.yaml           on a cluster with the operator
 apiVersion: talkingvideo.dev/v1alpha1
 kind: TalkingVideo

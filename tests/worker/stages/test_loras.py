@@ -62,7 +62,7 @@ def weights(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def asked(tmp_path: Path, portrait: Path) -> Callable[..., StageContext]:
+def new_context(tmp_path: Path, portrait: Path) -> Callable[..., StageContext]:
     """Makes the context of a video of ten frames with some LoRAs."""
     voice = write_voice(tmp_path / "voice.wav", seconds=0.4)
 
@@ -79,9 +79,9 @@ def asked(tmp_path: Path, portrait: Path) -> Callable[..., StageContext]:
             "render": {"preset": preset, "windowFrames": 5, "motionFrames": 1, "loras": list(loras)},
         }
         locations = LocalLocations(tmp_path / name / "out", tmp_path / name / "work")
-        made = make_stage_input(parse({"metadata": {"name": name}, "spec": spec}), engine, locations)
+        local = make_stage_input(parse({"metadata": {"name": name}, "spec": spec}), engine, locations)
         return StageContext(
-            made.model_copy(update=stage_input),
+            local.model_copy(update=stage_input),
             Mounts(tmp_path / "claims", tmp_path / "configmaps", tmp_path / "headers"),
             tmp_path / name / "scratch",
             LogReporter(),
@@ -107,31 +107,31 @@ def keys(context: StageContext) -> list[str]:
 
 
 @pytest.mark.usefixtures("weights")
-def test_a_chunk_is_known_by_a_loras_content_and_scale_and_not_by_its_address(asked: Any, tmp_path: Path) -> None:
+def test_a_chunk_is_known_by_a_loras_content_and_scale_and_not_by_its_address(new_context: Any, tmp_path: Path) -> None:
     here = lora(tmp_path / "a.safetensors")
     lora(tmp_path / "configmaps" / "mine" / "b.safetensors")
-    known = keys(asked({"uri": here.as_uri()}, name="here"))
-    assert keys(asked({"uri": "configmap://mine/b.safetensors"}, name="there")) == known
+    known = keys(new_context({"uri": here.as_uri()}, name="here"))
+    assert keys(new_context({"uri": "configmap://mine/b.safetensors"}, name="there")) == known
     others = [
-        keys(asked({"uri": lora(tmp_path / "c.safetensors", seed=2).as_uri()}, name="content")),
-        keys(asked({"uri": here.as_uri(), "scale": 0.5}, name="scale")),
+        keys(new_context({"uri": lora(tmp_path / "c.safetensors", seed=2).as_uri()}, name="content")),
+        keys(new_context({"uri": here.as_uri(), "scale": 0.5}, name="scale")),
     ]
     assert len({key for found in (known, *others) for key in found}) == 3 * len(known)
 
 
-def test_a_chunk_is_known_by_the_content_of_the_presets_lora(asked: Any, weights: Path) -> None:
+def test_a_chunk_is_known_by_the_content_of_the_presets_lora(new_context: Any, weights: Path) -> None:
     (fusion,) = PRESET_LORAS[Preset.FAST]
-    before = keys(asked(preset="fast", name="before"))
+    before = keys(new_context(preset="fast", name="before"))
     lora(weights / "loras" / f"{fusion.name}.safetensors", seed=3)
-    assert keys(asked(preset="fast", name="after")) != before
+    assert keys(new_context(preset="fast", name="after")) != before
 
 
 def test_render_pods_get_fetched_loras_and_merge_them_after_the_presets(
-    asked: Any, weights: Path, tmp_path: Path
+    new_context: Any, weights: Path, tmp_path: Path
 ) -> None:
     lora(weights / "loras" / "named.safetensors", seed=5)
     mine = lora(tmp_path / "mine.safetensors", seed=4)
-    context = asked({"name": "named", "scale": -1}, {"uri": mine.as_uri(), "scale": 0.5}, preset="turbo")
+    context = new_context({"name": "named", "scale": -1}, {"uri": mine.as_uri(), "scale": 0.5}, preset="turbo")
     plan = prepared(context)
     publish(context)
     elsewhere = tmp_path / "elsewhere"
@@ -179,22 +179,22 @@ def product(path: Path) -> torch.Tensor:
 
 
 @pytest.mark.usefixtures("weights")
-def test_a_lora_that_does_not_fit_is_refused_before_anything_is_rendered(asked: Any, tmp_path: Path) -> None:
+def test_a_lora_that_does_not_fit_is_refused_before_anything_is_rendered(new_context: Any, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.safetensors"
     save_file({"diffusion_model.blocks.0.self_attn.q.diff": torch.zeros(5, 5)}, wrong)
     with pytest.raises(StageError, match="does not fit this model") as refusal:
-        prepared(asked({"name": next(iter(PRESET_LORAS[Preset.FAST])).name}, {"uri": wrong.as_uri()}))
+        prepared(new_context({"name": next(iter(PRESET_LORAS[Preset.FAST])).name}, {"uri": wrong.as_uri()}))
     assert refusal.value.code is ErrorCode.PIPELINE_LOAD
     assert refusal.value.field == "spec.render.loras[1].uri"
 
 
 @pytest.mark.usefixtures("weights")
 def test_render_pods_get_the_planned_lora_though_another_prepare_found_a_different_one(
-    asked: Any, tmp_path: Path
+    new_context: Any, tmp_path: Path
 ) -> None:
     mine = lora(tmp_path / "a.safetensors")
     content = mine.read_bytes()
-    context = asked({"uri": mine.as_uri()})
+    context = new_context({"uri": mine.as_uri()})
     late = replace(context, scratch=tmp_path / "late")
     plan = prepared(context)
     lora(mine, seed=2)
@@ -208,11 +208,11 @@ def test_render_pods_get_the_planned_lora_though_another_prepare_found_a_differe
 
 @pytest.mark.parametrize("change", [lambda path: lora(path, seed=9), Path.unlink], ids=["another", "gone"])
 def test_render_refuses_weights_that_are_not_those_of_the_plan(
-    asked: Any, weights: Path, tmp_path: Path, change: Callable[[Path], Any]
+    new_context: Any, weights: Path, tmp_path: Path, change: Callable[[Path], Any]
 ) -> None:
     """Otherwise chunks would be stored under the keys of the planned weights, and reused by other videos."""
     named = lora(weights / "loras" / "named.safetensors")
-    context = asked({"name": "named"})
+    context = new_context({"name": "named"})
     prepared(context)
     publish(context)
     change(named)
@@ -223,31 +223,33 @@ def test_render_refuses_weights_that_are_not_those_of_the_plan(
     assert not list((tmp_path / "hello").rglob("segment-*"))
 
 
-def test_loras_keep_to_the_rules_of_inputs(asked: Any, tmp_path: Path) -> None:
+def test_loras_keep_to_the_rules_of_inputs(new_context: Any, tmp_path: Path) -> None:
     large = lora(tmp_path / "large.safetensors")
     with pytest.raises(StageError, match="larger than the limit of 100 bytes") as refusal:
-        fetch(asked({"uri": large.as_uri()}, preset="turbo", name="large", limits=InputLimits(lora_bytes=100)))
+        fetch(new_context({"uri": large.as_uri()}, preset="turbo", name="large", limits=InputLimits(lora_bytes=100)))
     assert refusal.value.field == "spec.render.loras[0].uri"
     with pytest.raises(StageError, match="may not come from bucket 'other'") as refusal:
-        fetch(asked({"uri": "s3://other/a.safetensors"}, name="bucket", input_buckets=("media",)))
+        fetch(new_context({"uri": "s3://other/a.safetensors"}, name="bucket", input_buckets=("media",)))
     assert refusal.value.field == "spec.render.loras[0].uri"
 
 
-def test_loras_together_keep_to_the_limit_that_the_scratch_folder_has_room_for(asked: Any, tmp_path: Path) -> None:
+def test_loras_together_keep_to_the_limit_that_the_scratch_folder_has_room_for(
+    new_context: Any, tmp_path: Path
+) -> None:
     loras = [lora(tmp_path / f"{name}.safetensors") for name in "abc"]
     size = loras[0].stat().st_size
     given = [{"uri": path.as_uri()} for path in loras]
     with pytest.raises(StageError, match=f"LoRAs are {3 * size:,} bytes in total.* allows {2 * size + 1:,}") as refusal:
-        fetch(asked(*given, name="three", limits=InputLimits(lora_bytes=2 * size + 1)))
+        fetch(new_context(*given, name="three", limits=InputLimits(lora_bytes=2 * size + 1)))
     assert refusal.value.field == "spec.render.loras[2].uri"
     assert refusal.value.code is ErrorCode.INPUT_VALIDATION
-    fetch(asked(*given[:2], name="two", limits=InputLimits(lora_bytes=2 * size + 1)))
+    fetch(new_context(*given[:2], name="two", limits=InputLimits(lora_bytes=2 * size + 1)))
 
 
 @pytest.mark.usefixtures("weights")
-def test_a_chunk_is_known_by_its_numbers_format_and_not_by_where_they_wait(asked: Any) -> None:
+def test_a_chunk_is_known_by_its_numbers_format_and_not_by_where_they_wait(new_context: Any) -> None:
     def known(name: str, **memory: Any) -> list[str]:
-        context = asked(name=name)
+        context = new_context(name=name)
         sampling = context.stage_input.effective.sampling.model_copy(update=memory)
         effective = context.stage_input.effective.model_copy(update={"sampling": sampling})
         return keys(replace(context, stage_input=context.stage_input.model_copy(update={"effective": effective})))
@@ -256,8 +258,8 @@ def test_a_chunk_is_known_by_its_numbers_format_and_not_by_where_they_wait(asked
     assert known("usual") != known("small", quantization=Quantization.FP8)
 
 
-def test_the_preview_engine_fetches_none(asked: Any, tmp_path: Path) -> None:
-    context = asked({"uri": (tmp_path / "nothing.safetensors").as_uri()}, engine="preview")
+def test_the_preview_engine_fetches_none(new_context: Any, tmp_path: Path) -> None:
+    context = new_context({"uri": (tmp_path / "nothing.safetensors").as_uri()}, engine="preview")
     plan = prepared(context)
     assert not [name for name in plan.files if name.startswith("loras/")]
     assert not list(inputs_folder(context.scratch).glob("lora-*"))

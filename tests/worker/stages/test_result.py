@@ -21,6 +21,7 @@ from talkingvideo_clients.stores.local import LocalStore
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.publish import publish
 from talkingvideo_worker.stages.render import render
+from talkingvideo_worker.stages.result_files import ARTIFACTS, ArtifactFile
 from talkingvideo_worker.stages.stitch import stitch
 from talkingvideo_worker.stages.workspace import require_plan
 
@@ -189,6 +190,21 @@ def test_of_two_stages_that_join_one_video_the_second_takes_over_what_the_first_
     mine.__dict__["workspace"] = InterruptedReads(tmp_path / "work" / "hello", "sound-", partial(_stitched, twin))
     report = stitch(interrupted(mine, 0, killed))
     assert stitch(twin) == report
+
+
+def test_an_additional_artifact_needs_only_a_row(
+    rendered: RenderedVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captions = ArtifactFile("captions", ".vtt", "text/vtt", lambda video, path: path.write_text(f"{video.plan.frames}"))
+    for module in ("stitch", "result"):
+        monkeypatch.setattr(f"talkingvideo_worker.stages.{module}.ARTIFACTS", (*ARTIFACTS, captions))
+    context = rendered.context(tmp_path)
+    report = stitch(context)
+    assert report.artifacts["captions"].uri == f"{report.uri.removesuffix('.mp4')}.vtt"
+    assert files(context)["film.vtt"] == b"6"
+    film(context).with_suffix(".vtt").unlink()
+    assert stitch(rendered.context(tmp_path)) == report
+    assert "film.vtt" in files(context)
 
 
 def test_the_description_says_where_a_lora_came_from_without_its_signature(

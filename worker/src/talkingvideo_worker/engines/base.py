@@ -160,7 +160,7 @@ class Engine(Protocol):
     name: str
 
     stateful: bool
-    """Whether a window needs the state that the window before it returned."""
+    """Whether a window needs the state that the previous window returned."""
 
     def digest(self, values: RenderValues) -> str:
         """Identify code and weights: engines with the same digest render the same pixels."""

@@ -83,8 +83,8 @@ def _load(path: Path) -> list[Any]:
         raise StageError.invalid(f"{path} is not UTF-8 text.") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise StageError.invalid(f"{path}{place} is not YAML: {error.problem or error.context}.") from error
+        position = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise StageError.invalid(f"{path}{position} is not YAML: {error.problem or error.context}.") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise StageError.invalid(f"{path} is not YAML.") from error
 

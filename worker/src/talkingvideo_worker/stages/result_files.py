@@ -50,7 +50,7 @@ class ArtifactFile(ResultFile):
         write: Writes the file to a path.
     """
 
-    write: Callable[[FinishedVideo, Path], None]
+    write: Callable[[FinishedVideo, Path], object]
 
 
 def _write_thumbnail(video: FinishedVideo, path: Path) -> None:

@@ -29,7 +29,7 @@ HALVES = ((0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 0.5, 1.0))
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class _PreparedMedia:
     """The prepared media of a video.
 
     Attributes:
@@ -69,7 +69,7 @@ def _report(context: StageContext, fraction: float, message: str) -> None:
     context.reporter.report(Stage.PREPARE, fraction, message)
 
 
-def _prepare_media(context: StageContext, folder: Path) -> _Prepared:
+def _prepare_media(context: StageContext, folder: Path) -> _PreparedMedia:
     _report(context, 0.2, "Preparing the picture")
     portrait = prepare_portrait(context, folder)
     _report(context, 0.3, "Preparing the speech")
@@ -85,7 +85,7 @@ def _prepare_media(context: StageContext, folder: Path) -> _Prepared:
         values=context.stage_input.values,
         loras=lora_files(context.stage_input, folder, lora_digests),
     )
-    return _Prepared(portrait, timeline, render_input, lora_digests)
+    return _PreparedMedia(portrait, timeline, render_input, lora_digests)
 
 
 def _located(
@@ -93,20 +93,20 @@ def _located(
 ) -> tuple[Track, ...]:
     """The tracks with the region or mask of their speakers."""
     speakers = context.stage_input.spec.speech.speakers
-    usual = HALVES if len(speakers) > 1 else (None,)
-    return tuple(
-        replace(track, mask=mask)
-        if mask is not None
-        else replace(track, region=_region(portrait, speaker.region, half))
-        for speaker, track, mask, half in zip(speakers, tracks, masks, usual, strict=True)
-    )
+    defaults = HALVES if len(speakers) > 1 else (None,)
+    located = []
+    for speaker, track, mask, default in zip(speakers, tracks, masks, defaults, strict=True):
+        if mask is not None:
+            located.append(replace(track, mask=mask))
+        else:
+            located.append(replace(track, region=_shown_region(portrait, speaker.region) or default))
+    return tuple(located)
 
 
-def _region(
-    portrait: PreparedPortrait, region: Region | None, usual: tuple[float, float, float, float] | None
-) -> tuple[float, float, float, float] | None:
+def _shown_region(portrait: PreparedPortrait, region: Region | None) -> tuple[float, float, float, float] | None:
+    """A region of the spec in fractions of the prepared picture."""
     if region is None:
-        return usual
+        return None
     return portrait.region_in_picture((region.left, region.top, region.width, region.height))
 
 
@@ -137,7 +137,7 @@ def _encode_sound(context: StageContext, timeline: Timeline, path: Path) -> None
     )
 
 
-def _make_plan(context: StageContext, media: _Prepared, prepared_engine: PreparedEngine, folder: Path) -> Plan:
+def _make_plan(context: StageContext, media: _PreparedMedia, prepared_engine: PreparedEngine, folder: Path) -> Plan:
     engine, effective = context.engine, context.stage_input.effective
     portrait, sizes = media.portrait.portrait, media.portrait.sizes
     files = _planned_files(folder, media.lora_digests)
@@ -196,7 +196,7 @@ def _planned_track(track: Track) -> PlannedTrack:
     return PlannedTrack(file=track.path.name, phonemes=track.phonemes, region=track.region, mask=mask)
 
 
-def _warnings(effective: Effective, media: _Prepared, engine: PreparedEngine) -> tuple[str, ...]:
+def _warnings(effective: Effective, media: _PreparedMedia, engine: PreparedEngine) -> tuple[str, ...]:
     """What the user should know, most important first."""
     timeline = media.timeline
     warnings = [*engine.warnings, *media.portrait.warnings]
