@@ -45,8 +45,8 @@ def make_voice(path: Path, minutes: float) -> None:
             file.writeframes(minute.astype(np.int16).tobytes())
 
 
-def write_order(folder: Path, minutes: int, portrait: Path | None = None) -> Path:
-    """Write the order of a video of so many minutes at 480p, as one chunk."""
+def write_stage_input(folder: Path, minutes: int, portrait: Path | None = None) -> Path:
+    """Write the stage input of a video of so many minutes at 480p, as one chunk."""
     Image.fromarray(np.asarray(data.astronaut())).save(folder / "face.png")  # type: ignore[no-untyped-call]
     make_voice(folder / "voice.wav", minutes)
     spec = {
@@ -55,16 +55,16 @@ def write_order(folder: Path, minutes: int, portrait: Path | None = None) -> Pat
         "chunking": {"targetSeconds": 600},
     }
     video = parse({"metadata": {"name": "video"}, "spec": spec})
-    order = make_stage_input(video, "preview", LocalLocations(folder / "out", folder / "work"))
-    one_chunk = order.effective.model_copy(update={"target_seconds": 3_600.0})
+    stage_input = make_stage_input(video, "preview", LocalLocations(folder / "out", folder / "work"))
+    one_chunk = stage_input.effective.model_copy(update={"target_seconds": 3_600.0})
     path = folder / "stage-input.json"
-    path.write_text(order.model_copy(update={"effective": one_chunk}).to_json())
+    path.write_text(stage_input.model_copy(update={"effective": one_chunk}).to_json())
     return path
 
 
-def peak_megabytes(order: Path, *stage: str) -> float:
+def peak_megabytes(stage_input: Path, *stage: str) -> float:
     """Run a stage; return its peak resident set in MB."""
-    command = [sys.executable, "-c", STAGE, *stage, "--stage-input", str(order)]
+    command = [sys.executable, "-c", STAGE, *stage, "--stage-input", str(stage_input)]
     done = subprocess.run([sys.executable, "-c", WATCH, *command], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stdout + done.stderr)
@@ -74,14 +74,14 @@ def peak_megabytes(order: Path, *stage: str) -> float:
 def measure(minutes: int) -> dict[str, float]:
     """Median peak memory of both stages."""
     with tempfile.TemporaryDirectory() as name:
-        order = write_order(Path(name), minutes)
-        peak_megabytes(order, "prepare")
-        render = peak_megabytes(order, "render", "--chunk", "0")
+        stage_input = write_stage_input(Path(name), minutes)
+        peak_megabytes(stage_input, "prepare")
+        render = peak_megabytes(stage_input, "render", "--chunk", "0")
         stitch = []
         for _ in range(RUNS):
             for made in Path(name).glob("out/*"):
                 made.unlink()
-            stitch.append(peak_megabytes(order, "stitch"))
+            stitch.append(peak_megabytes(stage_input, "stitch"))
     return {"render": render, "stitch": median(stitch)}
 
 

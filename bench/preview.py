@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from memory import write_order
+from memory import write_stage_input
 
 from talkingvideo_api.spec import AspectRatio
 from talkingvideo_worker.files import scratch_folder
@@ -29,12 +29,12 @@ PORTRAIT = Path(__file__).parents[1] / "examples" / "portrait.jpg"
 
 def frames_per_second(folder: Path, shape: AspectRatio) -> float:
     """Render a minute once."""
-    order = read_stage_input(write_order(folder, 1, PORTRAIT))
-    effective = order.effective.model_copy(update={"aspect_ratio": shape})
+    stage_input = read_stage_input(write_stage_input(folder, 1, PORTRAIT))
+    effective = stage_input.effective.model_copy(update={"aspect_ratio": shape})
     with (folder / "log").open("w") as log, scratch_folder(folder) as scratch:
         mounts = Mounts(scratch, scratch, scratch)
         context = StageContext(
-            order.model_validate_json(order.model_copy(update={"effective": effective}).to_json()),
+            stage_input.model_validate_json(stage_input.model_copy(update={"effective": effective}).to_json()),
             mounts,
             scratch / "stage",
             LogReporter(log),

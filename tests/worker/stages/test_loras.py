@@ -152,7 +152,7 @@ def test_render_pods_get_fetched_loras_and_merge_them_after_the_presets(
     plain = folder.networks(
         make_render_input(plan, without_loras(context.stage_input), elsewhere), 9, lambda _f, _m: None
     ).load()
-    merge_loras = folder.networks(render_input, 9, lambda _f, _m: None).load()
+    merged = folder.networks(render_input, 9, lambda _f, _m: None).load()
     change = torch.zeros(48, 48)
     for path, scale in zip(
         (weights / f"loras/{turbo.name}.safetensors", weights / "loras/named.safetensors", mine),
@@ -160,7 +160,7 @@ def test_render_pods_get_fetched_loras_and_merge_them_after_the_presets(
         strict=True,
     ):
         change += scale * product(path)
-    difference = merge_loras.transformer.state_dict()[QUERY] - plain.transformer.state_dict()[QUERY]
+    difference = merged.transformer.state_dict()[QUERY] - plain.transformer.state_dict()[QUERY]
     torch.testing.assert_close(difference.float().cpu(), change, atol=1e-5, rtol=1e-4)
 
 
