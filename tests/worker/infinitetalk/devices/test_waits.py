@@ -14,8 +14,8 @@ from torch import Tensor
 
 from talkingvideo_worker.engines.base import RenderInput, Track
 from talkingvideo_worker.engines.infinitetalk.conditioning.audio import Tracks, read_features
-from talkingvideo_worker.engines.infinitetalk.conditioning.image import reference_frames
 from talkingvideo_worker.engines.infinitetalk.conditioning.regions import regions_of
+from talkingvideo_worker.engines.infinitetalk.engine import reference_frames
 from talkingvideo_worker.engines.infinitetalk.loader import WeightsFolder
 from talkingvideo_worker.engines.infinitetalk.pipeline import Material, RenderedWindow, render_windows, window_spans
 from talkingvideo_worker.engines.infinitetalk.sampling.denoising import WindowNoise, denoise

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +21,7 @@ from transformers import Wav2Vec2Model
 
 from talkingvideo_api.values import RenderValues
 from talkingvideo_worker.chunking.windows import ChunkFrames
-from talkingvideo_worker.engines.base import LoraFile, PreparedEngine, RenderInput, RenderStats, Window
+from talkingvideo_worker.engines.base import LoraFile, Portrait, PreparedEngine, RenderInput, RenderStats, Window
 from talkingvideo_worker.engines.infinitetalk.conditioning.audio import (
     CONTEXT,
     Features,
@@ -29,7 +30,7 @@ from talkingvideo_worker.engines.infinitetalk.conditioning.audio import (
     read_features,
     write_features,
 )
-from talkingvideo_worker.engines.infinitetalk.conditioning.image import reference_frames
+from talkingvideo_worker.engines.infinitetalk.conditioning.image import to_tensor
 from talkingvideo_worker.engines.infinitetalk.conditioning.regions import regions_of, regions_without_tokens
 from talkingvideo_worker.engines.infinitetalk.memory.machine import peak_gpu_bytes, reset_peak
 from talkingvideo_worker.engines.infinitetalk.memory.oom import OomFallback
@@ -44,6 +45,7 @@ from talkingvideo_worker.engines.infinitetalk.sampling.denoising import Denoiser
 from talkingvideo_worker.engines.infinitetalk.settings import settings_for
 from talkingvideo_worker.engines.infinitetalk.timing import Stopwatch, TimedCodec
 from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
+from talkingvideo_worker.engines.pictures import portrait_frames
 from talkingvideo_worker.media.wav import count_samples, read_samples
 from talkingvideo_worker.progress import ProgressCallback, ignore_progress
 from talkingvideo_worker.units import SAMPLES_PER_FRAME, Frame
@@ -250,6 +252,19 @@ class InfiniteTalkEngine:
         for part, seconds in stopwatch.seconds.items():
             self._seconds[part] = self._seconds.get(part, 0.0) + seconds
         stopwatch.seconds.clear()
+
+
+def reference_frames(portrait: Portrait) -> Callable[[int], Tensor]:
+    """From a frame's number to the picture it is rendered from, (3, height, width) in -1..1; a still is always one tensor."""
+
+    @cache
+    def still() -> Tensor:
+        return to_tensor(next(portrait_frames(portrait, 0)))
+
+    def moving(frame: int) -> Tensor:
+        return to_tensor(next(portrait_frames(portrait, frame)))
+
+    return moving if portrait.is_video else lambda _frame: still()
 
 
 def _spans(render_input: RenderInput, chunk: ChunkFrames) -> tuple[WindowSpan, ...]:

@@ -1,9 +1,6 @@
-"""Pictures: from files to tensors, through CLIP's image encoder, and through the VAE to latents and back."""
+"""Pictures: as tensors, through CLIP's image encoder, and through the VAE to latents and back."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 import torch
@@ -12,8 +9,6 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from torch import Tensor
 from transformers import CLIPVisionModel
 
-from talkingvideo_worker.engines.base import Portrait
-from talkingvideo_worker.engines.pictures import portrait_frames
 from talkingvideo_worker.units import Frame
 
 CLIP_SIZE = 224
@@ -84,16 +79,3 @@ class ClipImageEncoder:
         pixels = clip_pixels(image).to(self._model.device, self._model.dtype)
         features: Tensor = self._model(pixel_values=pixels[None], output_hidden_states=True).hidden_states[-2][0]
         return features.float()
-
-
-def reference_frames(portrait: Portrait) -> Callable[[int], Tensor]:
-    """From a frame's number to the picture it is rendered from, (3, height, width) in -1..1; a still is always one tensor."""
-
-    @cache
-    def still() -> Tensor:
-        return to_tensor(next(portrait_frames(portrait, 0)))
-
-    def moving(frame: int) -> Tensor:
-        return to_tensor(next(portrait_frames(portrait, frame)))
-
-    return moving if portrait.is_video else lambda _frame: still()
