@@ -254,6 +254,19 @@ class InfiniteTalkEngine:
         stopwatch.seconds.clear()
 
 
+def reference_frames(portrait: Portrait) -> Callable[[int], Tensor]:
+    """From a frame's number to the picture it is rendered from, (3, height, width) in -1..1; a still is always one tensor."""
+
+    @cache
+    def still() -> Tensor:
+        return to_tensor(next(portrait_frames(portrait, 0)))
+
+    def moving(frame: int) -> Tensor:
+        return to_tensor(next(portrait_frames(portrait, frame)))
+
+    return moving if portrait.is_video else lambda _frame: still()
+
+
 def _spans(render_input: RenderInput, chunk: ChunkFrames) -> tuple[WindowSpan, ...]:
     motion = settings_for(render_input).motion
     return window_spans(chunk.start, chunk.windows, chunk.first_window, motion, chunk.overlap)
