@@ -288,16 +288,3 @@ def _pictures(frames: Tensor) -> Iterator[Frame]:
     for frame in frames.unbind(1):
         levels = ((frame + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         yield levels.permute(1, 2, 0).contiguous().cpu().numpy()
-
-
-def reference_frames(portrait: Portrait) -> Callable[[int], Tensor]:
-    """From a frame's number to the picture it is rendered from, (3, height, width) in -1..1; a still is always one tensor."""
-
-    @cache
-    def still() -> Tensor:
-        return to_tensor(next(portrait_frames(portrait, 0)))
-
-    def moving(frame: int) -> Tensor:
-        return to_tensor(next(portrait_frames(portrait, frame)))
-
-    return moving if portrait.is_video else lambda _frame: still()
