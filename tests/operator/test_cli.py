@@ -28,3 +28,9 @@ def test_the_log_level_applies_to_the_operator_and_its_clients(tmp_path: Path) -
     assert "invalid configuration" in result.output
     for name in ("talkingvideo_operator.lease", "talkingvideo_clients.kube.api"):
         assert logging.getLogger(name).isEnabledFor(logging.DEBUG)
+
+
+def test_an_unknown_log_level_is_refused_with_the_levels_there_are(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["run", "--config", str(tmp_path / "none.yaml"), "--log-level", "loud"])
+    assert result.exit_code == 2
+    assert "'loud' is not one of" in result.output and "'warning'" in result.output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -23,11 +24,20 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 DEFAULT_CONFIG = Path("/etc/talkingvideo/config.yaml")
 
 
+class LogLevel(StrEnum):
+    """Levels of Python's logging."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 @app.command()
 def run(
     config: Annotated[Path, typer.Option(help="The configuration file.")] = DEFAULT_CONFIG,
     namespace: Annotated[list[str] | None, typer.Option(help="Serve only this namespace; may be repeated.")] = None,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_level: Annotated[LogLevel, typer.Option(help="Lowest level to log.")] = LogLevel.INFO,
     log_json: Annotated[bool, typer.Option(help="Log lines as JSON.")] = False,
 ) -> None:
     """Run the operator."""
@@ -71,7 +81,7 @@ def main() -> None:
     app()
 
 
-def _log_to_stderr(level: str, *, as_json: bool) -> None:
+def _log_to_stderr(level: LogLevel, *, as_json: bool) -> None:
     """Log to stderr, one line per record, kopf's included. Specs are never logged: they may hold people's texts and URIs."""
     shared: list[structlog.types.Processor] = [
         structlog.stdlib.add_log_level,

@@ -52,6 +52,17 @@ def test_a_trace_says_where_and_what_and_why_the_system_refused() -> None:
     assert "/secret" not in trace
 
 
+def test_a_missing_package_is_named_with_the_extra_to_install() -> None:
+    error = to_stage_error(raised(ModuleNotFoundError("No module named 'huggingface_hub'", name="huggingface_hub")))
+    assert error.code is ErrorCode.NOT_SUPPORTED
+    assert "huggingface_hub" in error.message and "extra" in error.message
+
+
+def test_a_missing_module_of_our_own_is_a_defect() -> None:
+    missing = ModuleNotFoundError("No module named 'talkingvideo_worker.x'", name="talkingvideo_worker.x")
+    assert to_stage_error(raised(missing)).code is ErrorCode.INTERNAL
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [

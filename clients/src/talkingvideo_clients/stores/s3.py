@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from mimetypes import MimeTypes
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ DIGEST_METADATA = "sha256"
 PAUSES = (0.1, 0.3, 1.0, 3.0)
 """Seconds between attempts to write a busy name."""
 
-CONTENT_TYPES = {".mp4": "video/mp4", ".jpg": "image/jpeg", ".json": "application/json", ".png": "image/png"}
+MEDIA_TYPES = MimeTypes()
+"""Python's own table. The module's functions would also read files of the machine, which differ."""
 
 
 def s3_client(connection: S3Connection) -> Any:
@@ -183,8 +185,8 @@ class S3Store:
 
 
 def _description(name: str, source: Path) -> dict[str, Any]:
-    content_type = CONTENT_TYPES.get(Path(name).suffix, "application/octet-stream")
-    return {"ContentType": content_type, "Metadata": {DIGEST_METADATA: _sha256(source)}}
+    media_type, _ = MEDIA_TYPES.guess_type(name)
+    return {"ContentType": media_type or "application/octet-stream", "Metadata": {DIGEST_METADATA: _sha256(source)}}
 
 
 def _sha256(source: Path) -> str:

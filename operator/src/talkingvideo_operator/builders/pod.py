@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from talkingvideo_api.names import Stage
 from talkingvideo_api.profile import S3Store
 from talkingvideo_api.spec import Overrides, Resources
@@ -34,9 +36,27 @@ SKIP_IDENTITY = "eks.amazonaws.com/skip-containers"
 """IRSA's webhook gives the pod's cloud identity to every container not named here; `process` must not have it."""
 
 
+@dataclass(frozen=True)
+class PodContainer:
+    """A container of a pod.
+
+    Attributes:
+        name: Its name.
+        args: Arguments of ``talkingvideo``.
+        mounts: What it sees. The pod has the volumes of all of its containers' mounts.
+        has_credentials: Whether it gets the store's credentials.
+    """
+
+    name: str
+    args: list[str]
+    mounts: list[Mount]
+    has_credentials: bool = True
+
+
 def build_pod_spec(context: BuildContext, stage: Stage, chunk: int | None) -> Manifest:
     """The pod of one stage, or of one chunk."""
-    inits, main = _containers(context, stage, chunk)
+    containers = _containers(context, stage, chunk)
+    *inits, main = (_container(context, stage, container) for container in containers)
     pods, overrides = context.stage(stage), _overrides(context, stage)
     tolerations = [*pods.tolerations, *(overrides.tolerations or ())]
     pull_secrets = [*context.profile.image_pull_secrets, *(overrides.image_pull_secrets or ())]
@@ -56,7 +76,7 @@ def build_pod_spec(context: BuildContext, stage: Stage, chunk: int | None) -> Ma
         },
         "initContainers": inits,
         "containers": [main],
-        "volumes": _volumes(context, stage),
+        "volumes": [mount.volume for mount in unique(mount for each in containers for mount in each.mounts)],
         "nodeSelector": pods.node_selector | (overrides.node_selector or {}),
         "tolerations": [toleration.to_dict() for toleration in tolerations],
         "imagePullSecrets": [{"name": name} for name in dict.fromkeys(pull_secrets)],
@@ -72,56 +92,43 @@ def pod_annotations(context: BuildContext) -> dict[str, str]:
     return {SKIP_IDENTITY: "process"} if identity else {}
 
 
-def _containers(context: BuildContext, stage: Stage, chunk: int | None) -> tuple[list[Manifest], Manifest]:
+def _containers(context: BuildContext, stage: Stage, chunk: int | None) -> list[PodContainer]:
+    """The containers in the order in which they run; the last one is the pod's main container."""
     stage_input = ["--stage-input", STAGE_INPUT_FILE]
-    workspace = list(workspace_mounts(context))
-    if stage is Stage.PREPARE:
-        fetch = _container(
-            context,
-            stage,
-            "fetch",
-            ["prepare", "--step", "fetch", *stage_input],
-            list(input_mounts(context)),
-            trusted=True,
-        )
-        process = _container(
-            context,
-            stage,
-            "process",
-            ["prepare", "--step", "process", *stage_input],
-            list(weights_mount(context)),
-            trusted=False,
-        )
-        publish = ["prepare", "--step", "publish", *stage_input]
-        mounts = [*workspace, *result_mounts(context, read_only=True)]
-        return [fetch, process], _container(context, stage, "publish", publish, mounts, trusted=True)
-    args = ["render", *stage_input, "--chunk", str(chunk)] if stage is Stage.RENDER else ["stitch", *stage_input]
-    mounts = [
-        *workspace,
-        *(model_mounts(context) if stage is Stage.RENDER else result_mounts(context, read_only=False)),
+    common, workspace = list(common_mounts(context, stage)), list(workspace_mounts(context))
+    if stage is Stage.RENDER:
+        args = ["render", *stage_input, "--chunk", str(chunk)]
+        return [PodContainer("render", args, [*common, *workspace, *model_mounts(context)])]
+    if stage is Stage.STITCH:
+        mounts = [*common, *workspace, *result_mounts(context, read_only=False)]
+        return [PodContainer("stitch", ["stitch", *stage_input], mounts)]
+    steps = (
+        ("fetch", input_mounts(context), True),
+        ("process", weights_mount(context), False),
+        ("publish", [*workspace, *result_mounts(context, read_only=True)], True),
+    )
+    return [
+        PodContainer(step, ["prepare", "--step", step, *stage_input], [*common, *mounts], has_credentials)
+        for step, mounts, has_credentials in steps
     ]
-    return [], _container(context, stage, stage.value, args, mounts, trusted=True)
 
 
-def _container(
-    context: BuildContext, stage: Stage, name: str, args: list[str], mounts: list[Mount], *, trusted: bool
-) -> Manifest:
-    """One container. Only a trusted one gets credentials."""
-    unique_mounts = unique([*common_mounts(context, stage), *mounts])
+def _container(context: BuildContext, stage: Stage, container: PodContainer) -> Manifest:
+    mounts = unique(container.mounts)
     env: list[Manifest] = [
         {"name": "TALKINGVIDEO_CLAIMS", "value": CLAIMS},
         {"name": "TALKINGVIDEO_CONFIGMAPS", "value": CONFIG_MAPS},
         {"name": "TALKINGVIDEO_HEADERS", "value": HEADERS},
         {"name": "HF_HUB_OFFLINE", "value": "1"},
     ]
-    env += [{"name": name, "value": value} for mount in unique_mounts for name, value in mount.env.items()]
-    if trusted and context.store.s3:
+    env += [{"name": name, "value": value} for mount in mounts for name, value in mount.env.items()]
+    if container.has_credentials and context.store.s3:
         env += _credentials(context.store.s3)
     return {
-        "name": name,
+        "name": container.name,
         "image": context.effective.worker_image,
         "imagePullPolicy": context.profile.image_pull_policy,
-        "args": args,
+        "args": container.args,
         "env": env,
         "resources": _resources(context, stage),
         "terminationMessagePath": "/dev/termination-log",
@@ -131,7 +138,7 @@ def _container(
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [mount.volume_mount for mount in unique_mounts],
+        "volumeMounts": [mount.volume_mount for mount in mounts],
     }
 
 
@@ -171,14 +178,3 @@ def _overrides(context: BuildContext, stage: Stage) -> Overrides:
     """Overrides apply to render pods; pull secrets to the pods of every stage."""
     given = context.spec.overrides or Overrides()
     return given if stage is Stage.RENDER else Overrides(image_pull_secrets=given.image_pull_secrets)
-
-
-def _volumes(context: BuildContext, stage: Stage) -> list[Manifest]:
-    mounts = [*common_mounts(context, stage), *workspace_mounts(context)]
-    if stage is Stage.PREPARE:
-        mounts += [*input_mounts(context), *weights_mount(context), *result_mounts(context, read_only=True)]
-    if stage is Stage.RENDER:
-        mounts += model_mounts(context)
-    if stage is Stage.STITCH:
-        mounts += result_mounts(context, read_only=False)
-    return [mount.volume for mount in unique(mounts)]

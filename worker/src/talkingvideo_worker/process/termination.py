@@ -42,6 +42,12 @@ def to_stage_error(error: BaseException) -> StageError:
                 "The disk for temporary files is full: raise scratch in the profile, or set TMPDIR in a local run."
             )
             return StageError(ErrorCode.WORKSPACE, message)
+        if isinstance(cause, ModuleNotFoundError) and not str(cause.name).startswith("talkingvideo"):
+            message = (
+                f"This needs {cause.name}, which is not installed here: install talkingvideo-worker with the extra that "
+                "has it (infinitetalk for the model and its weights), or use the worker's GPU image."
+            )
+            return StageError(ErrorCode.NOT_SUPPORTED, message)
     if isinstance(error, StageError):
         return error
     return StageError(ErrorCode.INTERNAL, f"Unexpected {type(error).__name__}; see the log for details.")
