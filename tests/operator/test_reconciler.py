@@ -179,6 +179,19 @@ def test_a_video_whose_jobs_are_refused_takes_no_slot_from_the_others() -> None:
     assert operator.reconciler._admission().admitted() == []
 
 
+def test_jobs_of_no_existing_video_hold_no_slots() -> None:
+    operator = Operator(maxParallel=1)
+    waiting = body(spec(), uid="a", name="a")
+    waiting["status"] = rendering(Video.of(waiting))
+    operator.cache.videos.update(Video.of(waiting))
+    forged = Job("f1", "ns", "f1", "no video", 1, "r", Stage.RENDER, 0, 0, created=START)
+    operator.cache.jobs.update(forged)
+    operator.cache.jobs.update(replace(forged, uid="f2", namespace="elsewhere", owner="a"))
+    assert operator.reconciler._admission().admitted() == ["a"]
+    operator.cache.jobs.update(replace(forged, uid="own", owner="a"))
+    assert operator.reconciler._admission().admitted() == []
+
+
 def test_a_job_of_another_namespace_is_no_child() -> None:
     operator = Operator()
     operator.reconcile()

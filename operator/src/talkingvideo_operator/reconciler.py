@@ -97,9 +97,15 @@ class Reconciler:
             self._queue.add(uid)
 
     def _admission(self) -> Admission:
-        """The queue for render slots. A video whose Jobs are refused (by a quota, say) takes no slot from the others."""
-        videos = (video for video in self._cache.videos.all() if video.uid not in self._retries)
-        return admission_of(videos, self._cache.jobs.all(), self._config, datetime.now(UTC))
+        """The queue for render slots.
+
+        Only Jobs of existing videos hold slots. A video whose Jobs are refused (by a quota, say) takes no slot from the
+        others.
+        """
+        videos = list(self._cache.videos.all())
+        jobs = (job for video in videos for job in self._cache.jobs_of(video))
+        waiting = (video for video in videos if video.uid not in self._retries)
+        return admission_of(waiting, jobs, self._config, datetime.now(UTC))
 
     async def _act(self, video: Video, decision: Decision) -> ApiError | NameConflictError | None:
         """Delete and create children; return the error that refuses a child, which does not keep status from a write."""

@@ -37,6 +37,15 @@ def test_another_object_of_the_same_name_survives_the_old_ones_deletion() -> Non
     assert index.by_owner("v") == (job(8, uid="u2"),)
 
 
+def test_an_object_of_another_namespace_does_not_replace_its_namesake() -> None:
+    index = Index[Job]()
+    own, foreign = job(5), job(9, uid="u2", namespace="elsewhere")
+    assert index.update(own) and index.update(foreign)
+    assert index.by_owner("v") == (own, foreign)
+    assert index.delete(foreign)
+    assert index.by_owner("v") == (own,)
+
+
 def test_a_relist_removes_what_a_watch_has_missed_and_keeps_what_is_newer_than_the_list() -> None:
     index = Index[Job]()
     index.update(job(5, uid="gone", name="gone", owner="a"))

@@ -43,14 +43,17 @@ T = TypeVar("T", bound=Item)
 
 
 class Index(Generic[T]):
-    """Objects of one kind, by owner and name.
+    """Objects of one kind, by owner, namespace and name.
+
+    The namespace is part of the key, because the owner may be no more than a label: an object of another namespace that
+    names the same owner must not take the place of its namesake.
 
     A change may be reported twice, late, and by three sources. An older state never replaces a newer one, and a deleted
     object never comes back.
     """
 
     def __init__(self) -> None:
-        self._items: dict[str, dict[str, T]] = {}
+        self._items: dict[str, dict[tuple[str, str], T]] = {}
         self._deleted: OrderedDict[str, None] = OrderedDict()
 
     def by_owner(self, owner: str) -> tuple[T, ...]:
@@ -63,7 +66,7 @@ class Index(Generic[T]):
 
     def update(self, item: T) -> bool:
         """Store an object unless a newer state of it is known; return whether the index has changed."""
-        known = self._items.get(item.owner, {}).get(item.name)
+        known = self._known(item)
         if item.uid in self._deleted or (known is not None and known.resource_version >= item.resource_version):
             return False
         self.assume(item)
@@ -71,7 +74,7 @@ class Index(Generic[T]):
 
     def assume(self, item: T) -> None:
         """Store the state that a write of this process has just produced, before a watch reports it."""
-        self._items.setdefault(item.owner, {})[item.name] = item
+        self._items.setdefault(item.owner, {})[item.namespace, item.name] = item
 
     def delete(self, item: T) -> bool:
         """Remove a deleted object; another one of the same name stays. Return whether the index has changed."""
@@ -79,10 +82,10 @@ class Index(Generic[T]):
             self._deleted[item.uid] = None
             if len(self._deleted) > REMEMBERED_DELETIONS:
                 self._deleted.popitem(last=False)
-        known = self._items.get(item.owner, {}).get(item.name)
+        known = self._known(item)
         if known is None or known.uid != item.uid:
             return False
-        del self._items[item.owner][item.name]
+        del self._items[item.owner][item.namespace, item.name]
         if not self._items[item.owner]:
             del self._items[item.owner]
         return True
@@ -103,6 +106,10 @@ class Index(Generic[T]):
         gone = [item for item in present if item.uid not in listed and 0 < item.resource_version <= resource_version]
         changed = {item.owner for item in gone if self.delete(item)}
         return changed | {item.owner for item in listed.values() if self.update(item)}
+
+    def _known(self, item: T) -> T | None:
+        """The state of the same object, or of another one of its name."""
+        return self._items.get(item.owner, {}).get((item.namespace, item.name))
 
 
 async def relist(

@@ -114,6 +114,11 @@ def _parse_status(status: Body) -> TalkingVideoStatus:
         return TalkingVideoStatus()
 
 
+def _require_owner(meta: Body, uid: str) -> None:
+    if uid not in {owner["uid"] for owner in meta.get("ownerReferences") or ()}:
+        raise ValueError("the TalkingVideo of its labels does not own it")
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A Job of one stage, or one chunk."""
@@ -146,8 +151,13 @@ class Job:
 
     @classmethod
     def of(cls, body: Body) -> Job:
-        """Project a Job as the API returns it, or as it is about to be created."""
+        """Project a Job as the API returns it, or as it is about to be created.
+
+        Raises:
+            ValueError: The video that its labels name does not own it: anyone who may create Jobs may write labels.
+        """
         meta, labels = body["metadata"], body["metadata"]["labels"]
+        _require_owner(meta, labels[names.LABEL_UID])
         complete = _true_condition(body, "Complete") or _true_condition(body, "SuccessCriteriaMet")
         failed = _true_condition(body, "Failed")
         end: Body = complete or failed or {}

@@ -1,0 +1,44 @@
+"""Projections of objects, which anyone with access to a namespace may have written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from talkingvideo_api import names
+from talkingvideo_clients.kube.objects import Job, try_parse
+
+OWNED: dict[str, Any] = {
+    "metadata": {
+        "name": "hello-r0-0",
+        "namespace": "films",
+        "labels": {
+            names.LABEL_UID: "u1",
+            names.LABEL_REVISION: "0a1b2c3d",
+            names.LABEL_STAGE: "render",
+            names.LABEL_CHUNK: "0",
+            names.LABEL_ATTEMPT: "0",
+        },
+        "ownerReferences": [{"kind": "TalkingVideo", "name": "hello", "uid": "u1"}],
+    },
+    "spec": {},
+}
+
+
+def test_a_job_that_the_video_owns_is_its_child() -> None:
+    job = try_parse(Job.of, OWNED)
+    assert job is not None
+    assert (job.owner, job.chunk) == ("u1", 0)
+
+
+@pytest.mark.parametrize("owners", [None, [], [{"kind": "TalkingVideo", "name": "other", "uid": "u2"}]])
+def test_a_job_whose_labels_alone_name_the_video_is_none_of_its_children(owners: Any) -> None:
+    metadata = {**OWNED["metadata"], "ownerReferences": owners}
+    assert try_parse(Job.of, {**OWNED, "metadata": metadata}) is None
+
+
+@pytest.mark.parametrize("label", [names.LABEL_UID, names.LABEL_STAGE, names.LABEL_ATTEMPT])
+def test_a_job_without_a_label_is_ignored(label: str) -> None:
+    labels = {key: value for key, value in OWNED["metadata"]["labels"].items() if key != label}
+    assert try_parse(Job.of, {**OWNED, "metadata": {**OWNED["metadata"], "labels": labels}}) is None
