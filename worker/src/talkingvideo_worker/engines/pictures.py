@@ -1,4 +1,8 @@
-"""Reads the portrait and the masks that prepare wrote: a still picture, or the frames of a video."""
+"""Reads the portrait and the masks that prepare wrote: a still picture, or the frames of a video.
+
+The step of prepare that wrote them parses untrusted media. A file is therefore opened as the one format that prepare
+writes, never as what its content claims to be.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,16 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.container import InputContainer
 from numpy.typing import NDArray
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.base import Portrait
 from talkingvideo_worker.faces.types import Picture
 from talkingvideo_worker.units import FRAME_RATE
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+"""First bytes of every PNG file (ISO/IEC 15948, 5.2)."""
 
 
 def portrait_frames(portrait: Portrait, start: int) -> Iterator[Picture]:
@@ -39,23 +47,25 @@ def portrait_frames(portrait: Portrait, start: int) -> Iterator[Picture]:
 
 def load_mask(path: Path) -> NDArray[np.bool_]:
     """Read a speaker's mask: (height, width), True where the speaker is."""
-    mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if mask is None:
-        raise StageError(ErrorCode.WORKSPACE, f"{path.name} is not the picture that prepare wrote.")
-    return np.asarray(mask > 0)
+    return np.asarray(_decode_png(path, cv2.IMREAD_GRAYSCALE) > 0)
 
 
 def load_picture(path: Path) -> Picture:
     """Read a picture: (height, width, 3)."""
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    return np.ascontiguousarray(_decode_png(path, cv2.IMREAD_COLOR)[..., ::-1])
+
+
+def _decode_png(path: Path, flags: int) -> Picture:
+    content = path.read_bytes()
+    picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content.startswith(PNG_SIGNATURE) else None
     if picture is None:
-        raise StageError(ErrorCode.WORKSPACE, f"The picture {path.name} in the workspace cannot be read.")
-    return np.ascontiguousarray(picture[..., ::-1])
+        raise StageError(ErrorCode.WORKSPACE, f"{path.name} is not the PNG picture that prepare wrote.")
+    return np.asarray(picture, np.uint8)
 
 
 def decode_frames(path: Path, start: int = 0) -> Iterator[Picture]:
     """Decode a constant 25 fps video from frame ``start`` on; memory holds one frame at a time."""
-    with av.open(str(path)) as container:
+    with _open_mp4(path) as container:
         stream = container.streams.video[0]
         stream.thread_count = 1
         if start and stream.time_base:
@@ -66,9 +76,16 @@ def decode_frames(path: Path, start: int = 0) -> Iterator[Picture]:
                 yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
 
+def _open_mp4(path: Path) -> InputContainer:
+    try:
+        return av.open(path.absolute().as_posix(), format="mp4")
+    except (av.FFmpegError, OSError) as error:
+        raise StageError(ErrorCode.WORKSPACE, f"{path.name} is not the MP4 video that prepare wrote.") from error
+
+
 def _last_frame(path: Path) -> Picture:
     last = None
-    with av.open(str(path)) as container:
+    with _open_mp4(path) as container:
         stream = container.streams.video[0]
         if stream.duration:
             container.seek(stream.duration + (stream.start_time or 0), stream=stream)
