@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.operator.fake_cluster import body, spec
 
 from talkingvideo_api import names
-from talkingvideo_clients.kube.objects import Job, try_parse
+from talkingvideo_clients.kube.objects import Job, Video, try_parse
 
 OWNED: dict[str, Any] = {
     "metadata": {
@@ -42,3 +43,15 @@ def test_a_job_whose_labels_alone_name_the_video_is_none_of_its_children(owners:
 def test_a_job_without_a_label_is_ignored(label: str) -> None:
     labels = {key: value for key, value in OWNED["metadata"]["labels"].items() if key != label}
     assert try_parse(Job.of, {**OWNED, "metadata": {**OWNED["metadata"], "labels": labels}}) is None
+
+
+def test_a_long_retry_annotation_is_known_by_its_digest_so_that_status_stays_small() -> None:
+    def retry(value: str) -> str | None:
+        document = body(spec())
+        document["metadata"]["annotations"] = {names.ANNOTATION_RETRY: value}
+        return Video.of(document).retry
+
+    assert retry("1764285600") == "1764285600"
+    long, other = retry("x" * 200_000), retry("x" * 199_999 + "y")
+    assert long is not None and len(long) < 80
+    assert long != other

@@ -5,6 +5,7 @@ Whole objects are not kept: a finished pod is 8 KB of JSON, and a few hundred by
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 Body = Mapping[str, Any]
 T = TypeVar("T")
+
+MAX_RETRY_VALUE = 128
+"""Characters of the retry annotation. People write a time or a counter."""
 
 KUEUE_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
@@ -91,12 +95,19 @@ class Video:
             generation=meta.get("generation", 0),
             created=datetime.fromisoformat(meta["creationTimestamp"]),
             deleting="deletionTimestamp" in meta,
-            retry=(meta.get("annotations") or {}).get(names.ANNOTATION_RETRY),
+            retry=_bounded((meta.get("annotations") or {}).get(names.ANNOTATION_RETRY)),
             spec=spec,
             revision=revision_of(spec) if spec else None,
             invalid=invalid,
             status=_parse_status(body.get("status") or {}),
         )
+
+
+def _bounded(annotation: str | None) -> str | None:
+    """An annotation, or its digest if it is long: a value is copied into status, and may have 256 KiB."""
+    if annotation is None or len(annotation) <= MAX_RETRY_VALUE:
+        return annotation
+    return f"sha256:{hashlib.sha256(annotation.encode()).hexdigest()}"
 
 
 def _parse_spec(body: Body) -> tuple[TalkingVideoSpec | None, FailureReport | None]:
