@@ -1,4 +1,4 @@
-"""The TalkingVideo resource as types: the contract between users, operator, worker and gateway.
+"""The TalkingVideo resource as types: the contract between users, operator and worker.
 
 Every other distribution imports this one, and it imports none of them: no Kubernetes client, no media, no models.
 
