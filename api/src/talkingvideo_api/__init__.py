@@ -6,7 +6,7 @@ Public modules:
 
 - ``resource``, ``spec``, ``status``, ``conditions``: the resource; ``crd`` generates its CustomResourceDefinition.
 - ``profile``, ``engines``: what an administrator configures, and the engines of this release.
-- ``effective``, ``values``, ``support``: values in force for a revision, and fields that are unsupported or have no effect.
+- ``effective``, ``values``, ``support``: effective values of a revision, and fields that are unsupported or have no effect.
 - ``stage_input``, ``plan``, ``reports``: the documents that operator and stages exchange.
 - ``inputs``, ``uris``, ``revision``, ``names``, ``errors``: questions about these documents that have one answer.
 
