@@ -34,8 +34,8 @@ RESOURCE = """\
 an object that sets one fails at once, with the condition `Stalled` and the reason `NotSupported`. The
 [README](../README.md#what-it-can-do) lists these fields.
 
-No field has a default in the schema, so that Git and the cluster hold the same object. `status.effective` has the values in
-force.
+No field has a default in the schema, so that Git and the cluster hold the same object. `status.effective` has the
+effective values.
 
 """
 
@@ -49,9 +49,9 @@ The operator reads one YAML file when it starts: `talkingvideo-operator run --co
 | Helm | `profiles`, `namespaces` and `progressFromLogs` are values of the same names; all others are set below the value `config`. A `helm upgrade` restarts the operator. |
 | kustomize | `manifests/base/config.yaml` |
 
-The operator refuses unknown fields and values out of bounds, and prints their paths. Users select a *profile* by
-`spec.profile`. A change of a profile applies to new revisions; the values in `status.effective` stay in force.
-[operations.md](operations.md) explains stores, Secrets and rights.
+The operator refuses unknown fields and values out of bounds, and prints their paths. Users select a *profile* with
+`spec.profile`. A change to a profile applies to new revisions only; the values in `status.effective` do not change.
+[operations.md](operations.md) explains stores, Secrets and permissions.
 
 """
 
@@ -124,7 +124,7 @@ class Page:
         meaning = " ".join((_prose(field.get("description", "")), *(f"It {rule}." for rule in rules)))
         if not self.shows_defaults:
             return f"| `{name}` | {kind}{', **required**' if required else ''} | {_cell(meaning)} |"
-        return f"| `{name}` | {kind} | {'**required**' if required else self._default(field)} | {_cell(meaning)} |"
+        return f"| `{name}` | {kind} | {'**required**' if required else _default(field)} | {_cell(meaning)} |"
 
     def _type(self, field: Schema) -> str:
         schema = _plain(field)
@@ -151,22 +151,17 @@ class Page:
             return ", ".join(f"`{value}`" for value in target["enum"])
         return f"[{name}](#{name.lower()})"
 
-    def _default(self, field: Schema) -> str:
-        value = field.get("default")
-        if value is None:
-            return ""
-        reference = _plain(field).get("$ref")
-        if reference and isinstance(value, dict):
-            own = self.schema["$defs"][reference.rpartition("/")[2]]["properties"]
-            value = {key: item for key, item in value.items() if item != own[key].get("default")}
-        value = _without_empty(value)
-        return "" if value in EMPTY else f"`{json.dumps(value, ensure_ascii=False)}`"
-
 
 def _plain(field: Schema) -> Schema:
     """The field's schema without the null that stands for its absence."""
     options = [option for option in field.get("anyOf", ()) if option.get("type") != "null"]
     return options[0] if options else field
+
+
+def _default(field: Schema) -> str:
+    """The default; a nested object has none of its own, because the table of its model shows those of its fields."""
+    value = field.get("default")
+    return "" if value in EMPTY or isinstance(value, dict) else f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
 def _references(schema: Schema) -> Iterator[str]:
@@ -194,12 +189,6 @@ def _bounds(schema: Schema) -> str:
     if most := schema.get("maxItems") or schema.get("maxProperties"):
         parts.append(f"at most {most}")
     return "".join(f", {part}" for part in parts)
-
-
-def _without_empty(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_empty(item) for key, item in value.items() if item not in EMPTY}
-    return value
 
 
 def _prose(docstring: str) -> str:

@@ -38,7 +38,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         "long address",
         {"source": {"image": {"uri": "https://" + "a" * 2_100}}},
         "spec.source.image",
-        "longer than 2048 characters",
+        "only data: URIs may be longer than 2048 characters",
     ),
     (
         "headers for s3",

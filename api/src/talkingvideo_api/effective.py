@@ -1,7 +1,7 @@
-"""Effective values: what is in force for one revision of a video.
+"""Effective values of one revision of a video.
 
 The operator resolves them once from spec and profile and keeps them in ``status.effective``. They are never resolved again
-for that revision: a change of the operator's configuration does not change a video that is being made.
+for that revision: a change to the operator's configuration does not change a video that is being made.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ DEFAULT_MAX_PARALLEL = 3
 DEFAULT_OUTPUT_NAME = "{namespace}/{name}-{revision}"
 
 LOCATION_FIELDS = {"profile", "store", "output_name", "overwrite"}
-"""Values that say where a video is made and kept, and nothing about its frames or the release that makes it."""
+"""Values that determine only where a video is made and stored, not its frames or the release that makes it."""
 
 PRESET_LORAS: Mapping[Preset, tuple[LoraInForce, ...]] = {
     Preset.QUALITY: (),
     Preset.FAST: (LoraInForce(name="Wan2.1_I2V_14B_FusionX_LoRA"),),
     Preset.TURBO: (LoraInForce(name="Wan21_T2V_14B_lightx2v_cfg_step_distill_lora_rank32"),),
 }
-"""LoRAs that the values of a preset were chosen for, by the names of their published files."""
+"""LoRAs that the parameters of a preset were chosen for, by the names of their published files."""
 
 
 class Effective(Model):
-    """Values in force for a revision. Prompts and the URIs of LoRAs are in spec only."""
+    """Effective values of a revision. Prompts and the URIs of LoRAs are only in spec."""
 
     engine: str
     """Name of the engine."""
@@ -63,9 +63,9 @@ class Effective(Model):
     motion_frames: int
     """Number of frames that a window shares with the previous one."""
     seed: int
-    """Seed of the random number generator; the drawn one if spec asks for -1."""
+    """Seed of the random number generator: the drawn seed if spec.render.seed is -1."""
     sampling: Sampling | None = None
-    """Values of the diffusion. Absent for engines without diffusion."""
+    """Diffusion parameters. Absent for engines without diffusion."""
     gpus_per_chunk: int
     """Number of GPUs that render one chunk together."""
     resolution: Resolution
@@ -101,14 +101,14 @@ class Effective(Model):
 
     @property
     def digest(self) -> str:
-        """Identifies what is made, and by which release: sha256, hexadecimal."""
+        """SHA-256 digest, in hexadecimal, of what is made and by which release."""
         return hashlib.sha256(self.model_dump_json(exclude=LOCATION_FIELDS, exclude_none=True).encode()).hexdigest()
 
     def render_values(self, spec: TalkingVideoSpec) -> RenderValues:
-        """What an engine renders by.
+        """The render values of an engine.
 
         Args:
-            spec: Of the same revision. It has the prompts, which are part of no status: they may be long.
+            spec: Spec of the same revision. It has the prompts, which are not in status because they may be long.
         """
         return RenderValues(
             prompt=spec.prompt or DEFAULT_PROMPT,
@@ -122,7 +122,7 @@ class Effective(Model):
 
 
 def _preset(preset: Preset, resolution: Resolution) -> dict[str, float | int]:
-    """Values of the presets. quality has the published defaults; fast and turbo fit the LoRAs that distil them."""
+    """Values of the presets. quality has the published defaults; fast and turbo match their distillation LoRAs."""
     match preset:
         case Preset.QUALITY:
             shift = 7.0 if resolution is Resolution.P480 else 11.0
@@ -164,7 +164,7 @@ def _usual_arrangement(speech: Speech) -> Arrangement:
 
 
 def drawn_seed(uid: str, revision: str) -> int:
-    """The seed that ``seed: -1`` stands for: different for every object and revision, the same for every retry."""
+    """The seed that ``seed: -1`` draws: different for every object and revision, the same for every retry."""
     return int.from_bytes(hashlib.sha256(f"{uid}/{revision}".encode()).digest()[:4], "big") & 0x7FFF_FFFF
 
 
@@ -172,11 +172,11 @@ def resolve(spec: TalkingVideoSpec, profile: Profile, *, profile_name: str, uid:
     """Resolve the values for a revision.
 
     Args:
-        spec: Of the object.
+        spec: Spec of the object.
         profile: The administrator's defaults.
         profile_name: Name of the profile.
-        uid: Of the object; a drawn seed depends on it.
-        revision: Of the spec; a drawn seed depends on it.
+        uid: Uid of the object; a drawn seed depends on it.
+        revision: Revision of the spec; a drawn seed depends on it.
     """
     render, video = spec.render or Render(), spec.video or Video()
     chunking, output = spec.chunking or Chunking(), spec.output or Output()

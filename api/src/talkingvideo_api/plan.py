@@ -72,7 +72,7 @@ class Plan(Model):
 
     version: Literal[3] = 3
     effective_digest: Digest
-    """Digest of the values in force that the keys were made with. Chunks must be rendered by the same values."""
+    """Digest of the effective values that the keys were made with. Chunks must be rendered with the same values."""
     files: dict[FileName, PlannedFile]
     """Every prepared file by the name that stages use; see `stored_name`."""
     picture: FileName

@@ -113,7 +113,7 @@ class AllowList(Model):
     output_prefixes: tuple[str, ...] = ()
     """Prefixes that output.s3 may name in addition to the store's. A prefix allows everything below it."""
     output_names: tuple[str, ...] = ()
-    """Beginnings of output.name that are allowed in a bucket in addition to ``{namespace}/``. ``*`` allows all names."""
+    """Prefixes of output.name that are allowed in a bucket in addition to ``{namespace}/``. ``*`` allows all names."""
     priority_classes: tuple[str, ...] = ()
     """PriorityClasses that spec.priority may name, the most urgent first. When GPUs are scarce, objects without one come
     last."""
@@ -133,7 +133,7 @@ class StagePods(Model):
     scratch: str = "10Gi"
     """Size limit of the emptyDir volume for temporary files."""
     deadline_seconds: int = 3_600
-    """activeDeadlineSeconds of the *pod*. That of the Job would also count the time in which it waits for a GPU."""
+    """activeDeadlineSeconds of the *pod*. The Job's deadline would include time spent waiting for a GPU."""
     attempts: Annotated[int, Field(ge=1, le=20)] = 3
     """Maximum number of attempts before the video fails. Evictions and lost nodes are not counted."""
 
@@ -156,12 +156,12 @@ class Profile(Model):
     image_pull_secrets: tuple[str, ...] = ()
     """Names of Secrets in the object's namespace for pulling the image."""
     engine: str = INFINITETALK
-    """Engine of objects that do not name one."""
+    """Engine of objects that do not set spec.engine."""
     engines: tuple[str, ...] = ()
     """Engines that objects may name. All engines of this release if empty. An engine that another distribution installs
     into the worker image must be listed."""
     preset: Preset = Preset.FAST
-    """Preset of objects that do not name one."""
+    """Preset of objects that do not set spec.render.preset."""
     gpu: Gpu | None = Gpu()
     """GPU that a render pod requests; null for an engine that does not need one."""
     weights_claim: str | None = None
@@ -175,9 +175,9 @@ class Profile(Model):
     shared_memory: str = "8Gi"
     """Size of /dev/shm in render pods with several GPUs (gpusPerChunk above 1). It counts towards the memory limit."""
     stores: dict[str, Store]
-    """Stores by their names."""
+    """Stores by name."""
     default_store: str = "default"
-    """Store of objects that do not name one."""
+    """Store of objects that do not set spec.output.store."""
     prepare: StagePods = Field(default_factory=_prepare_pods)
     """Pods that fetch, check and split the inputs. The memory limit defaults to 4Gi for infinitetalk and to 2Gi for other
     engines."""
@@ -185,7 +185,8 @@ class Profile(Model):
     """Pods that render. They default to 4 attempts of up to 6 hours; memory defaults to a request of 16Gi and a limit of
     64Gi for infinitetalk, and to a limit of 4Gi for other engines."""
     stitch: StagePods = StagePods(resources=EngineTraits().prepare)
-    """Pods that join the chunks."""
+    """Pods that join the chunks. They default to requests of cpu 500m and memory 512Mi, and to limits of cpu 2 and memory
+    2Gi."""
     limits: InputLimits = InputLimits()
     """Maximum sizes of inputs."""
     network: Network = Network()
@@ -193,7 +194,7 @@ class Profile(Model):
     allow: AllowList = AllowList()
     """What objects may name in addition to the profile's own values."""
     max_parallel_per_namespace: Annotated[int, Field(ge=1)] | None = None
-    """Maximum number of render Jobs at the same time in one namespace. Unlimited if not set."""
+    """Maximum number of concurrent render Jobs in a namespace. Unlimited if not set."""
 
     @model_validator(mode="before")
     @classmethod

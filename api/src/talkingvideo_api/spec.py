@@ -1,8 +1,8 @@
 """``spec`` of a TalkingVideo: the video that a user wants.
 
-No field has a default in the schema, so that Git and the cluster hold the same object; the values in force are in
-``status.effective`` (see `talkingvideo_api.effective`). Every string, list and number is bounded: the API server
-estimates the cost of the validation rules by these bounds.
+No field has a default in the schema, so that Git and the cluster hold the same object; the effective values are
+in ``status.effective`` (see `talkingvideo_api.effective`). Every string, list and number is bounded: the API server
+estimates the cost of the validation rules from these bounds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FOUR_N_PLUS_ONE = Rule(
 )
 EVEN = Rule(
     "self % 2 == 0",
-    "must be even: video stores colour at half the resolution of brightness",
+    "must be even: 4:2:0 video stores chroma at half resolution",
     lambda value: value % 2 == 0,
 )
 EvenSize = Annotated[int, Field(ge=64, le=2048), Ruled(EVEN)]
@@ -57,7 +57,7 @@ class MediaReference(RuledModel):
         ),
         Rule(
             "self.uri.startsWith('data:') || self.uri.size() <= 2048",
-            "uri may be longer than 2048 characters only when it is data:",
+            "only data: URIs may be longer than 2048 characters",
             lambda it: it.uri.startswith("data:") or len(it.uri) <= MAX_URI,
         ),
         Rule(
@@ -266,7 +266,7 @@ class Video(RuledModel):
     480p."""
 
     aspect_ratio: AspectRatio | None = None
-    """Aspect ratio of the result. Source keeps that of the source. Defaults to Source."""
+    """Aspect ratio of the result. Source keeps the aspect ratio of the source. Defaults to Source."""
 
     width: EvenSize | None = None
     """Exact width of the result in pixels."""
@@ -279,11 +279,11 @@ class Video(RuledModel):
     the whole picture and adds black bars. Defaults to Crop."""
 
     max_frames: Annotated[int, Field(ge=1, le=180_000)] | None = None
-    """Truncates the video after this number of frames. status.warnings says so."""
+    """Maximum number of frames. A longer video is truncated, and a warning is added to status.warnings."""
 
 
 class Preset(StrEnum):
-    """Named sets of render values."""
+    """Named sets of diffusion parameters."""
 
     QUALITY = "quality"
     FAST = "fast"
@@ -343,7 +343,7 @@ class Quantization(StrEnum):
 
 
 class Memory(Model):
-    """How the model uses GPU memory. Fields that are not set are chosen by the memory that is free."""
+    """How the model uses GPU memory. Fields that are not set are chosen from the free memory."""
 
     quantization: Quantization | None = None
     """Number format of the transformer's weights: None (bfloat16), FP8 or Int8."""
@@ -353,7 +353,7 @@ class Memory(Model):
 
 
 class Render(RuledModel):
-    """Values of the diffusion. The preset sets all of them; each can be overridden."""
+    """Diffusion parameters. The preset sets all of them; each can be overridden."""
 
     rules = (
         Rule(
@@ -379,9 +379,9 @@ class Render(RuledModel):
     steps: Annotated[int, Field(ge=1, le=100)] | None = None
     """Number of denoising steps."""
     text_guidance: Annotated[float, Field(ge=0, le=20)] | None = None
-    """Scale of classifier-free guidance by the prompt."""
+    """Scale of classifier-free guidance on the prompt."""
     audio_guidance: Annotated[float, Field(ge=0, le=20)] | None = None
-    """Scale of classifier-free guidance by the audio."""
+    """Scale of classifier-free guidance on the audio."""
     shift: Annotated[float, Field(ge=0.1, le=20)] | None = None
     """Shift of the flow-matching noise schedule."""
     seed: Annotated[int, Field(ge=-1, le=2_147_483_647)] | None = None
@@ -539,7 +539,7 @@ class TalkingVideoSpec(Model):
     video: Video | None = None
     """Size and length of the result."""
     render: Render | None = None
-    """Values of the diffusion."""
+    """Diffusion parameters."""
     chunking: Chunking | None = None
     """How the speech is split into chunks."""
     output: Output | None = None

@@ -1,4 +1,4 @@
-"""``status`` of a TalkingVideo. Written by the operator alone, below 64 KiB for 500 chunks."""
+"""``status`` of a TalkingVideo. Only the operator writes it; it stays below 64 KiB for 500 chunks."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class ActiveChunk(Model):
 
 
 class Attempts(Model):
-    """Attempts of one piece of work that is not finished."""
+    """Attempts of a stage or chunk that is not finished."""
 
     failures: int
     """Failures that count towards the profile's attempts."""
     interruptions: int | None = None
-    """Attempts that ended through no fault of their own, such as on a lost node; capped, not counted as failures."""
+    """Attempts that were interrupted (evicted, node lost). They are not counted as failures; maxInterruptions limits them."""
     next_attempt: int
     """Number of the next Job."""
     not_before: datetime | None = None
@@ -210,11 +210,11 @@ class TalkingVideoStatus(Model):
     completion_time: datetime | None = None
     """Time at which the video succeeded or failed."""
     estimated_completion_time: datetime | None = None
-    """Estimated time of completion, by the pace so far."""
+    """Estimated time of completion, based on the rate so far."""
     estimate: Estimate | None = None
     """Estimate of the work that rendering takes."""
     effective: Effective | None = None
-    """Values in force for this revision."""
+    """Effective values for this revision."""
     output: OutputStatus | None = None
     """The finished video."""
     timings: Timings | None = None
@@ -224,6 +224,6 @@ class TalkingVideoStatus(Model):
     failure: Failure | None = None
     """Why the video failed."""
     warnings: tuple[str, ...] = ()
-    """What was truncated or assumed, and fields that had no effect."""
+    """Warnings: what was truncated or assumed, and fields that had no effect."""
     observed_retry: str | None = None
     """Value of the retry annotation that the operator acted on last."""

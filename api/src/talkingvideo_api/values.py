@@ -1,4 +1,4 @@
-"""Render values: what an engine renders by, as numbers, resolved from the spec, its preset and the profile."""
+"""Render values: the parameters of an engine, resolved from the spec, its preset and the profile."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class LoraInForce(Model):
 
 
 class Sampling(Model):
-    """Values of the diffusion, of engines that have one."""
+    """Diffusion parameters."""
 
     preset: Preset
-    """Preset that determines the values which spec does not set."""
+    """Preset that determines the parameters that spec does not set."""
     steps: int
     """Number of denoising steps."""
     text_guidance: float
-    """Scale of classifier-free guidance by the prompt."""
+    """Scale of classifier-free guidance on the prompt."""
     audio_guidance: float
-    """Scale of classifier-free guidance by the audio."""
+    """Scale of classifier-free guidance on the audio."""
     shift: float
     """Shift of the flow-matching noise schedule."""
     color_correction: float
@@ -43,27 +43,27 @@ class Sampling(Model):
     apg_norm_threshold: float | None = None
     """Norm threshold of adaptive projected guidance. Absent if it is disabled."""
     quantization: Quantization | None = None
-    """Number format of the transformer's weights. Absent if it is chosen by the free memory."""
+    """Number format of the transformer's weights. Absent if it is chosen from the free memory."""
     resident_parameters: int | None = None
-    """Number of the transformer's parameters that stay on the GPU. Absent if it is chosen by the free memory."""
+    """Number of the transformer's parameters that stay on the GPU. Absent if it is chosen from the free memory."""
     loras: Annotated[tuple[LoraInForce, ...], Field(max_length=9)] = ()
     """LoRAs in the order in which they are applied: those of the preset, then those of spec."""
 
 
 class RenderValues(Model):
-    """Every value that determines an engine's frames, beside its inputs."""
+    """Every value that determines an engine's frames, in addition to its inputs."""
 
     prompt: str
     """Text that the model is conditioned on."""
     negative_prompt: str | None = None
-    """Text that guidance steers away from; absent: the model's own."""
+    """Text that guidance steers away from. Defaults to the model's own negative prompt."""
     mode: Mode
     """Streaming (the whole audio) or Clip (one window of it)."""
     window_frames: int
-    """Frames of a window."""
+    """Number of frames that the model renders at once."""
     motion_frames: int
-    """Frames that a window shares with the one before it."""
+    """Number of frames that a window shares with the previous one."""
     seed: int
-    """Seed of the random numbers, drawn already where -1 was given."""
+    """Seed of the random number generator: the drawn seed if spec.render.seed is -1."""
     sampling: Sampling | None = None
     """Absent for engines without diffusion."""

@@ -16,12 +16,12 @@ PositiveSeconds = Annotated[float, Field(gt=0)]
 
 
 class BackOff(Model):
-    """How long a failed stage waits for its next attempt: twice as long each time, up to a maximum."""
+    """Wait before the next attempt of a failed stage. It doubles with each failure, up to a maximum."""
 
     first_seconds: Seconds = 10
-    """Wait after the first failure."""
+    """Seconds to wait after the first failure."""
     max_seconds: Seconds = 300
-    """Longest wait."""
+    """Maximum wait in seconds."""
 
 
 class LeaseSettings(Model):
@@ -30,44 +30,45 @@ class LeaseSettings(Model):
     name: str = "talkingvideo-operator"
     """Name of the Lease object."""
     namespace: str | None = None
-    """Its namespace; the operator's own when absent."""
+    """Namespace of the Lease object. Defaults to the operator's own."""
     duration_seconds: Annotated[float, Field(ge=2)] = 15
-    """A Lease that is not renewed for this long is lost. Its holder stops acting after two thirds of this time."""
+    """Seconds without renewal after which the Lease is lost. Its holder stops acting after two thirds of this time."""
 
 
 class OperatorConfig(Model):
     """Everything that an administrator configures."""
 
     profiles: Annotated[dict[str, Profile], Field(min_length=1)]
-    """Named sets of image, nodes, stores and limits; objects that name no profile use ``default``."""
+    """Named sets of image, nodes, stores and limits. Objects that do not set spec.profile use ``default``."""
     namespaces: tuple[str, ...] = ()
-    """Namespaces to serve; all of them when empty."""
+    """Namespaces to serve. All namespaces if empty."""
     max_parallel: Annotated[int, Field(ge=1)] | None = None
-    """Render Jobs at once in the whole cluster; unlimited when absent. Jobs in a Kueue queue are not counted."""
+    """Maximum number of concurrent render Jobs in the cluster. Unlimited if not set. Jobs in a Kueue queue are not counted."""
     back_off: BackOff = BackOff()
     """Waits between attempts."""
     max_interruptions: Annotated[int, Field(ge=1)] = 10
-    """How many attempts at one piece of work may be lost with their node before the video fails."""
+    """Maximum number of interruptions (eviction, preemption, lost node) per stage or chunk before the video fails."""
     lost_pod_seconds: Annotated[float, Field(ge=0, le=86_400)] = 60
-    """A pod that still exists this long after it should be gone counts as lost, and its work starts again."""
+    """Seconds past a pod's grace period after which the pod counts as lost and its work starts again."""
     missing_report_seconds: Seconds = 10
-    """How long the operator waits for the report of a finished Job before the work counts as lost."""
+    """Seconds for which the operator waits for the report of a finished Job before the work counts as lost."""
     waiting_seconds: Seconds = 15
-    """How long a pod may be kept from running before the conditions say why."""
+    """Seconds for which a pod may be unable to run before the conditions say why."""
     progress_from_logs: bool = True
-    """Read the tail of render pods' logs for progress. Needs the right to read pods/log, which no label can narrow."""
+    """Read the tail of render pods' logs for progress. Requires permission to read pods/log, which cannot be restricted by
+    label."""
     progress_seconds: PositiveSeconds = 10
-    """Progress, ETA and the like are written at most once in this time per object."""
+    """Minimum interval in seconds between status writes of an object that change only progress."""
     resync_seconds: PositiveSeconds = 600
-    """All objects are listed again at this interval, in case a watch has missed a change."""
+    """Interval in seconds at which all objects are listed again, in case a watch has missed a change."""
     workers: Annotated[int, Field(ge=1, le=64)] = 8
-    """Objects reconciled at the same time."""
+    """Number of objects reconciled concurrently."""
     lease: LeaseSettings = LeaseSettings()
-    """The Lease."""
+    """Settings of the Lease."""
     probe_port: Annotated[int, Field(ge=1, le=65_535)] = 8080
-    """Port of the liveness probe, path /healthz."""
+    """Port of the liveness probe. Its path is /healthz."""
     stale_seconds: PositiveSeconds = 120
-    """The probe fails when the reconciler has been inactive for this long."""
+    """Seconds of inactivity of the reconciler after which the liveness probe fails."""
 
 
 class ConfigError(Exception):

@@ -13,7 +13,7 @@ from talkingvideo_clients.kube.objects import Video
 
 @dataclass(frozen=True)
 class BuildContext:
-    """A video with the values in force and its profile."""
+    """A video with its effective values and its profile."""
 
     video: Video
     spec: TalkingVideoSpec

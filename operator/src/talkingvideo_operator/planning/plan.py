@@ -109,7 +109,7 @@ def plan(
 
 
 def _accept(context: ReconcileContext, status: TalkingVideoStatus, profile: Profile) -> TalkingVideoStatus | Failure:
-    """Check what only the operator can check, and fix the values in force for the whole revision."""
+    """Check what only the operator can check, and fix the effective values for the whole revision."""
     spec, video = context.spec, context.video
     if refusal := next(refusals(spec, profile), None):
         return permanent_failure(ErrorCode.INPUT_VALIDATION, refusal.message, refusal.field)

@@ -67,7 +67,7 @@ def settings_of(values: RenderValues, pixels: int) -> Settings:
     """How render values are rendered.
 
     Args:
-        values: In force, with those of the diffusion.
+        values: The effective values, with diffusion parameters.
         pixels: Of a rendered frame: the step cache is calibrated for two classes of sizes.
     """
     sampling = require_sampling(values)
@@ -95,7 +95,7 @@ def lora_names(values: RenderValues) -> tuple[str, ...]:
 
 
 def require_sampling(values: RenderValues) -> Sampling:
-    """The values of the diffusion.
+    """The diffusion parameters.
 
     Raises:
         StageError: E_INTERNAL when they are absent: the operator resolves them for this engine.
