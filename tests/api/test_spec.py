@@ -22,6 +22,8 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "turns of two": {"speakers": [AUDIO, {"region": LEFT}], "turns": [turn(0, 0, 1.5), turn(1, 1, 2)]},
     "turns of somebody of whom nothing is said": {"speakers": [AUDIO, {}], "turns": [turn(1, 1, 2)]},
     "turns of one": {"speakers": [{"text": "Hello."}], "turns": [turn(0, 0, 1)]},
+    "an at sign after the host": {"speakers": [{"audio": {"uri": "https://host/@me/a.wav?to=b@c"}}]},
+    "an at sign in a key": {"speakers": [{"audio": {"uri": "s3://bucket/a@2x.wav"}}]},
     "masks": {"speakers": [{**AUDIO, "mask": {"uri": "s3://media/m.png"}}, {**AUDIO, "region": LEFT}]},
 }
 
@@ -45,6 +47,36 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         {"source": {"image": {"uri": "s3://b/k", "headersSecretName": "x"}}},
         "spec.source.image",
         "headersSecretName requires an https:// uri",
+    ),
+    (
+        "a Secret that is a path",
+        {"source": {"image": {"uri": "https://a/b", "headersSecretName": "/etc"}}},
+        "spec.source.image.headersSecretName",
+        "must be a name of a Kubernetes object",
+    ),
+    (
+        "a Secret above its folder",
+        {"source": {"image": {"uri": "https://a/b", "headersSecretName": "../pass"}}},
+        "spec.source.image.headersSecretName",
+        "must be a name of a Kubernetes object",
+    ),
+    (
+        "keys in an s3 address",
+        {"source": {"image": {"uri": "s3://KEY:SECRET@bucket/key"}}},
+        "spec.source.image",
+        "must not contain a user name or password",
+    ),
+    (
+        "a password in an https address",
+        {"speech": {"speakers": [{"audio": {"uri": "https://user:pa:ss@host?x=1"}}]}},
+        "spec.speech.speakers[0].audio",
+        "must not contain a user name or password",
+    ),
+    (
+        "a LoRA's address with a password",
+        {"render": {"loras": [{"uri": "https://user@host/lora.safetensors"}]}},
+        "spec.render.loras[0]",
+        "must not contain a user name or password",
     ),
     (
         "a LoRA of no scheme",

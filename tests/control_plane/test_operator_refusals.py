@@ -27,7 +27,23 @@ REFUSED_BY_THE_API: dict[str, tuple[dict[str, Any], str]] = {
         {"source": {"image": {"uri": "s3://media/a.png", "headersSecretName": "x"}}},
         "headersSecretName requires an https:// uri",
     ),
-    "a very long uri": ({"source": {"image": {"uri": "https://e.com/" + "a" * 2_100}}}, "only when it is data:"),
+    "keys in an s3 address": (
+        {"source": {"image": {"uri": "s3://KEY:SECRET@bucket/key"}}},
+        "must not contain a user name or password",
+    ),
+    "a LoRA's address with a password": (
+        {"render": {"loras": [{"uri": "https://user@example.com/a.safetensors"}]}},
+        "must not contain a user name or password",
+    ),
+    "a Secret that is a path": (
+        {"source": {"image": {"uri": "https://example.com/a.png", "headersSecretName": "../pass"}}},
+        "must be a name of a Kubernetes object",
+    ),
+    "a priority that is no name": ({"priority": "Very High"}, "must be a name of a Kubernetes object"),
+    "a very long uri": (
+        {"source": {"image": {"uri": "https://e.com/" + "a" * 2_100}}},
+        "only data: URIs may be longer",
+    ),
     "a voice without text": ({"speech": {"speakers": [{**AUDIO, "voice": "de"}]}}, "voice requires text"),
     "neither audio nor text": ({"speech": {"speakers": [AUDIO, {}]}}, "set exactly one of audio and text for each"),
     "region and mask": (

@@ -7,6 +7,7 @@ estimates the cost of the validation rules from these bounds.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated
 
@@ -16,10 +17,19 @@ from talkingvideo_api.model import Model
 from talkingvideo_api.rules import Rule, Ruled, RuledModel
 from talkingvideo_api.uris import LOCAL_SCHEMES, MAX_DATA_URI, MAX_URI, scheme_of
 
+CREDENTIALS = "^[a-z0-9]+://[^/?#]*@"
+"""A user name or password before the host, in a regular expression that CEL and Python read alike."""
 LORA_SCHEMES = tuple(scheme for scheme in LOCAL_SCHEMES if scheme != "data")
 """Schemes of a LoRA's URI. The smallest useful LoRA is larger than a ``data:`` URI may be."""
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+_DNS_SUBDOMAIN = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+DNS_SUBDOMAIN = Rule(
+    f"self.matches('{_DNS_SUBDOMAIN}')",
+    "must be a name of a Kubernetes object: lower case letters, digits, '-' and '.', with a letter or digit at each end",
+    lambda value: re.fullmatch(_DNS_SUBDOMAIN, value) is not None,
+)
+Name = Annotated[str, StringConstraints(min_length=1, max_length=253), Ruled(DNS_SUBDOMAIN)]
+"""Name of a Kubernetes object. It is never a path."""
 ShortName = Annotated[str, StringConstraints(min_length=1, max_length=63)]
 LoraName = Annotated[str, StringConstraints(max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """Name of a file, without a path."""
@@ -64,6 +74,12 @@ class MediaReference(RuledModel):
             "!has(self.headersSecretName) || self.uri.startsWith('https://')",
             "headersSecretName requires an https:// uri; s3:// uses the credentials of the profile's store",
             lambda it: it.headers_secret_name is None or it.uri.startswith("https://"),
+        ),
+        Rule(
+            f"!self.uri.matches('{CREDENTIALS}')",
+            "uri must not contain a user name or password: everyone who may read the object could read them; "
+            "use headersSecretName for https:// and the profile's store for s3://",
+            lambda it: re.match(CREDENTIALS, it.uri) is None,
         ),
     )
 
@@ -323,6 +339,11 @@ class Lora(RuledModel):
             "a LoRA's uri must start with https://, s3://, pvc:// or configmap:// "
             "(file:// works in 'talkingvideo run' only)",
             lambda it: it.uri is None or scheme_of(it.uri) in LORA_SCHEMES,
+        ),
+        Rule(
+            f"!has(self.uri) || !self.uri.matches('{CREDENTIALS}')",
+            "a LoRA's uri must not contain a user name or password: everyone who may read the object could read them",
+            lambda it: it.uri is None or re.match(CREDENTIALS, it.uri) is None,
         ),
     )
 
