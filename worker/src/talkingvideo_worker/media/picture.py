@@ -19,7 +19,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from talkingvideo_api.errors import StageError
 from talkingvideo_api.profile import InputLimits
-from talkingvideo_worker.files import whole_file
+from talkingvideo_worker.files import atomic_write
 from talkingvideo_worker.media import formats
 from talkingvideo_worker.media.ffmpeg import describe
 
@@ -114,7 +114,7 @@ def fit(rgb: Rgb, box: Box | None, width: int, height: int) -> Rgb:
 
 def write_png(rgb: Rgb, path: Path) -> None:
     """Write a picture as PNG; the file appears complete or not at all."""
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         Image.fromarray(rgb).save(unfinished, "PNG", compress_level=3)
 
 
@@ -270,5 +270,5 @@ def fit_mask(mask: Mask, crop: RelativeBox, width: int, height: int) -> Mask:
 
 def write_mask(mask: Mask, path: Path) -> None:
     """Write a mask as a greyscale PNG; the file appears complete or not at all."""
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         Image.fromarray(mask.astype(np.uint8) * 255).save(unfinished, "PNG")
