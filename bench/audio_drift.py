@@ -15,7 +15,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from material import decoded_sound, ffmpeg_binary, noise, write_aac
+from common.material import decoded_sound, ffmpeg_binary, noise, write_aac
 from numpy.typing import NDArray
 
 from talkingvideo_worker.chunking.windows import ChunkFrames

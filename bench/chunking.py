@@ -20,10 +20,10 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from corpus import SpokenTrack, corpus
+from common.corpus import SpokenTrack, corpus
 
 from talkingvideo_worker.chunking.plan import PlanSettings, makespan, plan_chunks
-from talkingvideo_worker.chunking.windows import wasted_frames, window_lengths
+from talkingvideo_worker.chunking.windows import window_lengths
 from talkingvideo_worker.media.silence import SoundProfile, sound_profile
 
 TARGET = 45 * 25
@@ -55,6 +55,12 @@ def greedy_lengths(track: SpokenTrack, profile: SoundProfile) -> list[int]:
 
 def our_lengths(track: SpokenTrack, profile: SoundProfile) -> list[int]:
     return [chunk.frames for chunk in plan_chunks(track.frames, profile.silences, profile.energy, PlanSettings())]
+
+
+def wasted_frames(frames: int, window: int = 81, motion: int = 9) -> int:
+    """Frames that are rendered for a chunk and dropped."""
+    windows = len(window_lengths(frames, window, motion))
+    return window + (windows - 1) * (window - motion) - frames
 
 
 def figures(track: SpokenTrack, lengths: Sequence[int]) -> Figures:
@@ -95,9 +101,9 @@ def main() -> None:
     for name, value in shares:
         greedy, mine = share(value, theirs), share(value, ours)
         print(f"| {name} | {greedy:.1%} | {mine:.1%} | {mine / greedy:.2f} |")
-    for place, gpus in enumerate(GPUS):
-        greedy, mine = (sum(row.makespans[place] for row in rows) / 3600 for rows in (theirs, ours))
-        ratios = [a.makespans[place] / b.makespans[place] for a, b in zip(ours, theirs, strict=True)]
+    for index, gpus in enumerate(GPUS):
+        greedy, mine = (sum(row.makespans[index] for row in rows) / 3600 for rows in (theirs, ours))
+        ratios = [a.makespans[index] / b.makespans[index] for a, b in zip(ours, theirs, strict=True)]
         print(f"| makespan, {gpus} GPUs, all tracks | {greedy:.2f} h | {mine:.2f} h | {mine / greedy:.3f} |")
         worse = sum(ratio > 1 for ratio in ratios)
         print(f"| … per track: median; worst; longer in | | | {median(ratios):.3f}; {max(ratios):.3f}; {worse} |")

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from material import HEIGHT, WIDTH, ffmpeg_binary, noise, write_aac, write_chunk
+from common.material import HEIGHT, WIDTH, ffmpeg_binary, noise, write_aac, write_chunk
 
 from talkingvideo_worker.media.finished_video import verify, write_thumbnail
 from talkingvideo_worker.media.join import join_segments

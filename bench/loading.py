@@ -32,7 +32,7 @@ from infinitetalk.figures import table
 from infinitetalk.stored_weights import write_weights
 
 from talkingvideo_worker.engines.infinitetalk.memory.loading import load_transformer
-from talkingvideo_worker.engines.infinitetalk.memory.modes import SLOTS, MemoryMode
+from talkingvideo_worker.engines.infinitetalk.memory.modes import BLOCK_SLOTS, MemoryMode
 from talkingvideo_worker.engines.infinitetalk.memory.offloading import BlockLayout
 from talkingvideo_worker.engines.infinitetalk.weights.converted import converted_transformer
 from talkingvideo_worker.engines.infinitetalk.weights.files import BASE, adapter_of
@@ -152,7 +152,7 @@ def _load(stored: StoredTransformer) -> int:
     if on_gpu:
         torch.cuda.synchronize()
     empty = stored.empty(torch.bfloat16)
-    slots = min(SLOTS, mode.offloaded) * BlockLayout.of(empty.blocks[0]).size
+    slots = min(BLOCK_SLOTS, mode.offloaded) * BlockLayout.of(empty.blocks[0]).size
     return slots + sum(int(value.nbytes) for value in empty.state_dict().values())
 
 

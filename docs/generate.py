@@ -214,7 +214,7 @@ def configuration_page() -> str:
 def errors_page() -> str:
     """``errors.md``."""
     rows = (
-        f"| `{code}` | {kind.exit_status} | {kind.blame} | {'yes' if kind.retryable else 'no'} | {kind.meaning} |"
+        f"| `{code}` | {kind.exit_status} | {kind.responsible} | {'yes' if kind.retryable else 'no'} | {kind.meaning} |"
         for code, kind in ERRORS.items()
     )
     return NOTE + ERRORS_HEAD + "\n".join(rows) + "\n"

@@ -19,10 +19,9 @@ FRAMES_PER_LATENT = 4
 TEXT_TOKENS = 512
 IMAGE_TOKENS = 257
 
-ENCODE_CLIP = 410.1e6
 ENCODE_MOTION = 47.1e6
 DECODE = 689.6e6
-"""FLOPs of the VAE for each pixel of a frame: 81 frames encoded, 9 frames encoded, 81 frames decoded; counted by
+"""FLOPs of the VAE for each pixel of a frame: 9 frames encoded, 81 frames decoded; counted by
 torch's FlopCounterMode at 640x640 and 448x896. Nearly all are convolutions, so they grow with the pixels."""
 
 

@@ -11,7 +11,7 @@ from talkingvideo_api.effective import Effective, resolve
 from talkingvideo_api.profile import Profile, S3Store, Store
 from talkingvideo_api.resource import TalkingVideo
 from talkingvideo_api.support import unsupported, without_effect
-from talkingvideo_api.values import LoraInForce
+from talkingvideo_api.values import EffectiveLora
 
 PROFILE = Profile(worker_image="worker:1", stores={"default": Store(s3=S3Store(bucket="media"))})
 
@@ -64,7 +64,7 @@ def test_what_is_in_force_does_not_say_where_a_lora_came_from() -> None:
     assert "sig=1" not in effective(asked).to_json()
     sampling = effective(asked).render_values(asked.spec).sampling
     assert sampling is not None
-    assert sampling.loras == (LoraInForce(index=0, scale=1.0),)
+    assert sampling.loras == (EffectiveLora(index=0, scale=1.0),)
 
 
 def test_the_preview_engine_claims_no_diffusion_values_and_says_that_given_ones_have_no_effect() -> None:

@@ -242,10 +242,10 @@ class FakeCluster:
         self.succeed_pod(job)
         self.complete_job(job)
 
-    def finish_chunk_with(self, chunk: int, **facts: Any) -> None:
+    def finish_chunk_with(self, chunk: int, **fields: Any) -> None:
         """A chunk is finished, and its report says more than usual."""
         job = self.job(Stage.RENDER, chunk)
-        self.succeed_pod(job, message=encode_report(RenderReport(chunk=chunk, key="k", frames=100, **facts)))
+        self.succeed_pod(job, message=encode_report(RenderReport(chunk=chunk, key="k", frames=100, **fields)))
         self.complete_job(job)
 
     def fail(self, job: Job, code: ErrorCode = ErrorCode.FFMPEG, **container: Any) -> None:

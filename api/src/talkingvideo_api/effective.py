@@ -29,7 +29,7 @@ from talkingvideo_api.spec import (
     TalkingVideoSpec,
     Video,
 )
-from talkingvideo_api.values import LoraInForce, RenderValues, Sampling
+from talkingvideo_api.values import EffectiveLora, RenderValues, Sampling
 
 DEFAULT_PROMPT = "A person talking naturally"
 DEFAULT_TTL_SECONDS = 7 * 24 * 3_600
@@ -39,10 +39,10 @@ DEFAULT_OUTPUT_NAME = "{namespace}/{name}-{revision}"
 LOCATION_FIELDS = {"profile", "store", "output_name", "overwrite"}
 """Values that determine only where a video is made and stored, not its frames or the release that makes it."""
 
-PRESET_LORAS: Mapping[Preset, tuple[LoraInForce, ...]] = {
+PRESET_LORAS: Mapping[Preset, tuple[EffectiveLora, ...]] = {
     Preset.QUALITY: (),
-    Preset.FAST: (LoraInForce(name="Wan2.1_I2V_14B_FusionX_LoRA"),),
-    Preset.TURBO: (LoraInForce(name="Wan21_T2V_14B_lightx2v_cfg_step_distill_lora_rank32"),),
+    Preset.FAST: (EffectiveLora(name="Wan2.1_I2V_14B_FusionX_LoRA"),),
+    Preset.TURBO: (EffectiveLora(name="Wan21_T2V_14B_lightx2v_cfg_step_distill_lora_rank32"),),
 }
 """LoRAs that the parameters of a preset were chosen for, by the names of their published files."""
 
@@ -148,13 +148,13 @@ def _sampling(render: Render, profile: Profile, resolution: Resolution) -> Sampl
     if render.memory is not None:
         values["quantization"] = render.memory.quantization
         values["resident_parameters"] = render.memory.resident_parameters
-    given = (_in_force(index, lora) for index, lora in enumerate(render.loras or ()))
+    given = (_effective_lora(index, lora) for index, lora in enumerate(render.loras or ()))
     values["loras"] = (*PRESET_LORAS[preset], *given)
     return Sampling(**values)
 
 
-def _in_force(index: int, lora: Lora) -> LoraInForce:
-    return LoraInForce(index=index, name=lora.name, scale=1.0 if lora.scale is None else lora.scale)
+def _effective_lora(index: int, lora: Lora) -> EffectiveLora:
+    return EffectiveLora(index=index, name=lora.name, scale=1.0 if lora.scale is None else lora.scale)
 
 
 def _usual_arrangement(speech: Speech) -> Arrangement:
@@ -191,7 +191,7 @@ def resolve(spec: TalkingVideoSpec, profile: Profile, *, profile_name: str, uid:
         window_frames=render.window_frames or 81,
         motion_frames=render.motion_frames or 9,
         seed=drawn_seed(uid, revision) if seed == -1 else seed,
-        sampling=_sampling(render, profile, resolution) if traits_of(engine).samples else None,
+        sampling=_sampling(render, profile, resolution) if traits_of(engine).is_diffusion else None,
         gpus_per_chunk=render.gpus_per_chunk or 1,
         resolution=resolution,
         aspect_ratio=video.aspect_ratio or AspectRatio.SOURCE,

@@ -28,29 +28,29 @@ class EngineTraits:
     """What the operator and the profile need to know of an engine without running it.
 
     Attributes:
-        samples: Whether it is a diffusion model: ``spec.render``'s sampling values apply to it.
-        continues: Whether a chunk can continue the one before it: ``spec.chunking.continuity`` applies.
-        places_one_speaker: Whether the region or mask of a single speaker matters to it.
+        is_diffusion: Whether it is a diffusion model: ``spec.render``'s sampling values apply to it.
+        supports_chaining: Whether a chunk can continue the one before it: ``spec.chunking.continuity`` applies.
+        uses_single_region: Whether the region or mask of a single speaker matters to it.
         prepare: Resources of the prepare pod's containers, unless the profile sets them.
         render: Resources of render pods, unless the profile sets them.
     """
 
-    samples: bool = True
-    continues: bool = True
-    places_one_speaker: bool = True
+    is_diffusion: bool = True
+    supports_chaining: bool = True
+    uses_single_region: bool = True
     prepare: Resources = SMALL
     render: Resources = MEDIUM
 
 
 ENGINES: Mapping[str, EngineTraits] = {
     INFINITETALK: EngineTraits(
-        places_one_speaker=False,
+        uses_single_region=False,
         # wav2vec2 and Kokoro bring torch, about 1 GB, and networks of 0.7 GB.
         prepare=_resources(request="2Gi", limit="4Gi"),
         # The parts of the 14B model that are not on the GPU are in the pod's memory: up to 38 GB of pinned weights.
         render=_resources(request="16Gi", limit="64Gi", cpus=("2", "8")),
     ),
-    PREVIEW: EngineTraits(samples=False, continues=False),
+    PREVIEW: EngineTraits(is_diffusion=False, supports_chaining=False),
 }
 """The rows, by the engine's name."""
 

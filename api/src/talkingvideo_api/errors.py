@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Blame(StrEnum):
+class Responsibility(StrEnum):
     """Who has to act before a failed stage can succeed."""
 
     USER = "User"
@@ -19,7 +19,7 @@ class Blame(StrEnum):
 
 
 class ErrorCode(StrEnum):
-    """Codes in ``status.failure.code``. The names of older systems are kept where they mean the same."""
+    """Codes in ``status.failure.code``."""
 
     INPUT_VALIDATION = "E_INPUT_VALIDATION"
     NOT_SUPPORTED = "E_NOT_SUPPORTED"
@@ -45,40 +45,46 @@ class ErrorKind:
 
     Attributes:
         exit_status: What a stage's process ends with (1 is left to Python, 126 and above to shells and signals).
-        blame: Who has to act.
+        responsible: Who has to act.
         retryable: Whether the same work may succeed when tried again unchanged.
         meaning: One sentence for the documentation.
     """
 
     exit_status: int
-    blame: Blame
+    responsible: Responsibility
     retryable: bool
     meaning: str
 
 
 ERRORS: dict[ErrorCode, ErrorKind] = {
-    ErrorCode.INPUT_VALIDATION: ErrorKind(10, Blame.USER, False, "An input or a field cannot be used as it is."),
+    ErrorCode.INPUT_VALIDATION: ErrorKind(
+        10, Responsibility.USER, False, "An input or a field cannot be used as it is."
+    ),
     ErrorCode.NOT_SUPPORTED: ErrorKind(
-        11, Blame.USER, False, "The field is part of the resource, but this release does not support it."
+        11, Responsibility.USER, False, "The field is part of the resource, but this release does not support it."
     ),
     ErrorCode.OUTPUT_EXISTS: ErrorKind(
-        12, Blame.USER, False, "Another file has the result's name, and output.overwrite is false."
+        12, Responsibility.USER, False, "Another file has the result's name, and output.overwrite is false."
     ),
-    ErrorCode.STORE_ACCESS: ErrorKind(13, Blame.USER, False, "The store refuses the credentials, or does not exist."),
-    ErrorCode.DOWNLOAD_FAILED: ErrorKind(20, Blame.CLUSTER, True, "An input could not be fetched."),
+    ErrorCode.STORE_ACCESS: ErrorKind(
+        13, Responsibility.USER, False, "The store refuses the credentials, or does not exist."
+    ),
+    ErrorCode.DOWNLOAD_FAILED: ErrorKind(20, Responsibility.CLUSTER, True, "An input could not be fetched."),
     ErrorCode.WORKSPACE: ErrorKind(
-        21, Blame.CLUSTER, True, "The workspace could not be read or written, or has lost a file."
+        21, Responsibility.CLUSTER, True, "The workspace could not be read or written, or has lost a file."
     ),
-    ErrorCode.UPLOAD: ErrorKind(22, Blame.CLUSTER, True, "The result could not be written."),
-    ErrorCode.TIMEOUT: ErrorKind(23, Blame.CLUSTER, True, "A stage or the whole video ran past its deadline."),
-    ErrorCode.EVICTED: ErrorKind(24, Blame.CLUSTER, True, "The pod was evicted or preempted."),
-    ErrorCode.NODE_LOST: ErrorKind(25, Blame.CLUSTER, True, "The pod's node has stopped responding."),
-    ErrorCode.OOM: ErrorKind(30, Blame.CLUSTER, True, "The container or the GPU ran out of memory."),
-    ErrorCode.PIPELINE_LOAD: ErrorKind(31, Blame.CLUSTER, True, "The engine or its weights could not be loaded."),
-    ErrorCode.AUDIO_EMBEDDING: ErrorKind(32, Blame.PROJECT, True, "The audio features could not be computed."),
-    ErrorCode.GENERATION_RUNTIME: ErrorKind(33, Blame.PROJECT, True, "The engine failed while rendering."),
-    ErrorCode.FFMPEG: ErrorKind(34, Blame.PROJECT, True, "Encoding, decoding or joining failed."),
-    ErrorCode.INTERNAL: ErrorKind(40, Blame.PROJECT, True, "A defect of this project."),
+    ErrorCode.UPLOAD: ErrorKind(22, Responsibility.CLUSTER, True, "The result could not be written."),
+    ErrorCode.TIMEOUT: ErrorKind(23, Responsibility.CLUSTER, True, "A stage or the whole video ran past its deadline."),
+    ErrorCode.EVICTED: ErrorKind(24, Responsibility.CLUSTER, True, "The pod was evicted or preempted."),
+    ErrorCode.NODE_LOST: ErrorKind(25, Responsibility.CLUSTER, True, "The pod's node has stopped responding."),
+    ErrorCode.OOM: ErrorKind(30, Responsibility.CLUSTER, True, "The container or the GPU ran out of memory."),
+    ErrorCode.PIPELINE_LOAD: ErrorKind(
+        31, Responsibility.CLUSTER, True, "The engine or its weights could not be loaded."
+    ),
+    ErrorCode.AUDIO_EMBEDDING: ErrorKind(32, Responsibility.PROJECT, True, "The audio features could not be computed."),
+    ErrorCode.GENERATION_RUNTIME: ErrorKind(33, Responsibility.PROJECT, True, "The engine failed while rendering."),
+    ErrorCode.FFMPEG: ErrorKind(34, Responsibility.PROJECT, True, "Encoding, decoding or joining failed."),
+    ErrorCode.INTERNAL: ErrorKind(40, Responsibility.PROJECT, True, "A defect of this project."),
 }
 
 EXIT_STATUSES: dict[int, ErrorCode] = {kind.exit_status: code for code, kind in ERRORS.items()}

@@ -30,8 +30,6 @@ ANNOTATION_RETRY = f"{GROUP}/retry"
 APP_NAME = "talkingvideo"
 OPERATOR_NAME = "talkingvideo-operator"
 
-MAX_NAME = 63
-
 
 class Stage(StrEnum):
     """The three stages of a video."""

@@ -119,7 +119,7 @@ class Artifact(Model):
 
 
 class StitchReport(Model):
-    """The result is in its place."""
+    """The result was delivered."""
 
     kind: Literal["stitch"] = "stitch"
     uri: str

@@ -27,8 +27,6 @@ class Metadata(Model):
     namespace: Annotated[str, StringConstraints(max_length=63, pattern=DNS_LABEL)] = "default"
     uid: str = ""
     generation: int = 0
-    creation_timestamp: str | None = None
-    deletion_timestamp: str | None = None
     annotations: dict[str, str] = Field(default_factory=dict)
 
 

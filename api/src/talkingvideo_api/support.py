@@ -57,15 +57,15 @@ def unsupported(spec: TalkingVideoSpec, effective: Effective, profile: Profile) 
 def without_effect(spec: TalkingVideoSpec, effective: Effective) -> list[str]:
     """List fields that are set but have no effect with the engine, as sentences for ``status.warnings``."""
     traits, found = traits_of(effective.engine), list[str]()
-    if not traits.samples:
+    if not traits.is_diffusion:
         given = (name for name in SAMPLING_FIELDS if getattr(spec.render or Render(), name) is not None)
         fields = (Render.model_fields[name].alias or name for name in given)
         found += [f"spec.render.{field} has no effect with the {effective.engine} engine" for field in fields]
-    if not traits.continues and effective.continuity is Continuity.CHAINED:
+    if not traits.supports_chaining and effective.continuity is Continuity.CHAINED:
         found.append(
             f"spec.chunking.continuity has no effect with the {effective.engine} engine: its chunks have no seams"
         )
-    if not traits.places_one_speaker and len(spec.speech.speakers) == 1:
+    if not traits.uses_single_region and len(spec.speech.speakers) == 1:
         # A region or mask tells the model which of two voices moves which face; one voice moves the face that it finds.
         given = (name for name in ("region", "mask") if getattr(spec.speech.speakers[0], name) is not None)
         found += [f"spec.speech.speakers[0].{name} has no effect with one speaker" for name in given]

@@ -10,7 +10,7 @@ from talkingvideo_api.model import Model
 from talkingvideo_api.spec import Mode, Preset, Quantization
 
 
-class LoraInForce(Model):
+class EffectiveLora(Model):
     """A LoRA that is merged into the model's weights."""
 
     index: int | None = None
@@ -46,7 +46,7 @@ class Sampling(Model):
     """Number format of the transformer's weights. Absent if it is chosen from the free memory."""
     resident_parameters: int | None = None
     """Number of the transformer's parameters that stay on the GPU. Absent if it is chosen from the free memory."""
-    loras: Annotated[tuple[LoraInForce, ...], Field(max_length=9)] = ()
+    loras: Annotated[tuple[EffectiveLora, ...], Field(max_length=9)] = ()
     """LoRAs in the order in which they are applied: those of the preset, then those of spec."""
 
 

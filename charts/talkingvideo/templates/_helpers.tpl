@@ -90,7 +90,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
     {{- end }}
     {{- end }}
   resources: {{- toYaml $fetch.resources | nindent 4 }}
-  # The last words go to the pod's status.
+  # Without a termination message, the end of the log is used.
   terminationMessagePolicy: FallbackToLogsOnError
   securityContext:
     allowPrivilegeEscalation: false

@@ -19,7 +19,12 @@ from talkingvideo_operator.lease import LeaseLostError
 from talkingvideo_operator.main import run as run_operator
 from talkingvideo_operator.settings import ConfigError, load
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    help="Run the operator, or print the CustomResourceDefinition.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 
 DEFAULT_CONFIG = Path("/etc/talkingvideo/config.yaml")
 
@@ -38,7 +43,7 @@ def run(
     config: Annotated[Path, typer.Option(help="The configuration file.")] = DEFAULT_CONFIG,
     namespace: Annotated[list[str] | None, typer.Option(help="Serve only this namespace; may be repeated.")] = None,
     log_level: Annotated[LogLevel, typer.Option(help="Lowest level to log.")] = LogLevel.INFO,
-    log_json: Annotated[bool, typer.Option(help="Log lines as JSON.")] = False,
+    log_json: Annotated[bool, typer.Option(help="Write logs as JSON.")] = False,
 ) -> None:
     """Run the operator."""
     _log_to_stderr(log_level, as_json=log_json)

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.worker.chunking.fill import last_window_fill
 
 from talkingvideo_worker.chunking.plan import PlanSettings, makespan, plan_chunks
-from talkingvideo_worker.chunking.windows import ChunkFrames, last_window_fill
+from talkingvideo_worker.chunking.windows import ChunkFrames
 
 SPEECH, PAUSE = -20.0, -65.0
 
@@ -57,7 +58,7 @@ def test_chunks_cover_every_frame_once_whatever_the_audio(
 @given(frames=st.integers(120_000, 250_000), target=st.floats(10, 20), quiet=st.booleans())
 @settings(max_examples=6, deadline=None)
 def test_a_long_video_never_becomes_more_than_500_chunks(frames: int, target: float, quiet: bool) -> None:
-    pauses = [(place, place + 20) for place in range(60, frames - 60, 100)] if quiet else []
+    pauses = [(position, position + 20) for position in range(60, frames - 60, 100)] if quiet else []
     chunks = plan_chunks(frames, *spoken(frames, pauses), PlanSettings(target))
     assert len(chunks) <= 500
     assert sum(chunk.frames for chunk in chunks) == frames
@@ -66,9 +67,9 @@ def test_a_long_video_never_becomes_more_than_500_chunks(frames: int, target: fl
 @given(pauses=st.lists(st.integers(15, 80), min_size=40, max_size=80))
 @settings(max_examples=60, deadline=None)
 def test_a_cut_falls_inside_a_silence_where_there_are_some(pauses: list[int]) -> None:
-    places = np.cumsum([pause + 130 for pause in pauses]).tolist()
-    silent = [(place, place + 14) for place in places]
-    frames = places[-1] + 100
+    positions = np.cumsum([pause + 130 for pause in pauses]).tolist()
+    silent = [(position, position + 14) for position in positions]
+    frames = positions[-1] + 100
     for cut in cuts(plan_chunks(frames, *spoken(frames, silent), PlanSettings())):
         assert any(first < cut < end for first, end in silent)
 
@@ -90,16 +91,16 @@ def test_an_even_noise_is_cut_into_windows_that_are_used() -> None:
 @given(st.lists(st.integers(20, 90), min_size=60, max_size=90))
 @settings(max_examples=60, deadline=None)
 def test_no_last_window_is_mostly_wasted_where_silences_leave_a_choice(pauses: list[int]) -> None:
-    places = np.cumsum([pause + 40 for pause in pauses]).tolist()
-    frames = places[-1] + 40
-    chunks = plan_chunks(frames, *spoken(frames, [(place, place + 20) for place in places]), PlanSettings())
+    positions = np.cumsum([pause + 40 for pause in pauses]).tolist()
+    frames = positions[-1] + 40
+    chunks = plan_chunks(frames, *spoken(frames, [(position, position + 20) for position in positions]), PlanSettings())
     assert all(last_window_fill(chunk.frames) >= 0.5 for chunk in chunks[:-1])
     assert len(chunks) == 1 or last_window_fill(chunks[-1].frames) >= 0.5
 
 
 def test_lengths_are_balanced_instead_of_leaving_a_short_rest() -> None:
     frames = 25 * 45 * 4 + 200
-    pauses = [(place, place + 20) for place in range(50, frames, 90)]
+    pauses = [(position, position + 20) for position in range(50, frames, 90)]
     lengths = [chunk.frames for chunk in plan_chunks(frames, *spoken(frames, pauses), PlanSettings())]
     assert len(lengths) == 4
     assert max(lengths) - min(lengths) <= 2 * 72
@@ -120,8 +121,8 @@ def test_loudness_may_be_longer_or_shorter_than_the_video() -> None:
 def test_two_hours_are_planned_in_two_seconds() -> None:
     frames = 2 * 3600 * 25
     rng = np.random.default_rng(0)
-    places = np.cumsum(rng.integers(40, 120, frames // 80))
-    pauses = [(int(place), int(place) + 18) for place in places if place + 20 < frames]
+    positions = np.cumsum(rng.integers(40, 120, frames // 80))
+    pauses = [(int(position), int(position) + 18) for position in positions if position + 20 < frames]
     track = spoken(frames, pauses)
     for target in (10.0, 45.0, 600.0):
         started = time.process_time()

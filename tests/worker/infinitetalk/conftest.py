@@ -13,6 +13,7 @@ from tests.worker.infinitetalk.tiny_weights import write_tiny_weights
 from torch import Tensor
 
 from talkingvideo_worker.engines.infinitetalk import Encoders, Guidance, Material, Settings, Tracks, published_timesteps
+from talkingvideo_worker.engines.infinitetalk.conditioning.audio import Features
 from talkingvideo_worker.engines.infinitetalk.sampling.denoising import WindowNoise
 from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
 
@@ -49,6 +50,11 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
     write_tiny_weights(folder)
     return folder
+
+
+def track(length: int, offset: float = 0) -> Features:
+    """A track whose features are consecutive numbers."""
+    return (np.arange(length, dtype=np.float32) + np.float32(offset))[:, None, None]
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ def test_no_sample_is_lost_or_added_at_any_rate(tmp_path: Path, limits: InputLim
     assert (sound.samples_in, sound.rate_in, sound.channels) == (samples.shape[1], rate, 1)
     assert out_rate == 16_000
     assert heard.shape == (1, sound.samples) == (1, int(Fraction(samples.shape[1] * 16_000, rate) + Fraction(1, 2)))
-    assert sound.notes == ()
+    assert sound.warnings == ()
     if seconds > 1:
         error = heard[0] - at_16k(samples, rate)
         assert np.abs(error[500:-500]).max() < 0.01
@@ -132,7 +132,7 @@ def test_many_channels_are_mixed_down(tmp_path: Path, limits: InputLimits, chann
     sound = write_engine_audio(write_wav(tmp_path / "in", samples, 16_000), tmp_path / "out.wav", limits, FIELD)
     assert sound.samples_in == 16_000
     assert sound.channels == 2
-    assert str(channels) in sound.notes[0]
+    assert str(channels) in sound.warnings[0]
     heard = read_wav(tmp_path / "out.wav")[0][0]
     assert lag(samples[0], heard, 4000) == 0
     assert 0.3 < np.abs(heard).max() < 1
@@ -149,7 +149,7 @@ def test_the_sound_of_a_video_starts_when_the_video_does(tmp_path: Path, limits:
     late = write_video(tmp_path / "in", pictures, times, "matroska", sound=speech, sound_start=Fraction(1, 2))
     sound = write_engine_audio(late, tmp_path / "late.wav", limits, FIELD)
     assert abs(sound.duration_seconds - 2.5) < 0.05
-    assert "silence" in sound.notes[0]
+    assert "silence" in sound.warnings[0]
     reference = at_16k(speech, 48_000)
     assert abs(lag(reference, read_wav(tmp_path / "late.wav")[0][0], 8000, reach=9000) - 8000) <= 16
 
@@ -195,9 +195,9 @@ def test_little_damage_is_skipped_and_reported(tmp_path: Path, limits: InputLimi
     content[middle : middle + 300] = np.random.default_rng(1).bytes(300)
     path.write_bytes(content)
     sound = write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)
-    assert whole.notes == ()
+    assert whole.warnings == ()
     assert 0 < whole.samples_in - sound.samples_in < 44_100 // 2
-    assert "damaged" in sound.notes[0]
+    assert "damaged" in sound.warnings[0]
 
 
 def test_much_damage_is_refused(tmp_path: Path, limits: InputLimits) -> None:
@@ -223,7 +223,7 @@ def test_silence_is_reported(tmp_path: Path, limits: InputLimits) -> None:
     sound = write_engine_audio(
         write_wav(tmp_path / "in", np.zeros((1, 8000), np.float32), 8_000), tmp_path / "o.wav", limits, FIELD
     )
-    assert sound.notes == ("The sound is silent.",)
+    assert sound.warnings == ("The sound is silent.",)
 
 
 @given(st.integers(1, 10**9), st.sampled_from([8_000, 16_000, 22_050, 44_100, 48_000]))

@@ -208,7 +208,7 @@ def with_outside_data(movie: bytes, target: str) -> bytes:
 def test_a_movie_that_refers_to_another_file_does_not_read_it(tmp_path: Path, limits: InputLimits) -> None:
     secret = write_wav(tmp_path / "secret.wav", speechlike(1, 16_000), 16_000)
     path = write_sound(tmp_path / "in.mov", np.zeros((1, 16_000), np.float32), 16_000, "mov", "pcm_s16le")
-    assert write_engine_audio(path, tmp_path / "out.wav", limits, FIELD).notes == ("The sound is silent.",)
+    assert write_engine_audio(path, tmp_path / "out.wav", limits, FIELD).warnings == ("The sound is silent.",)
     path.write_bytes(with_outside_data(path.read_bytes(), secret.as_posix()))
     options = {"enable_drefs": "1", "use_absolute_path": "1"}
     with av.open(path.as_posix(), format="mov", options=options) as naive:

@@ -59,7 +59,7 @@ def test_a_plain_picture_is_read_as_it_is(
 ) -> None:
     picture = read(saved(tmp_path / "x.txt", Image.fromarray(render_input()), form, **options), limits)
     assert near(picture.rgb, render_input(), 3)
-    assert picture.notes == ()
+    assert picture.warnings == ()
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
@@ -97,12 +97,12 @@ def test_transparency_becomes_grey_and_is_reported(tmp_path: Path, limits: Input
     picture = read(saved(tmp_path / "x", Image.fromarray(rgba), form, lossless=True, exact=True), limits)
     assert near(picture.rgb[:, :60], render_input()[:, :60], 1)
     assert (picture.rgb[:, 60:] == BACKGROUND).all()
-    assert "transparent" in picture.notes[0]
+    assert "transparent" in picture.warnings[0]
 
 
 def test_an_opaque_alpha_channel_is_not_reported(tmp_path: Path, limits: InputLimits) -> None:
     rgba = np.dstack([render_input(), np.full((80, 120), 255, np.uint8)])
-    assert read(saved(tmp_path / "x", Image.fromarray(rgba), "PNG"), limits).notes == ()
+    assert read(saved(tmp_path / "x", Image.fromarray(rgba), "PNG"), limits).warnings == ()
 
 
 def test_a_completely_transparent_picture_is_refused(tmp_path: Path, limits: InputLimits) -> None:
@@ -156,7 +156,7 @@ def test_cmyk_becomes_rgb_in_the_right_sense(tmp_path: Path, limits: InputLimits
     image = Image.fromarray(render_input()).convert("CMYK")
     picture = read(saved(tmp_path / "x", image, "JPEG", quality=95), limits)
     assert near(picture.rgb, render_input(), 12)
-    assert "CMYK" in picture.notes[0]
+    assert "CMYK" in picture.warnings[0]
 
 
 def test_an_embedded_profile_is_applied(tmp_path: Path, limits: InputLimits) -> None:
@@ -172,14 +172,14 @@ def test_an_embedded_profile_is_applied(tmp_path: Path, limits: InputLimits) -> 
     ):
         picture = read(saved(tmp_path / "x", image, "PNG", icc_profile=bytes(profile)), limits)
         assert near(picture.rgb, render_input()[..., ::-1], 3)
-        assert picture.notes == ()
+        assert picture.warnings == ()
 
 
 def test_a_broken_profile_is_reported_and_ignored(tmp_path: Path, limits: InputLimits) -> None:
     path = saved(tmp_path / "x", Image.fromarray(render_input()), "PNG", icc_profile=b"no profile at all")
     picture = read(path, limits)
     assert near(picture.rgb, render_input(), 1)
-    assert "profile" in picture.notes[0]
+    assert "profile" in picture.warnings[0]
 
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP"])
@@ -189,7 +189,7 @@ def test_of_an_animation_the_first_frame_is_used(tmp_path: Path, limits: InputLi
         saved(tmp_path / "x", frames[0], form, save_all=True, append_images=frames[1:], lossless=True), limits
     )
     assert near(picture.rgb, render_input(), 1)
-    assert "animated" in picture.notes[0]
+    assert "animated" in picture.warnings[0]
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
@@ -238,7 +238,7 @@ def test_a_large_picture_is_reduced_and_stays_the_same_picture(tmp_path: Path, l
     big = Image.fromarray(render_input()).resize((9000, 6000))
     picture = read(saved(tmp_path / "x", big, form, compress_level=1), limits)
     assert max(picture.rgb.shape) <= 4096
-    assert "9000 x 6000" in picture.notes[0]
+    assert "9000 x 6000" in picture.warnings[0]
     small = np.asarray(Image.fromarray(picture.rgb).resize((120, 80), Image.Resampling.BOX))
     assert near(small, render_input(), 4)
 

@@ -85,8 +85,7 @@ def test_the_result_is_constant_25_without_sound(tmp_path: Path, limits: InputLi
     times = [Fraction(n, 30) for n in range(30)]
     path = write_video(tmp_path / "in", [numbered(n) for n in range(30)], times, sound=speechlike(1, 48_000))
     made = normalise_video(path, tmp_path / "out.mp4", 96, 64, None, limits, FIELD)
-    assert (made.width_in, made.height_in, made.frames, made.notes) == (WIDTH, HEIGHT, 25, ())
-    assert made.seconds_in == pytest.approx(1, abs=0.04)
+    assert (made.frames, made.warnings) == (25, ())
     with av.open((tmp_path / "out.mp4").as_posix()) as file:
         assert [stream.type for stream in file.streams] == ["video"]
         stream = file.streams.video[0]
@@ -179,8 +178,7 @@ def test_a_phones_video_is_rotated_upright(
     found = first_frame(path, limits, FIELD)
     assert found.shape == wanted.shape
     assert np.abs(found.astype(int) - wanted).mean() < 6
-    made = normalise_video(path, tmp_path / "out.mp4", wanted.shape[1], wanted.shape[0], None, limits, FIELD)
-    assert (made.width_in, made.height_in) == (wanted.shape[1], wanted.shape[0])
+    normalise_video(path, tmp_path / "out.mp4", wanted.shape[1], wanted.shape[0], None, limits, FIELD)
     assert np.abs(frames_in(tmp_path / "out.mp4")[0].astype(int) - wanted).mean() < 6
 
 

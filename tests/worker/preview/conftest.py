@@ -16,7 +16,7 @@ from talkingvideo_worker.faces import Picture
 from talkingvideo_worker.units import SAMPLE_RATE, SAMPLES_PER_FRAME
 
 WriteSound = Callable[[str, NDArray[np.floating]], Path]
-MakeScene = Callable[..., RenderInput]
+MakeRenderInput = Callable[..., RenderInput]
 
 
 @pytest.fixture
@@ -55,8 +55,8 @@ def babble(seconds: float, seed: int = 0) -> NDArray[np.float64]:
 
 
 @pytest.fixture
-def make_scene(tmp_path: Path, write_sound: WriteSound) -> MakeScene:
-    """A scene of a picture and one sound per speaker."""
+def make_render_input(tmp_path: Path, write_sound: WriteSound) -> MakeRenderInput:
+    """Make the render input of a picture and one sound per speaker."""
 
     def make(picture: Picture, *sounds: NDArray[np.floating], seed: int = 7) -> RenderInput:
         path = tmp_path / f"picture-{len(list(tmp_path.glob('picture-*')))}.png"

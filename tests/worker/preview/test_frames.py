@@ -9,7 +9,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from tests.worker.preview.conftest import MakeScene, babble
+from tests.worker.preview.conftest import MakeRenderInput, babble
 
 from talkingvideo_worker.chunking.windows import ChunkFrames
 from talkingvideo_worker.engines.base import Portrait, PreparedEngine, RenderInput
@@ -49,8 +49,8 @@ def film(path: Path, picture: Picture, frames: int) -> Portrait:
     return Portrait(path, True, width, height)
 
 
-def test_frames_do_not_depend_on_chunks(portrait: Picture, make_scene: MakeScene, tmp_path: Path) -> None:
-    render_input = make_scene(portrait, babble(3.2))
+def test_frames_do_not_depend_on_chunks(portrait: Picture, make_render_input: MakeRenderInput, tmp_path: Path) -> None:
+    render_input = make_render_input(portrait, babble(3.2))
     engine, _ = prepared(render_input, tmp_path / "engine")
     whole = drawn(engine, 0, render_input.frames)
     assert render_input.frames == 80
@@ -61,10 +61,10 @@ def test_frames_do_not_depend_on_chunks(portrait: Picture, make_scene: MakeScene
 
 
 def test_frames_of_a_video_portrait_do_not_depend_on_chunks(
-    portrait: Picture, make_scene: MakeScene, tmp_path: Path
+    portrait: Picture, make_render_input: MakeRenderInput, tmp_path: Path
 ) -> None:
     """Also past the video's end, where its last frame holds."""
-    render_input = replace(make_scene(portrait, babble(2.4)), portrait=film(tmp_path / "film.mp4", portrait, 40))
+    render_input = replace(make_render_input(portrait, babble(2.4)), portrait=film(tmp_path / "film.mp4", portrait, 40))
     engine, report = prepared(render_input, tmp_path / "engine")
     assert report.details["faces"] == 1
     whole = drawn(engine, 0, render_input.frames)
@@ -72,8 +72,8 @@ def test_frames_of_a_video_portrait_do_not_depend_on_chunks(
     assert not np.array_equal(whole[5], whole[15])
 
 
-def test_rendering_goes_on_at_a_window(portrait: Picture, make_scene: MakeScene, tmp_path: Path) -> None:
-    render_input = make_scene(portrait, babble(2))
+def test_rendering_goes_on_at_a_window(portrait: Picture, make_render_input: MakeRenderInput, tmp_path: Path) -> None:
+    render_input = make_render_input(portrait, babble(2))
     engine, _ = prepared(render_input, tmp_path / "engine")
     chunk = ChunkFrames(5, (12, 10, 8))
     rest = list(engine.render(chunk, first=1))
@@ -82,33 +82,38 @@ def test_rendering_goes_on_at_a_window(portrait: Picture, make_scene: MakeScene,
 
 
 def test_the_rest_of_a_chunk_is_what_it_would_have_been(
-    portrait: Picture, make_scene: MakeScene, tmp_path: Path
+    portrait: Picture, make_render_input: MakeRenderInput, tmp_path: Path
 ) -> None:
-    render_input = make_scene(portrait, babble(2))
+    render_input = make_render_input(portrait, babble(2))
     engine, _ = prepared(render_input, tmp_path / "engine")
     resumed = [frame for window in engine.render(ChunkFrames(5, (12, 10, 8)), first=1) for frame in window.frames]
     assert same(resumed, drawn(engine, 17, 18))
 
 
-def test_frames_are_drawn_only_when_asked_for(portrait: Picture, make_scene: MakeScene, tmp_path: Path) -> None:
-    render_input = make_scene(portrait, babble(1))
+def test_frames_are_drawn_only_when_asked_for(
+    portrait: Picture, make_render_input: MakeRenderInput, tmp_path: Path
+) -> None:
+    render_input = make_render_input(portrait, babble(1))
     engine, _ = prepared(render_input, tmp_path / "engine")
     window = next(engine.render(ChunkFrames(0, (10_000_000,))))
     assert next(window.frames).shape == portrait.shape
 
 
-def test_a_seed_moves_the_head_its_own_way(portrait: Picture, make_scene: MakeScene, tmp_path: Path) -> None:
+def test_a_seed_moves_the_head_its_own_way(
+    portrait: Picture, make_render_input: MakeRenderInput, tmp_path: Path
+) -> None:
     sound = babble(2)
     one, other = (
-        drawn(prepared(make_scene(portrait, sound, seed=seed), tmp_path / str(seed))[0], 10, 1)[0] for seed in (1, 2)
+        drawn(prepared(make_render_input(portrait, sound, seed=seed), tmp_path / str(seed))[0], 10, 1)[0]
+        for seed in (1, 2)
     )
     assert not np.array_equal(one, other)
 
 
-def test_each_of_two_speakers_has_a_face(couple: Picture, make_scene: MakeScene, tmp_path: Path) -> None:
+def test_each_of_two_speakers_has_a_face(couple: Picture, make_render_input: MakeRenderInput, tmp_path: Path) -> None:
     """Only the one on the right speaks: only that mouth opens."""
     sound = babble(2)
-    render_input = make_scene(couple, np.zeros_like(sound), sound)
+    render_input = make_render_input(couple, np.zeros_like(sound), sound)
     engine, report = prepared(render_input, tmp_path / "engine")
     speakers = engine._speakers
     assert report.warnings == ()
@@ -119,8 +124,8 @@ def test_each_of_two_speakers_has_a_face(couple: Picture, make_scene: MakeScene,
     assert np.nanmax(left[:, 0]) < couple.shape[1] / 2 < np.nanmin(right[:, 0])
 
 
-def test_a_region_picks_the_face(couple: Picture, make_scene: MakeScene, tmp_path: Path) -> None:
-    render_input = make_scene(couple, babble(1))
+def test_a_region_picks_the_face(couple: Picture, make_render_input: MakeRenderInput, tmp_path: Path) -> None:
+    render_input = make_render_input(couple, babble(1))
     right = replace(render_input, tracks=(replace(render_input.tracks[0], region=(0.5, 0.0, 0.5, 1.0)),))
     points = prepared(right, tmp_path / "engine")[0]._speakers[0].points_at(0)
     assert points is not None
@@ -128,10 +133,10 @@ def test_a_region_picks_the_face(couple: Picture, make_scene: MakeScene, tmp_pat
 
 
 def test_without_a_face_the_picture_still_moves_with_the_sound(
-    landscape: Picture, make_scene: MakeScene, tmp_path: Path
+    landscape: Picture, make_render_input: MakeRenderInput, tmp_path: Path
 ) -> None:
     sound = np.concatenate([np.zeros(16_000), babble(1)])
-    engine, report = prepared(make_scene(landscape, sound), tmp_path / "engine")
+    engine, report = prepared(make_render_input(landscape, sound), tmp_path / "engine")
     frames = drawn(engine, 0, 50)
     foot = np.array([np.abs(frame[180:, 120:200].astype(int) - frames[0][180:, 120:200]).mean() for frame in frames])
     assert report.details["faces"] == 0
@@ -139,10 +144,12 @@ def test_without_a_face_the_picture_still_moves_with_the_sound(
     assert foot[28:45].max() > 2 * foot[5:22].max()
 
 
-def test_every_frame_is_marked_as_a_preview(portrait: Picture, make_scene: MakeScene, tmp_path: Path) -> None:
+def test_every_frame_is_marked_as_a_preview(
+    portrait: Picture, make_render_input: MakeRenderInput, tmp_path: Path
+) -> None:
     white, black = (np.full_like(portrait, level) for level in (255, 0))
     for number, picture in enumerate((white, black)):
-        engine, _ = prepared(make_scene(picture, babble(0.2)), tmp_path / str(number))
+        engine, _ = prepared(make_render_input(picture, babble(0.2)), tmp_path / str(number))
         (frame,) = drawn(engine, 3, 1)
         corner = frame[-40:, -90:].astype(int)
         assert np.ptp(corner) > 80
@@ -150,7 +157,7 @@ def test_every_frame_is_marked_as_a_preview(portrait: Picture, make_scene: MakeS
 
 
 def test_the_chunk_digest_tells_what_changes_its_pixels(
-    portrait: Picture, landscape: Picture, make_scene: MakeScene, tmp_path: Path
+    portrait: Picture, landscape: Picture, make_render_input: MakeRenderInput, tmp_path: Path
 ) -> None:
     sound = babble(20)
     later = sound.copy()
@@ -164,14 +171,14 @@ def test_the_chunk_digest_tells_what_changes_its_pixels(
             engine.chunk_digest(render_input, tmp_path / name, last),
         )
 
-    usual = digests("usual", make_scene(portrait, sound))
-    assert digests("again", make_scene(portrait, sound)) == usual
+    usual = digests("usual", make_render_input(portrait, sound))
+    assert digests("again", make_render_input(portrait, sound)) == usual
     assert usual[0] != usual[1]
-    changed = digests("later", make_scene(portrait, later))
+    changed = digests("later", make_render_input(portrait, later))
     assert changed[0] == usual[0]
     assert changed[1] != usual[1]
-    assert digests("picture", make_scene(landscape, sound))[0] != usual[0]
-    assert digests("seed", make_scene(portrait, sound, seed=8))[0] != usual[0]
+    assert digests("picture", make_render_input(landscape, sound))[0] != usual[0]
+    assert digests("seed", make_render_input(portrait, sound, seed=8))[0] != usual[0]
 
 
 def test_frames_are_drawn_after_loading() -> None:

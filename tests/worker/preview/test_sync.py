@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.worker.preview.conftest import MakeScene
+from tests.worker.preview.conftest import MakeRenderInput
 from tests.worker.preview.sync_score import sync_score
 
 from talkingvideo_worker.chunking.windows import ChunkFrames
@@ -79,11 +79,11 @@ def test_lips_follow_the_voice(
     by: str,
     spoken: tuple[SynthesizedSpeech, NDArray[np.float64]],
     portrait: Picture,
-    make_scene: MakeScene,
+    make_render_input: MakeRenderInput,
     tmp_path: Path,
 ) -> None:
     speech, samples = spoken
-    render_input = make_scene(portrait, noisy(samples) if by == "noisy sound" else samples)
+    render_input = make_render_input(portrait, noisy(samples) if by == "noisy sound" else samples)
     if by == "phonemes":
         render_input = replace(render_input, tracks=(replace(render_input.tracks[0], phonemes=speech.phonemes),))
     check(filmed(render_input, tmp_path / "engine"), render_input.tracks[0].path)
@@ -91,11 +91,14 @@ def test_lips_follow_the_voice(
 
 @pytest.mark.media
 def test_the_score_notices_a_late_sound(
-    spoken: tuple[SynthesizedSpeech, NDArray[np.float64]], portrait: Picture, make_scene: MakeScene, tmp_path: Path
+    spoken: tuple[SynthesizedSpeech, NDArray[np.float64]],
+    portrait: Picture,
+    make_render_input: MakeRenderInput,
+    tmp_path: Path,
 ) -> None:
     """The measure itself: sound that is six frames late is found to be so."""
     small = np.asarray(cv2.resize(portrait, (240, 240), interpolation=cv2.INTER_AREA), np.uint8)
-    render_input = make_scene(small, spoken[1])
+    render_input = make_render_input(small, spoken[1])
     film = filmed(render_input, tmp_path / "engine")
-    late = make_scene(small, np.concatenate([np.zeros(6 * 640), spoken[1]])).tracks[0].path
+    late = make_render_input(small, np.concatenate([np.zeros(6 * 640), spoken[1]])).tracks[0].path
     assert sync_score(film, late).best_lag == pytest.approx(-6, abs=1)

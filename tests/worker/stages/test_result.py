@@ -16,7 +16,7 @@ from tests.worker.stages.conftest import RenderedVideo, StoreWithoutDelete
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.reports import decode_bitmap
 from talkingvideo_api.spec import Lora, Render
-from talkingvideo_api.values import LoraInForce
+from talkingvideo_api.values import EffectiveLora
 from talkingvideo_clients.stores.local import LocalStore
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.publish import publish
@@ -211,7 +211,7 @@ def test_the_description_says_where_a_lora_came_from_without_its_signature(
     rendered: RenderedVideo, tmp_path: Path
 ) -> None:
     uri = "https://example.com/style.safetensors?X-Amz-Signature=secret"
-    context = rendered.context(tmp_path, sampling=sampling_values(loras=(LoraInForce(index=0, scale=0.5),)))
+    context = rendered.context(tmp_path, sampling=sampling_values(loras=(EffectiveLora(index=0, scale=0.5),)))
     render = Render(loras=[Lora(uri=uri, scale=0.5)])
     spec = context.stage_input.spec.model_copy(update={"render": render})
     context = replace(context, stage_input=context.stage_input.model_copy(update={"spec": spec}))

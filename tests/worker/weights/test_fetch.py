@@ -16,7 +16,7 @@ from tests.worker.weights.fake_hub import FakeHub, fake_hub, sha256
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.infinitetalk.weights.files import adapter_of
-from talkingvideo_worker.process.weights_commands import GROUPS, PUBLISHED
+from talkingvideo_worker.process.weights_commands import PARTS, PUBLISHED
 from talkingvideo_worker.weights import fetch as module
 from talkingvideo_worker.weights.fetch import fetch_weights
 
@@ -35,10 +35,10 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
         yield hub
 
 
-def fetch(hub: FakeHub, folder: Path, *groups: str) -> list[str]:
+def fetch(hub: FakeHub, folder: Path, *parts: str) -> list[str]:
     """Fetch, and return the messages of its progress."""
     messages: list[str] = []
-    rows = [row for row in PUBLISHED if row.group in (groups or ("adapter",))]
+    rows = [row for row in PUBLISHED if row.part in (parts or ("adapter",))]
     fetch_weights(folder, rows, lambda _fraction, message: messages.append(message), hub.endpoint)
     return messages
 
@@ -145,7 +145,7 @@ def test_the_record_holds_checksums(hub: FakeHub, tmp_path: Path) -> None:
 
 
 def test_every_group_has_files_and_no_file_has_two_rows() -> None:
-    assert GROUPS == ("base", "adapter", "speech", "loras", "kokoro")
+    assert PARTS == ("base", "adapter", "speech", "loras", "kokoro")
     destinations = [row.destination(name) for row in PUBLISHED for name in row.files]
     assert len(destinations) == len(set(destinations))
 

@@ -30,7 +30,9 @@ class PrepareStep(StrEnum):
     PUBLISH = "publish"
 
 
-File = Annotated[Path, typer.Argument(help="YAML file with TalkingVideos and the ConfigMaps that they refer to.")]
+File = Annotated[
+    Path, typer.Argument(metavar="FILE", help="YAML file with TalkingVideos and the ConfigMaps that they refer to.")
+]
 StageInputFile = Annotated[
     Path, typer.Option("--stage-input", help="File of the stage input, written by the operator.")
 ]
@@ -39,7 +41,7 @@ EngineName = Annotated[
     str | None,
     typer.Option(
         "--engine",
-        help="Engine of objects that name none. Default: infinitetalk with its weights and a GPU, otherwise preview.",
+        help="Engine of objects that do not set spec.engine. Default: infinitetalk with its weights and a GPU, otherwise preview.",
     ),
 ]
 Workspace = Annotated[Path | None, typer.Option(help="Folder for finished chunks, which later runs reuse.")]
@@ -90,7 +92,7 @@ def prepare(
     stage_input: StageInputFile,
     step: Annotated[PrepareStep | None, typer.Option(help="Step to run. Default: all.")] = None,
 ) -> None:
-    """Fetch and check the inputs, and plan the chunks (stage in a pod)."""
+    """Run the prepare stage: fetch and check the inputs, and plan the chunks; used inside a pod."""
     from talkingvideo_worker.process.pod import stage_in_pod
 
     with stage_in_pod(stage_input) as pod:
@@ -110,7 +112,7 @@ def prepare(
 
 @app.command()
 def render(stage_input: StageInputFile, chunk: Annotated[int, typer.Option(min=0, help="Index of the chunk.")]) -> None:
-    """Render one chunk (stage in a pod)."""
+    """Run the render stage: render one chunk; used inside a pod."""
     from talkingvideo_worker.process.pod import stage_in_pod
 
     with stage_in_pod(stage_input) as pod:
@@ -121,7 +123,7 @@ def render(stage_input: StageInputFile, chunk: Annotated[int, typer.Option(min=0
 
 @app.command()
 def stitch(stage_input: StageInputFile) -> None:
-    """Join the chunks and deliver the result (stage in a pod)."""
+    """Run the stitch stage: join the chunks and deliver the result; used inside a pod."""
     from talkingvideo_worker.process.pod import stage_in_pod
 
     with stage_in_pod(stage_input) as pod:

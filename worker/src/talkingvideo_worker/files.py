@@ -39,7 +39,7 @@ def _sample_offsets(size: int) -> Iterable[int]:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Write a file atomically: beside its final path, to which it is moved when it is complete and on disk.
 
     The name of the unfinished file follows from the final one, so that the next attempt overwrites what a killed process

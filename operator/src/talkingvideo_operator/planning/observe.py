@@ -82,7 +82,7 @@ class ObservedState:
 
 
 @dataclass(frozen=True)
-class _Evidence:
+class _ObservationInputs:
     """What status is compared with: the revision's children, the settings, and the time."""
 
     children: Children
@@ -107,7 +107,7 @@ def observe(
         config: Back-off and grace times.
         now: The time of the decision.
     """
-    observed = _observe_stages(status, _Evidence(children, profile, config, now))
+    observed = _observe_stages(status, _ObservationInputs(children, profile, config, now))
     if observed.failure is None:
         return observed
     again = prepare_again(observed.status, observed.failure, profile.prepare.attempts, config.back_off, now)
@@ -123,33 +123,33 @@ def observe(
     )
 
 
-def _observe_stages(status: TalkingVideoStatus, evidence: _Evidence) -> ObservedState:
+def _observe_stages(status: TalkingVideoStatus, inputs: _ObservationInputs) -> ObservedState:
     """Observe stage by stage, as far as the video has come."""
-    observed = _observe_prepare(ObservedState(status), evidence)
+    observed = _observe_prepare(ObservedState(status), inputs)
     if observed.status.chunks is None:
         return observed
-    observed = _observe_chunks(observed, observed.status.chunks, evidence)
+    observed = _observe_chunks(observed, observed.status.chunks, inputs)
     if observed.chunks:
         return observed
     if observed.status.rendered_time is None:
-        observed = replace(observed, status=observed.status.model_copy(update={"rendered_time": evidence.now}))
-    return _observe_stitch(observed, evidence)
+        observed = replace(observed, status=observed.status.model_copy(update={"rendered_time": inputs.now}))
+    return _observe_stitch(observed, inputs)
 
 
-def _observe_prepare(observed: ObservedState, evidence: _Evidence) -> ObservedState:
+def _observe_prepare(observed: ObservedState, inputs: _ObservationInputs) -> ObservedState:
     if observed.status.plan_digest is not None:
         return observed
     counters = stage_counters(observed.status, Stage.PREPARE)
-    jobs = evidence.children.of_stage(Stage.PREPARE).get(None, [])
-    state = evidence.follow(counters, jobs, evidence.profile.prepare)
+    jobs = inputs.children.of_stage(Stage.PREPARE).get(None, [])
+    state = inputs.follow(counters, jobs, inputs.profile.prepare)
     observed = _count(replace(observed, prepare=state), state, counters, Stage.PREPARE)
     if state.done and isinstance(state.report, PrepareReport):
-        return _adopt_plan(observed, state.report, evidence)
+        return _adopt_plan(observed, state.report, inputs)
     return observed
 
 
-def _adopt_plan(observed: ObservedState, report: PrepareReport, evidence: _Evidence) -> ObservedState:
-    status = _with_plan(observed.status, report, evidence.children, evidence.now)
+def _adopt_plan(observed: ObservedState, report: PrepareReport, inputs: _ObservationInputs) -> ObservedState:
+    status = _with_plan(observed.status, report, inputs.children, inputs.now)
     total, reused = len(report.chunk_frames), status.chunks.reused if status.chunks else 0
     events = [Event(Reason.PREPARED, f"{sum(report.chunk_frames)} frames in {total} chunks")]
     if reused:
@@ -204,10 +204,10 @@ def _entries_of_lost_chunks(missing: set[int], children: Children) -> tuple[Chun
     return tuple(chunk_entry(index, AttemptCounters(next_attempt=attempt + 1)) for index, attempt in attempts.items())
 
 
-def _observe_chunks(observed: ObservedState, chunks: Chunks, evidence: _Evidence) -> ObservedState:
+def _observe_chunks(observed: ObservedState, chunks: Chunks, inputs: _ObservationInputs) -> ObservedState:
     known = set(decode_bitmap(chunks.finished, chunks.total))
     finished = set(known)
-    jobs = evidence.children.of_stage(Stage.RENDER)
+    jobs = inputs.children.of_stage(Stage.RENDER)
     counters_by_chunk = {entry.index: counters_of(entry) for entry in chunks.failed}
     started = _last_started(chunks, counters_by_chunk, jobs)
     reports: list[RenderReport] = []
@@ -216,7 +216,7 @@ def _observe_chunks(observed: ObservedState, chunks: Chunks, evidence: _Evidence
         if index in known:
             continue
         counters = counters_by_chunk.get(index, AttemptCounters())
-        state = evidence.follow(counters, jobs.get(index, []), evidence.profile.render)
+        state = inputs.follow(counters, jobs.get(index, []), inputs.profile.render)
         if chunks.chained and index < started and state.running is None:
             state = replace(state, done=True)
         used += state.used_seconds
@@ -232,7 +232,7 @@ def _observe_chunks(observed: ObservedState, chunks: Chunks, evidence: _Evidence
     status = observed.status.model_copy(
         update={
             "chunks": _updated(chunks, finished, observed.chunks, reports),
-            "usage": _usage(observed.status, evidence.profile, used),
+            "usage": _usage(observed.status, inputs.profile, used),
             "warnings": with_warnings(observed.status.warnings, (text for it in reports for text in it.warnings)),
         }
     )
@@ -281,10 +281,10 @@ def _usage(status: TalkingVideoStatus, profile: Profile, seconds: float) -> Usag
     return Usage(gpu_seconds=round(known + seconds * status.effective.gpus_per_chunk, 1))
 
 
-def _observe_stitch(observed: ObservedState, evidence: _Evidence) -> ObservedState:
+def _observe_stitch(observed: ObservedState, inputs: _ObservationInputs) -> ObservedState:
     counters = stage_counters(observed.status, Stage.STITCH)
-    jobs = evidence.children.of_stage(Stage.STITCH).get(None, [])
-    state = evidence.follow(counters, jobs, evidence.profile.stitch)
+    jobs = inputs.children.of_stage(Stage.STITCH).get(None, [])
+    state = inputs.follow(counters, jobs, inputs.profile.stitch)
     observed = _count(replace(observed, stitch=state), state, counters, Stage.STITCH)
     if state.done and isinstance(state.report, StitchReport):
         return replace(observed, stitch=None, result=state.report)

@@ -7,16 +7,12 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
+from tests.worker.infinitetalk.conftest import track
 from tests.worker.infinitetalk.whole_model import speech_features
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from talkingvideo_worker.engines.infinitetalk import Tracks
 from talkingvideo_worker.engines.infinitetalk.conditioning import audio as module
-from talkingvideo_worker.engines.infinitetalk.conditioning.audio import Features
-
-
-def track(length: int, offset: float = 0) -> Features:
-    return (np.arange(length, dtype=np.float32) + np.float32(offset))[:, None, None]
 
 
 def test_a_frames_window_has_two_features_on_each_side() -> None:

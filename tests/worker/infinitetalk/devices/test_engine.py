@@ -41,7 +41,7 @@ def one_with_a_mask_and_one_with_a_region(stage: Stage) -> RenderInput:
     return stage.render_input(stage.track(0, mask=mask), stage.track(1, region=(0.5, 0, 0.5, 1)))
 
 
-SCENES = {
+CASES = {
     "one speaker, all guidance": lambda stage: stage.render_input(text_guidance=2.0),
     "projected guidance": lambda stage: stage.render_input(
         steps=2, text_guidance=2.0, apg_momentum=-0.75, apg_norm_threshold=55.0
@@ -55,7 +55,7 @@ SCENES = {
 }
 
 
-@pytest.mark.parametrize("make", SCENES.values(), ids=SCENES)
+@pytest.mark.parametrize("make", CASES.values(), ids=CASES)
 def test_every_kind_of_video_is_rendered(gpu: SimulatedGpu, stage: Stage, make: Any) -> None:
     windows = drawn(stage.loaded(make(stage)))
     assert [len(frames) for frames, _ in windows] == list(WHOLE.windows)

@@ -14,7 +14,7 @@ from talkingvideo_worker.engines.infinitetalk.memory.modes import (
     BLOCK_PARAMETERS,
     GB,
     OTHER_PARAMETERS,
-    USABLE,
+    USABLE_FRACTION,
     AuxiliaryNetworks,
     FreeMemory,
     MemoryMode,
@@ -59,7 +59,7 @@ def card(gigabytes: int, host: int = PLENTY) -> FreeMemory:
 def test_the_fastest_mode_that_fits_is_chosen(gigabytes: int, workload: Workload, expected: str) -> None:
     mode = choose_mode(card(gigabytes), workload)
     assert str(mode) == expected
-    assert gpu_bytes(mode, workload) <= USABLE * (card(gigabytes).gpu_bytes or 0)
+    assert gpu_bytes(mode, workload) <= USABLE_FRACTION * (card(gigabytes).gpu_bytes or 0)
 
 
 def test_when_nothing_fits_the_leanest_mode_is_tried() -> None:

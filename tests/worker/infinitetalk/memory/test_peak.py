@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from tests.worker.infinitetalk.memory.conftest import CONFIG, UNSAID
 
 from talkingvideo_worker.engines.infinitetalk.memory.loading import load_transformer
-from talkingvideo_worker.engines.infinitetalk.memory.modes import SLOTS, MemoryMode
+from talkingvideo_worker.engines.infinitetalk.memory.modes import BLOCK_SLOTS, MemoryMode
 from talkingvideo_worker.engines.infinitetalk.weights.headers import adapter_shapes, base_shapes
 from talkingvideo_worker.engines.infinitetalk.weights.transformer import (
     THREADS,
@@ -54,7 +54,7 @@ def test_weights_are_in_memory_once(wide: StoredTransformer, resident: int) -> N
     model, _ = load_transformer(wide, mode, torch.bfloat16, torch.device("cpu"), progress=progress)
     peak = max(peak, anonymous_memory())
     weights = sum(value.nbytes for value in model.state_dict().values())
-    slots = SLOTS / BLOCKS * weights if resident == 0 else 0
+    slots = BLOCK_SLOTS / BLOCKS * weights if resident == 0 else 0
     in_flight = (THREADS + 2) * LARGEST * (4 + 2)
     assert weights > 200_000_000
     assert peak - before < 1.05 * weights + slots + in_flight

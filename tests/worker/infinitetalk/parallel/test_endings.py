@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 from tests.worker.infinitetalk.parallel import small_model
-from tests.worker.infinitetalk.parallel.scenes import CPUS, PLAIN, SERVED, assembled, rendered
+from tests.worker.infinitetalk.parallel.rendered_windows import CPUS, PLAIN, SERVED, assembled, rendered
 from torch import Tensor
 
 from talkingvideo_api.errors import ErrorCode, StageError

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.worker.infinitetalk.parallel.scenes import PLAIN, Together, assembled, rendered
+from tests.worker.infinitetalk.parallel.rendered_windows import PLAIN, Together, assembled, rendered
 
 from talkingvideo_worker.engines.infinitetalk.parallel.config import ParallelConfig
 from talkingvideo_worker.engines.infinitetalk.sampling.guidance import Guidance, Projection

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from tests.worker.infinitetalk.parallel import small_model
-from tests.worker.infinitetalk.parallel.scenes import PLAIN, rendered
+from tests.worker.infinitetalk.parallel.rendered_windows import PLAIN, rendered
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch.testing._internal.distributed.fake_pg import FakeStore
 

@@ -7,7 +7,7 @@ import signal
 import threading
 from multiprocessing.connection import Connection
 
-from tests.worker.infinitetalk.parallel.scenes import SERVED
+from tests.worker.infinitetalk.parallel.rendered_windows import SERVED
 
 from talkingvideo_worker.engines.infinitetalk.parallel.processes import WorkerFailedError, WorkerProcesses
 

@@ -7,16 +7,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.worker.infinitetalk.conftest import track
 from tests.worker.infinitetalk.parity.published import PublishedRun, covering, mirrored
 
 from talkingvideo_worker.engines.infinitetalk import (
     Tracks,
 )
-from talkingvideo_worker.engines.infinitetalk.conditioning.audio import Features
-
-
-def track(length: int, offset: float = 0) -> Features:
-    return (np.arange(length, dtype=np.float32) + np.float32(offset))[:, None, None]
 
 
 def test_a_track_is_extended_backwards_only_where_it_is_too_short() -> None:

@@ -92,9 +92,9 @@ def test_files_that_only_some_videos_need_are_listed_without_failing(folder: Pat
     result = checked(folder)
     assert result.exit_code == 0
     (fusion,) = PRESET_LORAS[Preset.FAST]
-    missing = f"lacks  loras/{fusion.name}.safetensors, which the preset fast needs"
+    missing = f"missing  loras/{fusion.name}.safetensors, which the preset fast needs"
     assert missing in result.output
-    assert "lacks  Kokoro-82M/kokoro-v1_0.pth, without which espeak-ng speaks texts" in result.output
+    assert "missing  Kokoro-82M/kokoro-v1_0.pth, without which espeak-ng speaks texts" in result.output
     assert "talkingvideo weights fetch" in result.output
     save(folder / LORAS / f"{fusion.name}.safetensors", {"x": (1,)})
     assert missing not in checked(folder).output
@@ -104,7 +104,7 @@ def test_a_missing_file_that_every_video_needs_fails_the_check(folder: Path) -> 
     (folder / SINGLE).unlink()
     result = checked(folder)
     assert result.exit_code != 0
-    assert f"wrong  {SINGLE} is missing" in result.output
+    assert f"missing  {SINGLE}\n" in result.output
 
 
 def test_a_shard_is_missing(folder: Path) -> None:

@@ -16,8 +16,8 @@ MARGIN = 1
 STRIDE = 3
 """Every third frame of a silence is a candidate: 0.12 s apart is close enough."""
 
-QUIET_PLACE_COST = 0.5
-LOUD_PLACE_COST = 10.0
+QUIET_CUT_COST = 0.5
+LOUD_CUT_COST = 10.0
 """Costs of a cut outside silence, in windows: where the track is quietest, and where it is loudest. Viewers notice a word
 that is cut in two; avoiding that is worth rendering ten more windows, half a minute of video."""
 
@@ -25,10 +25,10 @@ EDGE_COST = 0.2
 """Cost of a cut at either end of a silence, in windows; it falls towards the middle, and decides between equal cuts."""
 
 QUIET_BELOW_LOUD_DB = 30.0
-"""Decibels below the loudest tenth of a track at which a voice is inaudible: quieter places are no better."""
+"""Decibels below the loudest tenth of a track at which a voice is inaudible: quieter positions are no better."""
 
 MIN_RANGE_DB = 6.0
-"""Smallest difference between loud and quiet places; below it a track counts as equally loud everywhere."""
+"""Smallest difference between loud and quiet positions; below it a track counts as equally loud everywhere."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ def candidate_cuts(
             to_edge = np.minimum(inside - inside[0], inside[-1] - inside)
             costs[inside] = EDGE_COST / (1 + to_edge)
             chosen.append(inside[(len(inside) - 1) // 2 % STRIDE :: STRIDE])
-    places = np.unique(np.concatenate(chosen))
-    places = places[(places > 0) & (places < frames)]
-    return Cuts(places, costs[places])
+    positions = np.unique(np.concatenate(chosen))
+    positions = positions[(positions > 0) & (positions < frames)]
+    return Cuts(positions, costs[positions])
 
 
 def _costs(frames: int, energy: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -80,7 +80,7 @@ def _costs(frames: int, energy: NDArray[np.float32]) -> NDArray[np.float64]:
     loud = float(np.percentile(level, 90))
     quiet = max(float(loudest.min()), loud - QUIET_BELOW_LOUD_DB)
     share = np.clip((loudest - quiet) / max(loud - quiet, MIN_RANGE_DB), 0, 1)
-    costs: NDArray[np.float64] = QUIET_PLACE_COST + (LOUD_PLACE_COST - QUIET_PLACE_COST) * share
+    costs: NDArray[np.float64] = QUIET_CUT_COST + (LOUD_CUT_COST - QUIET_CUT_COST) * share
     return costs
 
 
@@ -88,8 +88,8 @@ def _quietest(costs: NDArray[np.float64], interval: int) -> NDArray[np.int64]:
     """The cheapest cut of each interval."""
     intervals = -(-len(costs) // interval)
     table = np.pad(costs, (0, intervals * interval - len(costs)), constant_values=np.inf).reshape(intervals, interval)
-    places: NDArray[np.int64] = np.arange(intervals) * interval + table.argmin(axis=1)
-    return places
+    positions: NDArray[np.int64] = np.arange(intervals) * interval + table.argmin(axis=1)
+    return positions
 
 
 def _frames_inside(first: int, end: int) -> NDArray[np.int64]:

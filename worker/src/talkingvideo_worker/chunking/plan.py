@@ -72,7 +72,7 @@ def plan_chunks(
 ) -> tuple[ChunkFrames, ...]:
     """Divide a video into chunks.
 
-    Cuts fall on whole frames, in silences where possible, otherwise at quiet places. Every chunk is between half and one
+    Cuts fall on whole frames, in silences where possible, otherwise at quiet positions. Every chunk is between half and one
     and a half times the target, unless the whole video is shorter. A target that would make more than 500 chunks is
     increased.
 
@@ -149,18 +149,18 @@ def _counts(frames: int, target: float) -> list[int]:
 
 def _cheapest_path(frames: int, cuts: Cuts, bounds: _Bounds, count: int, settings: PlanSettings) -> _Path:
     """The cheapest cuts when the target length of a chunk is ``frames / count``."""
-    places = np.concatenate([[0], cuts.frames, [frames]])
+    positions = np.concatenate([[0], cuts.frames, [frames]])
     disturbance = np.concatenate([[0.0], cuts.costs, [0.0]])
     by_length = _length_costs(bounds.longest, frames / count, settings)
-    nearest = np.searchsorted(places, places - bounds.shortest, side="right")
-    farthest = np.searchsorted(places, places - bounds.longest, side="left")
-    cost = np.full(len(places), np.inf)
+    nearest = np.searchsorted(positions, positions - bounds.shortest, side="right")
+    farthest = np.searchsorted(positions, positions - bounds.longest, side="left")
+    cost = np.full(len(positions), np.inf)
     cost[0] = 0.0
-    before = np.zeros(len(places), np.int64)
-    for here in range(1, len(places)):
+    before = np.zeros(len(positions), np.int64)
+    for here in range(1, len(positions)):
         low, high = farthest[here], nearest[here]
         if low < high:
-            ways = cost[low:high] + by_length[places[here] - places[low:high]]
+            ways = cost[low:high] + by_length[positions[here] - positions[low:high]]
             best = int(ways.argmin())
             cost[here] = ways[best] + disturbance[here]
             before[here] = low + best
@@ -170,7 +170,7 @@ def _cheapest_path(frames: int, cuts: Cuts, bounds: _Bounds, count: int, setting
         path.append(here)
         here = int(before[here])
     path.reverse()
-    return _Path([int(places[here]) for here in path], float(disturbance[path].sum()))
+    return _Path([int(positions[here]) for here in path], float(disturbance[path].sum()))
 
 
 def _length_costs(longest: int, wanted: float, settings: PlanSettings) -> NDArray[np.float64]:

@@ -27,18 +27,6 @@ def window_lengths(frames: int, window: int = 81, motion: int = 9) -> tuple[int,
     return (window,) + (window - motion,) * full + ((rest,) if rest else ())
 
 
-def last_window_fill(frames: int, window: int = 81, motion: int = 9) -> float:
-    """Share of the last window's new frames that a chunk keeps: above 0, at most 1."""
-    lengths = window_lengths(frames, window, motion)
-    return lengths[-1] / (window if len(lengths) == 1 else window - motion)
-
-
-def wasted_frames(frames: int, window: int = 81, motion: int = 9) -> int:
-    """Frames that are rendered for a chunk and dropped."""
-    windows = len(window_lengths(frames, window, motion))
-    return window + (windows - 1) * (window - motion) - frames
-
-
 @dataclass(frozen=True)
 class ChunkFrames:
     """A chunk: the part of the video that one render Job makes.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.uris import safe_uri, scheme_of
-from talkingvideo_worker.files import whole_file
+from talkingvideo_worker.files import atomic_write
 from talkingvideo_worker.inputs.deadline import Deadline, DeadlinePassedError
 from talkingvideo_worker.inputs.errors import transient
 from talkingvideo_worker.inputs.https import HttpsSource
@@ -99,7 +99,7 @@ class Fetcher:
         pieces = self._read(uri, field, deadline)
         try:
             destination.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(destination) as unfinished:
+            with atomic_write(destination) as unfinished:
                 size, digest = self._write(pieces, unfinished, field, deadline)
         except OSError as error:
             raise StageError(

@@ -20,7 +20,7 @@ def make_videos(file: Path, engine: str | None, mounts: Iterable[str], locations
 
     Args:
         file: The YAML file.
-        engine: Engine of objects that name none; `default_engine` when absent.
+        engine: Engine of objects that do not set ``spec.engine``; `default_engine` when absent.
         mounts: ``claim=DIR`` each.
         locations: Folders of results and chunks.
 

@@ -30,7 +30,7 @@ def make_stage_input(video: TalkingVideo, engine: str, locations: LocalLocations
 
     Args:
         video: The video.
-        engine: Engine of videos that name none.
+        engine: Engine of videos that do not set ``spec.engine``.
         locations: Folders of results and chunks.
 
     Raises:

@@ -50,7 +50,7 @@ class AudioDecoder:
         rate: Sampling rate of the source.
         channels: 1 or 2; more are mixed down to stereo.
         samples: Samples per channel so far; the total once `blocks` has ended.
-        notes: Sentences about the file, for the report.
+        warnings: Sentences about the file, for the report.
     """
 
     def __init__(self, container: InputContainer, stream: AudioStream, limits: InputLimits, field: str) -> None:
@@ -63,11 +63,11 @@ class AudioDecoder:
         self.rate = stream.codec_context.sample_rate
         self.channels = min(2, stream.codec_context.channels)
         self.samples = 0
-        self.notes: list[str] = []
+        self.warnings: list[str] = []
         if self.rate not in RATES or not self.channels:
             raise StageError.invalid("The sound has no valid sampling rate.", field)
         if stream.codec_context.channels > 2:
-            self.notes.append(f"The sound's {stream.codec_context.channels} channels were mixed down to stereo.")
+            self.warnings.append(f"The sound's {stream.codec_context.channels} channels were mixed down to stereo.")
 
     def blocks(self) -> Iterator[Block]:
         """Decode the sound; can be called once.
@@ -88,7 +88,9 @@ class AudioDecoder:
             yield block
         if self._gaps:
             gaps, seconds = len(self._gaps), float(sum(self._gaps))
-            self.notes.append(f"{gaps} gaps in the file's sound, {seconds:.2f} s in total, were filled with silence.")
+            self.warnings.append(
+                f"{gaps} gaps in the file's sound, {seconds:.2f} s in total, were filled with silence."
+            )
         if not self.samples:
             raise StageError.invalid("The file has an audio stream without any sound.", self._field)
 
@@ -97,7 +99,7 @@ class AudioDecoder:
         resampler: AudioResampler | None = None
         template: tuple[str, str, int] | None = None
         clock = self._origin
-        for frame in decode_stream(self._container, self._stream, self.notes, self._field):
+        for frame in decode_stream(self._container, self._stream, self.warnings, self._field):
             shape = (frame.format.name, frame.layout.name, frame.sample_rate)
             if shape != template:
                 yield from _converted(resampler, None)

@@ -15,7 +15,7 @@ import av
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.files import whole_file
+from talkingvideo_worker.files import atomic_write
 from talkingvideo_worker.media.ffmpeg import ffmpeg_failures
 from talkingvideo_worker.units import FRAME_RATE, Frame
 
@@ -93,7 +93,7 @@ class SegmentEncoder:
 
     def __enter__(self) -> Self:
         with ExitStack() as opening, ffmpeg_failures("Opening the encoder"):
-            unfinished = opening.enter_context(whole_file(self._path))
+            unfinished = opening.enter_context(atomic_write(self._path))
             self._container = opening.enter_context(av.open(unfinished.absolute().as_posix(), "w", format="mp4"))
             height, width, _ = self._shape
             self._stream = self._container.add_stream("libx264", rate=FRAME_RATE, options=self._settings.x264_options)

@@ -28,14 +28,14 @@ class EngineAudio:
         rate_in: Sampling rate of the source.
         channels: Channels of the source: 1, or 2 for two and more.
         samples: Samples of the 16 kHz file.
-        notes: Sentences about the source, for the report.
+        warnings: Sentences about the source, for the report.
     """
 
     samples_in: int
     rate_in: int
     channels: int
     samples: int
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def duration(self) -> Fraction:
@@ -82,8 +82,8 @@ def write_engine_audio(path: Path, out: Path, limits: InputLimits, field: str) -
             wav.write(resampler.push(mono))
         samples = round_half_up(Fraction(source.samples * SAMPLE_RATE, source.rate))
         wav.write(_exactly(resampler.rest(), samples - wav.samples))
-    notes = [*source.notes, *(["The sound is silent."] if peak < SILENCE_PEAK else [])]
-    return EngineAudio(source.samples, source.rate, source.channels, samples, tuple(notes))
+    warnings = [*source.warnings, *(["The sound is silent."] if peak < SILENCE_PEAK else [])]
+    return EngineAudio(source.samples, source.rate, source.channels, samples, tuple(warnings))
 
 
 def round_half_up(value: Fraction) -> int:

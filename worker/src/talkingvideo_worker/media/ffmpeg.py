@@ -123,13 +123,13 @@ def _not_media(label: str, field: str) -> StageError:
     return StageError.invalid(f"The file is {label}; a sound or video file is needed.", field)
 
 
-def decode_stream(container: InputContainer, stream: Stream, notes: list[str], field: str) -> Iterator[Any]:
+def decode_stream(container: InputContainer, stream: Stream, warnings: list[str], field: str) -> Iterator[Any]:
     """Decode a stream frame by frame, and skip a few damaged packets.
 
     Args:
         container: An open file.
         stream: One of its streams.
-        notes: Receives a sentence about what was skipped.
+        warnings: Receives a sentence about what was skipped.
         field: For errors.
 
     Yields:
@@ -143,7 +143,7 @@ def decode_stream(container: InputContainer, stream: Stream, notes: list[str], f
         name = stream.codec_context.name if stream.codec_context else "unknown"
         raise StageError.invalid(f"The {stream.type} stream is coded as {name}, which is not supported.", field)
     packets = damaged = 0
-    for packet in _packets(container, stream, notes):
+    for packet in _packets(container, stream, warnings):
         packets += 1
         try:
             frames = packet.decode()
@@ -158,7 +158,7 @@ def decode_stream(container: InputContainer, stream: Stream, notes: list[str], f
             f"The {stream.type} stream is damaged: {damaged} of {packets} packets cannot be decoded.", field
         )
     if damaged:
-        notes.append(f"{damaged} of {packets} packets of the {stream.type} stream were damaged and left out.")
+        warnings.append(f"{damaged} of {packets} packets of the {stream.type} stream were damaged and left out.")
 
 
 @contextmanager
@@ -183,12 +183,12 @@ def reason(error: av.error.FFmpegError) -> str:
     return (error.strerror or type(error).__name__).rstrip(".").lower()
 
 
-def _packets(container: InputContainer, stream: Stream, notes: list[str]) -> Iterator[Packet[Stream]]:
+def _packets(container: InputContainer, stream: Stream, warnings: list[str]) -> Iterator[Packet[Stream]]:
     """The stream's packets, up to the point where the file is cut off."""
     try:
         yield from container.demux(stream)
     except av.error.FFmpegError as error:
-        notes.append(f"The file is cut off: {reason(error)}.")
+        warnings.append(f"The file is cut off: {reason(error)}.")
 
 
 class _Content:

@@ -15,7 +15,7 @@ from av.container import InputContainer
 from av.stream import Stream
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.files import whole_file
+from talkingvideo_worker.files import atomic_write
 from talkingvideo_worker.media.encoder import TICKS_PER_FRAME, TIME_BASE
 from talkingvideo_worker.media.ffmpeg import ffmpeg_failures
 from talkingvideo_worker.units import FRAME_RATE, Frame
@@ -175,7 +175,7 @@ def write_thumbnail(video: Path, out_jpg: Path, width: int = 480) -> None:
     done, jpeg = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not done:
         raise StageError(ErrorCode.FFMPEG, "The thumbnail could not be encoded.")
-    with whole_file(out_jpg) as unfinished:
+    with atomic_write(out_jpg) as unfinished:
         unfinished.write_bytes(jpeg.tobytes())
 
 

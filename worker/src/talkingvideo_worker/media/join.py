@@ -22,7 +22,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.files import file_digest, whole_file
+from talkingvideo_worker.files import atomic_write, file_digest
 from talkingvideo_worker.media.encoder import TICKS_PER_FRAME, TIME_BASE, EncoderSettings, SegmentEncoder
 from talkingvideo_worker.media.ffmpeg import ffmpeg_failures
 from talkingvideo_worker.units import FRAME_RATE, Frame
@@ -95,7 +95,7 @@ def join_segments(
             needed afterwards: an iterator may fetch them one by one and remove each when the next is requested.
         sound: The AAC soundtrack, or None for a silent video. Its edit list keeps its priming and its end.
         out: The result; it appears under its name when it is complete.
-        metadata: See ``provenance.file_tags``.
+        metadata: See ``file_tags``.
         settings: For segments whose parameters differ from the first one's, because another version of the encoder made
             them: these are encoded again.
 
@@ -106,7 +106,7 @@ def join_segments(
         StageError: E_FFMPEG when a segment or the soundtrack cannot be read, when there are no segments, or when one differs
             from the first even after it was encoded again.
     """
-    with whole_file(out) as unfinished, ffmpeg_failures("Joining the segments"):
+    with atomic_write(out) as unfinished, ffmpeg_failures("Joining the segments"):
         frames = _write(segments, sound, unfinished, file_tags(metadata), settings or EncoderSettings())
         size, digest = unfinished.stat().st_size, file_digest(unfinished)
     return JoinedVideo(frames=frames, seconds=frames / FRAME_RATE, bytes=size, sha256=digest)

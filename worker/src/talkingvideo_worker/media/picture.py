@@ -19,7 +19,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from talkingvideo_api.errors import StageError
 from talkingvideo_api.profile import InputLimits
-from talkingvideo_worker.files import whole_file
+from talkingvideo_worker.files import atomic_write
 from talkingvideo_worker.media import formats
 from talkingvideo_worker.media.ffmpeg import describe
 
@@ -53,11 +53,11 @@ class Picture:
 
     Attributes:
         rgb: (height, width, 3), upright.
-        notes: Sentences about what was changed, for the report.
+        warnings: Sentences about what was changed, for the report.
     """
 
     rgb: Rgb
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def read_picture(path: Path, limits: InputLimits, field: str, background: tuple[int, int, int] = BACKGROUND) -> Picture:
@@ -114,7 +114,7 @@ def fit(rgb: Rgb, box: Box | None, width: int, height: int) -> Rgb:
 
 def write_png(rgb: Rgb, path: Path) -> None:
     """Write a picture as PNG; the file appears complete or not at all."""
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         Image.fromarray(rgb).save(unfinished, "PNG", compress_level=3)
 
 
@@ -134,26 +134,26 @@ def _check_size(size: tuple[int, int], limits: InputLimits, field: str) -> None:
 
 def _decoded(image: ImageFile, field: str, background: tuple[int, int, int]) -> Picture:
     """Convert the file's pixels to upright sRGB. Steps that make the picture smaller come first."""
-    notes: list[str] = []
+    warnings: list[str] = []
     if getattr(image, "is_animated", False):
-        notes.append("The picture is animated; its first frame is used.")
+        warnings.append("The picture is animated; its first frame is used.")
     size, profile = image.size, image.info.get("icc_profile")
     factor = -(-max(size) // WORKING_SIDE)
     image.draft(None, (size[0] // factor, size[1] // factor))
     image.load()
-    upright = _upright(_reduced(image), notes)
+    upright = _upright(_reduced(image), warnings)
     if max(size) > WORKING_SIDE:
-        notes.append(f"The picture was reduced from {size[0]} x {size[1]} pixels.")
+        warnings.append(f"The picture was reduced from {size[0]} x {size[1]} pixels.")
     colours, alpha = _split_alpha(upright)
-    rgb = np.asarray(_in_srgb(colours, profile, notes))
-    return Picture(_over_background(rgb, alpha, background, notes, field), tuple(notes))
+    rgb = np.asarray(_in_srgb(colours, profile, warnings))
+    return Picture(_over_background(rgb, alpha, background, warnings, field), tuple(warnings))
 
 
-def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
+def _upright(image: Image.Image, warnings: list[str]) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
     except Exception:  # Many programs write invalid EXIF; the picture itself can still be used.
-        notes.append("The picture's EXIF data cannot be read; it may not be upright.")
+        warnings.append("The picture's EXIF data cannot be read; it may not be upright.")
         return image
 
 
@@ -186,29 +186,29 @@ def _split_alpha(image: Image.Image) -> tuple[Image.Image, Rgb | None]:
     return straight.convert("L" if straight.mode == "LA" else "RGB"), np.asarray(straight.getchannel("A"))
 
 
-def _in_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
+def _in_srgb(image: Image.Image, profile: bytes | None, warnings: list[str]) -> Image.Image:
     if profile:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            notes.append("The picture's colour profile cannot be used; its colours may be wrong.")
+            warnings.append("The picture's colour profile cannot be used; its colours may be wrong.")
         else:
             assert converted is not None  # None only when converted in place
             return converted
     elif image.mode == "CMYK":
-        notes.append("The picture is CMYK without a colour profile; its colours are approximate.")
+        warnings.append("The picture is CMYK without a colour profile; its colours are approximate.")
     return image.convert("RGB")
 
 
 def _over_background(
-    rgb: Rgb, alpha: Rgb | None, background: tuple[int, int, int], notes: list[str], field: str
+    rgb: Rgb, alpha: Rgb | None, background: tuple[int, int, int], warnings: list[str], field: str
 ) -> Rgb:
     if alpha is None or alpha.min() == 255:
         return rgb
     if not alpha.any():
         raise StageError.invalid("The picture is completely transparent.", field)
-    notes.append("The picture's transparent areas were filled with grey.")
+    warnings.append("The picture's transparent areas were filled with grey.")
     filled = Image.new("RGB", (rgb.shape[1], rgb.shape[0]), background)
     filled.paste(Image.fromarray(rgb), mask=Image.fromarray(alpha))
     return np.asarray(filled)
@@ -270,5 +270,5 @@ def fit_mask(mask: Mask, crop: RelativeBox, width: int, height: int) -> Mask:
 
 def write_mask(mask: Mask, path: Path) -> None:
     """Write a mask as a greyscale PNG; the file appears complete or not at all."""
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         Image.fromarray(mask.astype(np.uint8) * 255).save(unfinished, "PNG")

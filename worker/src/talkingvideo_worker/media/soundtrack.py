@@ -22,7 +22,7 @@ from av.filter import Graph
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.profile import InputLimits
-from talkingvideo_worker.files import whole_file
+from talkingvideo_worker.files import atomic_write
 from talkingvideo_worker.media.audio_decoder import AudioDecoder, Block, open_audio, samples_of
 from talkingvideo_worker.media.engine_audio import round_half_up
 from talkingvideo_worker.media.ffmpeg import ffmpeg_failures
@@ -260,7 +260,7 @@ def _encode(blocks: Iterator[Block], out: Path, rate: int, channels: int, gain: 
     samples = 0
     with (
         ffmpeg_failures("Encoding the sound"),
-        whole_file(out) as unfinished,
+        atomic_write(out) as unfinished,
         av.open(unfinished.absolute().as_posix(), "w", format="ipod", options=options) as container,
     ):
         stream = container.add_stream("aac", rate=rate, layout=_layout(channels))

@@ -41,21 +41,15 @@ UNSPECIFIED_MATRIX = 2
 
 @dataclass(frozen=True)
 class NormalisedVideo:
-    """A normalised video and its source.
+    """A normalised video.
 
     Attributes:
         frames: Frames of the result.
-        width_in: Width of the source in pixels, upright and with square pixels.
-        height_in: Height of the source, likewise.
-        seconds_in: Length of the source.
-        notes: Sentences about the source, for the report.
+        warnings: Sentences about the source, for the report.
     """
 
     frames: int
-    width_in: int
-    height_in: int
-    seconds_in: float
-    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def normalise_video(
@@ -79,13 +73,12 @@ def normalise_video(
     Raises:
         StageError: E_INPUT_VALIDATION when the file contains no usable video.
     """
-    notes: list[str] = []
+    warnings: list[str] = []
     with open_media(path, field) as container, SegmentEncoder(out, width, height, SOURCE_SETTINGS) as encoder:
         stream = _stream(container, field)
-        frames = _timed_frames(container, stream, limits, notes, field)
+        frames = _timed_frames(container, stream, limits, warnings, field)
         size: tuple[int, int] | None = None
-        end = Fraction(0)
-        for frame, repeats, end in _at_constant_rate(frames, limits.seconds):  # noqa: B007 end is used after the loop
+        for frame, repeats in _at_constant_rate(frames, limits.seconds):
             if not repeats:
                 continue
             rgb = _upright(frame, stream)
@@ -95,7 +88,7 @@ def normalise_video(
                 encoder.write(scaled)
         if size is None:
             raise StageError.invalid("The file has a video stream without any frame.", field)
-    return NormalisedVideo(encoder.frames, *size, float(end), tuple(notes))
+    return NormalisedVideo(encoder.frames, tuple(warnings))
 
 
 def first_frame(path: Path, limits: InputLimits, field: str) -> Rgb:
@@ -128,20 +121,20 @@ def _stream(container: InputContainer, field: str) -> VideoStream:
 
 
 def _timed_frames(
-    container: InputContainer, stream: VideoStream, limits: InputLimits, notes: list[str], field: str
+    container: InputContainer, stream: VideoStream, limits: InputLimits, warnings: list[str], field: str
 ) -> Iterator[_TimedFrame]:
     """Frames in order of their times. A frame without a time follows its predecessor at the stream's rate."""
     step = 1 / (stream.guessed_rate or stream.average_rate or Fraction(FRAME_RATE))
     origin: Fraction | None = None
     time = -step
     _check_size(stream.codec_context.width, stream.codec_context.height, limits, field)
-    for frame in decode_stream(container, stream, notes, field):
+    for frame in decode_stream(container, stream, warnings, field):
         _check_size(frame.width, frame.height, limits, field)
         stated = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
         if origin is None:
             origin = stated or Fraction(0)
             if frame.color_trc in HDR_CURVES:
-                notes.append(f"The video is {HDR_CURVES[frame.color_trc]}; its colours will look pale.")
+                warnings.append(f"The video is {HDR_CURVES[frame.color_trc]}; its colours will look pale.")
         following = time + step if stated is None else stated - origin
         if following <= time:  # A clock that stops or runs backwards.
             continue
@@ -151,8 +144,8 @@ def _timed_frames(
         yield _TimedFrame(frame, time)
 
 
-def _at_constant_rate(frames: Iterator[_TimedFrame], longest: float) -> Iterator[tuple[VideoFrame, int, Fraction]]:
-    """For each frame of the source: the number of frames of the result that it becomes, and its end time."""
+def _at_constant_rate(frames: Iterator[_TimedFrame], longest: float) -> Iterator[tuple[VideoFrame, int]]:
+    """For each frame of the source, the number of frames of the result that it becomes."""
     made = 0
     previous: _TimedFrame | None = None
     length = Fraction(1, FRAME_RATE)
@@ -160,7 +153,7 @@ def _at_constant_rate(frames: Iterator[_TimedFrame], longest: float) -> Iterator
         if previous is not None:
             length = timed.time - previous.time
             upto = _frames_before((previous.time + timed.time) / 2)
-            yield previous.frame, upto - made, timed.time
+            yield previous.frame, upto - made
             made = upto
         previous = timed
     if previous is None:
@@ -168,7 +161,7 @@ def _at_constant_rate(frames: Iterator[_TimedFrame], longest: float) -> Iterator
     if previous.frame.duration and previous.frame.time_base:
         length = min(previous.frame.duration * previous.frame.time_base, Fraction(longest))
     end = previous.time + length
-    yield previous.frame, max(int(end * FRAME_RATE + Fraction(1, 2)), made, 1) - made, end
+    yield previous.frame, max(int(end * FRAME_RATE + Fraction(1, 2)), made, 1) - made
 
 
 def _frames_before(time: Fraction) -> int:

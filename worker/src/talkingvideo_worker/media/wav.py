@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.files import whole_file
+from talkingvideo_worker.files import atomic_write
 from talkingvideo_worker.units import SAMPLE_RATE
 
 Samples = NDArray[np.int16]
@@ -88,12 +88,12 @@ class WavWriter:
 
     def __init__(self, path: Path, rate: int) -> None:
         self._rate = rate
-        self._whole = whole_file(path)
+        self._writing = atomic_write(path)
         self.samples = 0
         """Samples written so far."""
 
     def __enter__(self) -> Self:
-        self._file = wave.open(self._whole.__enter__().as_posix(), "wb")
+        self._file = wave.open(self._writing.__enter__().as_posix(), "wb")
         self._file.setparams((1, 2, self._rate, 0, "NONE", ""))
         return self
 
@@ -106,7 +106,7 @@ class WavWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._file.close()
-        self._whole.__exit__(kind, error, traceback)
+        self._writing.__exit__(kind, error, traceback)
 
 
 @contextmanager

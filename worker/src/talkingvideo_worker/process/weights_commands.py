@@ -17,40 +17,39 @@ app = typer.Typer(help="Check, fetch and convert the model's weights.", no_args_
 PUBLISHED = (*files.PUBLISHED, *speech_weights.PUBLISHED)
 """Everything that ``weights fetch`` knows: the rows of whoever needs weights."""
 
-GROUPS = tuple(dict.fromkeys(row.group for row in PUBLISHED))
+PARTS = tuple(dict.fromkeys(row.part for row in PUBLISHED))
 
 if TYPE_CHECKING:
-    Group = str
+    from talkingvideo_worker.engines.infinitetalk.weights.checking import Finding
+
+    Part = str
 else:  # typer offers the members of an enumeration as choices; a type checker cannot know those of this one
-    Group = StrEnum("Group", {group: group for group in GROUPS})
+    Part = StrEnum("Part", {part: part for part in PARTS})
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the weights.")]
-Only = Annotated[list[Group] | None, typer.Option(help="Parts to fetch. Default: all.")]
+Only = Annotated[list[Part] | None, typer.Option(help="Parts to fetch. Default: all.")]
 
 
 @app.command()
 def check(folder: Folder) -> None:
-    """List the files that are good, missing or of the wrong shape; reads headers only and takes seconds."""
+    """List each file as ok, invalid or missing; reads headers only and takes seconds."""
     from talkingvideo_worker.engines.infinitetalk.weights.checking import check_weights, missing_for_some_videos
     from talkingvideo_worker.process.terminal import print_message
 
     findings = check_weights(folder)
     for finding in findings:
-        weights = f" ({finding.weights} weights)" if finding.weights is not None else ""
-        typer.echo(
-            f"{'wrong' if finding.problem else 'good '}  {finding.path}{weights} {finding.problem or ''}".rstrip()
-        )
+        typer.echo(_describe(finding))
     missing = [*missing_for_some_videos(folder), *speech_weights.missing_files(folder)]
     for file in missing:
-        typer.echo(f"lacks  {file}")
-    wrong = sum(finding.problem is not None for finding in findings)
-    if wrong:
+        typer.echo(f"missing  {file}")
+    unusable = sum(finding.problem is not None for finding in findings)
+    if unusable:
         print_message(
-            f"{wrong} of {len(findings)} files are missing or wrong; `talkingvideo weights fetch` gets them",
+            f"{unusable} of {len(findings)} files are missing or invalid; `talkingvideo weights fetch` gets them",
             style="red",
         )
         raise typer.Exit(ERRORS[ErrorCode.PIPELINE_LOAD].exit_status)
-    print_message(f"all {len(findings)} files that every video needs are good", style="green")
+    print_message(f"all {len(findings)} files that every video needs are ok", style="green")
     if missing:
         print_message(f"{len(missing)} files that some videos need are missing; `talkingvideo weights fetch` gets them")
 
@@ -63,7 +62,7 @@ def fetch(folder: Folder, only: Only = None) -> None:
     with exit_on_failure():
         from talkingvideo_worker.weights.fetch import fetch_weights
 
-        fetch_weights(folder, [row for row in PUBLISHED if row.group in (only or GROUPS)], _print_progress)
+        fetch_weights(folder, [row for row in PUBLISHED if row.part in (only or PARTS)], _print_progress)
 
 
 @app.command()
@@ -75,6 +74,15 @@ def convert(folder: Folder) -> None:
         from talkingvideo_worker.engines.infinitetalk.weights.converting import convert_weights
 
         convert_weights(folder, _print_progress)
+
+
+def _describe(finding: Finding) -> str:
+    if finding.is_missing:
+        return f"missing  {finding.path}"
+    weights = f" ({finding.weights} weights)" if finding.weights is not None else ""
+    if finding.problem is None:
+        return f"ok       {finding.path}{weights}"
+    return f"invalid  {finding.path}{weights} {finding.problem}"
 
 
 def _print_progress(fraction: float, message: str) -> None:

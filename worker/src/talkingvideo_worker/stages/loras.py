@@ -8,7 +8,7 @@ from pathlib import Path
 from talkingvideo_api.inputs import Input, InputKind, inputs_of
 from talkingvideo_api.stage_input import StageInput
 from talkingvideo_api.uris import safe_uri
-from talkingvideo_api.values import LoraInForce
+from talkingvideo_api.values import EffectiveLora
 from talkingvideo_worker.engines.base import LoraFile
 
 
@@ -36,7 +36,7 @@ def lora_files(stage_input: StageInput, folder: Path, digests: Mapping[str, str]
     return tuple(_lora_file(lora, fetched, folder, digests) for lora in (sampling.loras if sampling else ()))
 
 
-def _lora_file(lora: LoraInForce, fetched: Mapping[int, Input], folder: Path, digests: Mapping[str, str]) -> LoraFile:
+def _lora_file(lora: EffectiveLora, fetched: Mapping[int, Input], folder: Path, digests: Mapping[str, str]) -> LoraFile:
     if lora.index is None or lora.index not in fetched:
         field = None if lora.index is None else f"spec.render.loras[{lora.index}].name"
         return LoraFile(lora.name or "", lora.scale, field=field)

@@ -16,7 +16,7 @@ class PublishedFiles:
     of them.
 
     Attributes:
-        group: What ``weights fetch --only`` calls them, such as ``base``.
+        part: What ``weights fetch --only`` calls them, such as ``base``.
         repository: Its name on the hub.
         files: Names in the repository, with ``*`` for any characters.
         folder: Where they go, relative to the folder of weights.
@@ -24,7 +24,7 @@ class PublishedFiles:
         flat: Whether the repository's own folders are left out.
     """
 
-    group: str
+    part: str
     repository: str
     files: tuple[str, ...]
     folder: Path

@@ -85,7 +85,7 @@ def track_landmarks(pictures: Iterable[Picture], region: SpeakerRegion) -> Itera
     before = None
     current = next(found, None)
     for after in chain(found, repeat(None, 1)):
-        yield _smoothed(before, current, after)
+        yield _averaged_with_neighbours(before, current, after)
         before, current = current, after
 
 
@@ -111,7 +111,7 @@ def _held(found: Iterable[Points | None]) -> Iterator[Points | None]:
         yield last
 
 
-def _smoothed(before: Points | None, current: Points | None, after: Points | None) -> Points | None:
+def _averaged_with_neighbours(before: Points | None, current: Points | None, after: Points | None) -> Points | None:
     if current is None:
         return None
     earlier = current if before is None else before

@@ -62,7 +62,7 @@ def shapes_from_audio(levels: NDArray[np.floating], loud: Series) -> MouthShapes
     result[:, JAW] = vowels[:, JAW] * (0.2 + 0.9 * syllable) * (syllable > 0) * np.clip(3 * syllable, 0, 1)
     result = _blended(result, visemes.SIBILANT, hiss * np.clip(1 - 0.5 * back, 0, 1))
     result = _blended(result, visemes.BILABIAL, _short_dips(loud))
-    return _smoothed(result)
+    return _softened(result)
 
 
 def shapes_from_phonemes(timeline: Sequence[tuple[float, MouthShape, float]], loud: Series, rate: float) -> MouthShapes:
@@ -90,7 +90,7 @@ def shapes_from_phonemes(timeline: Sequence[tuple[float, MouthShape, float]], lo
     return np.asarray(result * np.clip(loud / 0.25, 0, 1)[:, np.newaxis], np.float32)
 
 
-def _smoothed(rows: MouthShapes) -> MouthShapes:
+def _softened(rows: MouthShapes) -> MouthShapes:
     """Soften steps between frames; least for the jaw, which carries the timing."""
     result = np.empty_like(rows)
     for column in range(rows.shape[1]):

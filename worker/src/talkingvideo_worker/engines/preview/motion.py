@@ -137,7 +137,7 @@ def head_sway(loud: NDArray[np.floating], seed: int) -> NDArray[np.floating]:
     def wave(hertz: float, number: int) -> NDArray[np.float64]:
         return np.asarray(np.sin(2 * np.pi * hertz * seconds + phase[number]))
 
-    emphasis = _smoothed(loud, 9) - _smoothed(loud, 41)
+    emphasis = _hann_average(loud, 9) - _hann_average(loud, 41)
     result = np.empty((len(loud), 3), np.float32)
     result[:, SHIFT] = 1.9 * wave(0.17, 0) + 0.9 * wave(0.41, 1)
     result[:, NOD] = 0.9 * wave(0.29, 2) + 0.5 * wave(0.47, 3) + 3.2 * emphasis
@@ -145,6 +145,6 @@ def head_sway(loud: NDArray[np.floating], seed: int) -> NDArray[np.floating]:
     return result
 
 
-def _smoothed(series: NDArray[np.floating], width: int) -> NDArray[np.float64]:
+def _hann_average(series: NDArray[np.floating], width: int) -> NDArray[np.float64]:
     kernel = np.hanning(width + 2)[1:-1]
     return np.convolve(np.pad(series, width // 2, mode="edge"), kernel / kernel.sum(), "valid")

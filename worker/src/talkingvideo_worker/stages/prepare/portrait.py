@@ -86,7 +86,7 @@ def _prepare_video(context: StageContext, given: Input, path: Path) -> PreparedP
     rendered = framing.sizes.rendered
     video = normalise_video(source, path, rendered.width, rendered.height, framing.crop, limits, given.field)
     portrait = Portrait(path, True, rendered.width, rendered.height)
-    return _prepared(portrait, framing, fit(frame, framing.crop, rendered.width, rendered.height), video.notes)
+    return _prepared(portrait, framing, fit(frame, framing.crop, rendered.width, rendered.height), video.warnings)
 
 
 def _prepare_picture(context: StageContext, given: Input, path: Path) -> PreparedPortrait:
@@ -95,7 +95,7 @@ def _prepare_picture(context: StageContext, given: Input, path: Path) -> Prepare
     rendered = framing.sizes.rendered
     shown = fit(picture.rgb, framing.crop, rendered.width, rendered.height)
     write_png(shown, path)
-    return _prepared(Portrait(path, False, rendered.width, rendered.height), framing, shown, picture.notes)
+    return _prepared(Portrait(path, False, rendered.width, rendered.height), framing, shown, picture.warnings)
 
 
 @dataclass(frozen=True)

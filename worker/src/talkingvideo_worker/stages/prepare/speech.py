@@ -148,7 +148,7 @@ def _record(context: StageContext, folder: Path, index: int, speaker: Speaker) -
         duration=sound.duration,
         loudness=loudness,
         phonemes=phonemes,
-        warnings=(*warnings, *sound.notes),
+        warnings=(*warnings, *sound.warnings),
     )
 
 

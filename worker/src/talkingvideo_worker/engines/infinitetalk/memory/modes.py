@@ -35,7 +35,7 @@ IMAGE_ENCODER_BYTES = int(1.27 * GB)
 VIDEO_CODEC_BYTES = int(0.4 * GB)
 """The VAE's 127 M parameters: encoder in float32, decoder in bfloat16."""
 
-SLOTS = 2
+BLOCK_SLOTS = 2
 """Buffers on the GPU for offloaded blocks: one computes while the next is copied."""
 
 BYTES_PER_TOKEN = {Quantization.NONE: 137_000, Quantization.FP8: 143_000, Quantization.INT8: 137_000}
@@ -55,13 +55,13 @@ ENCODING_BYTES_PER_PIXEL = 15_100
 TILED_BYTES_PER_PIXEL = 4_610 + 3 * 972
 """The same in tiles of 256: 2,370 in bfloat16, 4,610 in float32."""
 
-SPARE = 1.10
+ACTIVATION_MARGIN = 1.10
 """Factor for activations: the allocator's fragmentation and the workspaces of kernels [estimate]."""
 
 WORKSPACE_BYTES = int(0.8 * GB)
 """cuBLAS, cuDNN and loaded kernels [estimate]."""
 
-USABLE = 0.96
+USABLE_FRACTION = 0.96
 """Fraction of the GPU's reported free memory that is used."""
 
 PINNING = 1.16
@@ -132,7 +132,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class FreeMemory:
-    """Free memory of a free.
+    """Free memory of a GPU and its host.
 
     Attributes:
         gpu_bytes: Of the GPU; None without one, where offloading gains nothing.
@@ -162,7 +162,7 @@ ANY_MODE = MemoryRequest()
 
 def gpu_bytes(mode: MemoryMode, workload: Workload) -> int:
     """Peak of one GPU: the weights, and the larger one of a call of the transformer and of the VAE's work."""
-    slots = min(SLOTS, mode.offloaded)
+    slots = min(BLOCK_SLOTS, mode.offloaded)
     weights = 2 * OTHER_PARAMETERS + (mode.resident + slots) * block_bytes(mode)
     whole = max(CODEC_BYTES_PER_PIXEL, ENCODING_BYTES_PER_PIXEL)
     auxiliary, per_pixel = {
@@ -170,7 +170,7 @@ def gpu_bytes(mode: MemoryMode, workload: Workload) -> int:
         AuxiliaryNetworks.OFFLOADED: (VIDEO_CODEC_BYTES, TILED_BYTES_PER_PIXEL),
     }[mode.auxiliary]
     codec = per_pixel * workload.pixels * workload.frames / 81
-    return int(weights + auxiliary + WORKSPACE_BYTES + SPARE * max(call_bytes(mode, workload), codec))
+    return int(weights + auxiliary + WORKSPACE_BYTES + ACTIVATION_MARGIN * max(call_bytes(mode, workload), codec))
 
 
 def call_bytes(mode: MemoryMode, workload: Workload) -> int:
@@ -222,7 +222,7 @@ def choose_mode(
     if free.gpu_bytes is None:
         return candidates[0]
     held = [mode for mode in candidates if host_bytes(mode) <= free.host_bytes] or [_smallest_on_host(candidates)]
-    usable = USABLE * free.gpu_bytes
+    usable = USABLE_FRACTION * free.gpu_bytes
     return next(
         (mode for mode in held if gpu_bytes(mode, workload) <= usable),
         min(held, key=lambda mode: gpu_bytes(mode, workload)),

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.engines.infinitetalk.memory.modes import SLOTS, MemoryMode, offloaded_numbers
+from talkingvideo_worker.engines.infinitetalk.memory.modes import BLOCK_SLOTS, MemoryMode, offloaded_numbers
 from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
 
 ALIGNMENT = 256
@@ -249,7 +249,7 @@ class Placement:
         if self._offloaded:
             slots = [
                 torch.empty(self._layout.size, dtype=torch.uint8, device=self._device)
-                for _ in range(min(SLOTS, len(self._offloaded)))
+                for _ in range(min(BLOCK_SLOTS, len(self._offloaded)))
             ]
             blocks = list(self._model.blocks)
             self._model.blocks = OffloadedBlocks(blocks, self._offloaded, slots, make_prefetcher(slots))

@@ -31,6 +31,8 @@ from talkingvideo_worker.engines.infinitetalk.weights.headers import (
     some_weights,
 )
 
+MISSING = "is missing"
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -38,13 +40,18 @@ class Finding:
 
     Attributes:
         path: Relative to the folder.
-        problem: What is wrong, as the end of a sentence (``is missing``); None for a good file.
+        problem: What is wrong, as the end of a sentence (``is missing``); None for a valid file.
         weights: The number of its tensors, where known.
     """
 
     path: Path
     problem: str | None = None
     weights: int | None = None
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the file does not exist."""
+        return self.problem == MISSING
 
 
 def check_weights(folder: Path) -> list[Finding]:
@@ -54,7 +61,7 @@ def check_weights(folder: Path) -> list[Finding]:
         folder: See ``files``.
 
     Returns:
-        One finding per file, good ones included. Takes seconds whatever the size of the weights.
+        One finding per file, valid ones included. Takes seconds whatever the size of the weights.
     """
     config = _json(folder / CONFIG)
     findings = [_check_exists(folder, CONFIG)]
@@ -111,7 +118,7 @@ def _check_base(folder: Path, config: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _check_file(folder: Path, path: Path, expected: Mapping[str, Shape] | None) -> Finding:
     if not (folder / path).is_file():
-        return Finding(path, "is missing")
+        return Finding(path, MISSING)
     try:
         shapes = read_shapes(folder / path)
     except BadHeaderError as error:
@@ -128,7 +135,7 @@ def _check_pickled(folder: Path, path: Path) -> Finding:
 
 
 def _check_exists(folder: Path, path: Path) -> Finding:
-    return Finding(path, None if (folder / path).is_file() else "is missing")
+    return Finding(path, None if (folder / path).is_file() else MISSING)
 
 
 def _difference(found: Mapping[str, Shape], expected: Mapping[str, Shape]) -> str | None:
