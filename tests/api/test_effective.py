@@ -59,7 +59,7 @@ def test_a_presets_lora_comes_first_whatever_else_is_set(render: dict[str, Any],
     assert [(lora.name, lora.scale) for lora in sampling.loras] == wanted
 
 
-def test_what_is_in_force_does_not_say_where_a_lora_came_from() -> None:
+def test_effective_values_do_not_say_where_a_lora_came_from() -> None:
     asked = video(engine="infinitetalk", render={"preset": "quality", "loras": [{"uri": "https://e.com/a?sig=1"}]})
     assert "sig=1" not in effective(asked).to_json()
     sampling = effective(asked).render_values(asked.spec).sampling
@@ -115,7 +115,7 @@ def test_the_place_of_a_lone_speaker_is_no_matter_of_infinitetalk(field: str, va
     assert without_effect(two.spec, effective(two)) == []
 
 
-def test_values_in_force_and_prompts_make_the_values_to_render_by() -> None:
+def test_effective_values_and_prompts_make_the_values_to_render_by() -> None:
     asked = video(engine="infinitetalk", prompt="sings", negativePrompt="", render={"seed": 3})
     values = effective(asked).render_values(asked.spec)
     assert (values.prompt, values.negative_prompt, values.seed) == ("sings", "", 3)

@@ -160,7 +160,7 @@ def test_children_are_deleted_when_their_time_is_over(sandbox: Sandbox) -> None:
     assert sandbox.status()["phase"] == "Succeeded"
 
 
-def test_the_stage_input_is_immutable_and_holds_the_values_in_force(sandbox: Sandbox) -> None:
+def test_the_stage_input_is_immutable_and_holds_the_effective_values(sandbox: Sandbox) -> None:
     import json
 
     sandbox.apply(video())

@@ -67,7 +67,7 @@ def fetch(folder: Folder, only: Only = None) -> None:
 
 @app.command()
 def convert(folder: Folder) -> None:
-    """Write copies in bf16 into DIR/converted, which load as fast as the disk reads; resumable."""
+    """Write copies in bf16 into DIR/converted, which load faster; resumable."""
     from talkingvideo_worker.process.terminal import exit_on_failure
 
     with exit_on_failure():
