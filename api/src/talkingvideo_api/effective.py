@@ -157,7 +157,7 @@ def _effective_lora(index: int, lora: Lora) -> EffectiveLora:
     return EffectiveLora(index=index, name=lora.name, scale=1.0 if lora.scale is None else lora.scale)
 
 
-def _usual_arrangement(speech: Speech) -> Arrangement:
+def _default_arrangement(speech: Speech) -> Arrangement:
     """Two recordings were made to be played together; two texts spoken at once are unintelligible."""
     texts = sum(speaker.text is not None for speaker in speech.speakers)
     return Arrangement.SEQUENTIAL if texts > 1 else Arrangement.PARALLEL
@@ -199,7 +199,7 @@ def resolve(spec: TalkingVideoSpec, profile: Profile, *, profile_name: str, uid:
         height=video.height,
         fit=video.fit or Fit.CROP,
         max_frames=video.max_frames,
-        arrangement=spec.speech.arrangement or _usual_arrangement(spec.speech),
+        arrangement=spec.speech.arrangement or _default_arrangement(spec.speech),
         target_seconds=chunking.target_seconds or 45.0,
         silence_threshold_db=-40.0 if chunking.silence_threshold_db is None else chunking.silence_threshold_db,
         min_silence_seconds=chunking.min_silence_seconds or 0.5,

@@ -64,9 +64,11 @@ def test_the_text_encoder_is_freed_before_the_transformer_is_loaded(
 
 
 @pytest.mark.parametrize("resident", [0, 1])
-@pytest.mark.parametrize("precision", [Quantization.FP8, Quantization.INT8, Quantization.NONE])
-def test_every_mode_encodes_decodes_and_predicts(files: NetworkFiles, precision: Quantization, resident: int) -> None:
-    mode = MemoryMode(precision, resident, 2, AuxiliaryNetworks.OFFLOADED)
+@pytest.mark.parametrize("quantization", [Quantization.FP8, Quantization.INT8, Quantization.NONE])
+def test_every_mode_encodes_decodes_and_predicts(
+    files: NetworkFiles, quantization: Quantization, resident: int
+) -> None:
+    mode = MemoryMode(quantization, resident, 2, AuxiliaryNetworks.OFFLOADED)
     lean, whole = build_networks(files, ("a",), mode, CPU), build_networks(files, ("a",), RESIDENT, CPU)
     picture = torch.rand(3, 48, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
     assert torch.equal(lean.encoders.image(picture), whole.encoders.image(picture))
@@ -83,7 +85,7 @@ def test_every_mode_encodes_decodes_and_predicts(files: NetworkFiles, precision:
         ).sample
         for built in (lean, whole)
     )
-    assert torch.allclose(found, expected, rtol=0, atol=0 if precision is Quantization.NONE else 0.2)
+    assert torch.allclose(found, expected, rtol=0, atol=0 if quantization is Quantization.NONE else 0.2)
     assert found.std() > 0.1
 
 

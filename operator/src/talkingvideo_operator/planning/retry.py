@@ -29,14 +29,14 @@ def reopen(status: TalkingVideoStatus, retry: str | None, now: datetime) -> Talk
         now: The time of the decision.
     """
     status = reset_failures(status)
-    failed_at_admission = status.plan_digest is None and not status.stage_attempts
+    failed_before_first_job = status.plan_digest is None and not status.stage_attempts
     return status.model_copy(
         update={
             "observed_retry": retry,
             "start_time": now,
             "completion_time": None,
             "phase": None,
-            "effective": None if failed_at_admission else status.effective,
+            "effective": None if failed_before_first_job else status.effective,
         }
     )
 

@@ -72,11 +72,11 @@ def _kernels_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(F, "scaled_mm", multiply)
 
 
-def full_size(precision: Quantization) -> AudioWanTransformer3DModel:
+def full_size(quantization: Quantization) -> AudioWanTransformer3DModel:
     model = empty_transformer(PUBLISHED)
     for name, value in model.named_parameters():
         value.data = value.data.to(dtype_of(name, torch.bfloat16))
-    if precision is Quantization.FP8:
+    if quantization is Quantization.FP8:
         Quantizer(torch.float8_e4m3fn, Fp8MatmulLinear).prepare(model)
     model.rope.to("meta")
     model.requires_grad_(False)
@@ -106,10 +106,10 @@ def held_bytes(model: AudioWanTransformer3DModel, speakers: int, cached: int) ->
 
 
 @pytest.mark.parametrize(
-    ("precision", "speakers", "cached"),
+    ("quantization", "speakers", "cached"),
     [(Quantization.NONE, 1, 0), (Quantization.NONE, 2, 3), (Quantization.FP8, 2, 0)],
 )
-def test_a_call_takes_what_is_reckoned_with(precision: Quantization, speakers: int, cached: int) -> None:
+def test_a_call_takes_what_is_reckoned_with(quantization: Quantization, speakers: int, cached: int) -> None:
     workload = Workload(SIZE * SIZE, cached_branches=cached)
-    reckoned = call_bytes(MemoryMode(precision), workload)
-    assert 0.92 * reckoned < held_bytes(full_size(precision), speakers, cached) <= reckoned
+    reckoned = call_bytes(MemoryMode(quantization), workload)
+    assert 0.92 * reckoned < held_bytes(full_size(quantization), speakers, cached) <= reckoned

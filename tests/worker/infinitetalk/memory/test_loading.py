@@ -85,13 +85,13 @@ def test_offloaded_blocks_share_their_compiled_code(stored: StoredTransformer) -
 
 
 @pytest.mark.parametrize(
-    ("precision", "allowed"), [(Quantization.FP8, 0.04), (Quantization.INT8, 0.012), (Quantization.NONE, 0)]
+    ("quantization", "allowed"), [(Quantization.FP8, 0.04), (Quantization.INT8, 0.012), (Quantization.NONE, 0)]
 )
 @pytest.mark.parametrize("resident", [LAYERS, 1])
 def test_quantised_weights_stay_close(
-    stored: StoredTransformer, precision: Quantization, allowed: float, resident: int
+    stored: StoredTransformer, quantization: Quantization, allowed: float, resident: int
 ) -> None:
-    found = velocity(load(stored, MemoryMode(precision, resident, LAYERS)))
+    found = velocity(load(stored, MemoryMode(quantization, resident, LAYERS)))
     assert off(found, velocity(load(stored, RESIDENT))) <= allowed
 
 
@@ -176,15 +176,15 @@ def test_rows_of_zeros_stay_zeros(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("resident", [LAYERS, 0])
-@pytest.mark.parametrize("precision", [Quantization.NONE, Quantization.INT8])
+@pytest.mark.parametrize("quantization", [Quantization.NONE, Quantization.INT8])
 def test_loras_are_merged_before_weights_are_quantised(
-    stored: StoredTransformer, lora: Path, precision: Quantization, resident: int
+    stored: StoredTransformer, lora: Path, quantization: Quantization, resident: int
 ) -> None:
     loras = [LoraFile("mine", 1.0, lora)]
     expected = load(stored, RESIDENT)
     plain = velocity(expected)
     apply_loras(expected, loras, Path())
-    mode = MemoryMode(precision, resident, LAYERS)
+    mode = MemoryMode(quantization, resident, LAYERS)
     model, _ = load_transformer(stored, mode, torch.float32, CPU, LoraSet(loras))
     assert off(plain, velocity(expected)) > 0.02
     assert off(velocity(model), velocity(expected)) < 0.012

@@ -68,7 +68,7 @@ def test_when_nothing_fits_the_leanest_mode_is_tried() -> None:
 
 def test_blocks_that_the_host_cannot_hold_are_quantised() -> None:
     mode = choose_mode(card(24, 16 * GB), P480)
-    assert mode.precision is Quantization.FP8
+    assert mode.quantization is Quantization.FP8
     assert host_bytes(mode) <= 16 * GB
 
 
@@ -85,7 +85,7 @@ def test_the_leanest_mode_takes_at_most_16_gb_at_480p() -> None:
 def test_requests_are_honoured() -> None:
     for quantization in Quantization:
         asked = memory_request(render_values(sampling=sampling_values(quantization=quantization)))
-        assert {mode.precision for mode in candidate_modes(asked)} == {quantization}
+        assert {mode.quantization for mode in candidate_modes(asked)} == {quantization}
     some = memory_request(
         render_values(sampling=sampling_values(resident_parameters=OTHER_PARAMETERS + 7 * BLOCK_PARAMETERS + 5))
     )

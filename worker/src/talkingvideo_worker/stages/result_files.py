@@ -60,6 +60,7 @@ def _write_thumbnail(video: FinishedVideo, path: Path) -> None:
 VIDEO = ResultFile("video", ".mp4", "video/mp4")
 DESCRIPTION = ResultFile(REPORT, ".json", "application/json")
 ARTIFACTS = (ArtifactFile(THUMBNAIL, ".jpg", "image/jpeg", _write_thumbnail),)
-"""To add an artifact, such as captions, add its row: stitch, the report and the command line read this table."""
+"""To add an artifact, such as captions, add its row: stitch, the report and the command line read this table. To show it in
+status too, add a field to ``OutputStatus`` and set it in the operator's ``planning/status.py``."""
 
 RESULT_FILES = (VIDEO, *ARTIFACTS, DESCRIPTION)

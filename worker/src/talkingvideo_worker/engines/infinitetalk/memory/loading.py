@@ -78,7 +78,7 @@ def load_transformer(
     started = time.monotonic()
     model = stored.empty(dtype)
     total = len(model.state_dict())
-    quantizer = quantizer_for(mode.precision, device)
+    quantizer = quantizer_for(mode.quantization, device)
     with open_loras(model, loras.loras, loras.folder) as opened:
         if quantizer is not None:
             quantizer.prepare(model)

@@ -32,7 +32,7 @@ BYTES_PER_WEIGHT = {Quantization.NONE: 2, Quantization.FP8: 1, Quantization.INT8
 IMAGE_ENCODER_BYTES = int(1.27 * GB)
 """CLIP's ViT-H tower, 632 M parameters in bfloat16."""
 
-VIDEO_CODEC_BYTES = int(0.4 * GB)
+VAE_BYTES = int(0.4 * GB)
 """The VAE's 127 M parameters: encoder in float32, decoder in bfloat16."""
 
 BLOCK_SLOTS = 2
@@ -46,7 +46,7 @@ hold the codes of their inputs."""
 RESIDUAL_BYTES_PER_TOKEN = 10_240
 """What the step cache keeps for a branch, in bfloat16."""
 
-CODEC_BYTES_PER_PIXEL = 10_700 + 3 * 972
+VAE_BYTES_PER_PIXEL = 10_700 + 3 * 972
 """Decoding 81 frames in bfloat16: 10,630 (counted likewise), and three copies of the video in float32 for the colours.
 Encoding 81 frames in float32 takes 15,100, without such copies."""
 
@@ -82,16 +82,16 @@ class AuxiliaryNetworks(StrEnum):
 
 @dataclass(frozen=True)
 class MemoryMode:
-    """Which weights are on the GPU, and in which precision.
+    """Which weights are on the GPU, and in which number format.
 
     Attributes:
-        precision: Of the linear layers of the blocks.
+        quantization: Of the linear layers of the blocks.
         resident: Number of blocks that stay on the GPU; the others are offloaded to host memory.
         blocks: Number of the transformer's blocks.
         auxiliary: How the networks around the transformer are kept.
     """
 
-    precision: Quantization = Quantization.NONE
+    quantization: Quantization = Quantization.NONE
     resident: int = BLOCKS
     blocks: int = BLOCKS
     auxiliary: AuxiliaryNetworks = AuxiliaryNetworks.ON_GPU
@@ -103,9 +103,9 @@ class MemoryMode:
 
     def __str__(self) -> str:
         """For people, such as ``BF16, 12 of 40 blocks resident``."""
-        precision = "BF16" if self.precision is Quantization.NONE else str(self.precision).upper()
+        number_format = "BF16" if self.quantization is Quantization.NONE else str(self.quantization).upper()
         place = "resident" if not self.offloaded else f"{self.resident} of {self.blocks} blocks resident"
-        return f"{precision}, {place}" + (", tiled" if self.auxiliary is AuxiliaryNetworks.OFFLOADED else "")
+        return f"{number_format}, {place}" + (", tiled" if self.auxiliary is AuxiliaryNetworks.OFFLOADED else "")
 
 
 @dataclass(frozen=True)
@@ -148,11 +148,11 @@ class MemoryRequest:
     """What a user demands of the memory mode; None leaves it open.
 
     Attributes:
-        precision: Number format of the blocks' weights.
+        quantization: Number format of the blocks' weights.
         resident_parameters: Parameters of the transformer that stay on the GPU.
     """
 
-    precision: Quantization | None = None
+    quantization: Quantization | None = None
     resident_parameters: int | None = None
 
 
@@ -164,10 +164,10 @@ def gpu_bytes(mode: MemoryMode, workload: Workload) -> int:
     """Peak of one GPU: the weights, and the larger one of a call of the transformer and of the VAE's work."""
     slots = min(BLOCK_SLOTS, mode.offloaded)
     weights = 2 * OTHER_PARAMETERS + (mode.resident + slots) * block_bytes(mode)
-    whole = max(CODEC_BYTES_PER_PIXEL, ENCODING_BYTES_PER_PIXEL)
+    whole = max(VAE_BYTES_PER_PIXEL, ENCODING_BYTES_PER_PIXEL)
     auxiliary, per_pixel = {
-        AuxiliaryNetworks.ON_GPU: (IMAGE_ENCODER_BYTES + VIDEO_CODEC_BYTES, whole),
-        AuxiliaryNetworks.OFFLOADED: (VIDEO_CODEC_BYTES, TILED_BYTES_PER_PIXEL),
+        AuxiliaryNetworks.ON_GPU: (IMAGE_ENCODER_BYTES + VAE_BYTES, whole),
+        AuxiliaryNetworks.OFFLOADED: (VAE_BYTES, TILED_BYTES_PER_PIXEL),
     }[mode.auxiliary]
     codec = per_pixel * workload.pixels * workload.frames / 81
     return int(weights + auxiliary + WORKSPACE_BYTES + ACTIVATION_MARGIN * max(call_bytes(mode, workload), codec))
@@ -176,7 +176,7 @@ def gpu_bytes(mode: MemoryMode, workload: Workload) -> int:
 def call_bytes(mode: MemoryMode, workload: Workload) -> int:
     """Peak of a call without weights. The residual of the branch that is computed is freed before its blocks run."""
     cached = RESIDUAL_BYTES_PER_TOKEN * max(0, workload.cached_branches - 1)
-    return (BYTES_PER_TOKEN[mode.precision] + cached) * workload.tokens
+    return (BYTES_PER_TOKEN[mode.quantization] + cached) * workload.tokens
 
 
 def host_bytes(mode: MemoryMode) -> int:
@@ -186,7 +186,7 @@ def host_bytes(mode: MemoryMode) -> int:
 
 def block_bytes(mode: MemoryMode) -> int:
     """Size of a block's weights."""
-    return BLOCK_PARAMETERS * BYTES_PER_WEIGHT[mode.precision]
+    return BLOCK_PARAMETERS * BYTES_PER_WEIGHT[mode.quantization]
 
 
 def candidate_modes(request: MemoryRequest, blocks: int = BLOCKS) -> tuple[MemoryMode, ...]:
@@ -196,12 +196,12 @@ def candidate_modes(request: MemoryRequest, blocks: int = BLOCKS) -> tuple[Memor
         request: Of the user.
         blocks: Number of the transformer's blocks.
     """
-    precisions = [request.precision] if request.precision else [Quantization.NONE, Quantization.FP8]
+    quantizations = [request.quantization] if request.quantization else [Quantization.NONE, Quantization.FP8]
     counts = _resident_counts(request, blocks)
     candidates = []
-    for precision in precisions:
-        candidates += [MemoryMode(precision, resident, blocks) for resident in counts]
-        candidates.append(MemoryMode(precision, counts[-1], blocks, AuxiliaryNetworks.OFFLOADED))
+    for quantization in quantizations:
+        candidates += [MemoryMode(quantization, resident, blocks) for resident in counts]
+        candidates.append(MemoryMode(quantization, counts[-1], blocks, AuxiliaryNetworks.OFFLOADED))
     return tuple(candidates)
 
 

@@ -107,12 +107,12 @@ class Quantizer:
         return layer.in_features % MULTIPLE == 0 and layer.out_features % MULTIPLE == 0
 
 
-def quantizer_for(precision: Quantization, device: torch.device) -> Quantizer | None:
-    """The quantiser for a precision on a device; None when nothing is quantised."""
-    if precision is Quantization.NONE:
+def quantizer_for(quantization: Quantization, device: torch.device) -> Quantizer | None:
+    """The quantiser for a number format on a device; None when nothing is quantised."""
+    if quantization is Quantization.NONE:
         return None
-    multiplies = precision is Quantization.FP8 and supports_fp8_matmul(device)
-    return Quantizer(FORMATS[precision], Fp8MatmulLinear if multiplies else ScaledLinear)
+    multiplies = quantization is Quantization.FP8 and supports_fp8_matmul(device)
+    return Quantizer(FORMATS[quantization], Fp8MatmulLinear if multiplies else ScaledLinear)
 
 
 def supports_fp8_matmul(device: torch.device) -> bool:
