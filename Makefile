@@ -69,7 +69,7 @@ cluster: ## build the test cluster's programs and (as root) the images ahead, in
 	@if [ "$$(id -u)" = 0 ]; then $(RUN) python -m tests.cluster.cli build-images; else echo "images are built by root only"; fi
 
 bench: ## every figure of docs/benchmarks.md
-	@for script in bench/*.py; do echo "## $$script"; $(RUN) python $$script || exit 1; done
+	@for script in bench/*.py; do echo "## $$script"; $(RUN) --group bench python $$script || exit 1; done
 
 release-check: ## say what keeps this checkout from being released
 	@python3 scripts/release.py check

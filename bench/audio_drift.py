@@ -1,4 +1,4 @@
-"""Drift of sound over 20 minutes cut into 30 chunks: ``uv run --with imageio-ffmpeg python bench/audio_drift.py``.
+"""Drift of sound over 20 minutes cut into 30 chunks: ``uv run --group bench python bench/audio_drift.py``.
 
 Ours (segments without sound, joined by copy; sound encoded once) beside the older systems' way: every chunk with its
 own AAC track, joined by ``ffmpeg``'s concat demuxer with ``-c copy``. The sound is noise; its place in the finished file

@@ -1,4 +1,4 @@
-"""Join and mux of 20 chunks of 40 s: ``uv run --with imageio-ffmpeg python bench/join.py``.
+"""Join and mux of 20 chunks of 40 s: ``uv run --group bench python bench/join.py``.
 
 Ours (280 segments of one window, and the sound, to a file whose index comes first, flushed to disk, with its digest)
 beside one plain ``ffmpeg -c copy`` of the very same bytes, beside the concat demuxer over one file a chunk, and beside

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import av
@@ -19,14 +20,12 @@ WIDTH, HEIGHT = 832, 480
 
 
 def ffmpeg_binary() -> str:
-    """An ffmpeg to compare with: PyPI's imageio-ffmpeg if it is there, else the system's."""
-    if importlib.util.find_spec("imageio_ffmpeg"):
-        import imageio_ffmpeg  # type: ignore[import-not-found]
-
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    """An ffmpeg to compare with: that of imageio-ffmpeg, from the dependency group bench, or the system's."""
+    if find_spec("imageio_ffmpeg"):
+        return str(import_module("imageio_ffmpeg").get_ffmpeg_exe())
     if found := shutil.which("ffmpeg"):
         return found
-    raise SystemExit("no ffmpeg to compare with: uv run --with imageio-ffmpeg python bench/…")
+    raise SystemExit("no ffmpeg to compare with: uv run --group bench python bench/…")
 
 
 def moving_picture(seed: int = 0) -> Iterator[NDArray[np.uint8]]:
