@@ -61,6 +61,12 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         "must be a name of a Kubernetes object",
     ),
     (
+        "a Secret with an empty label",
+        {"source": {"image": {"uri": "https://a/b", "headersSecretName": "a..b"}}},
+        "spec.source.image.headersSecretName",
+        "must be a name of a Kubernetes object",
+    ),
+    (
         "keys in an s3 address",
         {"source": {"image": {"uri": "s3://KEY:SECRET@bucket/key"}}},
         "spec.source.image",

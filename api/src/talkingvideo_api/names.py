@@ -12,6 +12,10 @@ PLURAL = "talkingvideos"
 SINGULAR = "talkingvideo"
 SHORT_NAME = "tv"
 
+DNS_LABEL = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+DNS_SUBDOMAIN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+"""RFC 1123, by which Kubernetes validates names; in regular expressions that CEL and Python read alike."""
+
 LABEL_NAME = "app.kubernetes.io/name"
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_COMPONENT = "app.kubernetes.io/component"

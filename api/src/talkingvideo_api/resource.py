@@ -8,18 +8,16 @@ from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 
 from talkingvideo_api.errors import StageError
 from talkingvideo_api.model import Model
-from talkingvideo_api.names import API_VERSION, KIND
+from talkingvideo_api.names import API_VERSION, DNS_LABEL, DNS_SUBDOMAIN, KIND
 from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.status import TalkingVideoStatus
 
-DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
-"""RFC 1123, by which Kubernetes validates names. Without a cluster they are validated here, since results are named after
-them."""
-
 
 class Metadata(Model):
-    """The fields of ``metadata`` that matter here; others are ignored."""
+    """The fields of ``metadata`` that matter here; others are ignored.
+
+    Without a cluster the names are validated here, since results are named after them.
+    """
 
     model_config = ConfigDict(extra="ignore")
 

@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from talkingvideo_api.model import Model
+from talkingvideo_api.names import DNS_SUBDOMAIN
 from talkingvideo_api.rules import Rule, Ruled, RuledModel
 from talkingvideo_api.uris import LOCAL_SCHEMES, MAX_DATA_URI, MAX_URI, scheme_of
 
@@ -22,13 +23,12 @@ CREDENTIALS = "^[a-z0-9]+://[^/?#]*@"
 LORA_SCHEMES = tuple(scheme for scheme in LOCAL_SCHEMES if scheme != "data")
 """Schemes of a LoRA's URI. The smallest useful LoRA is larger than a ``data:`` URI may be."""
 
-_DNS_SUBDOMAIN = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
-DNS_SUBDOMAIN = Rule(
-    f"self.matches('{_DNS_SUBDOMAIN}')",
+OBJECT_NAME = Rule(
+    f"self.matches('{DNS_SUBDOMAIN}')",
     "must be a name of a Kubernetes object: lower case letters, digits, '-' and '.', with a letter or digit at each end",
-    lambda value: re.fullmatch(_DNS_SUBDOMAIN, value) is not None,
+    lambda value: re.fullmatch(DNS_SUBDOMAIN, value) is not None,
 )
-Name = Annotated[str, StringConstraints(min_length=1, max_length=253), Ruled(DNS_SUBDOMAIN)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=253), Ruled(OBJECT_NAME)]
 """Name of a Kubernetes object. It is never a path."""
 ShortName = Annotated[str, StringConstraints(min_length=1, max_length=63)]
 LoraName = Annotated[str, StringConstraints(max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]

@@ -75,7 +75,7 @@ class EventHandlers:
         job = try_parse(Job.of, event["object"])
         if job is None:
             return
-        known = next((j for j in self._cache.jobs.by_owner(job.owner) if j.name == job.name), None)
+        known = self._cache.jobs.known(job)
         if event["type"] == "DELETED":
             self._delete(self._cache.jobs, job)
         else:

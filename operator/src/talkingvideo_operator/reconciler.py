@@ -102,9 +102,8 @@ class Reconciler:
         Only Jobs of existing videos hold slots. A video whose Jobs are refused (by a quota, say) takes no slot from the
         others.
         """
-        videos = list(self._cache.videos.all())
-        jobs = (job for video in videos for job in self._cache.jobs_of(video))
-        waiting = (video for video in videos if video.uid not in self._retries)
+        jobs = (job for video in self._cache.videos.all() for job in self._cache.jobs_of(video))
+        waiting = (video for video in self._cache.videos.all() if video.uid not in self._retries)
         return admission_of(waiting, jobs, self._config, datetime.now(UTC))
 
     async def _act(self, video: Video, decision: Decision) -> ApiError | NameConflictError | None:

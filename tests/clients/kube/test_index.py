@@ -46,6 +46,13 @@ def test_an_object_of_another_namespace_does_not_replace_its_namesake() -> None:
     assert index.by_owner("v") == (own,)
 
 
+def test_the_known_state_of_an_object_is_never_that_of_a_namesake_elsewhere() -> None:
+    index: Index[Job] = Index()
+    index.update(job(5))
+    assert index.known(job(9)) == job(5)
+    assert index.known(job(9, uid="u2", namespace="elsewhere")) is None
+
+
 def test_a_relist_removes_what_a_watch_has_missed_and_keeps_what_is_newer_than_the_list() -> None:
     index = Index[Job]()
     index.update(job(5, uid="gone", name="gone", owner="a"))

@@ -1,4 +1,4 @@
-"""Files: digests, atomic writes, and scratch folders that never outlive their process."""
+"""Files: digests, atomic writes, the user's cache, and scratch folders that never outlive their process."""
 
 from __future__ import annotations
 
@@ -60,6 +60,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def user_cache() -> Path:
+    """The project's folder in the user's cache, as the XDG base directory specification defines it."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "talkingvideo"
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -117,8 +117,7 @@ class Api:
     async def log_tail(self, namespace: str, pod: str, container: str, limit: int) -> str:
         """The last bytes of a container's log."""
         query = {"container": container, "tailLines": "20", "limitBytes": str(limit)}
-        _, text = await self._send("GET", PODS.path(namespace, pod, "log"), query)
-        return text
+        return await self._send("GET", PODS.path(namespace, pod, "log"), query)
 
     async def _write(
         self, method: str, path: str, query: dict[str, str] | None = None, body: Body | None = None
@@ -130,16 +129,14 @@ class Api:
     async def _call(
         self, method: str, path: str, query: dict[str, str] | None = None, body: Body | None = None
     ) -> Body:
-        _, text = await self._send(method, path, query, body)
+        text = await self._send(method, path, query, body)
         try:
             document: Body = json.loads(text)
         except ValueError as error:
             raise ApiError(0, "the API server's response is not JSON") from error
         return document
 
-    async def _send(
-        self, method: str, path: str, query: dict[str, str] | None = None, body: Body | None = None
-    ) -> tuple[int, str]:
+    async def _send(self, method: str, path: str, query: dict[str, str] | None = None, body: Body | None = None) -> str:
         serialized = await self._client.param_serialize(
             method,
             path,
@@ -150,14 +147,14 @@ class Api:
         )
         try:
             response = await self._client.call_api(*serialized, _request_timeout=REQUEST_SECONDS)
-            text = (await response.read()).decode("utf-8", "replace")  # type: ignore[no-untyped-call]
+            text: str = (await response.read()).decode("utf-8", "replace")  # type: ignore[no-untyped-call]
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ApiError(0, f"no response from the API server: {error!r}") from error
         if method != "GET":
             logger.debug("%s %s: %s", method, path, response.status)
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise ApiError(response.status, _message(text))
-        return response.status, text
+        return text
 
 
 def _message(text: str) -> str:

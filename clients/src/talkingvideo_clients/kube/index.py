@@ -64,9 +64,13 @@ class Index(Generic[T]):
         """Every object."""
         return (item for items in self._items.values() for item in items.values())
 
+    def known(self, item: T) -> T | None:
+        """The known state of an object, or another object of its owner, namespace and name."""
+        return self._items.get(item.owner, {}).get((item.namespace, item.name))
+
     def update(self, item: T) -> bool:
         """Store an object unless a newer state of it is known; return whether the index has changed."""
-        known = self._known(item)
+        known = self.known(item)
         if item.uid in self._deleted or (known is not None and known.resource_version >= item.resource_version):
             return False
         self.assume(item)
@@ -82,7 +86,7 @@ class Index(Generic[T]):
             self._deleted[item.uid] = None
             if len(self._deleted) > REMEMBERED_DELETIONS:
                 self._deleted.popitem(last=False)
-        known = self._known(item)
+        known = self.known(item)
         if known is None or known.uid != item.uid:
             return False
         del self._items[item.owner][item.namespace, item.name]
@@ -106,10 +110,6 @@ class Index(Generic[T]):
         gone = [item for item in present if item.uid not in listed and 0 < item.resource_version <= resource_version]
         changed = {item.owner for item in gone if self.delete(item)}
         return changed | {item.owner for item in listed.values() if self.update(item)}
-
-    def _known(self, item: T) -> T | None:
-        """The state of the same object, or of another one of its name."""
-        return self._items.get(item.owner, {}).get((item.namespace, item.name))
 
 
 async def relist(

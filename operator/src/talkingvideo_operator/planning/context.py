@@ -88,7 +88,7 @@ class ReconcileContext:
 
     def delete_unfinished_jobs(self) -> tuple[Delete, ...]:
         """Deletes this revision's Jobs that may still run; one whose pod has succeeded stays, and with it the log."""
-        own = (job for job in self.children.jobs if job.revision == self.video.revision)
+        own = self.children.of_revision(self.video.revision).jobs
         return tuple(DeleteJob(job) for job in own if job.unfinished and not self._pod_succeeded(job))
 
     def _pod_succeeded(self, job: Job) -> bool:

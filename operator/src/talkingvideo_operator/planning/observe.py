@@ -209,7 +209,7 @@ def _observe_chunks(observed: ObservedState, chunks: Chunks, inputs: _Observatio
     finished = set(known)
     jobs = inputs.children.of_stage(Stage.RENDER)
     counters_by_chunk = {entry.index: counters_of(entry) for entry in chunks.failed}
-    started = _last_started(chunks, counters_by_chunk, jobs)
+    started = _last_started(set(range(chunks.total)) - known, counters_by_chunk, jobs)
     reports: list[RenderReport] = []
     used = 0.0
     for index in range(chunks.total):
@@ -239,18 +239,16 @@ def _observe_chunks(observed: ObservedState, chunks: Chunks, inputs: _Observatio
     return replace(observed, status=status)
 
 
-def _last_started(chunks: Chunks, counters: dict[int, AttemptCounters], jobs: dict[int | None, list[Job]]) -> int:
-    """The last chunk of which an attempt that status has not counted was started.
+def _last_started(unfinished: set[int], counters: dict[int, AttemptCounters], jobs: dict[int | None, list[Job]]) -> int:
+    """The last unfinished chunk of which an attempt that status has not counted was started.
 
     A chained chunk starts only when all before it are finished. So its Job proves that they are, even where theirs are
     deleted before status says so: the operator was killed between creating the Job and writing status.
     """
-    finished = set(decode_bitmap(chunks.finished, chunks.total))
     return max(
         (
             index
-            for index in range(chunks.total)
-            if index not in finished
+            for index in unfinished
             for job in jobs.get(index, ())
             if job.attempt >= counters.get(index, AttemptCounters()).next_attempt
         ),

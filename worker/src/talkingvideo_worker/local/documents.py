@@ -14,8 +14,8 @@ from urllib.parse import unquote
 import yaml
 
 from talkingvideo_api.errors import StageError
-from talkingvideo_api.names import API_VERSION, KIND
-from talkingvideo_api.resource import DNS_SUBDOMAIN, TalkingVideo, parse
+from talkingvideo_api.names import API_VERSION, DNS_SUBDOMAIN, KIND
+from talkingvideo_api.resource import TalkingVideo, parse
 from talkingvideo_api.uris import scheme_of
 
 CONFIG_MAP_KEY = r"[-._a-zA-Z0-9]{1,253}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 from collections.abc import Iterable
@@ -10,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from talkingvideo_api.errors import StageError
-from talkingvideo_api.resource import DNS_SUBDOMAIN
+from talkingvideo_api.names import DNS_SUBDOMAIN
+from talkingvideo_worker.files import user_cache
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,8 @@ class LocalLocations:
 
 
 def default_workspace() -> Path:
-    """A folder in the user's cache, as the XDG base directory specification defines it."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "talkingvideo" / "workspace"
+    """A folder in the user's cache."""
+    return user_cache() / "workspace"
 
 
 def parse_mounts(options: Iterable[str]) -> dict[str, Path]:

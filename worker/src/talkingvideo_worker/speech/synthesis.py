@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_worker.files import atomic_write
 from talkingvideo_worker.speech.kokoro import CONFIG, MODEL, VOICES
 from talkingvideo_worker.speech.pronunciation import MNEMONICS, kokoro_symbols, utterances
 from talkingvideo_worker.speech.sentences import split_sentences
@@ -80,16 +81,10 @@ def synthesize(text: str, voice: str | None, out_wav: Path, kokoro: Path | None 
         raise StageError.invalid("The text holds nothing to speak: give at least one word.")
     available = kokoro_voices(kokoro)
     choice = choose_voice(voice, available)
-    part = out_wav.with_name(out_wav.name + ".part")
-    try:
+    with atomic_write(out_wav) as unfinished:
         if choice.kokoro is None or kokoro is None:
-            speech = _with_espeak(text, choice, part, available)
-        else:
-            speech = _with_kokoro(text, choice.kokoro, choice.espeak, part, kokoro)
-        part.replace(out_wav)
-    finally:
-        part.unlink(missing_ok=True)
-    return speech
+            return _with_espeak(text, choice, unfinished, available)
+        return _with_kokoro(text, choice.kokoro, choice.espeak, unfinished, kokoro)
 
 
 def kokoro_voices(weights: Path | None) -> frozenset[str]:

@@ -23,7 +23,7 @@ from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.files import file_digest
+from talkingvideo_worker.files import atomic_write, file_digest
 from talkingvideo_worker.progress import ProgressCallback
 from talkingvideo_worker.weights.location import PublishedFiles
 from talkingvideo_worker.weights.lock import cannot_write, folder_lock, require_space
@@ -196,10 +196,9 @@ def _record(folder: Path) -> dict[str, Any]:
 
 
 def _remember(folder: Path, file: HubFile) -> None:
-    partial = folder / f"{RECORD}.part"
     record = _record(folder) | {str(file.destination): file.checksum}
-    partial.write_text(json.dumps(record, indent=1, sort_keys=True))
-    partial.replace(folder / RECORD)
+    with atomic_write(folder / RECORD) as unfinished:
+        unfinished.write_text(json.dumps(record, indent=1, sort_keys=True))
 
 
 def _git_blob_id(path: Path) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from talkingvideo_worker.files import user_cache
+
 
 @dataclass(frozen=True)
 class PublishedFiles:
@@ -44,5 +46,4 @@ def weights_location() -> Path:
     """The folder of weights: ``TALKINGVIDEO_WEIGHTS``, or one in the user's cache."""
     if given := os.environ.get("TALKINGVIDEO_WEIGHTS"):
         return Path(given)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "talkingvideo" / "weights"
+    return user_cache() / "weights"

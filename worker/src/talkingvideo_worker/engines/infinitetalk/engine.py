@@ -46,7 +46,7 @@ from talkingvideo_worker.engines.infinitetalk.settings import settings_for
 from talkingvideo_worker.engines.infinitetalk.timing import Stopwatch, TimedCodec
 from talkingvideo_worker.engines.infinitetalk.transformer import AudioWanTransformer3DModel
 from talkingvideo_worker.engines.pictures import portrait_frames
-from talkingvideo_worker.media.wav import count_samples, read_samples
+from talkingvideo_worker.media.wav import read_samples
 from talkingvideo_worker.progress import ProgressCallback, ignore_progress
 from talkingvideo_worker.units import SAMPLES_PER_FRAME, Frame
 
@@ -150,9 +150,7 @@ class InfiniteTalkEngine:
         model = self._weights.speech_model()
         frames = render_input.frames + settings_for(render_input).window + CONTEXT
         for index, track in enumerate(render_input.tracks):
-            samples = read_samples(track.path, 0, count_samples(track.path))
-            sound = np.zeros(render_input.frames * SAMPLES_PER_FRAME, np.int16)
-            sound[: len(samples)] = samples[: len(sound)]
+            sound = read_samples(track.path, 0, render_input.frames * SAMPLES_PER_FRAME)
             silence = (frames - render_input.frames) * SAMPLES_PER_FRAME
             spans = feature_spans(model, sound, frames, silence=silence)
             write_features(folder, index, spans, frames)
