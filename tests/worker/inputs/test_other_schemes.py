@@ -109,9 +109,13 @@ def test_links_within_a_configmap_are_followed_as_kubernetes_makes_them(tmp_path
         ("pvc://media/", ErrorCode.INPUT_VALIDATION, "no file in it"),
         ("pvc://media", ErrorCode.INPUT_VALIDATION, "no file in it"),
         ("pvc://media/loop", ErrorCode.DOWNLOAD_FAILED, "cannot be read"),
-        ("pvc://other/a.wav", ErrorCode.INPUT_VALIDATION, "'other' is not mounted"),
+        (
+            "pvc://other/a.wav",
+            ErrorCode.INPUT_VALIDATION,
+            "'other' is not mounted: a local run needs the option --mount",
+        ),
         ("pvc://../a.wav", ErrorCode.INPUT_VALIDATION, "'..' is not mounted"),
-        ("configmap://other/key", ErrorCode.INPUT_VALIDATION, "ConfigMap 'other' is not mounted"),
+        ("configmap://other/key", ErrorCode.INPUT_VALIDATION, "ConfigMap 'other' is not mounted: a local run reads"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_explained(

@@ -44,12 +44,14 @@ class NotARegularFileError(Exception):
 
 def read_claim(uri: str, mounts: Mounts | None, field: str) -> Iterator[bytes]:
     """Stream ``pvc://claim/path``."""
-    return _read_mounted(uri, None if mounts is None else mounts.claims, "PersistentVolumeClaim", field)
+    remedy = "a local run needs the option --mount CLAIM=DIR"
+    return _read_mounted(uri, None if mounts is None else mounts.claims, "PersistentVolumeClaim", remedy, field)
 
 
 def read_configmap(uri: str, mounts: Mounts | None, field: str) -> Iterator[bytes]:
     """Stream ``configmap://name/key``."""
-    return _read_mounted(uri, None if mounts is None else mounts.configmaps, "ConfigMap", field)
+    remedy = "a local run reads ConfigMaps from the file that has the TalkingVideo"
+    return _read_mounted(uri, None if mounts is None else mounts.configmaps, "ConfigMap", remedy, field)
 
 
 def read_local(uri: str, field: str) -> Iterator[bytes]:
@@ -60,11 +62,11 @@ def read_local(uri: str, field: str) -> Iterator[bytes]:
     return _read_inside(Path("/"), unquote(path), f"/{unquote(path)}", field)
 
 
-def _read_mounted(uri: str, volumes: Path | None, kind: str, field: str) -> Iterator[bytes]:
+def _read_mounted(uri: str, volumes: Path | None, kind: str, remedy: str, field: str) -> Iterator[bytes]:
     name, _, path = uri.partition("://")[2].partition("/")
     root = _mounted(volumes).get(name)
     if root is None:
-        raise StageError.invalid(f"The {kind} {name!r} is not mounted; the profile has to allow it.", field)
+        raise StageError.invalid(f"The {kind} {name!r} is not mounted: {remedy}.", field)
     if not path:
         raise StageError.invalid(f"The address names the {kind} {name!r}, but no file in it.", field)
     return _read_inside(root, unquote(path), f"{path!r} in the {kind} {name!r}", field)
