@@ -23,6 +23,7 @@ from talkingvideo_clients.kube.objects import Container, Job, Pod, Video
 from talkingvideo_operator.planning.admission import Admission
 from talkingvideo_operator.planning.context import Children
 from talkingvideo_operator.planning.decision import CreateJob, Decision, DeleteChildren, DeleteJob, EnsureStageInput
+from talkingvideo_operator.planning.namespaces import Namespace
 from talkingvideo_operator.planning.plan import plan
 from talkingvideo_operator.planning.status import is_significant
 from talkingvideo_operator.settings import OperatorConfig
@@ -80,6 +81,7 @@ class FakeCluster:
     missing: tuple[int, ...] | None = None
     chained: bool = False
     now: datetime = START
+    namespace: Namespace = field(default_factory=Namespace)
 
     def __post_init__(self) -> None:
         self.serial = itertools.count(1)
@@ -99,7 +101,7 @@ class FakeCluster:
         for pod in self.pods.values():
             grouped[pod.job_uid] = (*grouped.get(pod.job_uid, ()), pod)
         children = Children(tuple(self.jobs.values()), grouped)
-        return plan(self.video, children, self.settings, self.now, lambda: self.admission)
+        return plan(self.video, children, self.settings, self.now, lambda: self.admission, self.namespace)
 
     def reconcile(self, *, crash_after: int | None = None) -> Decision:
         """Carry out a decision; the operator is killed after ``crash_after`` effects."""

@@ -16,6 +16,7 @@ from talkingvideo_operator.effects import Effects, NameConflictError
 from talkingvideo_operator.events import EventRecorder
 from talkingvideo_operator.handlers import EventHandlers
 from talkingvideo_operator.logs import ProgressReader
+from talkingvideo_operator.namespaces import NamespaceReader
 from talkingvideo_operator.reconciler import Reconciler
 from talkingvideo_operator.workqueue import WorkQueue
 
@@ -31,7 +32,8 @@ class Operator:
         self.config = config(**settings)
         self.recorder = EventRecorder(self.api, "test")
         effects = Effects(self.api, self.cache, self.config, self.recorder)
-        self.reconciler = Reconciler(self.cache, self.queue, effects, ProgressReader(self.api), self.config)
+        progress, namespaces = ProgressReader(self.api), NamespaceReader(self.api)
+        self.reconciler = Reconciler(self.cache, self.queue, effects, progress, namespaces, self.config)
         document = body(document or spec())
         self.uid = document["metadata"]["uid"]
         self.api.objects["talkingvideos", "hello"] = document
@@ -40,6 +42,12 @@ class Operator:
     def reconcile(self) -> None:
         async def run() -> None:
             await self.reconciler.reconcile(self.uid)
+
+        asyncio.run(run())
+
+    def refuse(self, uid: str) -> None:
+        async def run() -> None:
+            self.reconciler._requeue_after(ApiError(403, "exceeded quota"), uid)
 
         asyncio.run(run())
 
@@ -174,9 +182,9 @@ def test_a_video_whose_jobs_are_refused_takes_no_slot_from_the_others() -> None:
     refused = body(spec(), uid="a", name="a")
     refused["status"] = rendering(Video.of(refused))
     operator.cache.videos.update(Video.of(refused))
-    assert operator.reconciler._admission().admitted() == ["a"]
-    operator.reconciler._retries["a"] += 1
-    assert operator.reconciler._admission().admitted() == []
+    assert operator.reconciler._slots.admission().admitted() == ["a"]
+    operator.refuse("a")
+    assert operator.reconciler._slots.admission().admitted() == []
 
 
 def test_jobs_of_no_existing_video_hold_no_slots() -> None:
@@ -187,9 +195,9 @@ def test_jobs_of_no_existing_video_hold_no_slots() -> None:
     forged = Job("f1", "ns", "f1", "no video", 1, "r", Stage.RENDER, 0, 0, created=START)
     operator.cache.jobs.update(forged)
     operator.cache.jobs.update(replace(forged, uid="f2", namespace="elsewhere", owner="a"))
-    assert operator.reconciler._admission().admitted() == ["a"]
+    assert operator.reconciler._slots.admission().admitted() == ["a"]
     operator.cache.jobs.update(replace(forged, uid="own", owner="a"))
-    assert operator.reconciler._admission().admitted() == []
+    assert operator.reconciler._slots.admission().admitted() == []
 
 
 def test_a_job_of_another_namespace_is_no_child() -> None:

@@ -43,6 +43,17 @@ class Stage(StrEnum):
     STITCH = "stitch"
 
 
+ANNOTATION_WEIGHT = f"{GROUP}/weight"
+"""On a Namespace: its weight, when namespaces share what is scarce."""
+
+ANNOTATION_MAX_PARALLEL = {
+    Stage.PREPARE: f"{GROUP}/max-parallel-prepare",
+    Stage.RENDER: f"{GROUP}/max-parallel",
+    Stage.STITCH: f"{GROUP}/max-parallel-stitch",
+}
+"""On a Namespace: its bound on each stage."""
+
+
 def _stem(name: str, uid: str, revision: str) -> str:
     """The common prefix of a video's children. Dots are legal in the object's name, but not in a pod's hostname."""
     return f"{name[:38].replace('.', '-').rstrip('-')}-{uid[:8]}-{revision[:4]}"

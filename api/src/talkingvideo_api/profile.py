@@ -6,6 +6,8 @@ name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
@@ -121,6 +123,59 @@ class AllowList(Model):
     """Fields of spec.overrides that are allowed: nodeSelector, tolerations, resources, imagePullSecrets."""
 
 
+class SelectorOperator(StrEnum):
+    """How a requirement of a label selector compares."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+class LabelRequirement(Model):
+    """A requirement of a label selector."""
+
+    key: str
+    """Key of the label."""
+    operator: SelectorOperator
+    """In, NotIn, Exists or DoesNotExist."""
+    values: tuple[str, ...] = ()
+    """Values to compare with; for In and NotIn only."""
+
+    @model_validator(mode="after")
+    def _values_where_they_are_compared(self) -> LabelRequirement:
+        compares = self.operator in (SelectorOperator.IN, SelectorOperator.NOT_IN)
+        if compares != bool(self.values):
+            raise ValueError(f"{self.operator.value} {'needs' if compares else 'takes no'} values")
+        return self
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether labels meet it. As in Kubernetes, a label that is absent has none of the values."""
+        match self.operator:
+            case SelectorOperator.IN:
+                return labels.get(self.key) in self.values
+            case SelectorOperator.NOT_IN:
+                return labels.get(self.key) not in self.values
+            case SelectorOperator.EXISTS:
+                return self.key in labels
+            case SelectorOperator.DOES_NOT_EXIST:
+                return self.key not in labels
+
+
+class LabelSelector(Model):
+    """A label selector, as in Kubernetes: everything in it must hold. An empty one selects everything."""
+
+    match_labels: dict[str, str] = Field(default_factory=dict)
+    """Labels with exactly these values."""
+    match_expressions: tuple[LabelRequirement, ...] = ()
+    """Further requirements."""
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether labels meet all requirements."""
+        exact = all(labels.get(key) == value for key, value in self.match_labels.items())
+        return exact and all(requirement.matches(labels) for requirement in self.match_expressions)
+
+
 class StagePods(Model):
     """Settings of the pods of one stage."""
 
@@ -194,7 +249,11 @@ class Profile(Model):
     allow: AllowList = AllowList()
     """What objects may name in addition to the profile's own values."""
     max_parallel_per_namespace: Annotated[int, Field(ge=1)] | None = None
-    """Maximum number of concurrent render Jobs in a namespace. Unlimited if not set."""
+    """Maximum number of GPUs with which a namespace renders at the same time; without gpu, a chunk counts as one. Unlimited if
+    not set. The annotation talkingvideo.dev/max-parallel of the Namespace takes precedence."""
+    namespace_selector: LabelSelector | None = None
+    """Labels of the Namespaces that the profile serves. All namespaces if not set. An object in another namespace that names
+    the profile, also by default, fails."""
 
     @model_validator(mode="before")
     @classmethod

@@ -46,6 +46,10 @@ app.kubernetes.io/component: operator
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
+# A video's own Namespace: labels that profiles select by, and annotations with its share. In a Role, that one namespace only.
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get]
 {{- end }}
 
 {{- /* The operator's configuration file: what has a value of its own at the top, and .Values.config as it is. */}}

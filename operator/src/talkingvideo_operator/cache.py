@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from talkingvideo_clients.kube.index import Index
@@ -12,9 +13,16 @@ class Cache:
     """Videos, Jobs and pods."""
 
     def __init__(self) -> None:
-        self.videos: Index[Video] = Index()
-        self.jobs: Index[Job] = Index()
+        self._changed: set[str] = set()
+        self.videos: Index[Video] = Index(self._changed.add)
+        self.jobs: Index[Job] = Index(self._changed.add)
         self.pods: Index[Pod] = Index()
+
+    def take_changed(self) -> set[str]:
+        """The uids of the videos that have changed, or whose Jobs have, since they were taken last."""
+        taken = set(self._changed)
+        self._changed.clear()
+        return taken
 
     def video(self, uid: str) -> Video | None:
         """The video of that uid."""
@@ -25,12 +33,18 @@ class Cache:
         return tuple(job for job in self.jobs.by_owner(video.uid) if job.namespace == video.namespace)
 
     def pods_of(self, video: Video) -> dict[str, tuple[Pod, ...]]:
-        """A video's pods by uid of their Job; a pod of another namespace is none of them."""
+        """The pods of a video's Jobs, by uid of the Job. Anyone who may create pods may write the same labels on others."""
+        jobs = {job.uid for job in self.jobs_of(video) if job.uid}
         grouped: dict[str, tuple[Pod, ...]] = {}
         for pod in self.pods.by_owner(video.uid):
-            if pod.namespace == video.namespace:
+            if pod.namespace == video.namespace and pod.job_uid in jobs:
                 grouped[pod.job_uid] = (*grouped.get(pod.job_uid, ()), pod)
         return grouped
+
+    def running_pods(self) -> Iterator[Pod]:
+        """The running pods of all videos' Jobs."""
+        pods = (pod for video in self.videos.all() for own in self.pods_of(video).values() for pod in own)
+        return (pod for pod in pods if pod.phase == "Running")
 
     def mark_deleting(self, job: Job) -> None:
         """Note that a Job's deletion was requested, before its watch reports it."""

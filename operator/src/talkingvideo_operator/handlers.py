@@ -53,7 +53,7 @@ class EventHandlers:
     Args:
         cache: Is updated.
         queue: The owner of each object that has changed is added to it.
-        slot_freed: Called when a render Job has ended, or a video that may have waited is deleted.
+        slot_freed: Called when a Job has ended, or a video that may have waited is deleted.
     """
 
     def __init__(self, cache: Cache, queue: WorkQueue, slot_freed: Callable[[], None]) -> None:

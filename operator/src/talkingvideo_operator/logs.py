@@ -32,13 +32,13 @@ class ProgressReader:
         """Read the logs of running pods forever.
 
         Args:
-            pods: The pods of all Jobs.
+            pods: The running pods of all videos' Jobs.
             enqueue: Called with the uid of each video whose progress has changed.
             seconds: Pause between two rounds.
         """
         while True:
             await asyncio.sleep(seconds)
-            running = [pod for pod in pods() if pod.phase == "Running" and pod.job_uid]
+            running = list(pods())
             jobs = {pod.job_uid for pod in running}
             self.latest = {uid: progress for uid, progress in self.latest.items() if uid in jobs}
             changed = await asyncio.gather(*(self._read(pod) for pod in running))

@@ -21,6 +21,7 @@ from talkingvideo_operator.events import EventRecorder
 from talkingvideo_operator.handlers import EventHandlers, kopf_settings, registry
 from talkingvideo_operator.lease import Lease, identity
 from talkingvideo_operator.logs import ProgressReader
+from talkingvideo_operator.namespaces import NamespaceReader
 from talkingvideo_operator.reconciler import Reconciler
 from talkingvideo_operator.settings import OperatorConfig
 from talkingvideo_operator.workqueue import WorkQueue
@@ -60,7 +61,8 @@ class Operator:
         self._recorder = EventRecorder(self._api, holder)
         self._progress = ProgressReader(self._api)
         effects = Effects(self._api, self._cache, config, self._recorder)
-        self._reconciler = Reconciler(self._cache, self._queue, effects, self._progress, config)
+        namespaces = NamespaceReader(self._api)
+        self._reconciler = Reconciler(self._cache, self._queue, effects, self._progress, namespaces, config)
         self._handlers = EventHandlers(self._cache, self._queue, self._reconciler.enqueue_admitted)
         self._leading = False
 
@@ -104,7 +106,7 @@ class Operator:
             group.create_task(self._beat(), name="heartbeat")
             if self._config.progress_from_logs:
                 interval = self._config.progress_seconds
-                polling = self._progress.poll(self._cache.pods.all, self._queue.add, interval)
+                polling = self._progress.poll(self._cache.running_pods, self._queue.add, interval)
                 group.create_task(polling, name="progress")
             for number in range(self._config.workers):
                 group.create_task(self._reconciler.work(), name=f"reconciler-{number}")

@@ -18,12 +18,13 @@ from talkingvideo_clients.kube.objects import Video
 from talkingvideo_operator.cache import Cache
 from talkingvideo_operator.effects import Effects, NameConflictError
 from talkingvideo_operator.logs import ProgressReader
-from talkingvideo_operator.planning.admission import Admission, admission_of
+from talkingvideo_operator.namespaces import NamespaceReader
 from talkingvideo_operator.planning.context import Children
 from talkingvideo_operator.planning.decision import Decision
 from talkingvideo_operator.planning.plan import plan
 from talkingvideo_operator.planning.status import is_significant
 from talkingvideo_operator.settings import OperatorConfig
+from talkingvideo_operator.slots import Slots
 from talkingvideo_operator.workqueue import WorkQueue
 
 logger = logging.getLogger(__name__)
@@ -40,14 +41,22 @@ class Reconciler:
     """
 
     def __init__(
-        self, cache: Cache, queue: WorkQueue, effects: Effects, progress: ProgressReader, config: OperatorConfig
+        self,
+        cache: Cache,
+        queue: WorkQueue,
+        effects: Effects,
+        progress: ProgressReader,
+        namespaces: NamespaceReader,
+        config: OperatorConfig,
     ) -> None:
         self._cache = cache
         self._queue = queue
         self._effects = effects
         self._progress = progress
+        self._namespaces = namespaces
         self._config = config
         self._retries: Counter[str] = Counter()
+        self._slots = Slots(cache, config, self._retries.__contains__)
         self._last_write: dict[str, float] = {}
         self.heartbeat = time.monotonic()
 
@@ -62,7 +71,7 @@ class Reconciler:
                 self.heartbeat = time.monotonic()
                 try:
                     await self.reconcile(uid)
-                    self._retries.pop(uid, None)
+                    self._forget_retries(uid)
                 except LeaseNotHeldError:
                     raise
                 except Exception as error:
@@ -77,34 +86,36 @@ class Reconciler:
         if video is None or video.deleting:
             self._last_write.pop(uid, None)
             return
+        namespace = await self._namespaces.read(video.namespace)
+        self._slots.set_namespace(video.namespace, namespace)
+        self._slots.touch(uid)
+        requested = self._slots.requested(uid)
         now = datetime.now(UTC).replace(microsecond=0)
         children = Children(self._cache.jobs_of(video), self._cache.pods_of(video), self._progress.latest)
-        holds_slots = any(job.stage is Stage.RENDER and job.unfinished for job in children.jobs)
-        decision = plan(video, children, self._config, now, self._admission)
+        holds_slots = any(job.unfinished for job in children.jobs)
+        decision = plan(video, children, self._config, now, self._slots.admission, namespace)
         refusal = await self._act(video, decision)
         await self._write_status(video, decision, refused=refusal is not None)
         if decision.requeue_at:
             self._queue.add_after(uid, (decision.requeue_at - datetime.now(UTC)).total_seconds())
-        if decision.deletes and holds_slots:
+        if (decision.deletes and holds_slots) or self._gave_up(uid, requested):
             self.enqueue_admitted()
         if refusal is not None:
             self._effects.record_refusal(video, refusal)
             raise refusal
 
     def enqueue_admitted(self) -> None:
-        """Enqueue the videos that get a render slot that has become free."""
-        for uid in self._admission().admitted():
+        """Enqueue the videos that get a slot that has become free."""
+        for uid in self._slots.admission().admitted():
             self._queue.add(uid)
 
-    def _admission(self) -> Admission:
-        """The queue for render slots.
+    def _gave_up(self, uid: str, requested: Stage | None) -> bool:
+        """Whether a video no longer requests the slot that it may have been woken for: then it belongs to the next one."""
+        return requested is not None and self._slots.requested(uid) is not requested
 
-        Only Jobs of existing videos hold slots. A video whose Jobs are refused (by a quota, say) takes no slot from the
-        others.
-        """
-        jobs = (job for video in self._cache.videos.all() for job in self._cache.jobs_of(video))
-        waiting = (video for video in self._cache.videos.all() if video.uid not in self._retries)
-        return admission_of(waiting, jobs, self._config, datetime.now(UTC))
+    def _forget_retries(self, uid: str) -> None:
+        if self._retries.pop(uid, None) is not None:
+            self._slots.touch(uid)
 
     async def _act(self, video: Video, decision: Decision) -> ApiError | NameConflictError | None:
         """Delete and create children; return the error that refuses a child, which does not keep status from a write."""
@@ -140,6 +151,9 @@ class Reconciler:
         video = self._cache.video(uid)
         name = f"{video.namespace}/{video.name}" if video else uid
         self._retries[uid] += 1
+        if self._retries[uid] == 1:
+            self._slots.touch(uid)
+            self.enqueue_admitted()
         delay = min(MAX_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** (self._retries[uid] - 1))
         expected = isinstance(error, ApiError | NameConflictError)
         if isinstance(error, ApiError) and error.status == HTTPStatus.CONFLICT:

@@ -9,6 +9,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from talkingvideo_api.model import Model
+from talkingvideo_api.names import Stage
 from talkingvideo_api.profile import Profile
 
 Seconds = Annotated[float, Field(ge=0)]
@@ -43,7 +44,13 @@ class OperatorConfig(Model):
     namespaces: tuple[str, ...] = ()
     """Namespaces to serve. All namespaces if empty."""
     max_parallel: Annotated[int, Field(ge=1)] | None = None
-    """Maximum number of concurrent render Jobs in the cluster. Unlimited if not set. Jobs in a Kueue queue are not counted."""
+    """Maximum number of GPUs in the cluster that render at the same time; with a profile without gpu, a chunk counts as one.
+    Unlimited if not set. An object whose chunks need more fails. Namespaces share by weight, see operations.md. Jobs in a
+    Kueue queue are not counted, neither here nor in the following two."""
+    max_parallel_prepare: Annotated[int, Field(ge=1)] = 32
+    """Maximum number of concurrent prepare Jobs in the cluster."""
+    max_parallel_stitch: Annotated[int, Field(ge=1)] = 16
+    """Maximum number of concurrent stitch Jobs in the cluster."""
     back_off: BackOff = BackOff()
     """Waits between attempts."""
     max_interruptions: Annotated[int, Field(ge=1)] = 10
@@ -69,6 +76,15 @@ class OperatorConfig(Model):
     """Port of the liveness probe. Its path is /healthz."""
     stale_seconds: PositiveSeconds = 120
     """Seconds of inactivity of the reconciler after which the liveness probe fails."""
+
+    def limit(self, stage: Stage) -> int | None:
+        """The cluster's bound on a stage: GPUs for rendering, Jobs for the others; None if there is none."""
+        limits = {
+            Stage.PREPARE: self.max_parallel_prepare,
+            Stage.RENDER: self.max_parallel,
+            Stage.STITCH: self.max_parallel_stitch,
+        }
+        return limits[stage]
 
 
 class ConfigError(Exception):

@@ -1,12 +1,17 @@
 """Which chunks start, and when."""
 
 from datetime import timedelta
+from typing import Any
 
 from tests.operator.fake_cluster import START, FakeCluster, created_jobs, spec
 
 from talkingvideo_api.conditions import Reason
 from talkingvideo_api.names import Stage
-from talkingvideo_operator.planning.admission import Admission, QueueEntry
+from talkingvideo_operator.planning.admission import Admission, Queue, QueueEntry
+
+
+def rendering(**queue: Any) -> Admission:
+    return Admission({Stage.RENDER: Queue(**queue)})
 
 
 def test_chunks_start_in_the_decision_that_reads_the_plan_and_only_three_at_once() -> None:
@@ -63,7 +68,7 @@ def test_a_chained_video_renders_the_missing_chunks_between_finished_ones() -> N
 def test_a_video_that_waits_for_a_render_slot_shows_its_position() -> None:
     cluster = FakeCluster()
     first = QueueEntry("other", "ns", 0, START - timedelta(hours=1), wanted=5)
-    cluster.admission = Admission(limit=2, active={"ns": 2}, entries={"other": first})
+    cluster.admission = rendering(limit=2, active={"ns": 2}, entries={"other": first})
     cluster.prepared()
     assert cluster.active() == []
     assert cluster.status.queue_position == 2
@@ -72,18 +77,18 @@ def test_a_video_that_waits_for_a_render_slot_shows_its_position() -> None:
 
 def test_a_video_that_was_granted_some_slots_is_requeued_for_more() -> None:
     cluster = FakeCluster()
-    cluster.admission = Admission(limit=1)
+    cluster.admission = rendering(limit=1)
     cluster.prepared()
     assert len(cluster.active()) == 1
     for job in cluster.active():
         cluster.run_pod(job)
     cluster.wait(60)
-    cluster.admission = Admission(limit=1, active={"ns": 1})
+    cluster.admission = rendering(limit=1, active={"ns": 1})
     assert cluster.reconcile().requeue_at == cluster.now + timedelta(seconds=30)
 
 
 def test_the_limits_do_not_apply_to_jobs_of_a_kueue_queue() -> None:
     cluster = FakeCluster(document=spec(queueName="gpu"))
-    cluster.admission = Admission(limit=1, active={"ns": 1})
+    cluster.admission = rendering(limit=1, active={"ns": 1})
     cluster.prepared()
     assert len(cluster.active()) == 3

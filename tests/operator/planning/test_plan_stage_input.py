@@ -5,7 +5,7 @@ from tests.operator.fake_cluster import FakeCluster, created_jobs, spec
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.names import Stage
 from talkingvideo_clients.kube.objects import Container
-from talkingvideo_operator.planning.admission import Admission
+from talkingvideo_operator.planning.admission import Admission, Queue
 from talkingvideo_operator.planning.decision import DeleteChildren, EnsureStageInput
 
 
@@ -25,7 +25,7 @@ def test_a_retry_that_first_waits_for_a_render_slot_finds_its_stage_input() -> N
     cluster.reconcile()
     cluster.wait(8 * 24 * 3_600)
     assert DeleteChildren(keep_revision=None) in cluster.reconcile().deletes
-    cluster.admission = Admission(limit=1, active={"ns": 1})
+    cluster.admission = Admission({Stage.RENDER: Queue(limit=1, active={"ns": 1})})
     cluster.retry("once")
     assert created_jobs(cluster.reconcile()) == []
     cluster.admission = Admission()

@@ -43,6 +43,7 @@ VIDEOS = Resource(f"/apis/{GROUP}/{VERSION}", PLURAL)
 JOBS = Resource("/apis/batch/v1", "jobs")
 PODS = Resource("/api/v1", "pods")
 CONFIG_MAPS = Resource("/api/v1", "configmaps")
+NAMESPACES = Resource("/api/v1", "namespaces")
 EVENTS = Resource("/apis/events.k8s.io/v1", "events")
 LEASES = Resource("/apis/coordination.k8s.io/v1", "leases")
 
@@ -77,8 +78,8 @@ class Api:
         self._client = client
         self._may_write = may_write
 
-    async def get(self, resource: Resource, namespace: str, name: str) -> Body:
-        """Read one object."""
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> Body:
+        """Read one object; one without a namespace where that is None."""
         return await self._call("GET", resource.path(namespace, name))
 
     async def pages(self, resource: Resource, namespace: str | None, selector: str = "") -> AsyncIterator[Body]:

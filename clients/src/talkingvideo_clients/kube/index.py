@@ -50,9 +50,13 @@ class Index(Generic[T]):
 
     A change may be reported twice, late, and by three sources. An older state never replaces a newer one, and a deleted
     object never comes back.
+
+    Args:
+        changed: Called with the owner of each object that is stored or removed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[str], None] = lambda _owner: None) -> None:
+        self._changed = changed
         self._items: dict[str, dict[tuple[str, str], T]] = {}
         self._deleted: OrderedDict[str, None] = OrderedDict()
 
@@ -79,6 +83,7 @@ class Index(Generic[T]):
     def assume(self, item: T) -> None:
         """Store the state that a write of this process has just produced, before a watch reports it."""
         self._items.setdefault(item.owner, {})[item.namespace, item.name] = item
+        self._changed(item.owner)
 
     def delete(self, item: T) -> bool:
         """Remove a deleted object; another one of the same name stays. Return whether the index has changed."""
@@ -89,6 +94,7 @@ class Index(Generic[T]):
         known = self.known(item)
         if known is None or known.uid != item.uid:
             return False
+        self._changed(item.owner)
         del self._items[item.owner][item.namespace, item.name]
         if not self._items[item.owner]:
             del self._items[item.owner]

@@ -14,6 +14,7 @@ from talkingvideo_api.status import TalkingVideoStatus
 from talkingvideo_clients.kube.objects import Job, Pod, Video
 from talkingvideo_operator.planning.admission import Admission
 from talkingvideo_operator.planning.decision import Delete, DeleteChildren, DeleteJob, Event
+from talkingvideo_operator.planning.namespaces import Namespace
 from talkingvideo_operator.settings import OperatorConfig
 
 DEFAULT_PROFILE = "default"
@@ -56,6 +57,7 @@ class ReconcileContext:
     config: OperatorConfig
     now: datetime
     admission: Callable[[], Admission]
+    namespace: Namespace
 
     @property
     def profile_name(self) -> str:

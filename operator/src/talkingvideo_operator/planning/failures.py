@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from talkingvideo_api.conditions import Reason
+from talkingvideo_api.effective import Effective
 from talkingvideo_api.errors import ERRORS, ErrorCode
-from talkingvideo_api.names import ANNOTATION_RETRY
+from talkingvideo_api.names import ANNOTATION_RETRY, Stage
 from talkingvideo_api.profile import Profile
 from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.status import Failure, TalkingVideoStatus
+from talkingvideo_clients.kube.objects import Video
+from talkingvideo_operator.planning.demand import job_cost, namespace_limit
+from talkingvideo_operator.planning.namespaces import Namespace
 from talkingvideo_operator.settings import OperatorConfig
 
 PROFILE_FIELD = "spec.profile"
@@ -24,6 +28,35 @@ def missing_profile(name: str, config: OperatorConfig) -> Failure:
     configured = ", ".join(sorted(config.profiles))
     message = f"there is no profile {name!r}; the operator's configuration has: {configured}"
     return permanent_failure(ErrorCode.INPUT_VALIDATION, message, PROFILE_FIELD)
+
+
+def profile_not_for(video: Video, profile_name: str) -> Failure:
+    """The profile does not serve the object's namespace."""
+    message = (
+        f"the profile {profile_name!r} does not serve the namespace {video.namespace}: "
+        "its namespaceSelector does not match the namespace's labels; name another profile"
+    )
+    return permanent_failure(ErrorCode.INPUT_VALIDATION, message, PROFILE_FIELD)
+
+
+def chunk_exceeds_limit(
+    effective: Effective, profile: Profile, namespace: Namespace, limit: int | None
+) -> Failure | None:
+    """One chunk needs more GPUs than may ever be used at once. It would wait forever.
+
+    Args:
+        effective: Effective values of the revision.
+        profile: Its profile.
+        namespace: Its namespace.
+        limit: The bound of the cluster.
+    """
+    cost = job_cost(Stage.RENDER, effective, profile)
+    bounds = {"the cluster": limit, "the namespace": namespace_limit(Stage.RENDER, profile, namespace)}
+    for where, bound in bounds.items():
+        if bound is not None and cost > bound:
+            message = f"a chunk needs {cost} GPUs, and {where} may render with {bound} at the same time; use fewer"
+            return permanent_failure(ErrorCode.INPUT_VALIDATION, message, "spec.render.gpusPerChunk")
+    return None
 
 
 def missing_store(name: str, profile: Profile) -> Failure:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 
 from talkingvideo_api.conditions import Phase, Reason
 from talkingvideo_api.effective import DEFAULT_TTL_SECONDS, resolve
@@ -20,7 +21,7 @@ from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.status import Failure, TalkingVideoStatus
 from talkingvideo_api.support import unsupported, without_effect
 from talkingvideo_clients.kube.objects import Video
-from talkingvideo_operator.planning.admission import Admission, Grant, max_parallel, queue_entry
+from talkingvideo_operator.planning.admission import Admission, Grant
 from talkingvideo_operator.planning.attempts import AttemptCounters, AttemptState
 from talkingvideo_operator.planning.context import Children, ReconcileContext
 from talkingvideo_operator.planning.decision import (
@@ -33,14 +34,18 @@ from talkingvideo_operator.planning.decision import (
     EnsureStageInput,
     Event,
 )
+from talkingvideo_operator.planning.demand import max_parallel, queue_entry
 from talkingvideo_operator.planning.failures import (
+    chunk_exceeds_limit,
     condition_reason,
     deadline_exceeded,
     failure_message,
     missing_profile,
     missing_store,
     permanent_failure,
+    profile_not_for,
 )
+from talkingvideo_operator.planning.namespaces import Namespace
 from talkingvideo_operator.planning.observe import ObservedState, observe
 from talkingvideo_operator.planning.pod_problems import awaits_volumes, find_problem
 from talkingvideo_operator.planning.policy import refusals
@@ -56,11 +61,16 @@ from talkingvideo_operator.planning.status import (
 from talkingvideo_operator.settings import OperatorConfig
 
 QUEUE_REFRESH = timedelta(seconds=30)
-"""How often a video that waits for a render slot is reconciled although no event has enqueued it."""
+"""How often a video that waits for a slot is reconciled although no event has enqueued it."""
 
 
 def plan(
-    video: Video, children: Children, config: OperatorConfig, now: datetime, admission: Callable[[], Admission]
+    video: Video,
+    children: Children,
+    config: OperatorConfig,
+    now: datetime,
+    admission: Callable[[], Admission],
+    namespace: Namespace,
 ) -> Decision:
     """Decide what happens next.
 
@@ -69,11 +79,12 @@ def plan(
         children: All its Jobs, also those of older revisions, and their pods.
         config: The operator's configuration.
         now: The current time, in whole seconds.
-        admission: Returns the queue for render slots; called only for a video that requests some.
+        admission: Returns the queues for slots; called only for a video that requests some.
+        namespace: What its Namespace says.
     """
     if video.spec is None:
         return _fail_invalid_spec(video, children, now)
-    context = ReconcileContext(video, video.spec, children, config, now, admission)
+    context = ReconcileContext(video, video.spec, children, config, now, admission, namespace)
     status = current_status(video, now)
     if status.phase in ENDED_PHASES:
         if not context.retry_requested(status):
@@ -82,6 +93,9 @@ def plan(
     profile = config.profiles.get(context.profile_name)
     if profile is None:
         return _fail(context, ObservedState(status), missing_profile(context.profile_name, config))
+    if profile.namespace_selector is not None and not profile.namespace_selector.matches(namespace.labels):
+        failure = profile_not_for(video, context.profile_name)
+        return _fail(context, ObservedState(status), failure, Reason.NOT_ALLOWED)
     if status.effective is None:
         accepted = _accept(context, status, profile)
         if isinstance(accepted, Failure):
@@ -100,12 +114,12 @@ def plan(
     if context.spec.suspend:
         return _suspend(context, observed)
     if observed.status.chunks is None:
-        return _prepare(context, observed)
+        return _prepare(context, observed, profile)
     if context.spec.dry_run:
         return _end_dry_run(context, observed)
     if observed.chunks:
         return _render(context, observed, profile)
-    return _stitch(context, observed)
+    return _stitch(context, observed, profile)
 
 
 def _accept(context: ReconcileContext, status: TalkingVideoStatus, profile: Profile) -> TalkingVideoStatus | Failure:
@@ -119,29 +133,23 @@ def _accept(context: ReconcileContext, status: TalkingVideoStatus, profile: Prof
     return status.model_copy(update={"effective": effective, "warnings": tuple(without_effect(spec, effective))})
 
 
-def _prepare(context: ReconcileContext, observed: ObservedState) -> Decision:
-    jobs = _next_job(Stage.PREPARE, observed.prepare, context.now)
-    return _continue(context, observed, Phase.PREPARING, "fetching, checking and splitting the inputs", jobs)
+def _prepare(context: ReconcileContext, observed: ObservedState, profile: Profile) -> Decision:
+    if (failure := _never_fits(context, observed, profile)) is not None:
+        return _fail(context, observed, failure)
+    message = "fetching, checking and splitting the inputs"
+    return _start(
+        context, observed, profile, Phase.PREPARING, message, _next_job(Stage.PREPARE, observed.prepare, context)
+    )
 
 
 def _render(context: ReconcileContext, observed: ObservedState, profile: Profile) -> Decision:
     """Start as many chunks as the limits of the video, its namespace and the cluster allow, in order."""
-    ready = [index for index in _startable(observed) if observed.chunks[index].may_start(context.now)]
-    grant = _grant(context, observed, profile, len(ready))
-    jobs = tuple(
-        CreateJob(Stage.RENDER, observed.chunks[index].counters.next_attempt, index) for index in ready[: grant.slots]
-    )
-    requeue_at = context.now + QUEUE_REFRESH if grant.deferred else None
-    if grant.position is not None and not observed.running:
-        return _continue(
-            context,
-            observed,
-            Phase.RENDERING,
-            f"waiting for a render slot: number {grant.position} in the queue",
-            queue_position=grant.position,
-            requeue_at=requeue_at,
-        )
-    return _continue(context, observed, Phase.RENDERING, "rendering chunks", jobs, requeue_at=requeue_at)
+    if (failure := _never_fits(context, observed, profile)) is not None:
+        return _fail(context, observed, failure)
+    ready = (index for index in _startable(observed) if observed.chunks[index].may_start(context.now))
+    jobs = (CreateJob(Stage.RENDER, observed.chunks[index].counters.next_attempt, index) for index in ready)
+    wanted = max(0, max_parallel(context.spec) - len(observed.running))
+    return _start(context, observed, profile, Phase.RENDERING, "rendering chunks", tuple(islice(jobs, wanted)))
 
 
 def _startable(observed: ObservedState) -> list[int]:
@@ -151,22 +159,61 @@ def _startable(observed: ObservedState) -> list[int]:
     return unfinished[:1] if chunks is not None and chunks.chained else unfinished
 
 
-def _grant(context: ReconcileContext, observed: ObservedState, profile: Profile, ready: int) -> Grant:
-    wanted = max(0, min(ready, max_parallel(context.spec) - len(observed.running)))
-    if context.spec.queue_name or not wanted:
-        return Grant(wanted)
-    return context.admission().grant(queue_entry(context.video, profile, wanted, observed.status.start_time))
+def _stitch(context: ReconcileContext, observed: ObservedState, profile: Profile) -> Decision:
+    jobs = _next_job(Stage.STITCH, observed.stitch, context)
+    return _start(context, observed, profile, Phase.STITCHING, "joining chunks", jobs)
 
 
-def _stitch(context: ReconcileContext, observed: ObservedState) -> Decision:
-    jobs = _next_job(Stage.STITCH, observed.stitch, context.now)
-    return _continue(context, observed, Phase.STITCHING, "joining chunks", jobs)
-
-
-def _next_job(stage: Stage, state: AttemptState | None, now: datetime) -> tuple[CreateJob, ...]:
+def _next_job(stage: Stage, state: AttemptState | None, context: ReconcileContext) -> tuple[CreateJob, ...]:
     """The next attempt of prepare or stitch, if it may start now."""
     state = state or AttemptState(AttemptCounters())
-    return (CreateJob(stage, state.counters.next_attempt),) if state.may_start(now) else ()
+    return (CreateJob(stage, state.counters.next_attempt),) if state.may_start(context.now) else ()
+
+
+def _never_fits(context: ReconcileContext, observed: ObservedState, profile: Profile) -> Failure | None:
+    """Why the video's chunks would wait for a slot forever, if they would."""
+    effective = observed.status.effective
+    if effective is None or context.spec.queue_name or context.spec.dry_run:
+        return None
+    return chunk_exceeds_limit(effective, profile, context.namespace, context.config.limit(Stage.RENDER))
+
+
+def _start(
+    context: ReconcileContext,
+    observed: ObservedState,
+    profile: Profile,
+    phase: Phase,
+    message: str,
+    jobs: tuple[CreateJob, ...],
+) -> Decision:
+    """Start as many of the Jobs as the bounds allow, or say that the video waits for a slot."""
+    grant = _grant(context, observed, profile, jobs)
+    if grant.position is not None and not observed.running:
+        position = _steady(context.video.status.queue_position, grant.position)
+        return _continue(
+            context,
+            observed,
+            phase,
+            f"waiting for a {jobs[0].stage.value} slot: number {position} in the queue",
+            queue_position=position,
+            requeue_at=context.now + QUEUE_REFRESH,
+        )
+    requeue_at = context.now + QUEUE_REFRESH if grant.deferred else None
+    return _continue(context, observed, phase, message, jobs[: grant.jobs], requeue_at=requeue_at)
+
+
+def _steady(known: int | None, position: int) -> int:
+    """The last position while the new one differs little: far back in a long queue it says no more, and costs a write."""
+    return known if known is not None and abs(known - position) <= position // 10 else position
+
+
+def _grant(context: ReconcileContext, observed: ObservedState, profile: Profile, jobs: tuple[CreateJob, ...]) -> Grant:
+    """How many of the Jobs may start now. Kueue admits the Jobs of its queues itself."""
+    if context.spec.queue_name or not jobs:
+        return Grant(len(jobs))
+    stage = jobs[0].stage
+    entry = queue_entry(context.video, stage, observed.status, profile, context.namespace, len(jobs))
+    return context.admission().grant(stage, entry)
 
 
 def _suspend(context: ReconcileContext, observed: ObservedState) -> Decision:
@@ -199,10 +246,12 @@ def _succeed(context: ReconcileContext, observed: ObservedState, result: StitchR
     return conclude(context, observed, Phase.SUCCEEDED, Reason.SUCCEEDED, message, events=events)
 
 
-def _fail(context: ReconcileContext, observed: ObservedState, failure: Failure) -> Decision:
+def _fail(
+    context: ReconcileContext, observed: ObservedState, failure: Failure, reason: Reason | None = None
+) -> Decision:
     """End the video. Nothing more is created, and what still runs is ended: its result would not be used."""
     observed = replace(observed, status=observed.status.model_copy(update={"failure": failure}))
-    reason, message = condition_reason(failure, observed.status), failure_message(failure)
+    reason, message = reason or condition_reason(failure, observed.status), failure_message(failure)
     events = (Event(reason, message, warning=True),)
     deletes = context.delete_unfinished_jobs()
     return conclude(context, observed, Phase.FAILED, reason, message, deletes=deletes, events=events)
