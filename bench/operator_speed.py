@@ -116,7 +116,7 @@ def measure(sandbox: Sandbox, watcher: Watcher, name: str) -> dict[str, float]:
         last_chunk = time.monotonic()
     pod = sandbox.pod("stitch")
     pod_began = time.monotonic()
-    sandbox.kubelet.finish_pod(pod, message=encode_report(sandbox.report("stitch", None)))
+    sandbox.kubelet.finish_pod(pod, message=encode_report(sandbox.report(pod)))
     pod_seconds = time.monotonic() - pod_began
     sandbox.wait_phase("Succeeded", name)
     ended = wait_for(lambda: (w := watcher.writes.get(name)) and w[-1])

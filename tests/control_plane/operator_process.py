@@ -228,7 +228,7 @@ class Sandbox:
     def finish(self, stage: str, chunk: int | None = None, attempt: int = 0) -> None:
         pod = self.pod(stage, chunk, attempt)
         self.kubelet.run_pod(pod)
-        self.kubelet.finish_pod(pod, message=encode_report(self.report(stage, chunk)))
+        self.kubelet.finish_pod(pod, message=encode_report(self.report(pod)))
 
     def fail(
         self,
@@ -249,13 +249,16 @@ class Sandbox:
     def finish_what_is_pending(self) -> None:
         for pod in self.cluster.core.list_namespaced_pod(self.namespace).items:
             if pod.status.phase == "Pending" and pod.spec.node_name and pod.metadata.deletion_timestamp is None:
-                labels = pod.metadata.labels
-                chunk = labels.get("talkingvideo.dev/chunk")
-                report = self.report(labels["talkingvideo.dev/stage"], None if chunk is None else int(chunk))
-                self.kubelet.finish_pod(pod, message=encode_report(report))
+                self.kubelet.finish_pod(pod, message=encode_report(self.report(pod)))
 
-    def report(self, stage: str, chunk: int | None) -> Report:
-        return success_report(names.Stage(stage), self.chunks, chunk)
+    def report(self, pod: Any) -> Report:
+        """The report of a pod that has done its work."""
+        labels = pod.metadata.labels
+        chunk = labels.get(names.LABEL_CHUNK)
+        name, revision = pod.metadata.annotations[names.ANNOTATION_OBJECT], labels[names.LABEL_REVISION]
+        result = f"s3://media/{self.namespace}/{name}-{revision}"
+        index = None if chunk is None else int(chunk)
+        return success_report(names.Stage(labels[names.LABEL_STAGE]), self.chunks, index, result=result)
 
     def finish_everything(self) -> None:
         self.finish("prepare")

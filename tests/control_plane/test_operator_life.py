@@ -244,12 +244,8 @@ def test_together_videos_render_no_more_than_the_cluster_allows(sandbox: Sandbox
     rendering = [job.rpartition("-r")[0] for job in sandbox.jobs() if "-r" in job]
     assert len(rendering) == 3
     pod = sandbox.pod("render")
-    sandbox.kubelet.finish_pod(pod, message=encode_report(sandbox.report("render", _chunk_of(pod))))
+    sandbox.kubelet.finish_pod(pod, message=encode_report(sandbox.report(pod)))
     wait_until(lambda: sum("-r" in job for job in sandbox.jobs()) == 4, "the free slot is taken")
-
-
-def _chunk_of(pod: Any) -> int:
-    return int(pod.metadata.labels["talkingvideo.dev/chunk"])
 
 
 def test_a_quota_that_forbids_jobs_is_recorded_as_an_event(sandbox: Sandbox) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,11 +19,13 @@ from talkingvideo_api.reports import (
     Report,
     encode_report,
 )
+from talkingvideo_api.spec import Output
 from talkingvideo_api.status import TalkingVideoStatus
 from talkingvideo_clients.kube.objects import Container, Job, Pod, Video
 from talkingvideo_operator.planning.admission import Admission
 from talkingvideo_operator.planning.context import Children
 from talkingvideo_operator.planning.decision import CreateJob, Decision, DeleteChildren, DeleteJob, EnsureStageInput
+from talkingvideo_operator.planning.locations import result_location
 from talkingvideo_operator.planning.namespaces import Namespace
 from talkingvideo_operator.planning.plan import plan
 from talkingvideo_operator.planning.status import is_significant
@@ -247,7 +250,7 @@ class FakeCluster:
     def finish_chunk_with(self, chunk: int, **fields: Any) -> None:
         """A chunk is finished, and its report says more than usual."""
         job = self.job(Stage.RENDER, chunk)
-        self.succeed_pod(job, message=encode_report(RenderReport(chunk=chunk, key="k", frames=100, **fields)))
+        self.succeed_pod(job, message=encode_report(RenderReport(chunk=chunk, key="a" * 64, frames=100, **fields)))
         self.complete_job(job)
 
     def fail(self, job: Job, code: ErrorCode = ErrorCode.FFMPEG, **container: Any) -> None:
@@ -282,7 +285,12 @@ class FakeCluster:
             self.pods = {uid: pod for uid, pod in self.pods.items() if pod.job_uid != job.uid}
 
     def report(self, job: Job) -> Report:
-        return success_report(job.stage, self.chunks, job.chunk, self.missing, chained=self.chained)
+        return self.success_report(job, self.missing)
+
+    def success_report(self, job: Job, missing: Iterable[int] | None) -> Report:
+        store, output = self.settings.profiles["default"].stores["default"], self.video.spec.output or Output()
+        result = str(result_location(self.video, output, store))
+        return success_report(job.stage, self.chunks, job.chunk, missing, chained=self.chained, result=result)
 
     def prepare_ended(self) -> FakeCluster:
         """Continue until prepare has reported, but the operator has not read the report."""

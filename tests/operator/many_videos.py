@@ -90,7 +90,7 @@ class ManyVideos:
                 "resourceVersion": str(self._version()),
                 "creationTimestamp": "2026-01-01T00:00:00Z",
             },
-            "status": {"phase": "Succeeded", "containerStatuses": [_ended(job, chunks)]},
+            "status": {"phase": "Succeeded", "containerStatuses": [self._ended(job, chunks)]},
         }
         complete = {"type": "Complete", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
         manifest["status"] = {"conditions": [complete]}
@@ -113,8 +113,10 @@ class ManyVideos:
         self.fake.version += 1
         return self.fake.version
 
-
-def _ended(job: Job, chunks: int) -> dict[str, Any]:
-    message = encode_report(success_report(job.stage, chunks, job.chunk))
-    ended = {"exitCode": 0, "message": message, "finishedAt": "2026-01-01T00:00:00Z"}
-    return {"name": "main", "state": {"terminated": ended}}
+    def _ended(self, job: Job, chunks: int) -> dict[str, Any]:
+        video = self.cache.video(job.owner)
+        assert video is not None
+        result = f"s3://media/{video.namespace}/{video.name}-{video.revision}"
+        message = encode_report(success_report(job.stage, chunks, job.chunk, result=result))
+        ended = {"exitCode": 0, "message": message, "finishedAt": "2026-01-01T00:00:00Z"}
+        return {"name": "main", "state": {"terminated": ended}}

@@ -15,6 +15,7 @@ def success_report(
     missing: Iterable[int] | None = None,
     *,
     chained: bool = False,
+    result: str = "s3://media/ns/hello",
 ) -> Report:
     """The report of a successful stage.
 
@@ -24,6 +25,7 @@ def success_report(
         chunk: The chunk that was rendered.
         missing: Chunks that prepare did not find finished; all of them when None.
         chained: Whether each chunk continues the one before.
+        result: URI of the result, without suffix.
     """
     if stage is Stage.PREPARE:
         return PrepareReport(
@@ -37,12 +39,12 @@ def success_report(
             chained=chained,
         )
     if stage is Stage.RENDER:
-        return RenderReport(chunk=chunk or 0, key="k", frames=100)
+        return RenderReport(chunk=chunk or 0, key="a" * 64, frames=100)
     return StitchReport(
-        uri="s3://media/ns/hello.mp4",
+        uri=f"{result}.mp4",
         artifacts={
-            "thumbnail": Artifact(uri="s3://media/ns/hello.jpg", media_type="image/jpeg"),
-            "report": Artifact(uri="s3://media/ns/hello.json", media_type="application/json"),
+            "thumbnail": Artifact(uri=f"{result}.jpg", media_type="image/jpeg"),
+            "report": Artifact(uri=f"{result}.json", media_type="application/json"),
         },
         bytes=10,
         sha256="0" * 64,

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from talkingvideo_api.engines import traits_of
 from talkingvideo_api.model import Model
@@ -66,7 +68,7 @@ class Effective(Model):
     """Seed of the random number generator: the drawn seed if spec.render.seed is -1."""
     sampling: Sampling | None = None
     """Diffusion parameters. Absent for engines without diffusion."""
-    gpus_per_chunk: int
+    gpus_per_chunk: Annotated[int, Field(ge=1, le=8)]
     """Number of GPUs that render one chunk together."""
     resolution: Resolution
     """Size class: 480p or 720p."""

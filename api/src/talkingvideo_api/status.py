@@ -1,18 +1,55 @@
-"""``status`` of a TalkingVideo. Only the operator writes it; it stays below 64 KiB for 500 chunks."""
+"""``status`` of a TalkingVideo. Only the operator writes it; it stays below 64 KiB for 500 chunks.
+
+It is read as input nevertheless: others may have rights on it, and decisions are made from it. What breaks a bound, or
+contradicts itself, is no status.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
 from talkingvideo_api.conditions import ConditionType, Phase, Reason
 from talkingvideo_api.effective import Effective
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.model import Model
 from talkingvideo_api.names import Stage
-from talkingvideo_api.reports import Estimate
+from talkingvideo_api.reports import (
+    MAX_CHUNKS,
+    MAX_FIELD_BYTES,
+    MAX_TERMINATION_BYTES,
+    Address,
+    Amount,
+    Bitmap,
+    Bytes,
+    ChunkIndex,
+    Count,
+    Estimate,
+    Frames,
+    Pixels,
+    Sha256,
+    decode_bitmap,
+)
+
+EARLIEST, LATEST = 2_000, 2_200
+
+
+def _plausible(moment: datetime) -> datetime:
+    """Refuse times that arithmetic with time spans could not represent."""
+    if not EARLIEST <= moment.year <= LATEST:
+        raise ValueError(f"the year is not between {EARLIEST} and {LATEST}")
+    return moment
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_plausible)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+Text = Annotated[str, StringConstraints(max_length=1_024)]
+"""A text for people."""
+ShortText = Annotated[str, StringConstraints(max_length=320)]
+"""A name, or one sentence."""
+AttemptCount = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class Condition(Model):
@@ -24,9 +61,9 @@ class Condition(Model):
     """True or False."""
     reason: Reason
     """Reason of the last transition, in CamelCase, for programs."""
-    message: str = ""
+    message: Text = ""
     """Details of the last transition, for people."""
-    last_transition_time: datetime
+    last_transition_time: Time
     """Last time at which status changed."""
     observed_generation: int
     """Generation of the spec that the condition was set for."""
@@ -35,35 +72,35 @@ class Condition(Model):
 class ActiveChunk(Model):
     """A chunk that is rendering."""
 
-    index: int
+    index: ChunkIndex
     """Index of the chunk, from 0."""
-    attempt: int
+    attempt: AttemptCount
     """Number of the attempt, from 0."""
-    stage: str
+    stage: ShortText
     """Waiting (the Job is suspended), Pending or Running."""
-    progress: int = 0
+    progress: Percent = 0
     """Progress in percent."""
-    job: str | None = None
+    job: ShortText | None = None
     """Name of the Job."""
 
 
 class Attempts(Model):
     """Attempts of a stage or chunk that is not finished."""
 
-    failures: int
+    failures: AttemptCount
     """Failures that count towards the profile's attempts."""
-    interruptions: int | None = None
+    interruptions: AttemptCount | None = None
     """Attempts that were interrupted (evicted, node lost). They are not counted as failures; maxInterruptions limits them."""
-    next_attempt: int
+    next_attempt: AttemptCount
     """Number of the next Job."""
-    not_before: datetime | None = None
+    not_before: Time | None = None
     """End of the back-off."""
 
 
 class ChunkAttempts(Attempts):
     """Attempts of a chunk that is not finished."""
 
-    index: int
+    index: ChunkIndex
     """Index of the chunk, from 0."""
 
 
@@ -77,85 +114,94 @@ class StageAttempts(Attempts):
 class Chunks(Model):
     """State of the chunks."""
 
-    total: int
+    total: Annotated[int, Field(ge=1, le=MAX_CHUNKS)]
     """Number of chunks."""
-    done: int
+    done: Count
     """Number of finished chunks."""
-    reused: int = 0
+    reused: Count = 0
     """Number of chunks that were found finished in the store."""
-    summary: str
+    summary: ShortText
     """done/total, for the printer column."""
-    frames: tuple[int, ...]
+    frames: Annotated[tuple[Frames, ...], Field(max_length=MAX_CHUNKS)]
     """Number of frames of each chunk."""
-    finished: str
+    finished: Bitmap
     """Bitmap of the finished chunks, in base64."""
-    active: tuple[ActiveChunk, ...] = ()
+    active: Annotated[tuple[ActiveChunk, ...], Field(max_length=64)] = ()
     """Chunks that are rendering, at most 64."""
-    failed: tuple[ChunkAttempts, ...] = ()
+    failed: Annotated[tuple[ChunkAttempts, ...], Field(max_length=MAX_CHUNKS)] = ()
     """Attempts of unfinished chunks that have failed before."""
     chained: bool | None = None
     """Whether each chunk continues the previous one, so that chunks render one after another."""
-    memory_modes: tuple[str, ...] | None = None
+    memory_modes: Annotated[tuple[ShortText, ...], Field(max_length=8)] | None = None
     """Memory modes of the engine in which the chunks were rendered."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if len(self.frames) != self.total or len(decode_bitmap(self.finished, self.total)) != self.done:
+            raise ValueError("total, done, frames and finished contradict each other")
+        indices = (*(entry.index for entry in self.failed), *(entry.index for entry in self.active))
+        if self.reused > self.done or any(index >= self.total for index in indices):
+            raise ValueError("there are not so many chunks")
+        return self
 
 
 class Dimensions(Model):
     """Size of a picture."""
 
-    width: int
+    width: Pixels
     """Width in pixels."""
-    height: int
+    height: Pixels
     """Height in pixels."""
 
 
 class OutputStatus(Model):
     """The finished video."""
 
-    uri: str
+    uri: Address
     """URI of the video, an MP4 file."""
-    url: str | None = None
+    url: Address | None = None
     """Public URL of the video, if the store has a publicBaseUrl. Presigned URLs are secrets and never appear in status."""
-    thumbnail_uri: str
+    thumbnail_uri: Address
     """URI of the thumbnail, a JPEG file."""
-    report_uri: str
+    report_uri: Address
     """URI of the report, a JSON file with the values, findings and measurements of the video."""
-    mime_type: str
+    mime_type: ShortText
     """MIME type of the video: video/mp4."""
-    bytes: int
+    bytes: Bytes
     """Size of the video in bytes."""
-    sha256: str
+    sha256: Sha256
     """SHA-256 digest of the video, in hexadecimal."""
-    width: int
+    width: Pixels
     """Width in pixels."""
-    height: int
+    height: Pixels
     """Height in pixels."""
-    frame_count: int
+    frame_count: Frames
     """Number of frames."""
-    frame_rate: int
+    frame_rate: Annotated[int, Field(ge=1, le=1_000)]
     """Frames per second: 25."""
-    duration_seconds: float
+    duration_seconds: Amount
     """Duration in seconds: frameCount divided by frameRate."""
 
 
 class Timings(Model):
     """Wall time of the phases in seconds. Phases that were not reached are absent."""
 
-    queued_seconds: float | None = None
+    queued_seconds: Amount | None = None
     """From the start of the work to the start of the first pod."""
-    preparing_seconds: float | None = None
+    preparing_seconds: Amount | None = None
     """Time of fetching, checking and splitting the inputs."""
-    rendering_seconds: float | None = None
+    rendering_seconds: Amount | None = None
     """From the end of preparation to the end of the last chunk."""
-    stitching_seconds: float | None = None
+    stitching_seconds: Amount | None = None
     """Time of joining the chunks and delivering the result."""
-    total_seconds: float | None = None
+    total_seconds: Amount | None = None
     """From the start of the work to its end."""
 
 
 class Usage(Model):
     """Resources that the video has used."""
 
-    gpu_seconds: float = 0
+    gpu_seconds: Amount = 0
     """Approximate running time of render pods multiplied by their GPUs, including failed attempts."""
 
 
@@ -164,32 +210,32 @@ class Failure(Model):
 
     code: ErrorCode
     """Error code."""
-    message: str
+    message: Annotated[str, StringConstraints(max_length=MAX_TERMINATION_BYTES)]
     """What is wrong and what to do about it."""
-    field: str | None = None
+    field: Annotated[str, StringConstraints(max_length=MAX_FIELD_BYTES)] | None = None
     """Path of the field that caused the failure."""
     retryable: bool
     """Whether another attempt may succeed without any change."""
     stage: Stage | None = None
     """Stage that failed."""
-    chunk: int | None = None
+    chunk: ChunkIndex | None = None
     """Index of the chunk that failed, from 0."""
 
 
 class TalkingVideoStatus(Model):
     """Observed state of the video."""
 
-    observed_generation: int = -1
+    observed_generation: Annotated[int, Field(ge=-1)] = -1
     """Generation of the spec that the operator observed last; -1 before the first time."""
     phase: Phase | None = None
     """Summary of the state for people. Programs should use the conditions."""
-    progress: int | None = None
+    progress: Percent | None = None
     """Progress of the whole video in percent."""
-    revision: str | None = None
+    revision: ShortText | None = None
     """Digest of the fields of the spec that determine the result."""
-    conditions: tuple[Condition, ...] = ()
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = ()
     """Conditions, for kubectl wait, GitOps tools and other programs."""
-    plan_digest: str | None = None
+    plan_digest: Sha256 | None = None
     """Digest of the plan that the prepare stage made."""
     rendered: Dimensions | None = None
     """Size of the frames that the engine renders."""
@@ -197,19 +243,19 @@ class TalkingVideoStatus(Model):
     """Size of the result."""
     chunks: Chunks | None = None
     """State of the chunks."""
-    stage_attempts: tuple[StageAttempts, ...] = ()
+    stage_attempts: Annotated[tuple[StageAttempts, ...], Field(max_length=3)] = ()
     """Attempts of the prepare and stitch stages that have failed."""
-    queue_position: int | None = None
+    queue_position: Count | None = None
     """Position among the videos that wait to render, from 1."""
-    start_time: datetime | None = None
+    start_time: Time | None = None
     """Time at which the work on this revision started."""
-    prepared_time: datetime | None = None
+    prepared_time: Time | None = None
     """Time at which the prepare stage succeeded."""
-    rendered_time: datetime | None = None
+    rendered_time: Time | None = None
     """Time at which the last chunk was finished."""
-    completion_time: datetime | None = None
+    completion_time: Time | None = None
     """Time at which the video succeeded or failed."""
-    estimated_completion_time: datetime | None = None
+    estimated_completion_time: Time | None = None
     """Estimated time of completion, based on the rate so far."""
     estimate: Estimate | None = None
     """Estimate of the work that rendering takes."""
@@ -223,7 +269,13 @@ class TalkingVideoStatus(Model):
     """Resources that the video has used."""
     failure: Failure | None = None
     """Why the video failed."""
-    warnings: tuple[str, ...] = ()
+    warnings: Annotated[tuple[ShortText, ...], Field(max_length=64)] = ()
     """Warnings: what was truncated or assumed, and fields that had no effect."""
-    observed_retry: str | None = None
+    observed_retry: ShortText | None = None
     """Value of the retry annotation that the operator acted on last."""
+
+    @model_validator(mode="after")
+    def _plan_is_whole(self) -> Self:
+        if (self.plan_digest is None) != (self.chunks is None):
+            raise ValueError("planDigest and chunks are set together")
+        return self

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 
 from talkingvideo_api import names
+from talkingvideo_api.texts import truncate
 from talkingvideo_clients.kube.api import EVENTS, Api, ApiError, LeaseNotHeldError
 from talkingvideo_clients.kube.objects import Video
 from talkingvideo_operator.planning.decision import Event
@@ -20,7 +21,9 @@ REPEAT_SECONDS = 300
 """The same event of the same object is not repeated within this time."""
 
 MAX_REMEMBERED = 5_000
-MAX_NOTE = 1_024
+MAX_NOTE_BYTES = 1_024
+"""The API server refuses longer ones."""
+
 MAX_PENDING = 1_000
 
 
@@ -71,7 +74,7 @@ class EventRecorder:
             "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "action": "Reconcile",
             "reason": event.reason.value,
-            "note": event.message[:MAX_NOTE],
+            "note": truncate(event.message, MAX_NOTE_BYTES),
             "type": "Warning" if event.warning else "Normal",
             "reportingController": f"{names.GROUP}/operator",
             "reportingInstance": self._instance[:128],

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.operator.fake_cluster import START, config
 
-from talkingvideo_api.errors import ErrorCode
+from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import FailureReport, RenderReport
 from talkingvideo_clients.kube.objects import Container, Job, Pod
@@ -14,7 +14,7 @@ from talkingvideo_operator.planning.outcome import Failed, Running, Succeeded, o
 
 JOB = Job("j", "ns", "job", "v", 1, "r", Stage.RENDER, 0, 0, created=START)
 FAILED = Job("j", "ns", "job", "v", 1, "r", Stage.RENDER, 0, 0, created=START, failed=True, ended=START)
-REPORT = '{"kind": "render", "chunk": 0, "key": "k", "frames": 9}'
+REPORT = RenderReport(chunk=0, key="a" * 64, frames=9).to_json()
 
 
 def pod(phase: Any, *containers: Any, **changes: Any) -> Any:
@@ -25,8 +25,8 @@ def main(exit_status: Any = 0, message: Any = "", reason: Any = "", name: Any = 
     return Container(name, init, started=START, ended=START, exit_status=exit_status, reason=reason, message=message)
 
 
-def judge(job: Any, *pods: Any, after: Any = 0) -> Any:
-    return outcome(job, pods, config(), START + timedelta(seconds=after))
+def judge(job: Any, *pods: Any, after: Any = 0, problem: str | None = None) -> Any:
+    return outcome(job, pods, config(), START + timedelta(seconds=after), lambda _job, _report: problem)
 
 
 def test_the_report_of_a_succeeded_pod_counts_before_its_job_is_complete() -> None:
@@ -36,14 +36,42 @@ def test_the_report_of_a_succeeded_pod_counts_before_its_job_is_complete() -> No
     assert found.report.frames == 9
 
 
-@pytest.mark.parametrize("message", ["", "garbage", '{"kind"', '{"kind": "prepare"}', "{}"])
-def test_a_foreign_message_is_no_report(message: Any) -> None:
-    assert judge(JOB, pod("Succeeded", main(message=message))) == Running(None)
+def test_without_a_message_there_is_no_report() -> None:
+    assert judge(JOB, pod("Succeeded", main(message=""))) == Running(None)
 
 
-def test_a_report_of_another_stage_is_no_report() -> None:
+@pytest.mark.parametrize(
+    "message",
+    [
+        "garbage",
+        '{"kind"',
+        '{"kind": "prepare"}',
+        "{}",
+        "[" * 100_000,
+        FailureReport.of(StageError.invalid("x")).to_json(),
+    ],
+)
+def test_a_success_that_reports_something_else_is_a_failed_attempt(message: str) -> None:
+    found = judge(JOB, pod("Succeeded", main(message=message)))
+    assert isinstance(found, Failed) and not found.interrupted
+    assert (found.failure.code, found.failure.retryable) == (ErrorCode.INTERNAL, True)
+    assert "the report of render is invalid" in found.failure.message
+
+
+def test_a_report_of_another_stage_is_a_failed_attempt() -> None:
     prepare = Job("j", "ns", "job", "v", 1, "r", Stage.PREPARE, None, 0)
-    assert judge(prepare, pod("Succeeded", main(message=REPORT))) == Running(None)
+    assert isinstance(judge(prepare, pod("Succeeded", main(message=REPORT))), Failed)
+
+
+def test_a_report_that_contradicts_what_is_known_is_a_failed_attempt() -> None:
+    found = judge(JOB, pod("Succeeded", main(message=REPORT)), problem="it is for chunk 7")
+    assert isinstance(found, Failed)
+    assert found.failure.message == "the report of render is invalid: it is for chunk 7"
+
+
+def test_a_valid_report_counts_whatever_another_pod_of_the_job_says() -> None:
+    found = judge(JOB, pod("Succeeded", main(message="forged")), pod("Succeeded", main(message=REPORT)))
+    assert isinstance(found, Succeeded)
 
 
 def test_the_report_of_a_pod_that_has_not_succeeded_does_not_count() -> None:

@@ -6,7 +6,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.operator.fake_cluster import FakeCluster, config, spec
-from tests.operator.termination_messages import success_report
 
 from talkingvideo_api.conditions import Phase, Reason
 from talkingvideo_api.errors import ErrorCode
@@ -21,7 +20,7 @@ class StoringCluster(FakeCluster):
 
     def report(self, job: Any) -> Any:
         missing = sorted(set(self.missing or ()) - self.in_store)
-        return success_report(job.stage, self.chunks, job.chunk, missing, chained=self.chained)
+        return self.success_report(job, missing)
 
     def lose(self, chunk: int) -> None:
         self.in_store.discard(chunk)

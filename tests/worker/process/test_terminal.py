@@ -14,7 +14,7 @@ from talkingvideo_worker.process.terminal import TerminalReporter, print_message
 
 def plan(missing: list[int]) -> PrepareReport:
     return PrepareReport(
-        plan_digest="d",
+        plan_digest="d" * 64,
         chunk_frames=(100, 300, 100),
         missing=encode_bitmap(missing, 3),
         width=64,

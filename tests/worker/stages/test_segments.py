@@ -131,7 +131,7 @@ def test_a_chunk_with_every_segment_is_finished_without_another_window(store: Lo
     follower = Pod("b", store, tmp_path / "b")
     assert read_render_report(store, KEY) is None
     assert list(follower.windows()) == []
-    report = RenderReport(chunk=0, key="k", frames=3)
+    report = RenderReport(chunk=0, key="a" * 64, frames=3)
     write_done(store, CHUNK, "engine", report, tmp_path)
     assert read_render_report(store, KEY) == report.to_dict()
 

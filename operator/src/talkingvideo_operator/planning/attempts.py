@@ -16,6 +16,7 @@ from talkingvideo_api.reports import FailureReport, Report
 from talkingvideo_api.status import Attempts, ChunkAttempts, StageAttempts, TalkingVideoStatus
 from talkingvideo_clients.kube.objects import Job, Pod
 from talkingvideo_operator.planning.outcome import Failed, Running, Succeeded, outcome, running_seconds
+from talkingvideo_operator.planning.report_checks import Check
 from talkingvideo_operator.settings import BackOff, OperatorConfig
 
 
@@ -71,6 +72,7 @@ def follow_attempts(
     max_failures: int,
     config: OperatorConfig,
     now: datetime,
+    check: Check,
 ) -> AttemptState:
     """Count the attempts that have ended since status was written.
 
@@ -81,6 +83,7 @@ def follow_attempts(
         max_failures: How many failures the profile allows (its ``attempts``).
         config: Back-off, grace times, the limit of interruptions.
         now: The time of the decision.
+        check: Compares a report with what is known.
     """
     if counters.not_before is not None and counters.not_before <= now:
         counters = replace(counters, not_before=None)
@@ -90,7 +93,7 @@ def follow_attempts(
         if job.attempt < counters.next_attempt:
             continue
         own_pods = pods.get(job.uid, ()) if job.uid else ()
-        match outcome(job, own_pods, config, now):
+        match outcome(job, own_pods, config, now, check):
             case Running(requeue_at):
                 return replace(state, running=job, requeue_at=requeue_at)
             case Succeeded(report):

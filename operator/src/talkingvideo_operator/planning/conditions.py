@@ -6,7 +6,7 @@ from datetime import datetime
 
 from talkingvideo_api.conditions import ConditionType, Phase, Reason
 from talkingvideo_api.status import Condition
-from talkingvideo_operator.planning.truncate import truncate
+from talkingvideo_api.texts import truncate
 
 MAX_MESSAGE = 1_024
 """Bytes. All six conditions carry the message."""

@@ -34,6 +34,7 @@ from talkingvideo_operator.planning.attempts import (
 from talkingvideo_operator.planning.context import Children
 from talkingvideo_operator.planning.decision import Event
 from talkingvideo_operator.planning.failures import failure_message
+from talkingvideo_operator.planning.report_checks import KnownWork
 from talkingvideo_operator.planning.retry import prepare_again
 from talkingvideo_operator.planning.truncate import with_modes, with_warnings
 from talkingvideo_operator.settings import OperatorConfig
@@ -89,14 +90,23 @@ class _ObservationInputs:
     profile: Profile
     config: OperatorConfig
     now: datetime
+    result: str
 
-    def follow(self, counters: AttemptCounters, jobs: list[Job], pods: StagePods) -> AttemptState:
-        """The state of one piece of work, from its Jobs and their pods."""
-        return follow_attempts(counters, jobs, self.children.pods, pods.attempts, self.config, self.now)
+    def follow(
+        self, status: TalkingVideoStatus, counters: AttemptCounters, jobs: list[Job], pods: StagePods
+    ) -> AttemptState:
+        """The state of one piece of work, from its Jobs and their pods, whose reports are compared with status."""
+        check = KnownWork(status, self.result).problem
+        return follow_attempts(counters, jobs, self.children.pods, pods.attempts, self.config, self.now, check)
 
 
 def observe(
-    status: TalkingVideoStatus, children: Children, profile: Profile, config: OperatorConfig, now: datetime
+    status: TalkingVideoStatus,
+    children: Children,
+    profile: Profile,
+    config: OperatorConfig,
+    now: datetime,
+    result: str,
 ) -> ObservedState:
     """Count what has ended; where work fails because the store has lost files, continue with prepare's next attempt.
 
@@ -106,14 +116,15 @@ def observe(
         profile: Attempts and GPUs.
         config: Back-off and grace times.
         now: The time of the decision.
+        result: URI of the video's result, without suffix.
     """
-    observed = _observe_stages(status, _ObservationInputs(children, profile, config, now))
+    observed = _observe_stages(status, _ObservationInputs(children, profile, config, now, result))
     if observed.failure is None:
         return observed
     again = prepare_again(observed.status, observed.failure, profile.prepare.attempts, config.back_off, now)
     if again is None:
         return observed
-    fresh = observe(again, children, profile, config, now)
+    fresh = observe(again, children, profile, config, now, result)
     useless = (job for job in observed.running if job not in fresh.running)
     message = f"the video is prepared again: {failure_message(observed.failure)}"
     return replace(
@@ -141,7 +152,7 @@ def _observe_prepare(observed: ObservedState, inputs: _ObservationInputs) -> Obs
         return observed
     counters = stage_counters(observed.status, Stage.PREPARE)
     jobs = inputs.children.of_stage(Stage.PREPARE).get(None, [])
-    state = inputs.follow(counters, jobs, inputs.profile.prepare)
+    state = inputs.follow(observed.status, counters, jobs, inputs.profile.prepare)
     observed = _count(replace(observed, prepare=state), state, counters, Stage.PREPARE)
     if state.done and isinstance(state.report, PrepareReport):
         return _adopt_plan(observed, state.report, inputs)
@@ -194,11 +205,12 @@ def _with_plan(
 
 def _entries_of_lost_chunks(missing: set[int], children: Children) -> tuple[ChunkAttempts, ...]:
     """Entries of missing chunks with Jobs older than the last preparation: their next attempt gets a new number."""
-    prepared = max(job.created for job in children.of_stage(Stage.PREPARE)[None] if job.created)
+    times = (job.created for job in children.of_stage(Stage.PREPARE).get(None, ()) if job.created)
+    prepared = max(times, default=None)
     jobs = children.of_stage(Stage.RENDER)
     attempts: dict[int, int] = {}
     for index in sorted(missing):
-        old = [job.attempt for job in jobs.get(index, ()) if job.created and job.created < prepared]
+        old = [job.attempt for job in jobs.get(index, ()) if prepared and job.created and job.created < prepared]
         if old:
             attempts[index] = max(old)
     return tuple(chunk_entry(index, AttemptCounters(next_attempt=attempt + 1)) for index, attempt in attempts.items())
@@ -216,7 +228,7 @@ def _observe_chunks(observed: ObservedState, chunks: Chunks, inputs: _Observatio
         if index in known:
             continue
         counters = counters_by_chunk.get(index, AttemptCounters())
-        state = inputs.follow(counters, jobs.get(index, []), inputs.profile.render)
+        state = inputs.follow(observed.status, counters, jobs.get(index, []), inputs.profile.render)
         if chunks.chained and index < started and state.running is None:
             state = replace(state, done=True)
         used += state.used_seconds
@@ -282,7 +294,7 @@ def _usage(status: TalkingVideoStatus, profile: Profile, seconds: float) -> Usag
 def _observe_stitch(observed: ObservedState, inputs: _ObservationInputs) -> ObservedState:
     counters = stage_counters(observed.status, Stage.STITCH)
     jobs = inputs.children.of_stage(Stage.STITCH).get(None, [])
-    state = inputs.follow(counters, jobs, inputs.profile.stitch)
+    state = inputs.follow(observed.status, counters, jobs, inputs.profile.stitch)
     observed = _count(replace(observed, stitch=state), state, counters, Stage.STITCH)
     if state.done and isinstance(state.report, StitchReport):
         return replace(observed, stitch=None, result=state.report)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from talkingvideo_api.errors import ERRORS, EXIT_STATUSES, ErrorCode
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import (
-    MAX_MESSAGE,
+    MAX_MESSAGE_BYTES,
     FailureReport,
     PrepareReport,
     RenderReport,
@@ -22,7 +22,9 @@ from talkingvideo_api.reports import (
     StitchReport,
     decode_report,
 )
+from talkingvideo_api.texts import truncate
 from talkingvideo_clients.kube.objects import Container, Job, Pod
+from talkingvideo_operator.planning.report_checks import Check
 from talkingvideo_operator.settings import OperatorConfig
 
 REPORTS: Mapping[Stage, type[PrepareReport | RenderReport | StitchReport]] = {
@@ -59,7 +61,7 @@ class Failed:
 Outcome = Running | Succeeded | Failed
 
 
-def outcome(job: Job, pods: tuple[Pod, ...], config: OperatorConfig, now: datetime) -> Outcome:
+def outcome(job: Job, pods: tuple[Pod, ...], config: OperatorConfig, now: datetime, check: Check) -> Outcome:
     """Determine the outcome of one attempt.
 
     Args:
@@ -67,10 +69,11 @@ def outcome(job: Job, pods: tuple[Pod, ...], config: OperatorConfig, now: dateti
         pods: Its pods, replaced ones included.
         config: Grace times.
         now: The time of the decision.
+        check: Compares a report with what is known.
     """
-    report = next((found for pod in pods if (found := _report(job.stage, pod)) is not None), None)
-    if report is not None:
-        return Succeeded(report)
+    reported = [found for pod in pods if (found := _reported(job, pod, check)) is not None]
+    if reported:
+        return next((each for each in reported if isinstance(each, Succeeded)), reported[0])
     if job.failed:
         return _failed(job, pods, config, now)
     if job.complete:
@@ -88,13 +91,22 @@ def running_seconds(job: Job, pods: tuple[Pod, ...], now: datetime) -> float:
     return sum(max(0.0, ((c.ended or now) - c.started).total_seconds()) for c in mains if c.started)
 
 
-def _report(stage: Stage, pod: Pod) -> Report | None:
-    """The success that a pod reports, if it is a report of its stage."""
+def _reported(job: Job, pod: Pod, check: Check) -> Succeeded | Failed | None:
+    """The success that a pod reports; a failed attempt where the report is none of its work; None without a report."""
     if pod.phase != "Succeeded":
         return None
     main = next((c for c in pod.containers if not c.init), None)
-    report = decode_report(main.message) if main else None
-    return report if isinstance(report, REPORTS[stage]) else None
+    if main is None or not main.message:
+        return None
+    report = decode_report(main.message)
+    if not isinstance(report, REPORTS[job.stage]):
+        return _invalid_report(job, "it is none of this stage, or breaks a bound")
+    problem = check(job, report)
+    return Succeeded(report) if problem is None else _invalid_report(job, problem)
+
+
+def _invalid_report(job: Job, problem: str) -> Failed:
+    return Failed(_failure(ErrorCode.INTERNAL, f"the report of {job.stage.value} is invalid: {problem}"))
 
 
 def _complete_without_report(job: Job, config: OperatorConfig, now: datetime) -> Outcome:
@@ -159,7 +171,7 @@ def _failure_of_exit_status(failed: list[Container]) -> FailureReport:
 
 
 def _failure(code: ErrorCode, message: str) -> FailureReport:
-    return FailureReport(code=code, message=message[:MAX_MESSAGE], retryable=ERRORS[code].retryable)
+    return FailureReport(code=code, message=truncate(message, MAX_MESSAGE_BYTES), retryable=ERRORS[code].retryable)
 
 
 def _after(moment: datetime | None, seconds: float) -> datetime | None:

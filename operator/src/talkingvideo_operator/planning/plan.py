@@ -17,7 +17,7 @@ from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.names import Stage
 from talkingvideo_api.profile import Profile
 from talkingvideo_api.reports import StitchReport
-from talkingvideo_api.spec import TalkingVideoSpec
+from talkingvideo_api.spec import Output, TalkingVideoSpec
 from talkingvideo_api.status import Failure, TalkingVideoStatus
 from talkingvideo_api.support import unsupported, without_effect
 from talkingvideo_clients.kube.objects import Video
@@ -45,6 +45,7 @@ from talkingvideo_operator.planning.failures import (
     permanent_failure,
     profile_not_for,
 )
+from talkingvideo_operator.planning.locations import result_location
 from talkingvideo_operator.planning.namespaces import Namespace
 from talkingvideo_operator.planning.observe import ObservedState, observe
 from talkingvideo_operator.planning.pod_problems import awaits_volumes, find_problem
@@ -101,10 +102,13 @@ def plan(
         if isinstance(accepted, Failure):
             return _fail(context, ObservedState(status), accepted)
         status = accepted
-    if status.effective is not None and status.effective.store not in profile.stores:
-        return _fail(context, ObservedState(status), missing_store(status.effective.store, profile))
+    store = profile.stores.get(status.effective.store) if status.effective else None
+    if store is None:
+        name = status.effective.store if status.effective else profile.default_store
+        return _fail(context, ObservedState(status), missing_store(name, profile))
 
-    observed = observe(status, children.of_revision(video.revision), profile, config, now)
+    result = str(result_location(video, context.spec.output or Output(), store))
+    observed = observe(status, children.of_revision(video.revision), profile, config, now, result)
     if observed.failure is not None:
         return _fail(context, observed, observed.failure)
     if observed.result is not None:

@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 
-from talkingvideo_api.reports import ELLIPSIS
+from talkingvideo_api.texts import truncate
 
 WARNING_BYTES = 320
 MODE_BYTES = 64
 MAX_WARNINGS = 32
 MAX_MODES = 8
 MORE_WARNINGS = "There are more warnings than status holds; each chunk's done.json in the store lists its own."
-
-
-def truncate(text: str, limit: int) -> str:
-    """The beginning of a text: at most ``limit`` bytes of UTF-8, ending with an ellipsis where text is left out."""
-    encoded = text.encode()
-    if len(encoded) <= limit:
-        return text
-    return encoded[: limit - len(ELLIPSIS.encode())].decode(errors="ignore") + ELLIPSIS
 
 
 def with_warnings(known: tuple[str, ...], new: Iterable[str]) -> tuple[str, ...]:

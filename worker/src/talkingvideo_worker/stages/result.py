@@ -40,7 +40,7 @@ def existing_result(context: StageContext, plan: Plan) -> StitchReport | None:
         and _is_video_of(description.report, stored)
     ):
         complete = all(store.stat(f"{stem}{file.suffix}") is not None for file in ARTIFACTS)
-        return description.report.model_copy(update={"url": _url(context)}) if complete else None
+        return _as_it_lies_here(context, description.report) if complete else None
     if context.stage_input.effective.overwrite:
         return None
     raise _output_exists(f"{_uri(context, VIDEO)} already exists")
@@ -117,6 +117,14 @@ def _output_exists(reason: str) -> StageError:
 def _uri(context: StageContext, file: ResultFile) -> str:
     store, stem = context.result
     return store.uri(f"{stem}{file.suffix}")
+
+
+def _as_it_lies_here(context: StageContext, report: StitchReport) -> StitchReport:
+    """The report of a result with the addresses of today: its bucket may have been copied."""
+    uris = {
+        file.name: Artifact(uri=_uri(context, file), media_type=file.media_type) for file in (*ARTIFACTS, DESCRIPTION)
+    }
+    return report.model_copy(update={"uri": _uri(context, VIDEO), "url": _url(context), "artifacts": uris})
 
 
 def _url(context: StageContext) -> str | None:
