@@ -58,6 +58,7 @@ def values_schema() -> Schema:
             serviceAccount=_closed(name=TEXT, annotations=TEXTS),
             config=_closed(**{name: schema for name, schema in settings.items() if name not in AT_THE_TOP}),
             weights=_weights(),
+            admissionPolicy=_closed(enabled={"enum": [True, False, "auto"]}),
             networkPolicy=_closed(enabled=SWITCH, namespaces=NAMES, extraEgress=OBJECTS),
             # "global" is Helm's own, for charts that have this one as a part.
             **{"global": OBJECT},

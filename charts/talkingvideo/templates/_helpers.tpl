@@ -6,6 +6,14 @@
 {{ .Values.serviceAccount.name | default (include "talkingvideo.fullname" .) }}
 {{- end }}
 
+{{- define "talkingvideo.leaseName" -}}
+{{ (.Values.config.lease | default dict).name | default (include "talkingvideo.fullname" .) }}
+{{- end }}
+
+{{- define "talkingvideo.leaseNamespace" -}}
+{{ (.Values.config.lease | default dict).namespace | default .Release.Namespace }}
+{{- end }}
+
 {{- define "talkingvideo.labels" -}}
 {{ include "talkingvideo.selector" . }}
 app.kubernetes.io/part-of: talkingvideo
