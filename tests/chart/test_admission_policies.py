@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import pytest
@@ -36,20 +37,22 @@ class Operator:
 
     def refusal(self, body: Manifest) -> str:
         """What the API server says to a creation; empty when it accepts."""
-        create: Callable[..., Any] = {
+        creations: dict[str, Any] = {
             "Job": self._batch.create_namespaced_job,
             "ConfigMap": self._core.create_namespaced_config_map,
             "Event": self._events.create_namespaced_event,
             "Lease": self._leases.create_namespaced_lease,
-        }[body["kind"]]
+        }
+        create = creations[body["kind"]]
         return _refusal(lambda: create(self.namespace, body, dry_run="All"))
 
     def refusal_of_deletion(self, kind: str, name: str) -> str:
         """What the API server says to a deletion; empty when it would delete."""
-        delete: Callable[..., Any] = {
+        deletions: dict[str, Any] = {
             "Job": self._batch.delete_namespaced_job,
             "ConfigMap": self._core.delete_namespaced_config_map,
-        }[kind]
+        }
+        delete = deletions[kind]
         return _refusal(lambda: delete(name, self.namespace, dry_run="All"))
 
     def refusal_of_deletion_of_all(self) -> str:
@@ -100,7 +103,7 @@ def operator(cluster: Cluster, documents: Any, tmp_path_factory: Any) -> Iterato
     holder = Operator(config.new_client_from_config(str(token)), namespace)  # type: ignore[no-untyped-call]
     try:
         for body in (*_unowned(namespace), *_not_ours()):
-            wait_until(lambda body=body: holder.refusal(body), f"policies on {body['kind']}")
+            wait_until(partial(holder.refusal, body), f"policies on {body['kind']}")
         yield holder
     finally:
         for each in made:
@@ -113,7 +116,7 @@ PLAIN = FEATURES["keys in a Secret"]
 
 
 def _unowned(namespace: str) -> Iterator[Manifest]:
-    """One object that each policy refuses, and no other."""
+    """Objects that show which policies hold already: each is refused by one of them."""
     job, config_map = job_of(PLAIN, namespace, Stage.PREPARE), config_map_of(PLAIN, namespace)
     yield {**job, "spec": {**job["spec"], "backoffLimit": 3}}
     yield {**config_map, "immutable": False}
@@ -130,20 +133,18 @@ def test_every_job_and_stage_input_of_the_operator_is_accepted(operator: Operato
         assert operator.refusal(body) == "", body["metadata"]["name"]
 
 
-def _attacks(*tables: dict[str, Attack]) -> Any:
-    return pytest.mark.parametrize(
-        ("change", "reason"), [pytest.param(*attack, id=name) for table in tables for name, attack in table.items()]
-    )
+def _rows(attacks: dict[str, Attack]) -> list[Any]:
+    return [pytest.param(*attack, id=name) for name, attack in attacks.items()]
 
 
-@_attacks(CHILDREN, JOBS)
+@pytest.mark.parametrize(("change", "reason"), _rows(CHILDREN | JOBS))
 def test_a_hostile_job_is_refused_for_its_own_reason(operator: Operator, change: Any, reason: str) -> None:
     body = deepcopy(job_of(PLAIN, operator.namespace, Stage.PREPARE))
     change(body)
     assert reason in operator.refusal(body)
 
 
-@_attacks(CHILDREN, CONFIG_MAPS)
+@pytest.mark.parametrize(("change", "reason"), _rows(CHILDREN | CONFIG_MAPS))
 def test_a_hostile_config_map_is_refused_for_its_own_reason(operator: Operator, change: Any, reason: str) -> None:
     body = deepcopy(config_map_of(PLAIN, operator.namespace))
     change(body)
@@ -200,7 +201,8 @@ def test_nobody_else_is_held_to_them(cluster: Cluster, operator: Operator) -> No
 
 def test_the_api_server_finds_no_mistake_in_an_expression(cluster: Cluster, operator: Operator) -> None:
     def checked() -> dict[str, Any]:
-        policies = client.AdmissionregistrationV1Api(cluster.api).list_validating_admission_policy().items
+        api: Any = client.AdmissionregistrationV1Api(cluster.api)
+        policies = api.list_validating_admission_policy().items
         ours = [each for each in policies if each.metadata.name.startswith(f"{RELEASE}-")]
         return {each.metadata.name: each.status.type_checking for each in ours if each.status.type_checking}
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from charts.values_schema import rendered as rendered_schema
+from tests.chart.conftest import rights
 from tests.cluster.binaries import binary
 from tests.cluster.cluster import Cluster
 from tests.cluster.unavailable import skipped_when_unavailable
@@ -36,18 +37,6 @@ def configuration(documents: list[Manifest], folder: Path) -> OperatorConfig:
     file = folder / "config.yaml"
     file.write_text(only(documents, "ConfigMap")["data"]["config.yaml"])
     return load(file)
-
-
-def rights(*roles: Manifest) -> set[tuple[str, str, str]]:
-    """Each right as group, resource (with the names it is narrowed to) and verb."""
-    return {
-        (group, "/".join((resource, *rule.get("resourceNames", ()))), verb)
-        for role in roles
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
 
 
 def base_documents() -> Iterator[Manifest]:
@@ -131,6 +120,16 @@ def test_nothing_is_readable_that_holds_secrets(render: Any) -> None:
     assert not [right for right in rights(*roles) if right[1].startswith("secrets") or "*" in right]
 
 
+def test_nobody_but_the_operator_is_given_a_right(render: Any) -> None:
+    """Above all, no author of videos the one to write status: it says what is rendered by which image."""
+    documents = render()
+    bindings = [each for each in documents if each["kind"] in ("ClusterRoleBinding", "RoleBinding")]
+    account = {"kind": "ServiceAccount", "name": "talkingvideo", "namespace": "videos"}
+    assert [each["subjects"] for each in bindings] == [[account]] * 2
+    roles = [each for each in documents if each["kind"] in ("ClusterRole", "Role")]
+    assert not [label for each in roles for label in each["metadata"]["labels"] if "aggregate-to" in label]
+
+
 def test_rights_are_only_in_the_served_namespaces(render: Any) -> None:
     documents = render({"namespaces": ["films", "clips"]})
     assert not [each for each in documents if each["kind"] in ("ClusterRole", "ClusterRoleBinding")]
@@ -199,7 +198,7 @@ def test_worker_pods_reach_only_what_the_policy_names(render: Any) -> None:
 
 
 def test_an_api_server_accepts_all_of_it(render: Any, cluster: Cluster, namespace: str) -> None:
-    values = {"networkPolicy": {"enabled": True, "namespaces": [namespace]}}
+    values = {"networkPolicy": {"enabled": True, "namespaces": [namespace]}, "admissionPolicy": {"enabled": True}}
     for document in render(values):
         document["metadata"].pop("namespace", None)
         scope = ("-n", namespace)
