@@ -97,6 +97,9 @@ def test_every_kind_of_value_reaches_the_configuration(render: Any, tmp_path: Pa
         ({"config": {"maxParallell": 3}}, "maxParallell"),
         ({"namespaces": "films"}, "/namespaces"),
         ({"networkPolicy": {"enabled": True}}, "networkPolicy.namespaces"),
+        ({"networkPolicy": {"enabled": True, "namespaces": ["a"], "fetchAlone": True}}, "networkPolicy.extraEgress"),
+        ({"networkPolicy": {"dns": {"ports": []}}}, "/networkPolicy/dns/ports"),
+        ({"admissionPolicy": {"enabled": "yes"}}, "/admissionPolicy/enabled"),
     ],
 )
 def test_a_wrong_value_is_refused_and_named(helm: Any, values: Values, named: str) -> None:
@@ -184,17 +187,6 @@ def test_copies_of_generated_files_are_current() -> None:
     crd = (ROOT / "crds" / "talkingvideo.yaml").read_text()
     assert (CHART / "files" / "talkingvideo.yaml").read_text() == crd, "make crds"
     assert (CHART / "values.schema.json").read_text() == rendered_schema(), "make crds"
-
-
-def test_worker_pods_reach_only_what_the_policy_names(render: Any) -> None:
-    store = {"to": [{"ipBlock": {"cidr": "10.1.2.3/32"}}], "ports": [{"protocol": "TCP", "port": 9000}]}
-    values = {"namespaces": ["films"], "networkPolicy": {"enabled": True, "extraEgress": [store]}}
-    policy = only(render(values), "NetworkPolicy", "talkingvideo-workers")
-    assert policy["metadata"]["namespace"] == "films"
-    assert policy["spec"]["ingress"] == []
-    assert policy["spec"]["egress"][-1] == store
-    assert policy["spec"]["podSelector"]["matchLabels"] == {"app.kubernetes.io/managed-by": "talkingvideo-operator"}
-    assert not [each for each in render() if each["kind"] == "NetworkPolicy"]
 
 
 def test_an_api_server_accepts_all_of_it(render: Any, cluster: Cluster, namespace: str) -> None:

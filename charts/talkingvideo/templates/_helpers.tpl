@@ -152,20 +152,3 @@ spec:
   tolerations: {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- end }}
-
-{{- /* Names, public HTTPS, and what the values add. */}}
-{{- define "talkingvideo.egress" -}}
-- ports:
-    - {protocol: UDP, port: 53}
-    - {protocol: TCP, port: 53}
-- ports:
-    - {protocol: TCP, port: 443}
-  to:
-    - ipBlock:
-        cidr: 0.0.0.0/0
-        except: [10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16, 168.63.129.16/32]
-    - ipBlock: {cidr: "2000::/3"}
-{{- with .Values.networkPolicy.extraEgress }}
-{{ toYaml . }}
-{{- end }}
-{{- end }}
