@@ -11,9 +11,10 @@ OTHER := PATH="$(addsuffix :,$(firstword $(wildcard $(HOME)/.pyenv/versions/$(PY
 FAST_TESTS := -m "not media and not model and not s3 and not harness and not control_plane and not real_node"
 
 # What imports torch or its companions. mypy follows imports into it, but reports nothing there.
-WITH_TORCH := engines/infinitetalk/|speech/kokoro|weights/fetch|^tests/(bench|worker/infinitetalk)/|tests/worker/(speech/t.*kokoro|stages/test_loras|weights/test_fetch)
+WITH_TORCH := engines/infinitetalk/|speech/kokoro|weights/fetch|^tests/(bench|worker/infinitetalk)/|tests/worker/(speech/t.*kokoro|stages/test_loras|weights/test_(fetch|update))|^scripts/update_weights
 
-.PHONY: help demo test test-fast test-python find-python lint lint-all types layers format crds cluster bench release-check clean
+.PHONY: help demo test test-fast test-python find-python lint lint-all types layers format crds cluster bench audit \
+	update-images update-weights release-check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -70,6 +71,9 @@ cluster: ## build the test cluster's programs and (as root) the images ahead, in
 
 bench: ## every figure of docs/benchmarks.md
 	@for script in bench/*.py; do echo "## $$script"; $(RUN) --group bench python $$script || exit 1; done
+
+update-weights: ## pin what is not pinned of the published weights; ARGS=--newest pins newer commits; asks the hub
+	$(RUN) python -m scripts.update_weights $(ARGS)
 
 release-check: ## say what keeps this checkout from being released
 	@python3 scripts/release.py check

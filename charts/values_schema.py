@@ -24,6 +24,7 @@ OBJECT: Schema = {"type": "object"}
 OBJECTS: Schema = {"type": "array", "items": {"type": "object"}}
 NAMES: Schema = {"type": "array", "items": {"type": "string"}}
 TEXTS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
+PORTS: Schema = {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 1, "maximum": 65535}}
 PULL_POLICY: Schema = {"enum": ["Always", "IfNotPresent", "Never"]}
 PULL_SECRETS: Schema = {
     "type": "array",
@@ -58,12 +59,25 @@ def values_schema() -> Schema:
             serviceAccount=_closed(name=TEXT, annotations=TEXTS),
             config=_closed(**{name: schema for name, schema in settings.items() if name not in AT_THE_TOP}),
             weights=_weights(),
-            networkPolicy=_closed(enabled=SWITCH, namespaces=NAMES, extraEgress=OBJECTS),
+            admissionPolicy=_closed(enabled={"enum": [True, False, "auto"]}),
+            networkPolicy=_network_policy(),
             # "global" is Helm's own, for charts that have this one as a part.
             **{"global": OBJECT},
         ),
         "$defs": definitions,
     }
+
+
+def _network_policy() -> Schema:
+    peers = _closed(to=OBJECTS, ports=PORTS)
+    return _closed(
+        enabled=SWITCH,
+        namespaces=NAMES,
+        dns=peers,
+        extraEgress=OBJECTS,
+        fetchAlone=SWITCH,
+        operator=_closed(apiServer=peers, ingressFrom=OBJECTS),
+    )
 
 
 def _weights() -> Schema:

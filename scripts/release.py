@@ -7,6 +7,7 @@ release-check``) says what keeps this checkout from being released, and ends wit
 from __future__ import annotations
 
 import datetime
+import json
 import re
 import shutil
 import subprocess
@@ -31,6 +32,10 @@ PLACES = {
     "docs/operations.md": IMAGE_TAG,
 }
 """Files that state the version, and what matches it in them."""
+
+
+WEIGHTS = "worker/src/talkingvideo_worker/weights/pins.json"
+"""Commits and sha256 of the published weights; null where they are not known."""
 
 
 def version(root: Path = ROOT) -> str:
@@ -70,6 +75,12 @@ def unreleasable(root: Path = ROOT) -> Iterator[str]:
     if not re.search(rf"^## \[{re.escape(wanted)}\] - \d{{4}}-\d{{2}}-\d{{2}}$", _changelog(root), re.MULTILINE):
         today = datetime.datetime.now(tz=datetime.UTC).date()
         yield f"CHANGELOG.md has no section of this version: rename Unreleased to '## [{wanted}] - {today}'"
+    for pin in json.loads((root / WEIGHTS).read_text()):
+        unknown = [name for name, sha256 in pin["files"].items() if sha256 is None]
+        if pin["commit"] is None:
+            yield f"{WEIGHTS} has no commit of {pin['repository']}: make update-weights"
+        if unknown:
+            yield f"{WEIGHTS} has no sha256 of {pin['repository']}'s {', '.join(unknown)}: make update-weights"
     if changed := _git(root, "status", "--porcelain"):
         yield f"There are uncommitted changes: {', '.join(line[3:] for line in changed.splitlines())}"
 

@@ -38,6 +38,7 @@ MODEL_TESTS = (
     TESTS / "worker" / "speech" / "test_kokoro.py",
     TESTS / "worker" / "stages" / "test_loras.py",
     TESTS / "worker" / "weights" / "test_fetch.py",
+    TESTS / "worker" / "weights" / "test_update.py",
 )
 """Folders and files of tests that import torch or its companions; most calculate with tiny networks."""
 

@@ -41,3 +41,15 @@ def render(helm: Helm) -> Callable[..., list[dict[str, Any]]]:
         return [document for document in yaml.safe_load_all(done.stdout) if document]
 
     return run
+
+
+def rights(*roles: dict[str, Any]) -> set[tuple[str, str, str]]:
+    """Each right as group, resource (with the names it is narrowed to) and verb."""
+    return {
+        (group, "/".join((resource, *rule.get("resourceNames", ()))), verb)
+        for role in roles
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from charts.values_schema import rendered as rendered_schema
+from tests.chart.conftest import rights
 from tests.cluster.binaries import binary
 from tests.cluster.cluster import Cluster
 from tests.cluster.unavailable import skipped_when_unavailable
@@ -36,18 +37,6 @@ def configuration(documents: list[Manifest], folder: Path) -> OperatorConfig:
     file = folder / "config.yaml"
     file.write_text(only(documents, "ConfigMap")["data"]["config.yaml"])
     return load(file)
-
-
-def rights(*roles: Manifest) -> set[tuple[str, str, str]]:
-    """Each right as group, resource (with the names it is narrowed to) and verb."""
-    return {
-        (group, "/".join((resource, *rule.get("resourceNames", ()))), verb)
-        for role in roles
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
 
 
 def base_documents() -> Iterator[Manifest]:
@@ -108,6 +97,9 @@ def test_every_kind_of_value_reaches_the_configuration(render: Any, tmp_path: Pa
         ({"config": {"maxParallell": 3}}, "maxParallell"),
         ({"namespaces": "films"}, "/namespaces"),
         ({"networkPolicy": {"enabled": True}}, "networkPolicy.namespaces"),
+        ({"networkPolicy": {"enabled": True, "namespaces": ["a"], "fetchAlone": True}}, "networkPolicy.extraEgress"),
+        ({"networkPolicy": {"dns": {"ports": []}}}, "/networkPolicy/dns/ports"),
+        ({"admissionPolicy": {"enabled": "yes"}}, "/admissionPolicy/enabled"),
     ],
 )
 def test_a_wrong_value_is_refused_and_named(helm: Any, values: Values, named: str) -> None:
@@ -129,6 +121,16 @@ def test_nothing_is_readable_that_holds_secrets(render: Any) -> None:
     documents = render()
     roles = [each for each in documents if each["kind"] in ("ClusterRole", "Role")]
     assert not [right for right in rights(*roles) if right[1].startswith("secrets") or "*" in right]
+
+
+def test_nobody_but_the_operator_is_given_a_right(render: Any) -> None:
+    """Above all, no author of videos the one to write status: it says what is rendered by which image."""
+    documents = render()
+    bindings = [each for each in documents if each["kind"] in ("ClusterRoleBinding", "RoleBinding")]
+    account = {"kind": "ServiceAccount", "name": "talkingvideo", "namespace": "videos"}
+    assert [each["subjects"] for each in bindings] == [[account]] * 2
+    roles = [each for each in documents if each["kind"] in ("ClusterRole", "Role")]
+    assert not [label for each in roles for label in each["metadata"]["labels"] if "aggregate-to" in label]
 
 
 def test_rights_are_only_in_the_served_namespaces(render: Any) -> None:
@@ -187,19 +189,8 @@ def test_copies_of_generated_files_are_current() -> None:
     assert (CHART / "values.schema.json").read_text() == rendered_schema(), "make crds"
 
 
-def test_worker_pods_reach_only_what_the_policy_names(render: Any) -> None:
-    store = {"to": [{"ipBlock": {"cidr": "10.1.2.3/32"}}], "ports": [{"protocol": "TCP", "port": 9000}]}
-    values = {"namespaces": ["films"], "networkPolicy": {"enabled": True, "extraEgress": [store]}}
-    policy = only(render(values), "NetworkPolicy", "talkingvideo-workers")
-    assert policy["metadata"]["namespace"] == "films"
-    assert policy["spec"]["ingress"] == []
-    assert policy["spec"]["egress"][-1] == store
-    assert policy["spec"]["podSelector"]["matchLabels"] == {"app.kubernetes.io/managed-by": "talkingvideo-operator"}
-    assert not [each for each in render() if each["kind"] == "NetworkPolicy"]
-
-
 def test_an_api_server_accepts_all_of_it(render: Any, cluster: Cluster, namespace: str) -> None:
-    values = {"networkPolicy": {"enabled": True, "namespaces": [namespace]}}
+    values = {"networkPolicy": {"enabled": True, "namespaces": [namespace]}, "admissionPolicy": {"enabled": True}}
     for document in render(values):
         document["metadata"].pop("namespace", None)
         scope = ("-n", namespace)

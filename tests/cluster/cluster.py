@@ -19,11 +19,18 @@ _TOKEN_SECONDS = 24 * 3600
 class Cluster:
     """A cluster by its administrator's kubeconfig.
 
+    Attributes:
+        kubeconfig: The administrator's.
+        kubectl_program: Of the cluster's version.
+        audit_log: What ServiceAccounts have asked the API server, one event of audit.k8s.io a line; None for a cluster that
+            is not our own.
+
     The APIs are of type ``Any``: to the client's own types every field of every object may be missing.
     """
 
     kubeconfig: Path
     kubectl_program: Path
+    audit_log: Path | None = None
 
     @cached_property
     def api(self) -> Any:

@@ -1,5 +1,6 @@
 """A Kubernetes control plane on this machine: etcd, API server, controllers, scheduler. No root, no nodes."""
 
+import json
 import socket
 import ssl
 import urllib.error
@@ -22,6 +23,16 @@ KUBERNETES_SERVICE = "10.96.0.1"
 _READY_SECONDS = 60
 _LAST_SECONDS = 2
 """An API server waits for its watchers before it ends; nothing here is worth waiting for."""
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived", "ResponseStarted"],
+    "rules": [
+        {"level": "None", "userGroups": ["system:serviceaccounts:kube-system"]},
+        {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
+        {"level": "None"},
+    ],
+}
 _NO_NODE_LOSS = "24h"
 """Nodes that are objects only have no heartbeat; they stay Ready as created."""
 
@@ -63,7 +74,7 @@ def running_control_plane(state: Path, address: str = LOOPBACK) -> Iterator[Cont
     server = f"https://{address}:{api_port}"
     admin = authority.kubeconfig("admin", "/O=system:masters/CN=admin", server)
     processes = Processes(state / "logs")
-    cluster = Cluster(admin, programs["kubectl"])
+    cluster = Cluster(admin, programs["kubectl"], state / "audit.log")
     plane = ControlPlane(state, authority, server, processes, cluster)
     try:
         etcd_url = f"http://{LOOPBACK}:{etcd_port}"
@@ -122,9 +133,18 @@ def _start_api_server(plane: ControlPlane, program: Path, address: str, port: in
         kubelet_client_certificate=to_kubelet.certificate,
         kubelet_client_key=to_kubelet.key,
         allow_privileged=True,
+        audit_policy_file=_audit_policy(plane.state),
+        audit_log_path=plane.cluster.audit_log,
         profiling=False,
     )
     plane.processes.start("kube-apiserver", [program, *settings, *_advertised(address)])
+
+
+def _audit_policy(state: Path) -> Path:
+    """Requests of pods' and tests' ServiceAccounts, without their bodies; the control plane's own are in kube-system."""
+    file = state / "audit-policy.yaml"
+    file.write_text(json.dumps(AUDIT_POLICY))
+    return file
 
 
 def _advertised(address: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from importlib.metadata import version as installed_version
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from scripts import release
 
+PINNED = {"repository": "a/b", "follows": "main", "commit": "0" * 40, "files": {"x.pth": "f" * 64}}
 COMMITTER = ("-c", "user.name=test", "-c", "user.email=test@example.com")
 
 
@@ -25,6 +27,8 @@ def checkout(tmp_path: Path) -> Path:
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(release.ROOT / name, tmp_path / name)
+    (tmp_path / release.WEIGHTS).parent.mkdir(parents=True)
+    (tmp_path / release.WEIGHTS).write_text(json.dumps([PINNED]))
     (tmp_path / "VERSION").write_text("7.8.9\n")
     (tmp_path / "CHANGELOG.md").write_text(
         "# Changelog\n\n## [7.8.9] - 2030-01-02\n\n- New.\n\n## [7.8.8] - 2030-01-01\n"
@@ -81,6 +85,18 @@ def test_a_version_without_its_section_is_not_released(checkout: Path) -> None:
 def test_a_version_that_not_every_packager_can_have_is_not_released(checkout: Path) -> None:
     (checkout / "VERSION").write_text("8.0.0-rc.1\n")
     assert any("three numbers" in reason for reason in release.unreleasable(checkout))
+
+
+@pytest.mark.parametrize(
+    ("unknown", "named"),
+    [({"commit": None}, "no commit of a/b"), ({"files": {"x.pth": None}}, "no sha256 of a/b's x.pth")],
+)
+def test_weights_that_are_not_pinned_are_not_released(unknown: dict[str, object], named: str, checkout: Path) -> None:
+    (checkout / release.WEIGHTS).write_text(json.dumps([PINNED | unknown]))
+    git(checkout, "commit", "-qam", "not pinned")
+    (reason,) = release.unreleasable(checkout)
+    assert named in reason
+    assert "make update-weights" in reason
 
 
 def test_the_notes_are_the_sections_text(checkout: Path) -> None:

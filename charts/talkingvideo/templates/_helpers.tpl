@@ -6,6 +6,14 @@
 {{ .Values.serviceAccount.name | default (include "talkingvideo.fullname" .) }}
 {{- end }}
 
+{{- define "talkingvideo.leaseName" -}}
+{{ (.Values.config.lease | default dict).name | default (include "talkingvideo.fullname" .) }}
+{{- end }}
+
+{{- define "talkingvideo.leaseNamespace" -}}
+{{ (.Values.config.lease | default dict).namespace | default .Release.Namespace }}
+{{- end }}
+
 {{- define "talkingvideo.labels" -}}
 {{ include "talkingvideo.selector" . }}
 app.kubernetes.io/part-of: talkingvideo
@@ -147,21 +155,4 @@ spec:
   {{- with $fetch.tolerations }}
   tolerations: {{- toYaml . | nindent 4 }}
   {{- end }}
-{{- end }}
-
-{{- /* Names, public HTTPS, and what the values add. */}}
-{{- define "talkingvideo.egress" -}}
-- ports:
-    - {protocol: UDP, port: 53}
-    - {protocol: TCP, port: 53}
-- ports:
-    - {protocol: TCP, port: 443}
-  to:
-    - ipBlock:
-        cidr: 0.0.0.0/0
-        except: [10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16, 168.63.129.16/32]
-    - ipBlock: {cidr: "2000::/3"}
-{{- with .Values.networkPolicy.extraEgress }}
-{{ toYaml . }}
-{{- end }}
 {{- end }}

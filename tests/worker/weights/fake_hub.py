@@ -26,6 +26,7 @@ class FakeHub:
         gated: Repositories that ask for a token.
         break_after: The next download ends after so many bytes.
         falsify: Names whose content comes changed.
+        asked: (repository, revision) of every question for what a repository has.
         served: (name, first byte) of every download.
     """
 
@@ -35,6 +36,14 @@ class FakeHub:
     break_after: int | None = None
     falsify: set[str] = field(default_factory=set)
     served: list[tuple[str, int]] = field(default_factory=list)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    def files(self, repository: str, revision: str) -> dict[str, bytes] | None:
+        """The files at a branch; at the commit, those of all branches together."""
+        if revision != COMMIT:
+            return self.repositories.get((repository, revision))
+        known = [files for (name, _), files in self.repositories.items() if name == repository]
+        return {name: content for files in reversed(known) for name, content in files.items()} or None
 
     def content(self, repository: str, name: str) -> bytes | None:
         for (known, _), files in self.repositories.items():
@@ -73,7 +82,8 @@ def fake_hub() -> Iterator[FakeHub]:
         def _info(self) -> None:
             repository, _, rest = unquote(self.path).removeprefix("/api/models/").partition("/revision/")
             revision = rest.partition("?")[0]
-            files = hub.repositories.get((repository, revision))
+            files = hub.files(repository, revision)
+            hub.asked.append((repository, revision))
             if repository in hub.gated:
                 return self._error(403, "GatedRepo")
             if files is None:

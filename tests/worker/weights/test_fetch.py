@@ -12,13 +12,15 @@ from types import SimpleNamespace
 
 import pytest
 from huggingface_hub.constants import DOWNLOAD_CHUNK_SIZE
-from tests.worker.weights.fake_hub import FakeHub, fake_hub, sha256
+from tests.worker.weights.fake_hub import COMMIT, FakeHub, fake_hub, sha256
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.infinitetalk.weights.files import adapter_of
 from talkingvideo_worker.process.weights_commands import PARTS, PUBLISHED
 from talkingvideo_worker.weights import fetch as module
 from talkingvideo_worker.weights.fetch import fetch_weights
+from talkingvideo_worker.weights.pins import Pin, Pins
+from talkingvideo_worker.weights.trust import TRUSTED
 
 ADAPTERS = "MeiGen-AI/InfiniteTalk"
 SINGLE, MULTI = "single/infinitetalk.safetensors", "multi/infinitetalk.safetensors"
@@ -35,11 +37,21 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
         yield hub
 
 
-def fetch(hub: FakeHub, folder: Path, *parts: str) -> list[str]:
+NOTHING_PINNED = Pins()
+
+
+def adapters(**files: bytes | None) -> Pins:
+    """Pins of the adapters' commit: ``single`` and ``multi`` by their contents."""
+    names = {"single": SINGLE, "multi": MULTI}
+    digests = {names[key]: None if content is None else sha256(content) for key, content in files.items()}
+    return Pins((Pin(ADAPTERS, "main", COMMIT, digests),))
+
+
+def fetch(hub: FakeHub, folder: Path, *parts: str, pins: Pins = NOTHING_PINNED) -> list[str]:
     """Fetch, and return the messages of its progress."""
     messages: list[str] = []
     rows = [row for row in PUBLISHED if row.part in (parts or ("adapter",))]
-    fetch_weights(folder, rows, lambda _fraction, message: messages.append(message), hub.endpoint)
+    fetch_weights(folder, rows, lambda _fraction, message: messages.append(message), hub.endpoint, pins)
     return messages
 
 
@@ -48,7 +60,7 @@ def test_only_the_wanted_files_are_fetched_each_to_its_place(hub: FakeHub, tmp_p
     assert (tmp_path / adapter_of(1)).read_bytes() == b"s" * 200_000
     found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert found == {
-        f"InfiniteTalk/{SINGLE}", f"InfiniteTalk/{MULTI}", "fetched.json", ".lock", "chinese-wav2vec2-base/config.json",
+        f"InfiniteTalk/{SINGLE}", f"InfiniteTalk/{MULTI}", "fetched.json", "trusted.json", ".lock", "chinese-wav2vec2-base/config.json",
         "chinese-wav2vec2-base/preprocessor_config.json", "chinese-wav2vec2-base/model.safetensors",
     }  # fmt: skip
 
@@ -56,7 +68,7 @@ def test_only_the_wanted_files_are_fetched_each_to_its_place(hub: FakeHub, tmp_p
 def test_a_complete_folder_is_not_fetched_again(hub: FakeHub, tmp_path: Path) -> None:
     fetch(hub, tmp_path)
     hub.served.clear()
-    assert fetch(hub, tmp_path) == ["0 files fetched, 2 were there"]
+    assert fetch(hub, tmp_path)[-1] == "0 files fetched, 2 were there"
     assert hub.served == []
 
 
@@ -74,11 +86,47 @@ def test_a_file_of_the_same_size_and_other_content_is_fetched_again(hub: FakeHub
     assert (tmp_path / adapter_of(1)).read_bytes() == b"s" * 200_000
 
 
-def test_a_new_version_on_the_hub_is_fetched(hub: FakeHub, tmp_path: Path) -> None:
-    fetch(hub, tmp_path)
+def test_the_pinned_commit_is_fetched_and_each_file_has_the_releases_sha256(hub: FakeHub, tmp_path: Path) -> None:
+    messages = fetch(hub, tmp_path, pins=adapters(single=b"s" * 200_000, multi=b"m" * 1000))
+    assert set(hub.asked) == {(ADAPTERS, COMMIT)}
+    assert messages[-1] == "2 files fetched, 0 were there"
+    assert not (tmp_path / TRUSTED).exists()
+
+
+def test_a_hub_that_has_another_file_than_the_release_is_refused(hub: FakeHub, tmp_path: Path) -> None:
+    """A mirror, or a hub that somebody has taken over, says that all is well: its own checksum is right."""
+    with pytest.raises(
+        StageError, match="another InfiniteTalk/multi/infinitetalk.safetensors than this release"
+    ) as failed:
+        fetch(hub, tmp_path, pins=adapters(single=b"s" * 200_000, multi=b"the release's"))
+    assert not failed.value.retryable
+    assert hub.served == []
+
+
+def test_a_small_file_that_is_not_the_releases_is_not_put_in_place(hub: FakeHub, tmp_path: Path) -> None:
+    """The hub has no sha256 of it: it is seen when the file is here."""
+    pins = Pins((Pin(WAV2VEC, "main", COMMIT, {"config.json": sha256(b"{...}")}),))
+    with pytest.raises(StageError, match="wrong checksum"):
+        fetch(hub, tmp_path, "speech", pins=pins)
+    assert not (tmp_path / "chinese-wav2vec2-base" / "config.json").exists()
+
+
+def test_what_is_not_pinned_is_said_and_held_to_what_it_was_at_first(hub: FakeHub, tmp_path: Path) -> None:
+    assert (
+        "1 of 2 files have no sha256 in this release" in fetch(hub, tmp_path, pins=adapters(single=b"s" * 200_000))[0]
+    )
     hub.repositories[ADAPTERS, "main"][MULTI] = b"n" * 1000
-    fetch(hub, tmp_path)
+    with pytest.raises(StageError, match="another .* than when it was fetched first"):
+        fetch(hub, tmp_path, pins=adapters(single=b"s" * 200_000))
+    (tmp_path / TRUSTED).unlink()
+    fetch(hub, tmp_path, pins=adapters(single=b"s" * 200_000))
     assert (tmp_path / adapter_of(2)).read_bytes() == b"n" * 1000
+
+
+def test_a_branch_without_a_pinned_commit_is_followed_once(hub: FakeHub, tmp_path: Path) -> None:
+    fetch(hub, tmp_path)
+    fetch(hub, tmp_path)
+    assert [revision for _, revision in hub.asked] == ["main", COMMIT, COMMIT, COMMIT]
 
 
 def test_a_broken_connection_is_resumed(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +166,7 @@ def test_a_gated_repository_is_explained(hub: FakeHub, tmp_path: Path) -> None:
 
 def test_a_file_that_the_repository_lost_is_named(hub: FakeHub, tmp_path: Path) -> None:
     del hub.repositories[WAV2VEC, "refs/pr/1"]["model.safetensors"]
-    with pytest.raises(StageError, match=r"has no model\.safetensors at revision refs/pr/1"):
+    with pytest.raises(StageError, match=r"has no model\.safetensors at refs/pr/1"):
         fetch(hub, tmp_path, "speech")
 
 

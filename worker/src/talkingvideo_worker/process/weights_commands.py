@@ -11,6 +11,8 @@ import typer
 from talkingvideo_api.errors import ERRORS, ErrorCode
 from talkingvideo_worker.engines.infinitetalk.weights import files
 from talkingvideo_worker.speech import weights as speech_weights
+from talkingvideo_worker.weights.pins import release_pins
+from talkingvideo_worker.weights.record import files_of_another_release
 
 app = typer.Typer(help="Check, fetch and convert the model's weights.", no_args_is_help=True)
 
@@ -32,7 +34,7 @@ Only = Annotated[list[Part] | None, typer.Option(help="Parts to fetch. Default: 
 
 @app.command()
 def check(folder: Folder) -> None:
-    """List each file as ok, invalid or missing; reads headers only and takes seconds."""
+    """List each file as ok, invalid or missing; reads headers and recorded checksums only, and takes seconds."""
     from talkingvideo_worker.engines.infinitetalk.weights.checking import check_weights, missing_for_some_videos
     from talkingvideo_worker.process.terminal import print_message
 
@@ -42,6 +44,9 @@ def check(folder: Folder) -> None:
     missing = [*missing_for_some_videos(folder), *speech_weights.missing_files(folder)]
     for file in missing:
         typer.echo(f"missing  {file}")
+    others = list(files_of_another_release(folder, release_pins().by_destination(PUBLISHED)))
+    for file in others:
+        typer.echo(f"other    {file} is not the file of this release")
     unusable = sum(finding.problem is not None for finding in findings)
     if unusable:
         print_message(
@@ -50,6 +55,10 @@ def check(folder: Folder) -> None:
         )
         raise typer.Exit(ERRORS[ErrorCode.PIPELINE_LOAD].exit_status)
     print_message(f"all {len(findings)} files that every video needs are ok", style="green")
+    if others:
+        print_message(
+            f"{len(others)} files have another sha256 than those of this release: use them only if you put them there"
+        )
     if missing:
         print_message(f"{len(missing)} files that some videos need are missing; `talkingvideo weights fetch` gets them")
 

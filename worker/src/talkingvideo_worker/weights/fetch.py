@@ -1,34 +1,35 @@
-"""Fetches published weights: resumable, checked against the hub's checksums, each file in place only when it is whole.
+"""Fetches published weights: the commits and files that this release pins, resumable, each in place only when it is whole.
 
-The checksums of fetched files are kept in ``fetched.json``: a second run asks the hub what it has and fetches only what is
-new.
+A file is checked against the hub's checksum and against the release's sha256. The checksums of fetched files are kept in ``fetched.json``: a second run asks the hub what it has and fetches only what is
+new. What is not pinned is trusted on first use (``trust.py``).
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 from httpx2 import HTTPError
-from huggingface_hub import HfApi, hf_hub_url
+from huggingface_hub import HfApi, ModelInfo, hf_hub_url
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.files import atomic_write, file_digest
+from talkingvideo_worker.files import file_digest
 from talkingvideo_worker.progress import ProgressCallback
 from talkingvideo_worker.weights.location import PublishedFiles
 from talkingvideo_worker.weights.lock import cannot_write, folder_lock, require_space
+from talkingvideo_worker.weights.pins import Pins, release_pins
+from talkingvideo_worker.weights.record import record_checksum, recorded_checksums
+from talkingvideo_worker.weights.trust import TRUSTED, TrustedOnFirstUse
 
-RECORD = "fetched.json"
 PARTIAL = ".fetching"
 """Folder of partial downloads; may be removed while no command runs."""
 
@@ -45,7 +46,8 @@ class HubFile:
         commit: Of the repository, so that all files belong to one state of it.
         name: In the repository.
         bytes: Its size.
-        checksum: sha256 of large files, git's blob id of small ones.
+        checksum: The hub's: sha256 of large files, git's blob id of small ones.
+        pinned: The release's sha256; None where it has none.
     """
 
     published: PublishedFiles
@@ -53,21 +55,31 @@ class HubFile:
     name: str
     bytes: int
     checksum: str
+    pinned: str | None
 
     @property
     def destination(self) -> Path:
         """Where it goes, relative to the folder of weights."""
         return self.published.destination(self.name)
 
+    @property
+    def has_sha256(self) -> bool:
+        """Whether the hub's checksum is the sha256 of the content."""
+        return len(self.checksum) == 64
+
     def matches(self, path: Path) -> bool:
-        """Whether a file has the hub's checksum."""
-        if len(self.checksum) == 64:
+        """Whether a file is the hub's and the release's."""
+        if self.has_sha256:
             return file_digest(path) == self.checksum
-        return _git_blob_id(path) == self.checksum
+        return _git_blob_id(path) == self.checksum and self.pinned in (None, file_digest(path))
 
 
 def fetch_weights(
-    folder: Path, published: Collection[PublishedFiles], progress: ProgressCallback, endpoint: str | None = None
+    folder: Path,
+    published: Collection[PublishedFiles],
+    progress: ProgressCallback,
+    endpoint: str | None = None,
+    pins: Pins | None = None,
 ) -> None:
     """Fetch the files that the folder does not have yet.
 
@@ -76,20 +88,29 @@ def fetch_weights(
         published: Which files.
         progress: Called for every file.
         endpoint: Of the hub; ``HF_ENDPOINT`` or the public one when absent. A token is read from ``HF_TOKEN``.
+        pins: Which commits and files; this release's when absent.
 
     Raises:
-        StageError: E_DOWNLOAD_FAILED when the hub cannot be reached or a checksum is wrong, E_WORKSPACE for a full disk or
+        StageError: E_DOWNLOAD_FAILED when the hub cannot be reached, a checksum is wrong or the hub has another file than the
+            release or than it had when it was trusted; E_WORKSPACE for a full disk or
             a folder that cannot be written.
     """
     with folder_lock(folder, progress):
-        _fetch_missing(folder, published, progress, endpoint)
+        _fetch_missing(folder, published, progress, endpoint, release_pins() if pins is None else pins)
 
 
 def _fetch_missing(
-    folder: Path, published: Collection[PublishedFiles], progress: ProgressCallback, endpoint: str | None
+    folder: Path, published: Collection[PublishedFiles], progress: ProgressCallback, endpoint: str | None, pins: Pins
 ) -> None:
-    hub = HfApi(endpoint=endpoint)
-    wanted = [file for row in published for file in _list_files(hub, row)]
+    hub, trust = HfApi(endpoint=endpoint), TrustedOnFirstUse(folder)
+    wanted = [file for row in published for file in _list_files(hub, row, pins, trust)]
+    for file in wanted:
+        _require_trusted(file, trust)
+    unpinned = sum(file.pinned is None for file in wanted)
+    if unpinned:
+        progress(
+            0.0, f"{unpinned} of {len(wanted)} files have no sha256 in this release: {TRUSTED} holds the hub to today's"
+        )
     missing = [file for file in wanted if not _is_fetched(folder, file)]
     partial = sum(path.stat().st_size for file in missing if (path := _partial_file(folder, file)).is_file())
     require_space(folder, sum(file.bytes for file in missing) - partial, "The weights")
@@ -102,10 +123,33 @@ def _fetch_missing(
     progress(1.0, f"{len(missing)} files fetched, {len(wanted) - len(missing)} were there")
 
 
-def _list_files(hub: HfApi, published: PublishedFiles) -> Iterator[HubFile]:
-    """The files of a row, as the hub has them now."""
+def _list_files(hub: HfApi, published: PublishedFiles, pins: Pins, trust: TrustedOnFirstUse) -> Iterator[HubFile]:
+    """The files of a row, at its commit."""
+    branch = f"{published.repository}@{published.revision}"
+    commit = pins.of(published).commit or trust.known(branch)
+    info = _ask(hub, published, commit or published.revision)
+    if commit is None and info.sha:
+        trust.remember(branch, info.sha)
+    found = [sibling for sibling in info.siblings or () if published.includes(sibling.rfilename)]
+    for pattern in published.files:
+        if not any(fnmatchcase(sibling.rfilename, pattern) for sibling in found):
+            message = f"The repository {published.repository} has no {pattern} at {commit or published.revision}."
+            raise StageError(ErrorCode.DOWNLOAD_FAILED, message, retryable=False)
+    for sibling in found:
+        name, checksum = sibling.rfilename, sibling.lfs.sha256 if sibling.lfs else sibling.blob_id
+        yield HubFile(
+            published,
+            info.sha or published.revision,
+            name,
+            sibling.size or 0,
+            checksum or "",
+            pins.sha256(published, name),
+        )
+
+
+def _ask(hub: HfApi, published: PublishedFiles, revision: str) -> ModelInfo:
     try:
-        info = hub.model_info(published.repository, revision=published.revision, files_metadata=True)
+        return hub.model_info(published.repository, revision=revision, files_metadata=True)
     except (GatedRepoError, RepositoryNotFoundError) as error:
         message = (
             f"The hub gives no access to the repository {published.repository}: if it asks for consent, give it on the "
@@ -114,14 +158,27 @@ def _list_files(hub: HfApi, published: PublishedFiles) -> Iterator[HubFile]:
         raise StageError(ErrorCode.DOWNLOAD_FAILED, message, retryable=False) from error
     except (OSError, HTTPError) as error:
         raise _unreachable(published) from error
-    found = [sibling for sibling in info.siblings or () if published.includes(sibling.rfilename)]
-    for pattern in published.files:
-        if not any(published.includes(sibling.rfilename) for sibling in found):
-            message = f"The repository {published.repository} has no {pattern} at revision {published.revision}."
+
+
+def _require_trusted(file: HubFile, trust: TrustedOnFirstUse) -> None:
+    """Refuse a file whose checksum on the hub is not the release's, or not the one that was trusted before."""
+    if file.pinned is not None:
+        if file.has_sha256 and file.checksum != file.pinned:
+            message = (
+                f"The hub has another {file.destination} than this release: its sha256 is {file.checksum}, not {file.pinned}. "
+                "Do not use it; if HF_ENDPOINT names a mirror, ask whoever runs it."
+            )
             raise StageError(ErrorCode.DOWNLOAD_FAILED, message, retryable=False)
-    for sibling in found:
-        checksum = sibling.lfs.sha256 if sibling.lfs else sibling.blob_id
-        yield HubFile(published, info.sha or published.revision, sibling.rfilename, sibling.size or 0, checksum or "")
+        return
+    what = f"{file.published.repository}@{file.commit}/{file.name}"
+    known = trust.known(what)
+    if known is not None and known != file.checksum:
+        message = (
+            f"The hub has another {file.destination} than when it was fetched first: its checksum is {file.checksum}, not "
+            f"{known}, at the same commit. Remove {TRUSTED} from the folder if you trust the new one."
+        )
+        raise StageError(ErrorCode.DOWNLOAD_FAILED, message, retryable=False)
+    trust.remember(what, file.checksum)
 
 
 def _is_fetched(folder: Path, file: HubFile) -> bool:
@@ -129,10 +186,12 @@ def _is_fetched(folder: Path, file: HubFile) -> bool:
     path = folder / file.destination
     if not path.is_file() or path.stat().st_size != file.bytes:
         return False
-    if _record(folder).get(str(file.destination)) == file.checksum:
+    if recorded_checksums(folder).get(str(file.destination)) == file.checksum and (
+        file.has_sha256 or file.pinned is None
+    ):
         return True
     if file.matches(path):
-        _remember(folder, file)
+        record_checksum(folder, file.destination, file.checksum)
         return True
     return False
 
@@ -153,7 +212,7 @@ def _fetch(folder: Path, file: HubFile, endpoint: str | None) -> None:
         raise StageError(ErrorCode.DOWNLOAD_FAILED, message)
     (folder / file.destination).parent.mkdir(parents=True, exist_ok=True)
     partial.replace(folder / file.destination)
-    _remember(folder, file)
+    record_checksum(folder, file.destination, file.checksum)
 
 
 def _download(file: HubFile, partial: Path, endpoint: str | None) -> None:
@@ -184,21 +243,6 @@ def _unreachable(published: PublishedFiles) -> StageError:
 def _partial_file(folder: Path, file: HubFile) -> Path:
     """The file's partial download, which an earlier run may have begun."""
     return folder / PARTIAL / f"{file.checksum}.part"
-
-
-def _record(folder: Path) -> dict[str, Any]:
-    """Checksums of fetched files, by destination."""
-    try:
-        record = json.loads((folder / RECORD).read_text())
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-def _remember(folder: Path, file: HubFile) -> None:
-    record = _record(folder) | {str(file.destination): file.checksum}
-    with atomic_write(folder / RECORD) as unfinished:
-        unfinished.write_text(json.dumps(record, indent=1, sort_keys=True))
 
 
 def _git_blob_id(path: Path) -> str:
