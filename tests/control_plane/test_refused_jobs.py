@@ -76,7 +76,9 @@ ODD: dict[str, dict[str, Any]] = {
 @pytest.fixture
 def permissive(installed: Cluster, fake_kubelet: FakeKubelet, namespace: str, tmp_path: Path) -> Any:
     """An operator whose profile allows everything."""
-    with running_operator(installed, tmp_path, namespace, profile=EVERYTHING) as operator:
+    with running_operator(
+        installed, tmp_path, namespace, profile=EVERYTHING, lease={"durationSeconds": 15}
+    ) as operator:
         yield Sandbox(installed, fake_kubelet, namespace, operator, chunks=1)
 
 
@@ -210,7 +212,7 @@ def test_weights_and_profiles_are_read_from_the_real_namespace(
     installed.kubectl("label", "namespace", namespace, "team=films")
     installed.kubectl("annotate", "namespace", namespace, "talkingvideo.dev/max-parallel-prepare=2")
     selector = {"namespaceSelector": {"matchLabels": {"team": "films"}}}
-    with running_operator(installed, tmp_path, namespace, profile=selector) as operator:
+    with running_operator(installed, tmp_path, namespace, profile=selector, lease={"durationSeconds": 15}) as operator:
         sandbox = Sandbox(installed, fake_kubelet, namespace, operator)
         for number in range(5):
             sandbox.apply(video(f"v{number}"))
