@@ -79,7 +79,7 @@ sbom: ## out/sbom.cdx.json: the locked Python packages as CycloneDX, from uv.loc
 audit: ## known vulnerabilities of the locked packages; asks osv.dev (ARGS="--service-url URL": another)
 	$(UV) audit --frozen $(ARGS)
 
-update-images: ## write the base image's present digest into the Dockerfiles; asks its registry
+update-images: ## write the images' present digests into the Dockerfiles and the workflow; asks their registry
 	$(FAST) python -m scripts.update_images
 
 update-weights: ## pin what is not pinned of the published weights; ARGS=--newest pins newer commits; asks the hub

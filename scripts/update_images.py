@@ -1,4 +1,4 @@
-"""Writes the digests that the base images' tags have now into the Dockerfiles: ``make update-images``, with a network.
+"""Writes the digests that images' tags have now to where they are pinned: ``make update-images``, with a network.
 
 A registry is asked as the OCI distribution specification says; one that wants a token says where an anonymous one is given.
 """
@@ -15,6 +15,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCKERFILES = ("Dockerfile.operator", "Dockerfile.worker")
+PLACES = (*DOCKERFILES, ".github/workflows/ci.yml")
+"""Files that name images by digest."""
+
 PINNED = re.compile(r"(?P<name>[\w.-]+(?:/[\w.-]+)+:[\w.-]+)@(?P<digest>sha256:[0-9a-f]{64})")
 """An image with registry, tag and digest."""
 
@@ -25,9 +28,9 @@ INDEX_TYPES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docke
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def renewed(dockerfile: str, registries: dict[str, str]) -> str:
-    """A Dockerfile's text with the digests that the tags in it have now."""
-    return PINNED.sub(lambda found: f"{found['name']}@{digest_of(found['name'], registries)}", dockerfile)
+def renewed(text: str, registries: dict[str, str]) -> str:
+    """A file's text with the digests that the tags in it have now."""
+    return PINNED.sub(lambda found: f"{found['name']}@{digest_of(found['name'], registries)}", text)
 
 
 def digest_of(image: str, registries: dict[str, str]) -> str:
@@ -73,8 +76,8 @@ def _token(challenge: str) -> str:
 
 
 def main(root: Path = ROOT, registries: dict[str, str] = REGISTRIES) -> None:
-    """Renew all Dockerfiles, or none."""
-    texts = {root / name: (root / name).read_text() for name in DOCKERFILES}
+    """Renew all files, or none."""
+    texts = {root / name: (root / name).read_text() for name in PLACES}
     for file, text in {file: renewed(text, registries) for file, text in texts.items()}.items():
         if text != texts[file]:
             print(f"{file.name}: renewed", file=sys.stderr)

@@ -89,6 +89,12 @@ def _without_owner(child: Manifest) -> None:
     del child["metadata"]["ownerReferences"]
 
 
+def _without_uid(child: Manifest) -> None:
+    del child["metadata"]["labels"]["talkingvideo.dev/uid"]
+    if child["kind"] == "Job":
+        del child["spec"]["template"]["metadata"]["labels"]["talkingvideo.dev/uid"]
+
+
 def _two_owners(child: Manifest) -> None:
     other = child["metadata"]["ownerReferences"][0] | {"name": "other", "uid": "other", "controller": False}
     child["metadata"]["ownerReferences"].append(other)
@@ -116,7 +122,7 @@ VALUES = "The environment takes values from nothing but the Secrets of the profi
 CHILDREN: dict[str, Attack] = {
     "no label of ours": (_label("app.kubernetes.io/managed-by", None), LABELS),
     "another's label": (_label("app.kubernetes.io/managed-by", "Helm"), LABELS),
-    "no uid": (_label("talkingvideo.dev/uid", None), LABELS),
+    "no uid": (_without_uid, LABELS),
     "no owner": (_without_owner, OWNER),
     "an owner of another kind": (_owner(kind="Deployment", apiVersion="apps/v1"), OWNER),
     "an owner of another group": (_owner(apiVersion="example.com/v1"), OWNER),

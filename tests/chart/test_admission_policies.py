@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -235,3 +236,21 @@ def test_policies_are_made_where_the_api_server_has_them_unless_told_otherwise(
     assert done.returncode == 0, done.stderr
     kinds = [document["kind"] for document in yaml.safe_load_all(done.stdout) if document]
     assert kinds.count("ValidatingAdmissionPolicy") == kinds.count("ValidatingAdmissionPolicyBinding") == expected
+
+
+def test_helm_finds_the_policies_on_an_api_server_by_itself(helm: Any, cluster: Cluster) -> None:
+    """As `helm install` does; `helm template` alone asks no API server."""
+    asked = (
+        "install",
+        "another",
+        str(CHART),
+        "--dry-run=server",
+        "--output",
+        "json",
+        "--kubeconfig",
+        str(cluster.kubeconfig),
+    )
+    done = helm(*asked, values={"crds": {"install": False}})
+    assert done.returncode == 0, done.stderr
+    kinds = [document["kind"] for document in yaml.safe_load_all(json.loads(done.stdout)["manifest"]) if document]
+    assert kinds.count("ValidatingAdmissionPolicy") == 5

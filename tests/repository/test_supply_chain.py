@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from scripts.update_images import DOCKERFILES, PINNED, main
+from scripts.update_images import DOCKERFILES, PINNED, PLACES, main
 
 ROOT = Path(__file__).parents[2]
 UV = ROOT / "scripts" / "uv"
@@ -37,6 +37,13 @@ def test_a_dockerfile_stands_on_a_digest_or_on_what_it_is_given(name: str) -> No
         assert image in (stages | {"${BASE}"}), image
     for default in re.findall(r"^ARG BASE=(\S+)", text, re.MULTILINE):
         assert PINNED.fullmatch(default), default
+
+
+@pytest.mark.parametrize("name", [name for name in TRACKED if name.startswith(".github/workflows/")])
+def test_a_workflow_runs_in_images_by_digest(name: str) -> None:
+    text = (ROOT / name).read_text()
+    for image in re.findall(r"^ *(?:container|image): *(\S.*?)$", text, re.MULTILINE):
+        assert image == "${{ matrix.image }}" or PINNED.fullmatch(image), image
 
 
 def test_all_images_stand_on_the_same_base() -> None:
@@ -86,23 +93,27 @@ def test_an_advisory_about_a_locked_package_fails_the_audit() -> None:
     assert "GHSA-test-test-test" in done.stdout + done.stderr
 
 
-def test_the_present_digest_is_written_into_every_dockerfile(tmp_path: Path) -> None:
-    for name in DOCKERFILES:
-        shutil.copy(ROOT / name, tmp_path)
+def copy_places(folder: Path) -> None:
+    for name in PLACES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+
+
+def test_the_present_digest_is_written_to_every_place(tmp_path: Path) -> None:
+    copy_places(tmp_path)
     with _server(_Registry) as url:
         main(tmp_path, {"docker.io": url})
-    for name in DOCKERFILES:
+    for name in PLACES:
         before, after = (folder / name for folder in (ROOT, tmp_path))
         assert after.read_text() == PINNED.sub(rf"\g<name>@{_Registry.digest}", before.read_text())
 
 
 def test_a_registry_without_a_digest_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_Registry, "digest", "")
-    for name in DOCKERFILES:
-        shutil.copy(ROOT / name, tmp_path)
+    copy_places(tmp_path)
     with _server(_Registry) as url, pytest.raises(LookupError, match="states no digest"):
         main(tmp_path, {"docker.io": url})
-    assert all((tmp_path / name).read_text() == (ROOT / name).read_text() for name in DOCKERFILES)
+    assert all((tmp_path / name).read_text() == (ROOT / name).read_text() for name in PLACES)
 
 
 class _Answering(BaseHTTPRequestHandler):
