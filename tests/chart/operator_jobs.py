@@ -68,6 +68,7 @@ def _speech(*audio: Manifest) -> Manifest:
     return {"speakers": [{"audio": each} for each in audio]}
 
 
+MOST_LORAS = 8
 _URL = {"uri": "https://e.com/a.wav"}
 
 FEATURES = {
@@ -84,6 +85,15 @@ FEATURES = {
     ),
     "LoRAs": Feature(
         "open", {"speech": _speech(_URL), "render": {"loras": [{"uri": "configmap://loras/a.safetensors"}]}}
+    ),
+    "as many inputs as there can be": Feature(
+        "open",
+        {
+            "source": {"image": {"uri": "pvc://inputs/a.png"}},
+            "speech": _speech({**_URL, "headersSecretName": "auth"}, {"uri": "configmap://sounds/a.wav"}),
+            "render": {"loras": [{"uri": f"configmap://loras-{number}/a.safetensors"} for number in range(MOST_LORAS)]},
+            "output": {"pvc": {"claim": "films"}},
+        },
     ),
     "a result on a claim": Feature("open", {"speech": _speech(_URL), "output": {"pvc": {"claim": "films"}}}),
     "a priority": Feature("open", {"speech": _speech(_URL), "priority": "urgent"}),

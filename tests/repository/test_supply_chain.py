@@ -18,15 +18,13 @@ from scripts.update_images import DOCKERFILES, PINNED, PLACES, main
 
 ROOT = Path(__file__).parents[2]
 UV = ROOT / "scripts" / "uv"
-TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-BUILDS = [name for name in TRACKED if "Dockerfile" in Path(name).name and not name.endswith(".dockerignore")]
-RECIPES = [
-    *BUILDS,
-    "Makefile",
-    ".ci/run",
-    "scripts/uv",
-    *(name for name in TRACKED if name.startswith(".github/workflows/")),
-]
+BUILDS = sorted(
+    file.relative_to(ROOT).as_posix()
+    for pattern in ("Dockerfile.*", "tests/cluster/Dockerfile.*")
+    for file in ROOT.glob(pattern)
+)
+WORKFLOWS = sorted(file.relative_to(ROOT).as_posix() for file in (ROOT / ".github" / "workflows").glob("*.yml"))
+RECIPES = [*BUILDS, *WORKFLOWS, "Makefile", ".ci/run", "scripts/uv"]
 
 
 @pytest.mark.parametrize("name", BUILDS)
@@ -39,7 +37,7 @@ def test_a_dockerfile_stands_on_a_digest_or_on_what_it_is_given(name: str) -> No
         assert PINNED.fullmatch(default), default
 
 
-@pytest.mark.parametrize("name", [name for name in TRACKED if name.startswith(".github/workflows/")])
+@pytest.mark.parametrize("name", WORKFLOWS)
 def test_a_workflow_runs_in_images_by_digest(name: str) -> None:
     text = (ROOT / name).read_text()
     for image in re.findall(r"^ *(?:container|image): *(\S.*?)$", text, re.MULTILINE):
