@@ -48,6 +48,14 @@ def _env(**entry: Any) -> Change:
     return lambda job: _main(job)["env"].append(entry)
 
 
+def _env_value(name: str, value: str) -> Change:
+    def change(job: Manifest) -> None:
+        kept = [entry for entry in _main(job)["env"] if entry["name"] != name]
+        _main(job)["env"] = [*kept, {"name": name, "value": value}]
+
+    return change
+
+
 def _volume(name: str = "more", **source: Any) -> Change:
     return lambda job: _pod(job)["volumes"].append({"name": name, **source})
 
@@ -118,6 +126,8 @@ POD_SECURITY = "The pod runs as user, group and fsGroup 65532"
 PLACES = "Volumes with content are mounted where the stages expect them"
 METADATA = "no labels and annotations but the operator's own"
 VALUES = "The environment takes values from nothing but the Secrets of the profiles' stores"
+
+FOLDERS = "folders that programs read code and configuration from are the operator's own"
 
 CHILDREN: dict[str, Attack] = {
     "no label of ours": (_label("app.kubernetes.io/managed-by", None), LABELS),
@@ -201,6 +211,10 @@ JOBS: dict[str, Attack] = {
         _env(name="AWS_CONTAINER_CREDENTIALS_FULL_URI", value="http://10.0.0.1"),
         "never sets: AWS_CONTAINER_CREDENTIALS_FULL_URI.",
     ),
+    "configuration from a ConfigMap": (_env_value("AWS_CONFIG_FILE", "/mnt/configmaps/evil/config"), FOLDERS),
+    "credentials from a ConfigMap": (_env_value("AWS_SHARED_CREDENTIALS_FILE", "/mnt/configmaps/evil/keys"), FOLDERS),
+    "a home with configuration": (_env_value("HOME", "/mnt/configmaps/evil"), FOLDERS),
+    "kernels from a ConfigMap": (_env_value("TRITON_CACHE_DIR", "/mnt/configmaps/evil"), FOLDERS),
     "another's Secret as environment": (_env(name="TALKINGVIDEO_X", valueFrom=_SECRET_KEY), VALUES),
     "a ConfigMap as environment": (
         _env(name="TALKINGVIDEO_X", valueFrom={"configMapKeyRef": {"name": "others", "key": "key"}}),
