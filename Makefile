@@ -13,8 +13,8 @@ FAST_TESTS := -m "not media and not model and not s3 and not harness and not con
 # What imports torch or its companions. mypy follows imports into it, but reports nothing there.
 WITH_TORCH := engines/infinitetalk/|speech/kokoro|weights/fetch|^tests/(bench|worker/infinitetalk)/|tests/worker/(speech/t.*kokoro|stages/test_loras|weights/test_(fetch|update))|^scripts/update_weights
 
-.PHONY: help demo test test-fast test-python find-python lint lint-all types layers format crds cluster bench audit \
-	update-images update-weights release-check clean
+.PHONY: help demo test test-fast test-python find-python lint lint-all types layers format crds cluster bench \
+	sbom audit update-images update-weights release-check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -71,6 +71,16 @@ cluster: ## build the test cluster's programs and (as root) the images ahead, in
 
 bench: ## every figure of docs/benchmarks.md
 	@for script in bench/*.py; do echo "## $$script"; $(RUN) --group bench python $$script || exit 1; done
+
+sbom: ## out/sbom.cdx.json: the locked Python packages as CycloneDX, from uv.lock alone
+	@mkdir -p out
+	$(UV) export --frozen --offline --quiet --all-packages --all-extras --no-dev --format cyclonedx1.5 --output-file out/sbom.cdx.json
+
+audit: ## known vulnerabilities of the locked packages; asks osv.dev (ARGS="--service-url URL": another)
+	$(UV) audit --frozen $(ARGS)
+
+update-images: ## write the images' present digests into the Dockerfiles and the workflow; asks their registry
+	$(FAST) python -m scripts.update_images
 
 update-weights: ## pin what is not pinned of the published weights; ARGS=--newest pins newer commits; asks the hub
 	$(RUN) python -m scripts.update_weights $(ARGS)

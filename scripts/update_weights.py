@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from huggingface_hub import HfApi, hf_hub_url
-from huggingface_hub.utils import get_session
+from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
 
 from talkingvideo_worker.process.weights_commands import PUBLISHED
 from talkingvideo_worker.weights.location import PublishedFiles

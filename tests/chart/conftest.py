@@ -25,7 +25,8 @@ def helm() -> Helm:
         program = str(binary("helm"))
 
     def run(*arguments: str, values: dict[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
-        command = [program, *arguments, "--kube-version", "1.33", "--values", "-"]
+        version = () if "--dry-run=server" in arguments else ("--kube-version", "1.33")
+        command = [program, *arguments, *version, "--values", "-"]
         return subprocess.run(command, input=json.dumps(values or {}), capture_output=True, text=True, timeout=60)
 
     return run

@@ -48,6 +48,14 @@ def _env(**entry: Any) -> Change:
     return lambda job: _main(job)["env"].append(entry)
 
 
+def _env_value(name: str, value: str) -> Change:
+    def change(job: Manifest) -> None:
+        kept = [entry for entry in _main(job)["env"] if entry["name"] != name]
+        _main(job)["env"] = [*kept, {"name": name, "value": value}]
+
+    return change
+
+
 def _volume(name: str = "more", **source: Any) -> Change:
     return lambda job: _pod(job)["volumes"].append({"name": name, **source})
 
@@ -89,6 +97,12 @@ def _without_owner(child: Manifest) -> None:
     del child["metadata"]["ownerReferences"]
 
 
+def _without_uid(child: Manifest) -> None:
+    del child["metadata"]["labels"]["talkingvideo.dev/uid"]
+    if child["kind"] == "Job":
+        del child["spec"]["template"]["metadata"]["labels"]["talkingvideo.dev/uid"]
+
+
 def _two_owners(child: Manifest) -> None:
     other = child["metadata"]["ownerReferences"][0] | {"name": "other", "uid": "other", "controller": False}
     child["metadata"]["ownerReferences"].append(other)
@@ -113,10 +127,12 @@ PLACES = "Volumes with content are mounted where the stages expect them"
 METADATA = "no labels and annotations but the operator's own"
 VALUES = "The environment takes values from nothing but the Secrets of the profiles' stores"
 
+FOLDERS = "folders that programs read code and configuration from are the operator's own"
+
 CHILDREN: dict[str, Attack] = {
     "no label of ours": (_label("app.kubernetes.io/managed-by", None), LABELS),
     "another's label": (_label("app.kubernetes.io/managed-by", "Helm"), LABELS),
-    "no uid": (_label("talkingvideo.dev/uid", None), LABELS),
+    "no uid": (_without_uid, LABELS),
     "no owner": (_without_owner, OWNER),
     "an owner of another kind": (_owner(kind="Deployment", apiVersion="apps/v1"), OWNER),
     "an owner of another group": (_owner(apiVersion="example.com/v1"), OWNER),
@@ -195,6 +211,10 @@ JOBS: dict[str, Attack] = {
         _env(name="AWS_CONTAINER_CREDENTIALS_FULL_URI", value="http://10.0.0.1"),
         "never sets: AWS_CONTAINER_CREDENTIALS_FULL_URI.",
     ),
+    "configuration from a ConfigMap": (_env_value("AWS_CONFIG_FILE", "/mnt/configmaps/evil/config"), FOLDERS),
+    "credentials from a ConfigMap": (_env_value("AWS_SHARED_CREDENTIALS_FILE", "/mnt/configmaps/evil/keys"), FOLDERS),
+    "a home with configuration": (_env_value("HOME", "/mnt/configmaps/evil"), FOLDERS),
+    "kernels from a ConfigMap": (_env_value("TRITON_CACHE_DIR", "/mnt/configmaps/evil"), FOLDERS),
     "another's Secret as environment": (_env(name="TALKINGVIDEO_X", valueFrom=_SECRET_KEY), VALUES),
     "a ConfigMap as environment": (
         _env(name="TALKINGVIDEO_X", valueFrom={"configMapKeyRef": {"name": "others", "key": "key"}}),

@@ -61,13 +61,15 @@ class Feature:
 
     def context(self, namespace: str) -> Any:
         """What the operator would build from in a namespace."""
-        return context(PROFILES[self.profile], {"namespace": namespace, **self.metadata}, **self.spec)
+        spec = {"speech": _speech(_URL), **self.spec}
+        return context(PROFILES[self.profile], {"namespace": namespace, **self.metadata}, **spec)
 
 
 def _speech(*audio: Manifest) -> Manifest:
     return {"speakers": [{"audio": each} for each in audio]}
 
 
+MOST_LORAS = 8
 _URL = {"uri": "https://e.com/a.wav"}
 
 FEATURES = {
@@ -76,21 +78,27 @@ FEATURES = {
     "a queue of Kueue": Feature("plain", {"queueName": "gpu"}),
     "a cloud identity, weights, a kernel cache and a GPU": Feature("gpu"),
     "several GPUs": Feature("gpu", {"render": {"gpusPerChunk": 4}}),
-    "a store on a volume": Feature("open", {"speech": _speech(_URL)}),
+    "a store on a volume": Feature("open"),
     "headers from a Secret": Feature("open", {"speech": _speech({**_URL, "headersSecretName": "auth.example.com"})}),
     "inputs from a claim and a ConfigMap": Feature(
         "open",
         {"source": {"image": {"uri": "pvc://inputs/a.png"}}, "speech": _speech({"uri": "configmap://sounds/a.wav"})},
     ),
-    "LoRAs": Feature(
-        "open", {"speech": _speech(_URL), "render": {"loras": [{"uri": "configmap://loras/a.safetensors"}]}}
+    "LoRAs": Feature("open", {"render": {"loras": [{"uri": "configmap://loras/a.safetensors"}]}}),
+    "as many inputs as there can be": Feature(
+        "open",
+        {
+            "source": {"image": {"uri": "pvc://inputs/a.png"}},
+            "speech": _speech({**_URL, "headersSecretName": "auth"}, {"uri": "configmap://sounds/a.wav"}),
+            "render": {"loras": [{"uri": f"configmap://loras-{number}/a.safetensors"} for number in range(MOST_LORAS)]},
+            "output": {"pvc": {"claim": "films"}},
+        },
     ),
-    "a result on a claim": Feature("open", {"speech": _speech(_URL), "output": {"pvc": {"claim": "films"}}}),
-    "a priority": Feature("open", {"speech": _speech(_URL), "priority": "urgent"}),
+    "a result on a claim": Feature("open", {"output": {"pvc": {"claim": "films"}}}),
+    "a priority": Feature("open", {"priority": "urgent"}),
     "overrides": Feature(
         "open",
         {
-            "speech": _speech(_URL),
             "overrides": {
                 "nodeSelector": {"disk": "fast"},
                 "tolerations": [{"key": "gpu", "operator": "Exists"}],

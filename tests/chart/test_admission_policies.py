@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -210,16 +211,33 @@ def test_the_api_server_finds_no_mistake_in_an_expression(cluster: Cluster, oper
     assert [result.expression_warnings for result in checked().values()] == [None] * 5
 
 
-def test_a_wildcard_of_the_profile_allows_any_name(helm: Any, documents: Any) -> None:
+def jobs_policy(documents: list[Manifest]) -> Manifest:
+    """The spec of the policy on Jobs."""
+    found = (each for each in documents if each["kind"] == "ValidatingAdmissionPolicy")
+    spec: Manifest = next(each["spec"] for each in found if each["metadata"]["name"].endswith("-jobs"))
+    return spec
+
+
+def test_a_wildcard_of_the_profile_allows_any_name(documents: Any) -> None:
     allow = {"secrets": ["*"], "claims": ["*"]}
-    (policy,) = (
-        each
-        for each in documents("films", profiles={"default": {"allow": allow}})
-        if each["kind"] == "ValidatingAdmissionPolicy" and each["metadata"]["name"].endswith("-jobs")
-    )
-    messages = " ".join(each["message"] for each in policy["spec"]["validations"])
+    policy = jobs_policy(documents("films", profiles={"default": {"allow": allow}}))
+    messages = " ".join(each["message"] for each in policy["validations"])
     assert "this Secret" not in messages
     assert "this PersistentVolumeClaim" not in messages
+
+
+def test_the_names_of_all_profiles_are_permitted(helm: Any) -> None:
+    """Whatever form they have: the schema of the values says which there are, and is not asked here."""
+    allow = {"secrets": ["plain", {"name": "bound", "hosts": ["example.com"]}], "workerImages": ["worker:0"]}
+    store = {"s3": {"secretName": "keys"}}
+    profiles = {"default": None, "own": {"workerImage": "worker:1", "allow": allow, "stores": {"default": store}}}
+    values = {"profiles": profiles, "admissionPolicy": {"enabled": True}}
+    done = helm("template", RELEASE, str(CHART), "--skip-schema-validation", values=values)
+    assert done.returncode == 0, done.stderr
+    policy = jobs_policy([document for document in yaml.safe_load_all(done.stdout) if document])
+    variables = {each["name"]: each["expression"] for each in policy["variables"]}
+    lists = {name: json.loads(variables[name]) for name in ("images", "mountedSecrets", "keySecrets")}
+    assert lists == {"images": ["worker:0", "worker:1"], "mountedSecrets": ["bound", "plain"], "keySecrets": ["keys"]}
 
 
 @pytest.mark.parametrize(
@@ -235,3 +253,21 @@ def test_policies_are_made_where_the_api_server_has_them_unless_told_otherwise(
     assert done.returncode == 0, done.stderr
     kinds = [document["kind"] for document in yaml.safe_load_all(done.stdout) if document]
     assert kinds.count("ValidatingAdmissionPolicy") == kinds.count("ValidatingAdmissionPolicyBinding") == expected
+
+
+def test_helm_finds_the_policies_on_an_api_server_by_itself(helm: Any, cluster: Cluster) -> None:
+    """As `helm install` does; `helm template` alone asks no API server."""
+    asked = (
+        "install",
+        "another",
+        str(CHART),
+        "--dry-run=server",
+        "--output",
+        "json",
+        "--kubeconfig",
+        str(cluster.kubeconfig),
+    )
+    done = helm(*asked, values={"crds": {"install": False}})
+    assert done.returncode == 0, done.stderr
+    kinds = [document["kind"] for document in yaml.safe_load_all(json.loads(done.stdout)["manifest"]) if document]
+    assert kinds.count("ValidatingAdmissionPolicy") == 5

@@ -55,3 +55,12 @@ def test_a_lasting_problem_is_recorded_again_after_a_while(monkeypatch: pytest.M
         recorder.record(FakeCluster().video, (Event(Reason.CREATE_REFUSED, "403: quota"),))
         clock += 60
     assert recorder._pending.qsize() == 3
+
+
+def test_a_note_has_no_more_bytes_than_the_api_server_accepts() -> None:
+    recorder = EventRecorder(FakeApi(), "test")  # type: ignore[arg-type]
+    recorder.record(FakeCluster().video, (Event(Reason.RETRYING, "話" * 100_000),))
+    video, event = recorder._pending.get_nowait()
+    note = str(recorder._body(video, event)["note"])
+    assert len(note.encode()) <= 1_024
+    assert note.endswith("…")

@@ -9,7 +9,7 @@ from tests.operator.fake_api import FakeApi
 from tests.operator.fake_cluster import START, FakeCluster, body, config, spec
 
 from talkingvideo_api.names import Stage
-from talkingvideo_clients.kube.api import ApiError
+from talkingvideo_clients.kube.api import ApiError, Cause
 from talkingvideo_clients.kube.objects import Job, Video
 from talkingvideo_operator.cache import Cache
 from talkingvideo_operator.effects import Effects, NameConflictError
@@ -103,6 +103,51 @@ def test_a_refused_job_is_recorded_and_status_is_written_nevertheless() -> None:
     assert operator.cache.jobs.by_owner(operator.uid) == ()
     _, event = operator.recorder._pending.get_nowait()
     assert (event.reason.value, event.message) == ("CreateRefused", "403: exceeded quota")
+
+
+INVALID = ApiError(422, "Job is invalid", "Invalid", (Cause("spec.template.spec.nodeSelector", "FieldValueInvalid"),))
+
+
+def test_a_job_that_the_api_servers_validation_refuses_ends_the_video_in_words() -> None:
+    operator = Operator()
+    operator.api.refuse["create jobs"] = INVALID
+    operator.reconcile()
+    video = operator.cache.video(operator.uid)
+    assert video is not None and video.status.failure is not None
+    assert (video.status.phase, video.status.failure.code.value) == ("Failed", "E_INPUT_VALIDATION")
+    assert "Job is invalid" in video.status.failure.message
+    operator.api.calls.clear()
+    operator.reconcile()
+    assert operator.writes() == []
+
+
+def test_a_stage_input_that_the_api_servers_validation_refuses_ends_the_video_too() -> None:
+    operator = Operator()
+    too_long = (Cause("data", "FieldValueTooLong"),)
+    operator.api.refuse["create configmaps"] = ApiError(422, "ConfigMap is invalid", "Invalid", too_long)
+    operator.reconcile()
+    video = operator.cache.video(operator.uid)
+    assert video is not None and video.status.phase == "Failed"
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        ApiError(403, "exceeded quota", "Forbidden"),
+        ApiError(422, "ValidatingAdmissionPolicy 'p' denied request", "Invalid", (Cause("", ""),)),
+        ApiError(422, 'admission webhook "w" denied the request', "Invalid", INVALID.causes),
+    ],
+)
+def test_a_quota_a_policy_or_a_webhook_refuses_for_a_while_only(refusal: ApiError) -> None:
+    operator = Operator()
+    operator.api.refuse["create jobs"] = refusal
+    with pytest.raises(ApiError):
+        operator.reconcile()
+    video = operator.cache.video(operator.uid)
+    assert video is not None and video.status.phase == "Preparing"
+    operator.api.refuse.clear()
+    operator.reconcile()
+    assert len(operator.cache.jobs.by_owner(operator.uid)) == 1
 
 
 def test_a_status_that_was_written_meanwhile_is_not_overwritten() -> None:

@@ -35,7 +35,7 @@ Bytes = Annotated[int, Field(ge=0, le=2**53)]
 """A size; JSON's numbers are exact up to 2^53."""
 Amount = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 """Seconds, or another measure."""
-ChunkIndex = Annotated[int, Field(ge=0, lt=MAX_CHUNKS)]
+ChunkIndex = Annotated[int, Field(ge=0, le=MAX_CHUNKS - 1)]
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 """SHA-256 digest, in hexadecimal."""
 Address = Annotated[str, StringConstraints(max_length=MAX_TERMINATION_BYTES)]

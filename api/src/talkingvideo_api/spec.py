@@ -11,7 +11,7 @@ import re
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from talkingvideo_api.model import Model
 from talkingvideo_api.names import DNS_SUBDOMAIN
@@ -31,9 +31,59 @@ OBJECT_NAME = Rule(
 Name = Annotated[str, StringConstraints(min_length=1, max_length=253), Ruled(OBJECT_NAME)]
 """Name of a Kubernetes object. It is never a path."""
 ShortName = Annotated[str, StringConstraints(min_length=1, max_length=63)]
+QueueName = Annotated[str, StringConstraints(min_length=1, max_length=63), Ruled(OBJECT_NAME)]
+"""Name of an object that is also the value of a label."""
 LoraName = Annotated[str, StringConstraints(max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """Name of a file, without a path."""
-Quantity = Annotated[str, StringConstraints(min_length=1, max_length=32)]
+QUALIFIED_NAME = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+"""A label's key, or the name of a taint or an extended resource."""
+LABEL_VALUE = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+CONTAINER_RESOURCE = "^(cpu|memory|ephemeral-storage|hugepages-[A-Za-z0-9]+)$"
+"""Resources without a domain that a container may request."""
+QUANTITY = "^[0-9]{1,15}([.][0-9]{1,9})?(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][+-]?[0-9]{1,2})?$"
+
+
+def _matches(pattern: str, message: str) -> Ruled:
+    return Ruled(Rule(f"self.matches('{pattern}')", message, lambda value: re.fullmatch(pattern, value) is not None))
+
+
+LabelValue = Annotated[
+    str,
+    StringConstraints(max_length=63),
+    _matches(LABEL_VALUE, "must be a label's value: letters, digits, '-', '_' and '.', a letter or digit at each end"),
+]
+TaintKey = Annotated[
+    str,
+    StringConstraints(max_length=316),
+    _matches(QUALIFIED_NAME, "must be the key of a taint, such as nvidia.com/gpu"),
+]
+Quantity = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=32),
+    _matches(QUANTITY, "must be a quantity, such as 500m, 2 or 16Gi"),
+]
+
+
+def _label_key(key: str) -> str:
+    """The schema cannot bound the keys of a map, so that the API server accepts any."""
+    if len(key) > MAX_QUALIFIED_NAME or not re.fullmatch(QUALIFIED_NAME, key):
+        raise ValueError(f"{key[:80]!r} is not the key of a label")
+    return key
+
+
+def _resource_name(name: str) -> str:
+    known = re.fullmatch(CONTAINER_RESOURCE, name) or (
+        "/" in name and len(name) <= MAX_QUALIFIED_NAME and re.fullmatch(QUALIFIED_NAME, name)
+    )
+    if not known:
+        raise ValueError(f"{name[:80]!r} is not a resource that a container can request")
+    return name
+
+
+MAX_QUALIFIED_NAME = 316
+"""A domain of 253 characters, a slash and a name of 63."""
+LabelKey = Annotated[str, AfterValidator(_label_key)]
+ResourceName = Annotated[str, AfterValidator(_resource_name)]
 FOUR_N_PLUS_ONE = Rule(
     "self % 4 == 1",
     "must be of the form 4n+1 (5, 9, 13 … 77, 81): the model encodes one frame and then groups of four",
@@ -503,14 +553,32 @@ class Notify(RuledModel):
     """Name of a Secret in the object's namespace that holds the key for signing the events."""
 
 
-class Toleration(Model):
+class Toleration(RuledModel):
     """A toleration, as in a Pod's spec."""
 
-    key: Annotated[str, StringConstraints(max_length=316)] | None = None
+    rules = (
+        Rule(
+            "has(self.key) || (has(self.operator) && self.operator == 'Exists')",
+            "without a key, operator must be Exists",
+            lambda it: it.key is not None or it.operator == "Exists",
+        ),
+        Rule(
+            "!has(self.operator) || self.operator != 'Exists' || !has(self.value) || self.value == ''",
+            "value does not apply to the operator Exists",
+            lambda it: it.operator != "Exists" or not it.value,
+        ),
+        Rule(
+            "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+            "tolerationSeconds requires the effect NoExecute",
+            lambda it: it.toleration_seconds is None or it.effect == "NoExecute",
+        ),
+    )
+
+    key: TaintKey | None = None
     """Key of the taint. Matches all keys if not set."""
     operator: Annotated[str, StringConstraints(pattern="^(Exists|Equal)$")] | None = None
     """Exists or Equal. Defaults to Equal."""
-    value: Annotated[str, StringConstraints(max_length=63)] | None = None
+    value: LabelValue | None = None
     """Value of the taint, if operator is Equal."""
     effect: Annotated[str, StringConstraints(pattern="^(NoSchedule|PreferNoSchedule|NoExecute)$")] | None = None
     """Effect of the taint: NoSchedule, PreferNoSchedule or NoExecute. Matches all effects if not set."""
@@ -521,18 +589,16 @@ class Toleration(Model):
 class Resources(Model):
     """Compute resources, as in a container's spec."""
 
-    requests: Annotated[dict[str, Quantity], Field(max_length=16)] | None = None
+    requests: Annotated[dict[ResourceName, Quantity], Field(max_length=16)] | None = None
     """Minimum amount of resources that the scheduler reserves, such as cpu: 500m."""
-    limits: Annotated[dict[str, Quantity], Field(max_length=16)] | None = None
+    limits: Annotated[dict[ResourceName, Quantity], Field(max_length=16)] | None = None
     """Maximum amount of resources that is allowed, such as memory: 2Gi."""
 
 
 class Overrides(Model):
     """Overrides of the render pods' specification. The profile must allow each of them."""
 
-    node_selector: (
-        Annotated[dict[str, Annotated[str, StringConstraints(max_length=63)]], Field(max_length=16)] | None
-    ) = None
+    node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=16)] | None = None
     """Labels that a node must have."""
     tolerations: Annotated[list[Toleration], Field(max_length=16)] | None = None
     """Tolerations that are added to the pods."""
@@ -577,7 +643,7 @@ class TalkingVideoSpec(Model):
     Defaults to false."""
     priority: Name | None = None
     """PriorityClass of the pods. The profile must list it."""
-    queue_name: ShortName | None = None
+    queue_name: QueueName | None = None
     """Name of a LocalQueue of Kueue. The Jobs are created suspended, and Kueue admits them."""
     active_deadline_seconds: Annotated[int, Field(ge=1, le=2_592_000)] | None = None
     """Seconds after the start of the work at which an unfinished video fails. No deadline if not set."""

@@ -7,6 +7,7 @@ import logging
 import time
 import uuid
 from collections import OrderedDict
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from talkingvideo_api import names
@@ -38,7 +39,7 @@ class EventRecorder:
 
     def record(self, video: Video, events: tuple[Event, ...]) -> None:
         """Queue events to be posted; when too many wait, the newest are dropped."""
-        for event in events:
+        for event in (replace(each, message=truncate(each.message, MAX_NOTE_BYTES)) for each in events):
             if self._is_repeated(video, event):
                 continue
             try:
@@ -74,7 +75,7 @@ class EventRecorder:
             "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "action": "Reconcile",
             "reason": event.reason.value,
-            "note": truncate(event.message, MAX_NOTE_BYTES),
+            "note": event.message,
             "type": "Warning" if event.warning else "Normal",
             "reportingController": f"{names.GROUP}/operator",
             "reportingInstance": self._instance[:128],

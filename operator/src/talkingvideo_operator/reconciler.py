@@ -21,7 +21,8 @@ from talkingvideo_operator.logs import ProgressReader
 from talkingvideo_operator.namespaces import NamespaceReader
 from talkingvideo_operator.planning.context import Children
 from talkingvideo_operator.planning.decision import Decision
-from talkingvideo_operator.planning.plan import plan
+from talkingvideo_operator.planning.plan import end_refused, plan
+from talkingvideo_operator.planning.refused_manifest import refused_manifest
 from talkingvideo_operator.planning.status import is_significant
 from talkingvideo_operator.settings import OperatorConfig
 from talkingvideo_operator.slots import Slots
@@ -31,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS = 0.5
 MAX_RETRY_SECONDS = 60.0
+
+REFUSALS = (HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
+"""How quotas, policies and webhooks refuse. The child is tried again, because they may change."""
 
 
 class Reconciler:
@@ -91,10 +95,15 @@ class Reconciler:
         self._slots.touch(uid)
         requested = self._slots.requested(uid)
         now = datetime.now(UTC).replace(microsecond=0)
-        children = Children(self._cache.jobs_of(video), self._cache.pods_of(video), self._progress.latest)
+        children = self._children(video)
         holds_slots = any(job.unfinished for job in children.jobs)
         decision = plan(video, children, self._config, now, self._slots.admission, namespace)
         refusal = await self._act(video, decision)
+        if isinstance(refusal, ApiError) and refusal.is_about_the_object and video.spec is not None:
+            failure = refused_manifest(refusal.message, (cause.field for cause in refusal.causes), video.spec)
+            decision = end_refused(video, self._children(video), self._config, now, namespace, decision, failure)
+            await self._effects.delete(video, decision.deletes)
+            refusal = None
         await self._write_status(video, decision, refused=refusal is not None)
         if decision.requeue_at:
             self._queue.add_after(uid, (decision.requeue_at - datetime.now(UTC)).total_seconds())
@@ -108,6 +117,9 @@ class Reconciler:
         """Enqueue the videos that get a slot that has become free."""
         for uid in self._slots.admission().admitted():
             self._queue.add(uid)
+
+    def _children(self, video: Video) -> Children:
+        return Children(self._cache.jobs_of(video), self._cache.pods_of(video), self._progress.latest)
 
     def _gave_up(self, uid: str, requested: Stage | None) -> bool:
         """Whether a video no longer requests the slot that it may have been woken for: then it belongs to the next one."""
@@ -127,7 +139,7 @@ class Reconciler:
             except NameConflictError as conflict:
                 return conflict
             except ApiError as error:
-                if error.status in (HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY):
+                if error.is_about_the_object or error.status in REFUSALS:
                     return error
                 raise
         return None

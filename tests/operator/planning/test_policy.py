@@ -63,6 +63,12 @@ def test_a_value_is_refused_with_its_field_unless_the_profile_allows_it(changes:
     assert refused({"allow": allow}, **changes) == []
 
 
+@pytest.mark.parametrize("uri", ["configmap://A_B/key", "configmap://-/a", f"pvc://{'a' * 254}/b", "pvc://a:b/c"])
+def test_an_input_from_something_that_cannot_exist_is_refused_and_not_mounted(uri: str) -> None:
+    allow = {"allow": {"claims": ["*"]}}
+    assert refused(allow, source={"image": {"uri": uri}}) == ["spec.source.image.uri"]
+
+
 @pytest.mark.parametrize("prefix", ["filmsx", "films/../other", "other"])
 def test_a_prefix_is_compared_by_whole_folders(prefix: Any) -> None:
     assert refused({"allow": {"outputPrefixes": ["films"]}}, output={"s3": {"prefix": prefix}})

@@ -108,3 +108,21 @@ def test_prompts_are_whole_in_the_stage_input_and_absent_from_status() -> None:
 def refusal(sentence: str) -> str:
     report = FailureReport(code=ErrorCode.STORE_ACCESS, message=sentence, retryable=False)
     return encode_report(report)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"source": {"image": {"uri": "s3://" + "\x01" * 2_000 + "/a"}}},
+        {"source": {"image": {"uri": "pvc://" + "\x7f" * 2_000 + "/a"}}},
+        {"overrides": {"nodeSelector": {"k" * 100_000: "x"}}},
+        {"overrides": {"resources": {"limits": {"\u2028" * 100_000: "1"}}}},
+        {"profile": "\x01" * 63},
+        {"output": {"s3": {"prefix": "\x02" * 512, "bucket": "\x02" * 63}}},
+    ],
+)
+def test_whatever_a_refusal_repeats_of_the_spec_status_stays_small_and_readable(changes: Any) -> None:
+    cluster = FakeCluster(document=spec(**changes))
+    cluster.reconcile()
+    assert cluster.phase == "Failed"
+    assert len(cluster.status.to_json().encode()) < 16 * 1024

@@ -96,7 +96,7 @@ def test_the_pinned_commit_is_fetched_and_each_file_has_the_releases_sha256(hub:
 def test_a_hub_that_has_another_file_than_the_release_is_refused(hub: FakeHub, tmp_path: Path) -> None:
     """A mirror, or a hub that somebody has taken over, says that all is well: its own checksum is right."""
     with pytest.raises(
-        StageError, match="another InfiniteTalk/multi/infinitetalk.safetensors than this release"
+        StageError, match=r"another InfiniteTalk/multi/infinitetalk\.safetensors than this release"
     ) as failed:
         fetch(hub, tmp_path, pins=adapters(single=b"s" * 200_000, multi=b"the release's"))
     assert not failed.value.retryable
@@ -116,7 +116,7 @@ def test_what_is_not_pinned_is_said_and_held_to_what_it_was_at_first(hub: FakeHu
         "1 of 2 files have no sha256 in this release" in fetch(hub, tmp_path, pins=adapters(single=b"s" * 200_000))[0]
     )
     hub.repositories[ADAPTERS, "main"][MULTI] = b"n" * 1000
-    with pytest.raises(StageError, match="another .* than when it was fetched first"):
+    with pytest.raises(StageError, match=r"another .* than when it was fetched first"):
         fetch(hub, tmp_path, pins=adapters(single=b"s" * 200_000))
     (tmp_path / TRUSTED).unlink()
     fetch(hub, tmp_path, pins=adapters(single=b"s" * 200_000))

@@ -18,7 +18,7 @@ ROWS = (
     PublishedFiles("base", "a/model", ("weights.pth",), Path("model")),
 )
 CONTENT = {"config.json": b"{}", "weights.pth": b"w" * 1000, "README.md": b"unwanted"}
-DIGESTS = {name: sha256(content) for name, content in CONTENT.items() if name != "README.md"}
+DIGESTS: dict[str, str | None] = {name: sha256(content) for name, content in CONTENT.items() if name != "README.md"}
 
 
 def test_commit_and_digests_are_filled_in_and_fetching_accepts_them(tmp_path: Path) -> None:

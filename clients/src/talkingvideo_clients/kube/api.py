@@ -24,6 +24,7 @@ Body = dict[str, Any]
 
 PAGE_SIZE = 500
 REQUEST_SECONDS = 30
+MAX_MESSAGE = 4_000
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,57 @@ EVENTS = Resource("/apis/events.k8s.io/v1", "events")
 LEASES = Resource("/apis/coordination.k8s.io/v1", "leases")
 
 
+@dataclass(frozen=True)
+class Cause:
+    """One of the reasons for which an object is refused."""
+
+    field: str
+    """Path in the object; empty where none is named."""
+    reason: str
+    """Such as FieldValueInvalid."""
+
+
 class ApiError(Exception):
     """The API server has refused a call, or has not responded.
 
     Attributes:
         status: HTTP status; 0 without a response.
         message: The server's message.
+        reason: The server's reason, such as Invalid; empty without one.
+        causes: What is wrong with which field, as far as the server says so.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, reason: str = "", causes: tuple[Cause, ...] = ()) -> None:
         super().__init__(f"{status}: {message}")
         self.status = status
         self.message = message
+        self.reason = reason
+        self.causes = causes
+
+    @classmethod
+    def of(cls, status: int, text: str) -> ApiError:
+        """Read a response, which is a Status object unless something between here and the server has sent it."""
+        try:
+            body = json.loads(text)
+            found = (body.get("details") or {}).get("causes") or ()
+            causes = tuple(Cause(str(each.get("field", "")), str(each.get("reason", ""))) for each in found)
+            return cls(status, str(body["message"])[:MAX_MESSAGE], str(body.get("reason", "")), causes)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return cls(status, text[:200])
+
+    @property
+    def is_about_the_object(self) -> bool:
+        """Whether the server's own validation refuses the object, so that the same one is always refused.
+
+        An admission webhook or policy may refuse with the same status, but may be changed: a webhook says so in its message,
+        and a policy names no field.
+        """
+        if self.message.startswith("admission webhook"):
+            return False
+        if self.status == HTTPStatus.BAD_REQUEST:
+            return self.reason == "BadRequest"
+        validated = all(cause.field and cause.reason.startswith("FieldValue") for cause in self.causes)
+        return self.status == HTTPStatus.UNPROCESSABLE_ENTITY and bool(self.causes) and validated
 
 
 class LeaseNotHeldError(Exception):
@@ -154,12 +194,5 @@ class Api:
         if method != "GET":
             logger.debug("%s %s: %s", method, path, response.status)
         if response.status >= HTTPStatus.BAD_REQUEST:
-            raise ApiError(response.status, _message(text))
+            raise ApiError.of(response.status, text)
         return text
-
-
-def _message(text: str) -> str:
-    try:
-        return str(json.loads(text)["message"])
-    except (ValueError, KeyError, TypeError):
-        return text[:200]

@@ -7,8 +7,10 @@ from talkingvideo_api.effective import Effective
 from talkingvideo_api.errors import ERRORS, ErrorCode
 from talkingvideo_api.names import ANNOTATION_RETRY, Stage
 from talkingvideo_api.profile import Profile
+from talkingvideo_api.reports import MAX_MESSAGE_BYTES
 from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.status import Failure, TalkingVideoStatus
+from talkingvideo_api.texts import truncate
 from talkingvideo_clients.kube.objects import Video
 from talkingvideo_operator.planning.demand import job_cost, namespace_limit
 from talkingvideo_operator.planning.namespaces import Namespace
@@ -19,8 +21,8 @@ DEADLINE_FIELD = "spec.activeDeadlineSeconds"
 
 
 def permanent_failure(code: ErrorCode, message: str, field: str | None) -> Failure:
-    """A failure that another attempt with the same spec cannot avoid."""
-    return Failure(code=code, message=message, field=field, retryable=False)
+    """A failure that another attempt with the same spec cannot avoid. Messages repeat what users write, so they are truncated."""
+    return Failure(code=code, message=truncate(message, MAX_MESSAGE_BYTES), field=field, retryable=False)
 
 
 def missing_profile(name: str, config: OperatorConfig) -> Failure:

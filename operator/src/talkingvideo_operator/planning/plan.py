@@ -137,6 +137,32 @@ def _accept(context: ReconcileContext, status: TalkingVideoStatus, profile: Prof
     return status.model_copy(update={"effective": effective, "warnings": tuple(without_effect(spec, effective))})
 
 
+def end_refused(
+    video: Video,
+    children: Children,
+    config: OperatorConfig,
+    now: datetime,
+    namespace: Namespace,
+    refused: Decision,
+    failure: Failure,
+) -> Decision:
+    """End a video of which the API server will never accept a manifest.
+
+    Args:
+        video: The object.
+        children: Its Jobs, those included that were created before the refusal.
+        config: The operator's configuration.
+        now: The time of the decision.
+        namespace: What its Namespace says.
+        refused: The decision whose manifest was refused.
+        failure: Why it was.
+    """
+    if video.spec is None:
+        return refused
+    context = ReconcileContext(video, video.spec, children, config, now, Admission, namespace)
+    return _fail(context, ObservedState(refused.status), failure)
+
+
 def _prepare(context: ReconcileContext, observed: ObservedState, profile: Profile) -> Decision:
     if (failure := _never_fits(context, observed, profile)) is not None:
         return _fail(context, observed, failure)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from string import Formatter
 
 from talkingvideo_api.inputs import inputs_of
 from talkingvideo_api.model import Model
+from talkingvideo_api.names import DNS_SUBDOMAIN
 from talkingvideo_api.profile import AllowList, Profile, Store
 from talkingvideo_api.spec import MediaReference, Output, TalkingVideoSpec
 from talkingvideo_api.uris import parse_object_uri, scheme_of
@@ -17,6 +19,8 @@ PLACEHOLDERS = ("namespace", "name", "revision", "date")
 
 OWN_FOLDER = "{namespace}/"
 """A prefix of results' names that every profile allows."""
+
+MAX_NAME = 253
 
 OVERRIDES = ("node_selector", "tolerations", "resources", "image_pull_secrets")
 
@@ -56,10 +60,17 @@ def _input(path: str, media: MediaReference, spec: TalkingVideoSpec, profile: Pr
     except ValueError as error:
         yield Refusal(f"{path}.uri", str(error))
         return
+    if scheme != "s3" and not _is_object_name(location.container):
+        yield Refusal(f"{path}.uri", f"{location.container[:80]!r} is not a name of a Kubernetes object")
+        return
     if scheme == "pvc":
         yield from _named(f"{path}.uri", "PersistentVolumeClaim", location.container, profile.allow.claims)
     if scheme == "s3" and location.container not in readable_buckets(spec, profile):
         yield from _named(f"{path}.uri", "bucket", location.container, profile.allow.input_buckets)
+
+
+def _is_object_name(name: str) -> bool:
+    return len(name) <= MAX_NAME and re.fullmatch(DNS_SUBDOMAIN, name) is not None
 
 
 def readable_buckets(spec: TalkingVideoSpec, profile: Profile) -> tuple[str, ...]:

@@ -45,8 +45,8 @@ def check(folder: Folder) -> None:
     for file in missing:
         typer.echo(f"missing  {file}")
     others = list(files_of_another_release(folder, release_pins().by_destination(PUBLISHED)))
-    for file in others:
-        typer.echo(f"other    {file} is not the file of this release")
+    for other in others:
+        typer.echo(f"other    {other} is not the file of this release")
     unusable = sum(finding.problem is not None for finding in findings)
     if unusable:
         print_message(
