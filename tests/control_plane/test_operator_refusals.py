@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.cluster.cluster import KubectlError
-from tests.control_plane.operator_process import Sandbox, spec, video
+from tests.control_plane.operator_process import GROUP, PLURAL, VERSION, Sandbox, spec, video
 
 AUDIO = {"audio": {"uri": "s3://media/a.wav"}}
 IMAGE = {"image": {"uri": "https://example.com/a.png"}}
@@ -136,8 +136,12 @@ def test_a_fresh_object_is_not_taken_for_finished_before_the_first_write(install
             "there is no profile 'gold'; the operator's configuration has: default",
         ),
         ({"source": {"image": {"uri": "pvc://secrets/a.png"}}}, "NotAllowed", "spec.source.image.uri"),
-        ({"source": {"image": {"uri": "s3://other/a.png"}}}, "NotAllowed", "does not allow the bucket 'other'"),
+        ({"source": {"image": {"uri": "s3://other/a.png"}}}, "NotAllowed", "can list a place of bucket 'other'"),
+        ({"source": {"image": {"uri": "s3://media/.work/x/a.png"}}}, "NotAllowed", "spec.source.image.uri"),
         ({"output": {"name": "../x"}}, "NotAllowed", "spec.output.name"),
+        ({"output": {"name": "./.work/{namespace}/x"}}, "NotAllowed", "spec.output.name"),
+        ({"output": {"s3": {"prefix": ".work"}}}, "NotAllowed", "spec.output.s3.prefix"),
+        ({"output": {"name": "neighbour/x"}}, "NotAllowed", "the profile allows results below"),
         ({"overrides": {"nodeSelector": {"a": "b"}}}, "NotAllowed", "spec.overrides.nodeSelector"),
     ],
 )
@@ -152,3 +156,27 @@ def test_the_operator_fails_an_unsupported_or_forbidden_spec(
     assert sandbox.condition("Stalled")["status"] == "True"
     time.sleep(0.5)
     assert sandbox.jobs() == []
+
+
+def test_an_image_that_somebody_writes_into_status_runs_in_no_pod(sandbox: Sandbox) -> None:
+    """The rights on status are no rights on the store: forged values are derived again from spec and profile."""
+    sandbox.apply(video())
+    sandbox.finish("prepare")
+    sandbox.pod("render", 0)
+    status = sandbox.status()
+    status["effective"] |= {"workerImage": "evil.example/worker:1", "outputName": "neighbour/x", "gpusPerChunk": 8}
+    objects = sandbox.cluster.objects
+    objects.patch_namespaced_custom_object_status(
+        GROUP, VERSION, sandbox.namespace, PLURAL, "hello", {"status": {"effective": status["effective"]}}
+    )
+    sandbox.finish("prepare", attempt=1)
+    sandbox.pod("render", 0, attempt=0)
+    effective = sandbox.status()["effective"]
+    assert (effective["workerImage"], effective["gpusPerChunk"]) == ("worker:test", 1)
+    assert any(
+        event.reason == "Restarted" for event in sandbox.cluster.core.list_namespaced_event(sandbox.namespace).items
+    )
+    jobs = sandbox.cluster.batch.list_namespaced_job(sandbox.namespace).items
+    specs = [job.spec.template.spec for job in jobs]
+    images = {each.image for pod in specs for each in [*(pod.init_containers or ()), *pod.containers]}
+    assert images == {"worker:test"}

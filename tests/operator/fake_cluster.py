@@ -43,7 +43,7 @@ def config(**changes: Any) -> OperatorConfig:
 def spec(**changes: Any) -> dict[str, Any]:
     return {
         "source": {"image": {"uri": "https://example.com/face.png"}},
-        "speech": {"speakers": [{"audio": {"uri": "s3://media/hello.wav"}}]},
+        "speech": {"speakers": [{"audio": {"uri": "s3://media/ns/hello.wav"}}]},
         **changes,
     }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from talkingvideo_api.conditions import Reason
 from talkingvideo_api.errors import ERRORS, ErrorCode
 from talkingvideo_api.names import ANNOTATION_RETRY
-from talkingvideo_api.profile import Profile
 from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.status import Failure, TalkingVideoStatus
 from talkingvideo_operator.settings import OperatorConfig
@@ -24,12 +23,6 @@ def missing_profile(name: str, config: OperatorConfig) -> Failure:
     configured = ", ".join(sorted(config.profiles))
     message = f"there is no profile {name!r}; the operator's configuration has: {configured}"
     return permanent_failure(ErrorCode.INPUT_VALIDATION, message, PROFILE_FIELD)
-
-
-def missing_store(name: str, profile: Profile) -> Failure:
-    """The administrator has removed the store from the profile while the video was being made."""
-    message = f"the profile no longer has the store {name!r}; it has: {', '.join(sorted(profile.stores))}"
-    return permanent_failure(ErrorCode.INPUT_VALIDATION, message, "spec.output.store")
 
 
 def deadline_exceeded(spec: TalkingVideoSpec) -> Failure:

@@ -11,15 +11,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from talkingvideo_api.conditions import Phase, Reason
-from talkingvideo_api.effective import DEFAULT_TTL_SECONDS, resolve
+from talkingvideo_api.effective import DEFAULT_TTL_SECONDS
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.names import Stage
 from talkingvideo_api.profile import Profile
 from talkingvideo_api.reports import StitchReport
 from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.status import Failure, TalkingVideoStatus
-from talkingvideo_api.support import unsupported, without_effect
 from talkingvideo_clients.kube.objects import Video
+from talkingvideo_operator.planning.acceptance import accept
 from talkingvideo_operator.planning.admission import Admission, Grant, max_parallel, queue_entry
 from talkingvideo_operator.planning.attempts import AttemptCounters, AttemptState
 from talkingvideo_operator.planning.context import Children, ReconcileContext
@@ -38,12 +38,10 @@ from talkingvideo_operator.planning.failures import (
     deadline_exceeded,
     failure_message,
     missing_profile,
-    missing_store,
     permanent_failure,
 )
 from talkingvideo_operator.planning.observe import ObservedState, observe
 from talkingvideo_operator.planning.pod_problems import awaits_volumes, find_problem
-from talkingvideo_operator.planning.policy import refusals
 from talkingvideo_operator.planning.retry import reopen
 from talkingvideo_operator.planning.status import (
     ENDED_PHASES,
@@ -82,15 +80,13 @@ def plan(
     profile = config.profiles.get(context.profile_name)
     if profile is None:
         return _fail(context, ObservedState(status), missing_profile(context.profile_name, config))
-    if status.effective is None:
-        accepted = _accept(context, status, profile)
-        if isinstance(accepted, Failure):
-            return _fail(context, ObservedState(status), accepted)
-        status = accepted
-    if status.effective is not None and status.effective.store not in profile.stores:
-        return _fail(context, ObservedState(status), missing_store(status.effective.store, profile))
+    accepted = accept(context, status, profile)
+    if isinstance(accepted, Failure):
+        return _refuse(context, status, accepted)
+    status = accepted.status
 
     observed = observe(status, children.of_revision(video.revision), profile, config, now)
+    observed = replace(observed, stale=(*accepted.stale, *observed.stale), events=(*accepted.events, *observed.events))
     if observed.failure is not None:
         return _fail(context, observed, observed.failure)
     if observed.result is not None:
@@ -106,17 +102,6 @@ def plan(
     if observed.chunks:
         return _render(context, observed, profile)
     return _stitch(context, observed)
-
-
-def _accept(context: ReconcileContext, status: TalkingVideoStatus, profile: Profile) -> TalkingVideoStatus | Failure:
-    """Check what only the operator can check, and fix the effective values for the whole revision."""
-    spec, video = context.spec, context.video
-    if refusal := next(refusals(spec, profile), None):
-        return permanent_failure(ErrorCode.INPUT_VALIDATION, refusal.message, refusal.field)
-    effective = resolve(spec, profile, profile_name=context.profile_name, uid=video.uid, revision=video.revision or "")
-    if missing := next(iter(unsupported(spec, effective, profile)), None):
-        return permanent_failure(ErrorCode.NOT_SUPPORTED, missing.message, missing.field)
-    return status.model_copy(update={"effective": effective, "warnings": tuple(without_effect(spec, effective))})
 
 
 def _prepare(context: ReconcileContext, observed: ObservedState) -> Decision:
@@ -206,6 +191,11 @@ def _fail(context: ReconcileContext, observed: ObservedState, failure: Failure) 
     events = (Event(reason, message, warning=True),)
     deletes = context.delete_unfinished_jobs()
     return conclude(context, observed, Phase.FAILED, reason, message, deletes=deletes, events=events)
+
+
+def _refuse(context: ReconcileContext, status: TalkingVideoStatus, refusal: Failure) -> Decision:
+    """End a video that the profile does not allow, or no longer; a retry begins with the profile's values of that time."""
+    return _fail(context, ObservedState(status.model_copy(update={"effective": None})), refusal)
 
 
 def _fail_invalid_spec(video: Video, children: Children, now: datetime) -> Decision:
