@@ -180,14 +180,18 @@ def test_a_restart_keeps_what_failures_are_allowed() -> None:
     assert (entry.failures, entry.next_attempt) == (0, 4)
 
 
+def preset_of(cluster: FakeCluster) -> Preset:
+    cluster.reconcile()
+    preset: Preset = cluster.status.effective.sampling.preset
+    return preset
+
+
 def test_a_preset_that_the_profile_chose_is_kept_and_one_that_the_spec_names_comes_first() -> None:
     cluster = FakeCluster(settings=config(profile={**PROFILE, "preset": "turbo"})).prepared()
     cluster.settings = config(profile={**PROFILE, "preset": "fast"})
-    cluster.reconcile()
-    assert cluster.status.effective.sampling.preset is Preset.TURBO
+    presets = [preset_of(cluster)]
     cluster.edit(spec(render={"preset": "quality"}))
-    cluster.reconcile()
-    assert cluster.status.effective.sampling.preset is Preset.QUALITY
+    assert [*presets, preset_of(cluster)] == [Preset.TURBO, Preset.QUALITY]
 
 
 def test_the_same_values_are_no_reason_to_start_again() -> None:

@@ -8,9 +8,9 @@ import pytest
 from pydantic import ValidationError
 from tests.operator.fake_cluster import body, config, spec
 
+from talkingvideo_api.effective import resolve
 from talkingvideo_clients.kube.objects import Video
 from talkingvideo_operator.builders.stage_input import build_stage_input
-from talkingvideo_operator.planning.acceptance import resolve
 from talkingvideo_operator.planning.policy import Refusal, refusals
 
 BOUND = [{"name": "auth", "hosts": ["store.example.com", "*.cdn.example.com"]}, "plain"]
