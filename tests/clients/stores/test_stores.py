@@ -148,8 +148,8 @@ def test_a_link_whose_answer_was_lost_counts_as_written(
     """NFS sends the request again, and the server says that the name is taken: by this very file."""
     link = os.link
 
-    def link_and_lose_the_answer(source: str, destination: str, **folders: int) -> None:
-        link(source, destination, **folders)
+    def link_and_lose_the_answer(source: str, destination: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        link(source, destination, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
         raise FileExistsError(errno.EEXIST, "File exists")
 
     monkeypatch.setattr(os, "link", link_and_lose_the_answer)

@@ -14,8 +14,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_clients.stores.base import FileInfo, ListedFile, MissingFileError
@@ -122,7 +122,7 @@ class LocalStore:
                 os.close(folder)
 
     @contextmanager
-    def _reading(self, name: str) -> Iterator[BinaryIO]:
+    def _reading(self, name: str) -> Iterator[BufferedReader]:
         with os.fdopen(open_file(self._boundary, self._root / name), "rb") as file:
             yield file
 
@@ -186,7 +186,7 @@ def _take_name(unfinished: str, final: str, folder: int) -> bool:
 
 
 @contextmanager
-def _copied_into(folder: int, final: str, reading: BinaryIO) -> Iterator[str]:
+def _copied_into(folder: int, final: str, reading: BufferedReader) -> Iterator[str]:
     """Copy a file to disk into the folder of its final name, under a temporary name that is removed at the end.
 
     The copy is locked while it is written. A killed process leaves an unlocked one, which the next writer of the name
