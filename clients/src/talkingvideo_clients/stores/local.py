@@ -216,7 +216,9 @@ def _sweep(folder: int, mark: str) -> None:
     with suppress(OSError):
         listing = readable(folder)
         try:
-            leftovers = [name for name in os.listdir(listing) if name.startswith(mark) and name.endswith(".part")]
+            with os.scandir(listing) as entries:
+                names = (entry.name for entry in entries)
+                leftovers = [name for name in names if name.startswith(mark) and name.endswith(".part")]
         finally:
             os.close(listing)
         for leftover in leftovers:
