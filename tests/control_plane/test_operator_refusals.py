@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import pytest
+from kubernetes import watch
 from tests.cluster.cluster import KubectlError
 from tests.control_plane.operator_process import GROUP, PLURAL, VERSION, Sandbox, spec, video
 
@@ -159,24 +160,29 @@ def test_the_operator_fails_an_unsupported_or_forbidden_spec(
 
 
 def test_an_image_that_somebody_writes_into_status_runs_in_no_pod(sandbox: Sandbox) -> None:
-    """The rights on status are no rights on the store: forged values are derived again from spec and profile."""
+    """Rights on status are no rights on the store: forged values are derived again from spec and profile."""
+    version = sandbox.cluster.batch.list_namespaced_job(sandbox.namespace).metadata.resource_version
     sandbox.apply(video())
     sandbox.finish("prepare")
     sandbox.pod("render", 0)
-    status = sandbox.status()
-    status["effective"] |= {"workerImage": "evil.example/worker:1", "outputName": "neighbour/x", "gpusPerChunk": 8}
-    objects = sandbox.cluster.objects
-    objects.patch_namespaced_custom_object_status(
-        GROUP, VERSION, sandbox.namespace, PLURAL, "hello", {"status": {"effective": status["effective"]}}
+    forged = {"workerImage": "evil.example/worker:1", "outputName": "neighbour/x", "gpusPerChunk": 8}
+    status = {"effective": {**sandbox.status()["effective"], **forged}}
+    sandbox.cluster.objects.patch_namespaced_custom_object_status(
+        GROUP, VERSION, sandbox.namespace, PLURAL, "hello", {"status": status}
     )
     sandbox.finish("prepare", attempt=1)
-    sandbox.pod("render", 0, attempt=0)
+    sandbox.pod("render", 0)
     effective = sandbox.status()["effective"]
     assert (effective["workerImage"], effective["gpusPerChunk"]) == ("worker:test", 1)
-    assert any(
-        event.reason == "Restarted" for event in sandbox.cluster.core.list_namespaced_event(sandbox.namespace).items
-    )
-    jobs = sandbox.cluster.batch.list_namespaced_job(sandbox.namespace).items
-    specs = [job.spec.template.spec for job in jobs]
-    images = {each.image for pod in specs for each in [*(pod.init_containers or ()), *pod.containers]}
-    assert images == {"worker:test"}
+    assert images_of_all_jobs(sandbox, version) == {"worker:test"}
+    events = sandbox.cluster.core.list_namespaced_event(sandbox.namespace).items
+    assert any(event.reason == "Restarted" for event in events)
+
+
+def images_of_all_jobs(sandbox: Sandbox, version: str) -> set[str]:
+    """The images of every Job that was created since then, deleted ones included."""
+    stream: Any = watch.Watch().stream  # type: ignore[no-untyped-call]
+    listing = sandbox.cluster.batch.list_namespaced_job
+    seen = stream(listing, sandbox.namespace, resource_version=version, timeout_seconds=1)
+    pods = [event["object"].spec.template.spec for event in seen if event["type"] == "ADDED"]
+    return {each.image for pod in pods for each in [*(pod.init_containers or ()), *pod.containers]}

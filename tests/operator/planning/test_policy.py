@@ -95,6 +95,29 @@ def test_the_namespaces_results_and_what_the_profile_lists_may_be_read_from_the_
         assert refused(listed, speech=speech(uri=f"s3://media/{key}")) == ["spec.speech.speakers[0].audio.uri"]
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        ".work/other/hello-1/r/plan.json",
+        "ns/.work/x",
+        "./ns/a.wav",
+        "ns/./a.wav",
+        "ns//a.wav",
+        "/ns/a.wav",
+        "ns/a.wav/",
+        "",
+        "ns/\uff0ework/x",
+        "ns/\\..\\.work",
+        "ns/\u200b.work/x",
+        "ns/a\tb",
+    ],
+)
+@pytest.mark.parametrize("places", [[], ["media"], ["media/ns/"], ["*"]])
+def test_work_in_progress_is_no_input_whatever_the_profile_allows(key: str, places: list[str]) -> None:
+    allow = {"allow": {"inputBuckets": places}}
+    assert refused(allow, speech=speech(uri=f"s3://media/{key}")) == ["spec.speech.speakers[0].audio.uri"]
+
+
 def test_a_refused_place_says_what_the_administrator_can_do() -> None:
     (message,) = messages(speech=speech(uri="s3://other/a.wav"))
     assert message == (

@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 from tests.operator.fake_cluster import body, config, spec
 
-from talkingvideo_api.keys import WORK_FOLDER, key_problem, longest_above, may_read, rest_below
-from talkingvideo_api.profile import AllowList, Profile
+from talkingvideo_api.keys import WORK_FOLDER, key_problem, longest_above, rest_below
+from talkingvideo_api.profile import Profile
 from talkingvideo_api.spec import Output
 from talkingvideo_clients.kube.objects import Video
 from talkingvideo_operator.builders.stage_input import locations
 from talkingvideo_operator.planning.locations import (
     LocationRefusedError,
-    readable_places,
     shared_folders,
     work_location,
 )

@@ -76,7 +76,7 @@ def _has_begun(status: TalkingVideoStatus) -> bool:
 
 def _difference(before: Effective | None, after: Effective) -> str:
     if before is None:
-        return "status has lost the effective values"
+        return "status has no effective values that its plan was made with"
     names = [name for name in Effective.model_fields if getattr(before, name) != getattr(after, name)]
     fields = ", ".join(f"status.effective.{Effective.model_fields[name].alias}" for name in names)
     return f"profile and spec now give another {fields}"
