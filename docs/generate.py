@@ -50,8 +50,9 @@ The operator reads one YAML file when it starts: `talkingvideo-operator run --co
 | kustomize | `manifests/base/config.yaml` |
 
 The operator refuses unknown fields and values out of bounds, and prints their paths. Users select a *profile* with
-`spec.profile`. A change to a profile applies to new revisions only; the values in `status.effective` do not change.
-[operations.md](operations.md) explains stores, Secrets and permissions.
+`spec.profile`. A video that is being made keeps the engine, the preset, the image and the store that its profile chose when it
+began, as long as the profile allows them; everything else, `allow` included, applies at once.
+[operations.md](operations.md#changing-a-profile) explains what a change does, and stores, Secrets and permissions.
 
 """
 
@@ -127,6 +128,9 @@ class Page:
         return f"| `{name}` | {kind} | {'**required**' if required else _default(field)} | {_cell(meaning)} |"
 
     def _type(self, field: Schema) -> str:
+        options = _options(field)
+        if len(options) > 1:
+            return " or ".join(self._type(option) for option in options)
         schema = _plain(field)
         if reference := schema.get("$ref"):
             return self._named(reference.rpartition("/")[2])
@@ -152,9 +156,14 @@ class Page:
         return f"[{name}](#{name.lower()})"
 
 
+def _options(field: Schema) -> list[Schema]:
+    """The schemas of a field that may have several types, without the null that stands for its absence."""
+    return [option for option in field.get("anyOf", ()) if option.get("type") != "null"]
+
+
 def _plain(field: Schema) -> Schema:
     """The field's schema without the null that stands for its absence."""
-    options = [option for option in field.get("anyOf", ()) if option.get("type") != "null"]
+    options = _options(field)
     return options[0] if options else field
 
 

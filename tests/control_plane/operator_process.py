@@ -61,6 +61,7 @@ def configuration(**changes: Any) -> dict[str, Any]:
         "gpu": {},
         "stores": {"default": {"s3": {"bucket": "media", "secretName": "s3"}}},
         "render": {"resources": {"requests": {"cpu": "100m"}}},
+        "allow": {"inputBuckets": ["media/inputs/"]},
         **changes.pop("profile", {}),
     }
     return {
@@ -156,7 +157,7 @@ def running_operator(cluster: Cluster, folder: Path, namespace: str, **changes: 
 def spec(**changes: Any) -> dict[str, Any]:
     return {
         "source": {"image": {"uri": "https://example.com/face.png"}},
-        "speech": {"speakers": [{"audio": {"uri": "s3://media/hello.wav"}}]},
+        "speech": {"speakers": [{"audio": {"uri": "s3://media/inputs/hello.wav"}}]},
         **changes,
     }
 

@@ -171,7 +171,7 @@ def test_the_stage_input_is_immutable_and_holds_the_effective_values(sandbox: Sa
     assert maps[0].immutable
     stage_input = json.loads(maps[0].data["stage-input.json"])
     uid, revision = stage_input["uid"], sandbox.status()["revision"]
-    work = f"s3://media/work/{sandbox.namespace}"
+    work = f"s3://media/.work/{sandbox.namespace}"
     assert stage_input["locations"]["workspace"] == f"{work}/hello-{uid[:8]}/{revision}"
     assert stage_input["locations"]["chunks"] == f"{work}/chunks"
     assert stage_input["locations"]["result"] == f"s3://media/{sandbox.namespace}/hello-{revision}"

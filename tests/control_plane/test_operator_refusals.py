@@ -5,8 +5,9 @@ import time
 from typing import Any
 
 import pytest
+from kubernetes import watch
 from tests.cluster.cluster import KubectlError
-from tests.control_plane.operator_process import Sandbox, spec, video
+from tests.control_plane.operator_process import GROUP, PLURAL, VERSION, Sandbox, spec, video
 
 AUDIO = {"audio": {"uri": "s3://media/a.wav"}}
 IMAGE = {"image": {"uri": "https://example.com/a.png"}}
@@ -136,8 +137,12 @@ def test_a_fresh_object_is_not_taken_for_finished_before_the_first_write(install
             "there is no profile 'gold'; the operator's configuration has: default",
         ),
         ({"source": {"image": {"uri": "pvc://secrets/a.png"}}}, "NotAllowed", "spec.source.image.uri"),
-        ({"source": {"image": {"uri": "s3://other/a.png"}}}, "NotAllowed", "does not allow the bucket 'other'"),
+        ({"source": {"image": {"uri": "s3://other/a.png"}}}, "NotAllowed", "can list a place of bucket 'other'"),
+        ({"source": {"image": {"uri": "s3://media/.work/x/a.png"}}}, "NotAllowed", "spec.source.image.uri"),
         ({"output": {"name": "../x"}}, "NotAllowed", "spec.output.name"),
+        ({"output": {"name": "./.work/{namespace}/x"}}, "NotAllowed", "spec.output.name"),
+        ({"output": {"s3": {"prefix": ".work"}}}, "NotAllowed", "spec.output.s3.prefix"),
+        ({"output": {"name": "neighbour/x"}}, "NotAllowed", "the profile allows results below"),
         ({"overrides": {"nodeSelector": {"a": "b"}}}, "NotAllowed", "spec.overrides.nodeSelector"),
     ],
 )
@@ -152,3 +157,32 @@ def test_the_operator_fails_an_unsupported_or_forbidden_spec(
     assert sandbox.condition("Stalled")["status"] == "True"
     time.sleep(0.5)
     assert sandbox.jobs() == []
+
+
+def test_an_image_that_somebody_writes_into_status_runs_in_no_pod(sandbox: Sandbox) -> None:
+    """Rights on status are no rights on the store: forged values are derived again from spec and profile."""
+    version = sandbox.cluster.batch.list_namespaced_job(sandbox.namespace).metadata.resource_version
+    sandbox.apply(video())
+    sandbox.finish("prepare")
+    sandbox.pod("render", 0)
+    forged = {"workerImage": "evil.example/worker:1", "outputName": "neighbour/x", "gpusPerChunk": 8}
+    status = {"effective": {**sandbox.status()["effective"], **forged}}
+    sandbox.cluster.objects.patch_namespaced_custom_object_status(
+        GROUP, VERSION, sandbox.namespace, PLURAL, "hello", {"status": status}
+    )
+    sandbox.finish("prepare", attempt=1)
+    sandbox.pod("render", 0)
+    effective = sandbox.status()["effective"]
+    assert (effective["workerImage"], effective["gpusPerChunk"]) == ("worker:test", 1)
+    assert images_of_all_jobs(sandbox, version) == {"worker:test"}
+    events = sandbox.cluster.core.list_namespaced_event(sandbox.namespace).items
+    assert any(event.reason == "Restarted" for event in events)
+
+
+def images_of_all_jobs(sandbox: Sandbox, version: str) -> set[str]:
+    """The images of every Job that was created since then, deleted ones included."""
+    stream: Any = watch.Watch().stream  # type: ignore[no-untyped-call]
+    listing = sandbox.cluster.batch.list_namespaced_job
+    seen = stream(listing, sandbox.namespace, resource_version=version, timeout_seconds=1)
+    pods = [event["object"].spec.template.spec for event in seen if event["type"] == "ADDED"]
+    return {each.image for pod in pods for each in [*(pod.init_containers or ()), *pod.containers]}

@@ -122,7 +122,11 @@ def installation(
     store = {"s3": {"endpoint": server.endpoint, "bucket": bucket, "secretName": STORE_SECRET}}
     stores = {"default": store}
     profiles = {
-        "default": {"workerImage": images[Image.WORKER_PREVIEW].name, "stores": stores},
+        "default": {
+            "workerImage": images[Image.WORKER_PREVIEW].name,
+            "stores": stores,
+            "allow": {"inputBuckets": [f"{bucket}/{{namespace}}-inputs/"]},
+        },
         "infinitetalk": {
             "workerImage": image_name(torch_worker()),
             "engine": "infinitetalk",

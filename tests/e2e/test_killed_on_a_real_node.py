@@ -24,9 +24,9 @@ def test_a_video_survives_its_render_pods_and_the_operator(
     namespace, cluster = namespace_with_store, installed.cluster
     voice = write_voice(tmp_path / "voice.wav", seconds=SECONDS)
     client = installed.server.client()
-    client.upload_file(str(EXAMPLES / "portrait.jpg"), installed.bucket, "media/face.jpg")
-    client.upload_file(str(voice), installed.bucket, "media/voice.wav")
-    inputs = f"s3://{installed.bucket}/media"
+    client.upload_file(str(EXAMPLES / "portrait.jpg"), installed.bucket, f"{namespace}-inputs/face.jpg")
+    client.upload_file(str(voice), installed.bucket, f"{namespace}-inputs/voice.wav")
+    inputs = f"s3://{installed.bucket}/{namespace}-inputs"
     cluster.apply(
         {
             "apiVersion": "talkingvideo.dev/v1alpha1",

@@ -12,11 +12,13 @@ import yaml
 from examples.pack import EXAMPLES, packed
 from PIL import Image
 from tests.cluster.s3 import S3Server
+from tests.operator.fake_cluster import body
 from typer.testing import CliRunner
 
 from talkingvideo_api.effective import resolve
 from talkingvideo_api.resource import TalkingVideo, parse
 from talkingvideo_api.support import unsupported, without_effect
+from talkingvideo_clients.kube.objects import Video
 from talkingvideo_operator.planning.policy import refusals
 from talkingvideo_operator.settings import load
 from talkingvideo_worker.cli import app
@@ -60,11 +62,12 @@ def streams(video: Path) -> tuple[int, float]:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_every_example_is_taken_by_an_operator_with_the_default_profile(file: str) -> None:
+def test_every_example_is_taken_by_an_operator_whose_profile_lists_where_its_media_are(file: str) -> None:
     profile = load(ROOT / "manifests" / "base" / "config.yaml").profiles["default"]
     spec = video_of(file).spec
-    allowed = profile.model_copy(update={"allow": profile.allow.model_copy(update={"claims": ("media",)})})
-    assert not list(refusals(spec, allowed))
+    listed = {"claims": ("media",), "input_buckets": ("talkingvideo/inputs/",)}
+    allowed = profile.model_copy(update={"allow": profile.allow.model_copy(update=listed)})
+    assert not list(refusals(Video.of(body(spec.to_dict())), spec, allowed))
     effective = resolve(spec, profile, profile_name="default", uid="u", revision="r")
     assert not unsupported(spec, effective, allowed)
     assert not without_effect(spec, effective)

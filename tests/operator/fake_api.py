@@ -77,4 +77,9 @@ class FakeApi:
 
     async def delete_collection(self, resource: Resource, namespace: str, selector: str) -> None:
         self._note(f"delete all {resource.plural} {selector}")
+        wanted = [term.partition("=")[::2] for term in selector.split(",") if "!=" not in term]
+        for key, body in list(self.objects.items()):
+            labels = body["metadata"].get("labels", {})
+            if key[0] == resource.plural and "!=" not in selector and all(labels.get(k) == v for k, v in wanted):
+                del self.objects[key]
         await asyncio.sleep(0)

@@ -47,7 +47,7 @@ def config(**changes: Any) -> OperatorConfig:
 def spec(**changes: Any) -> dict[str, Any]:
     return {
         "source": {"image": {"uri": "https://example.com/face.png"}},
-        "speech": {"speakers": [{"audio": {"uri": "s3://media/hello.wav"}}]},
+        "speech": {"speakers": [{"audio": {"uri": "s3://media/ns/hello.wav"}}]},
         **changes,
     }
 
@@ -289,7 +289,7 @@ class FakeCluster:
 
     def success_report(self, job: Job, missing: Iterable[int] | None) -> Report:
         store, output = self.settings.profiles["default"].stores["default"], self.video.spec.output or Output()
-        result = str(result_location(self.video, output, store))
+        result = str(result_location(self.video, output, store, self.settings.profiles["default"].allow))
         return success_report(job.stage, self.chunks, job.chunk, missing, chained=self.chained, result=result)
 
     def prepare_ended(self) -> FakeCluster:

@@ -24,6 +24,11 @@ from talkingvideo_operator.reconciler import Reconciler
 from talkingvideo_operator.workqueue import WorkQueue
 
 
+def speech(namespace: str) -> dict[str, Any]:
+    """A recording in the namespace's own folder of the store."""
+    return {"speakers": [{"audio": {"uri": f"s3://media/{namespace}/hello.wav"}}]}
+
+
 class ManyVideos:
     """The operator with its real queue, reconciler and handlers; the API server is a dictionary."""
 
@@ -48,7 +53,7 @@ class ManyVideos:
         """Create videos; returns their uids."""
         uids = [f"{len(self.fake.objects):08d}-{namespace}-{number}" for number in range(count)]
         for number, uid in enumerate(uids):
-            document = body(spec(**changes), uid=uid, name=f"{namespace}-{number}", namespace=namespace)
+            document = body(spec(**{"speech": speech(namespace), **changes}), uid=uid, name=f"{namespace}-{number}", namespace=namespace)
             self.fake.objects["talkingvideos", document["metadata"]["name"]] = document
             self.cache.videos.update(Video.of(document))
             self.queue.add(uid)

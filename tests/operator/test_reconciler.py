@@ -1,6 +1,7 @@
 """The reconciler and its effects, with an API server in memory."""
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -293,3 +294,28 @@ def test_an_existing_stage_input_costs_no_write_and_a_full_quota_does_not_refuse
     operator.api.calls.clear()
     operator.reconcile()
     assert operator.writes() == ["create jobs"]
+
+
+def stage_inputs(operator: Operator) -> list[dict[str, Any]]:
+    return [body for (plural, _), body in operator.api.objects.items() if plural == "configmaps"]
+
+
+def test_a_video_that_starts_again_with_other_values_gets_another_stage_input() -> None:
+    operator = Operator()
+    operator.reconcile()
+    operator.config.profiles["default"] = config(profile={"workerImage": "worker:2"}).profiles["default"]
+    operator.reconcile()
+    values = [json.loads(each["data"]["stage-input.json"])["effective"] for each in stage_inputs(operator)]
+    assert values[-1]["workerImage"] == "worker:2"
+
+
+def test_a_stage_input_that_somebody_has_prepared_is_not_used() -> None:
+    """Its owner reference is that of the video, which everybody who may create a ConfigMap can write."""
+    honest, operator = Operator(), Operator()
+    honest.reconcile()
+    (made,) = stage_inputs(honest)
+    forged = {**made, "data": {"stage-input.json": "{}"}, "metadata": {**made["metadata"], "labels": {}}}
+    operator.api.objects["configmaps", forged["metadata"]["name"]] = forged
+    with pytest.raises(NameConflictError):
+        operator.reconcile()
+    assert "create jobs" not in operator.api.calls

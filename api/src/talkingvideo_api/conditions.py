@@ -35,6 +35,7 @@ class Reason(StrEnum):
     SUSPENDED = "Suspended"
     RESUMED = "Resumed"
     REVISED = "Revised"
+    RESTARTED = "Restarted"
     RETRYING = "Retrying"
     RETRY_REQUESTED = "RetryRequested"
     NOT_SUPPORTED = "NotSupported"

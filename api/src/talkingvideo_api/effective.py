@@ -1,7 +1,8 @@
 """Effective values of one revision of a video.
 
-The operator resolves them once from spec and profile and keeps them in ``status.effective``. They are never resolved again
-for that revision: a change to the operator's configuration does not change a video that is being made.
+They are always derived from spec and profile, so that nobody who may write status chooses an image or a key. Only the choices
+that the profile makes are remembered in ``status.effective`` (engine, preset, image, store), so that a change to the operator's
+configuration does not change a video that is being made; they count as far as the profile still allows them.
 """
 
 from __future__ import annotations
@@ -168,6 +169,27 @@ def _default_arrangement(speech: Speech) -> Arrangement:
 def drawn_seed(uid: str, revision: str) -> int:
     """The seed that ``seed: -1`` draws: different for every object and revision, the same for every retry."""
     return int.from_bytes(hashlib.sha256(f"{uid}/{revision}".encode()).digest()[:4], "big") & 0x7FFF_FFFF
+
+
+def as_begun(profile: Profile, begun: Effective | None, output: Output) -> Profile:
+    """The profile with the choices that it made when a revision began.
+
+    Args:
+        profile: The profile as it is configured now.
+        begun: The values in status; anybody may have written them.
+        output: The spec's output.
+    """
+    if begun is None:
+        return profile
+    keeps_store = begun.store in profile.stores and output.store is None
+    return profile.model_copy(
+        update={
+            "engine": begun.engine if profile.allows_engine(begun.engine) else profile.engine,
+            "preset": begun.sampling.preset if begun.sampling else profile.preset,
+            "worker_image": begun.worker_image if profile.allows_image(begun.worker_image) else profile.worker_image,
+            "default_store": begun.store if keeps_store else profile.default_store,
+        }
+    )
 
 
 def resolve(spec: TalkingVideoSpec, profile: Profile, *, profile_name: str, uid: str, revision: str) -> Effective:

@@ -6,15 +6,61 @@ name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from talkingvideo_api.engines import INFINITETALK, EngineTraits, traits_of
+from talkingvideo_api.engines import ENGINES, INFINITETALK, EngineTraits, traits_of
+from talkingvideo_api.keys import key_problem, template_problem
 from talkingvideo_api.model import Model
 from talkingvideo_api.spec import Preset, Resources, Toleration
+
+NAMESPACE = "{namespace}"
+"""Placeholder for the namespace of the object in places that inputs may come from."""
+
+HOST_PATTERN = re.compile(r"\*|(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+
+
+def _normal_folder(path: str) -> str:
+    """A folder that a result may lie in: an author's folders are compared with it."""
+    folder = path.strip("/")
+    if "*" in folder:
+        raise ValueError(
+            f"the folder {path!r} contains '*', which stands for nothing here; outputNames can allow all keys"
+        )
+    if folder and (problem := key_problem(folder)):
+        raise ValueError(f"the folder {path!r} {problem}")
+    return folder
+
+
+def _normal_place(place: str) -> str:
+    """A bucket, or a folder of one."""
+    bucket = place.partition("/")[0]
+    problem = key_problem(place.removesuffix("/").replace(NAMESPACE, "x"))
+    if place != "*" and (problem or "*" in place or "{" in bucket or "{" in place.replace(NAMESPACE, "")):
+        raise ValueError(f"{place!r} must be BUCKET, BUCKET/FOLDER/ (which may contain {NAMESPACE}) or '*'")
+    return place
+
+
+def _normal_host(pattern: str) -> str:
+    if not HOST_PATTERN.fullmatch(pattern):
+        raise ValueError(f"{pattern!r} must be the name of a host, '*.DOMAIN', or '*' for all hosts")
+    return pattern
+
+
+def _valid_beginning(template: str) -> str:
+    if problem := template_problem(template):
+        raise ValueError(f"the template {template!r} {problem}")
+    return template
+
+
+Folder = Annotated[str, AfterValidator(_normal_folder)]
+Place = Annotated[str, AfterValidator(_normal_place)]
+Beginning = Annotated[str, Field(min_length=1), AfterValidator(_valid_beginning)]
+HostPattern = Annotated[str, AfterValidator(_normal_host)]
 
 
 class S3Store(Model):
@@ -22,8 +68,8 @@ class S3Store(Model):
 
     bucket: str
     """Name of the bucket for workspaces and results."""
-    prefix: str = ""
-    """Prefix of all keys."""
+    prefix: Folder = ""
+    """Prefix of all keys, a folder. No part of it may begin with a dot."""
     endpoint: str | None = None
     """URL of the service. Defaults to AWS."""
     region: str = "us-east-1"
@@ -43,8 +89,8 @@ class PvcStore(Model):
 
     claim: str
     """Name of the PersistentVolumeClaim."""
-    path: str = ""
-    """Folder in the volume."""
+    path: Folder = ""
+    """Folder in the volume. No part of it may begin with a dot."""
 
 
 class Store(Model):
@@ -101,26 +147,57 @@ class Network(Model):
     """Maximum time for fetching one input, in seconds."""
 
 
+class AllowedSecret(Model):
+    """A Secret that objects may name, and the hosts that may receive it."""
+
+    name: str
+    """Name of the Secret *in the object's namespace*. ``*`` stands for every name."""
+    hosts: tuple[HostPattern, ...] = ()
+    """Hosts that headersSecretName may send it to, as names or *.domain patterns. ``*`` allows all hosts: an author can then
+    send the values of the Secret to a host of their own, and read them there."""
+
+
 class AllowList(Model):
     """What an object may name in addition to the profile's own values."""
 
-    secrets: tuple[str, ...] = ()
-    """Secrets that headersSecretName, notify and imagePullSecrets may name. ``*`` allows all."""
+    secrets: tuple[str | AllowedSecret, ...] = ()
+    """Secrets that objects may name. A plain name allows imagePullSecrets and notify; headersSecretName needs an entry with
+    the hosts that the Secret is meant for. ``*`` allows all names."""
     claims: tuple[str, ...] = ()
     """PersistentVolumeClaims that pvc:// inputs and output.pvc may name. ``*`` allows all."""
-    input_buckets: tuple[str, ...] = ()
-    """Buckets that s3:// inputs may name in addition to the store's. ``*`` allows all."""
+    input_buckets: tuple[Place, ...] = ()
+    """Places that s3:// inputs may come from, in addition to the folder of the object's namespace in the store: a bucket, or
+    a folder of a bucket such as ``media/inputs/`` or ``media/{namespace}/``. A bucket without a folder is readable as a whole,
+    with the results of all namespaces in it. ``*`` allows all buckets that the store's credentials open."""
     output_buckets: tuple[str, ...] = ()
     """Buckets that output.s3 may name in addition to the store's."""
-    output_prefixes: tuple[str, ...] = ()
-    """Prefixes that output.s3 may name in addition to the store's. A prefix allows everything below it."""
-    output_names: tuple[str, ...] = ()
-    """Prefixes of output.name that are allowed in a bucket in addition to ``{namespace}/``. ``*`` allows all names."""
+    output_prefixes: tuple[Folder, ...] = ()
+    """Folders in which results may lie in addition to the store's prefix. In each of them every namespace has a folder of its
+    own name, and its results lie there."""
+    output_names: tuple[Beginning, ...] = ()
+    """Beginnings of results' keys, relative to the store's prefix or an output prefix, that are allowed in a bucket in addition
+    to the namespace's own folder. They may contain the placeholders of output.name. ``*`` allows all names. Authors who share
+    a beginning can overwrite each other's results."""
     priority_classes: tuple[str, ...] = ()
     """PriorityClasses that spec.priority may name, the most urgent first. When GPUs are scarce, objects without one come
     last."""
     overrides: tuple[str, ...] = ()
     """Fields of spec.overrides that are allowed: nodeSelector, tolerations, resources, imagePullSecrets."""
+    worker_images: tuple[str, ...] = ()
+    """Earlier values of workerImage with which videos that began with them may be finished. An unfinished video whose image is
+    neither workerImage nor one of these starts again from prepare with workerImage."""
+
+    def allows_secret(self, name: str) -> bool:
+        """Whether an object may name a Secret."""
+        return any(entry.name in (name, "*") for entry in self._secrets)
+
+    def hosts_of_secret(self, name: str) -> tuple[str, ...]:
+        """The hosts that may receive a Secret as headers."""
+        return tuple(host for entry in self._secrets if entry.name in (name, "*") for host in entry.hosts)
+
+    @property
+    def _secrets(self) -> tuple[AllowedSecret, ...]:
+        return tuple(AllowedSecret(name=each) if isinstance(each, str) else each for each in self.secrets)
 
 
 class SelectorOperator(StrEnum):
@@ -254,6 +331,14 @@ class Profile(Model):
     namespace_selector: LabelSelector | None = None
     """Labels of the Namespaces that the profile serves. All namespaces if not set. An object in another namespace that names
     the profile, also by default, fails."""
+
+    def allows_engine(self, engine: str) -> bool:
+        """Whether videos may be rendered with an engine."""
+        return engine == self.engine or engine in (self.engines or ENGINES)
+
+    def allows_image(self, image: str) -> bool:
+        """Whether pods of unfinished videos may run an image."""
+        return image == self.worker_image or image in self.allow.worker_images
 
     @model_validator(mode="before")
     @classmethod

@@ -138,7 +138,8 @@ class MediaReference(RuledModel):
     an object together)."""
 
     headers_secret_name: Name | None = None
-    """Name of a Secret in the object's namespace whose keys and values are sent as HTTP headers. Only for https:// URIs."""
+    """Name of a Secret in the object's namespace whose keys and values are sent as HTTP headers. Only for https:// URIs whose
+    host the profile allows to receive it."""
 
 
 class Source(RuledModel):
@@ -500,7 +501,7 @@ class S3Output(Model):
     bucket: Annotated[str, StringConstraints(min_length=3, max_length=63)] | None = None
     """Bucket. Defaults to the store's bucket."""
     prefix: Annotated[str, StringConstraints(max_length=512)] | None = None
-    """Prefix of the key. Defaults to the store's prefix."""
+    """Prefix of the key. Defaults to the store's prefix. The namespace's own folder follows it or is part of it."""
 
 
 class PvcOutput(Model):
@@ -531,7 +532,8 @@ class Output(RuledModel):
     """A volume that receives the result instead of the store."""
     name: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
     """Template of the result's key without file extension. It may contain {namespace}, {name}, {revision} and {date}.
-    Defaults to {namespace}/{name}-{revision}."""
+    Defaults to {namespace}/{name}-{revision}. In a bucket it begins with {namespace}/ unless the profile allows other names. No
+    part of the key may begin with a dot."""
     overwrite: bool | None = None
     """Whether an existing result with the same key is replaced. Defaults to false."""
     loudness: Annotated[float, Field(ge=-40, le=-5)] | None = None

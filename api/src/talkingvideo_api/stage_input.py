@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from talkingvideo_api.effective import Effective
 from talkingvideo_api.model import Model
 from talkingvideo_api.profile import InputLimits, Network
@@ -54,7 +56,9 @@ class StageInput(Model):
     limits: InputLimits = InputLimits()
     network: Network = Network()
     input_buckets: tuple[str, ...] = ()
-    """Buckets that s3:// inputs may name. ``*`` allows all."""
+    """Places that s3:// inputs may come from: ``bucket``, ``bucket/folder/``, or ``*`` for all."""
+    secret_hosts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Hosts that may receive the Secrets of headersSecretName, by the Secret's name."""
     price_per_gpu_hour: float | None = None
 
     @property

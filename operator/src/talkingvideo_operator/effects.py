@@ -14,7 +14,7 @@ from talkingvideo_clients.kube.api import CONFIG_MAPS, JOBS, VIDEOS, Api, ApiErr
 from talkingvideo_clients.kube.objects import Job, Video
 from talkingvideo_operator.builders.context import BuildContext
 from talkingvideo_operator.builders.jobs import build_job
-from talkingvideo_operator.builders.metadata import children_selector
+from talkingvideo_operator.builders.metadata import children_of_revision_selector, children_selector
 from talkingvideo_operator.builders.stage_input import build_config_map, build_stage_input
 from talkingvideo_operator.cache import Cache
 from talkingvideo_operator.events import EventRecorder
@@ -143,15 +143,25 @@ class Effects:
         self._cache.mark_deleting(job)
 
     async def _ensure_stage_input(self, video: Video, manifest: Body) -> None:
-        """Create the stage input unless it exists. Reading first costs no write, and no quota refuses a read."""
+        """Create the stage input, or replace one that says something else. Reading first costs no write.
+
+        A stage input cannot be changed: another one means that the video starts again with other values, or that somebody
+        has made it.
+        """
+        name = manifest["metadata"]["name"]
         try:
-            found = await self._api.get(CONFIG_MAPS, video.namespace, manifest["metadata"]["name"])
+            found = await self._api.get(CONFIG_MAPS, video.namespace, name)
         except ApiError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
-            await self._create_child(CONFIG_MAPS, video, manifest)
         else:
             _require_owner(video, found)
+            if found.get("data") == manifest["data"]:
+                return
+            await self._api.delete_collection(CONFIG_MAPS, video.namespace, children_of_revision_selector(video))
+        created = await self._create_child(CONFIG_MAPS, video, manifest)
+        if created.get("data") != manifest["data"]:
+            raise NameConflictError(f"ConfigMap {name} exists with a content that is not this video's; delete it")
 
     async def _create_child(self, resource: Resource, video: Video, manifest: Body) -> Body:
         """Create a child, or return the one that an interrupted earlier try has created."""

@@ -10,6 +10,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,8 +23,9 @@ from tests.cluster.s3 import S3Server
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.stage_input import S3Connection
 from talkingvideo_clients.stores.base import MissingFileError, Store
+from talkingvideo_clients.stores.beneath import open_folder
 from talkingvideo_clients.stores.factory import open_store
-from talkingvideo_clients.stores.local import LocalStore, _copied_beside
+from talkingvideo_clients.stores.local import LocalStore, _copied_into
 from talkingvideo_clients.stores.s3 import S3Store, s3_client
 
 
@@ -128,7 +130,7 @@ def test_a_folder_whose_name_needs_quoting_is_found_again(tmp_path: Path, file: 
 def test_without_hard_links_files_are_still_complete(
     tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", refuse)
@@ -146,8 +148,8 @@ def test_a_link_whose_answer_was_lost_counts_as_written(
     """NFS sends the request again, and the server says that the name is taken: by this very file."""
     link = os.link
 
-    def link_and_lose_the_answer(source: Path, destination: Path) -> None:
-        link(source, destination)
+    def link_and_lose_the_answer(source: str, destination: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        link(source, destination, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
         raise FileExistsError(errno.EEXIST, "File exists")
 
     monkeypatch.setattr(os, "link", link_and_lose_the_answer)
@@ -158,7 +160,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from talkingvideo_clients.stores.local import LocalStore
-os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+os.link = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 LocalStore(Path(sys.argv[1])).put_new("a.mp4", Path(sys.argv[2]))
 """
 
@@ -174,8 +176,17 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_one_of_that_name(tmp_p
     assert sorted(path.name for path in folder.iterdir()) == ["a.mp4", "b.mp4"]
 
 
+@contextmanager
+def unfinished_copy(file: Path, final: Path) -> Iterator[Path]:
+    """A copy that another writer has not finished."""
+    folder = open_folder(final.parent, Path(), create=True)
+    with file.open("rb") as reading, _copied_into(folder, final.name, reading) as name:
+        yield final.parent / name
+    os.close(folder)
+
+
 def test_the_unfinished_file_of_another_writer_is_left_alone(tmp_path: Path, file: Path) -> None:
-    with _copied_beside(file, tmp_path / "store" / "a") as unfinished:
+    with unfinished_copy(file, tmp_path / "store" / "a") as unfinished:
         LocalStore(tmp_path / "store").put("a", file)
         assert unfinished.read_bytes() == b"frames"
 
@@ -277,7 +288,7 @@ def test_a_listing_goes_on_after_its_first_page(s3_server: S3Server, file: Path)
 def test_unfinished_files_are_not_listed(tmp_path: Path, file: Path) -> None:
     store = LocalStore(tmp_path / "store")
     store.put("a/.hidden.part", file)
-    with _copied_beside(file, tmp_path / "store" / "a" / "b"):
+    with unfinished_copy(file, tmp_path / "store" / "a" / "b"):
         assert names(store) == ["a/.hidden.part"]
 
 

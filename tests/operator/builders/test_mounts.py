@@ -10,7 +10,7 @@ from talkingvideo_api.names import Stage
 
 def test_inputs_are_mounted_read_only_into_fetch_alone() -> None:
     ctx = context(
-        {"allow": {"claims": ["inputs"], "secrets": ["auth"]}},
+        {"allow": {"claims": ["inputs"], "secrets": [{"name": "auth", "hosts": ["e.com"]}]}},
         source={"image": {"uri": "pvc://inputs/a.png"}},
         speech={
             "speakers": [

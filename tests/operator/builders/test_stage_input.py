@@ -23,8 +23,8 @@ def test_locations_of_the_result(output: Any, profile: Any, result: Any) -> None
     ctx = context(profile, output=output)
     stage_input = build_stage_input(ctx.video, ctx.spec, ctx.effective, ctx.profile)
     assert stage_input.locations.result == result.format(revision=ctx.video.revision)
-    assert stage_input.locations.workspace == f"s3://media/work/ns/hello-11111111/{ctx.video.revision}"
-    assert stage_input.locations.chunks == "s3://media/work/ns/chunks"
+    assert stage_input.locations.workspace == f"s3://media/.work/ns/hello-11111111/{ctx.video.revision}"
+    assert stage_input.locations.chunks == "s3://media/.work/ns/chunks"
 
 
 def test_the_stage_input_can_be_read_back_from_its_immutable_config_map() -> None:

@@ -51,14 +51,22 @@ def test_a_retry_finds_a_profile_that_was_added_later() -> None:
     assert created_jobs(cluster.reconcile()) == [(Stage.PREPARE, None, 0)]
 
 
-def test_a_running_video_fails_when_its_store_is_removed_from_the_profile() -> None:
+def test_a_running_video_starts_again_in_the_default_store_when_its_own_is_removed_from_the_profile() -> None:
     cluster = FakeCluster().prepared()
     profile = cluster.settings.profiles["default"]
     other = profile.model_copy(update={"stores": {"b": profile.stores["default"]}, "default_store": "b"})
     cluster.settings = cluster.settings.model_copy(update={"profiles": {"default": other}})
     cluster.reconcile()
-    assert cluster.phase == "Failed"
-    assert "store" in cluster.status.failure.message
+    assert (cluster.phase, cluster.status.effective.store) == ("Preparing", "b")
+
+
+def test_a_running_video_fails_when_the_store_that_it_names_is_removed_from_the_profile() -> None:
+    cluster = FakeCluster(document=spec(output={"store": "default"})).prepared()
+    profile = cluster.settings.profiles["default"]
+    other = profile.model_copy(update={"stores": {"b": profile.stores["default"]}, "default_store": "b"})
+    cluster.settings = cluster.settings.model_copy(update={"profiles": {"default": other}})
+    cluster.reconcile()
+    assert (cluster.phase, cluster.status.failure.field) == ("Failed", "spec.output.store")
 
 
 def test_fields_without_effect_become_warnings() -> None:

@@ -6,13 +6,22 @@ import pytest
 from tests.operator.fake_cluster import body, config, spec
 
 from talkingvideo_clients.kube.objects import Video
-from talkingvideo_operator.planning.policy import refusals
+from talkingvideo_operator.planning.policy import Refusal, refusals
 
 
-def refused(profile: Any = None, **changes: Any) -> Any:
+def found(profile: Any = None, **changes: Any) -> list[Refusal]:
     video = Video.of(body(spec(**changes)))
     assert video.spec is not None, video.invalid
-    return [r.field for r in refusals(video.spec, config(profile=profile or {}).profiles["default"])]
+    profiles = config(profile=profile or {}).profiles
+    return list(refusals(video, video.spec, profiles["default"], profiles.values()))
+
+
+def refused(profile: Any = None, **changes: Any) -> list[str]:
+    return [refusal.field for refusal in found(profile, **changes)]
+
+
+def messages(profile: Any = None, **changes: Any) -> list[str]:
+    return [refusal.message for refusal in found(profile, **changes)]
 
 
 def speech(**audio: Any) -> Any:
@@ -30,7 +39,7 @@ CASES = [
     (
         {"speech": speech(uri="https://e.com/a", headersSecretName="x")},
         "spec.speech.speakers[0].audio.headersSecretName",
-        {"secrets": ["x"]},
+        {"secrets": [{"name": "x", "hosts": ["e.com"]}]},
     ),
     (
         {"render": {"loras": [{"name": "x"}, {"uri": "s3://other/x.safetensors"}]}},
@@ -46,7 +55,12 @@ CASES = [
     ({"output": {"name": "films/{name}"}}, "spec.output.name", {"outputNames": ["films/"]}),
     ({"output": {"name": "other-namespace/{name}"}}, "spec.output.name", {"outputNames": ["*"]}),
     ({"output": {"s3": {"bucket": "abc"}}}, "spec.output.s3.bucket", {"outputBuckets": ["abc"]}),
-    ({"output": {"s3": {"prefix": "films/a"}}}, "spec.output.s3.prefix", {"outputPrefixes": ["films"]}),
+    ({"output": {"s3": {"prefix": "films"}}}, "spec.output.s3.prefix", {"outputPrefixes": ["films"]}),
+    (
+        {"output": {"s3": {"prefix": "/films/ns/a/"}, "name": "{name}"}},
+        "spec.output.s3.prefix",
+        {"outputPrefixes": ["films/"]},
+    ),
     ({"priority": "high"}, "spec.priority", {"priorityClasses": ["high"]}),
     ({"overrides": {"resources": {}}}, "spec.overrides.resources", {"overrides": ["resources"]}),
     (
@@ -69,25 +83,58 @@ def test_an_input_from_something_that_cannot_exist_is_refused_and_not_mounted(ur
     assert refused(allow, source={"image": {"uri": uri}}) == ["spec.source.image.uri"]
 
 
-@pytest.mark.parametrize("prefix", ["filmsx", "films/../other", "other"])
+@pytest.mark.parametrize("prefix", ["filmsx", "films/../other", "other", "films/a"])
 def test_a_prefix_is_compared_by_whole_folders(prefix: Any) -> None:
     assert refused({"allow": {"outputPrefixes": ["films"]}}, output={"s3": {"prefix": prefix}})
 
 
+def test_a_prefix_that_leads_into_the_namespaces_own_folder_needs_no_permission() -> None:
+    assert refused(output={"s3": {"prefix": "ns/films"}}) == []
+
+
+def test_the_namespaces_results_and_what_the_profile_lists_may_be_read_from_the_stores_bucket() -> None:
+    listed = {"allow": {"inputBuckets": ["media/inputs/", "media/by/{namespace}/", "other"]}}
+    for key in ("ns/a.wav", "inputs/deep/a.wav", "by/ns/a.wav"):
+        assert refused(listed, speech=speech(uri=f"s3://media/{key}")) == []
+    assert refused(listed, speech=speech(uri="s3://other/any/a.wav")) == []
+    for key in ("a.wav", "other-ns/a.wav", "inputsx/a.wav", "inputs", "by/other/a.wav", "nsx/a.wav"):
+        assert refused(listed, speech=speech(uri=f"s3://media/{key}")) == ["spec.speech.speakers[0].audio.uri"]
+
+
 @pytest.mark.parametrize(
-    "name", ["../x", "a/../../b", "/abs", "a//b", "a/", "{uid}", "{name.__class__}", "{0}", "{", "work/x"]
+    "key",
+    [
+        ".work/other/hello-1/r/plan.json",
+        "ns/.work/x",
+        "./ns/a.wav",
+        "ns/./a.wav",
+        "ns//a.wav",
+        "/ns/a.wav",
+        "ns/a.wav/",
+        "",
+        "ns/\uff0ework/x",
+        "ns/\\..\\.work",
+        "ns/\u200b.work/x",
+        "ns/a\tb",
+    ],
 )
-def test_names_of_results_cannot_leave_their_folder(name: Any) -> None:
-    assert refused({"allow": {"outputNames": ["*"]}}, output={"name": name}) == ["spec.output.name"]
+@pytest.mark.parametrize("places", [[], ["media"], ["media/ns/"], ["*"]])
+def test_work_in_progress_is_no_input_whatever_the_profile_allows(key: str, places: list[str]) -> None:
+    allow = {"allow": {"inputBuckets": places}}
+    assert refused(allow, speech=speech(uri=f"s3://media/{key}")) == ["spec.speech.speakers[0].audio.uri"]
 
 
-def test_the_stores_own_bucket_may_be_read() -> None:
-    assert refused(speech=speech(uri="s3://media/a.wav")) == []
+def test_a_refused_place_says_what_the_administrator_can_do() -> None:
+    (message,) = messages(speech=speech(uri="s3://other/a.wav"))
+    assert message == (
+        "the profile allows s3:// inputs from s3://media/ns/; "
+        "the administrator can list a place of bucket 'other' in the profile's allow.inputBuckets"
+    )
 
 
 def test_an_unknown_store_and_a_scheme_that_is_not_allowed_are_refused() -> None:
     assert "spec.output.store" in refused(output={"store": "x"})
-    assert refused({"network": {"schemes": ["s3"]}}, speech=speech(uri="s3://media/a")) == ["spec.source.image.uri"]
+    assert refused({"network": {"schemes": ["s3"]}}, speech=speech(uri="s3://media/ns/a")) == ["spec.source.image.uri"]
 
 
 def test_a_profile_can_allow_some_engines_only() -> None:

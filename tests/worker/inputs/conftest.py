@@ -43,7 +43,7 @@ class Site:
 
     def fetcher(self, policy: FetchPolicy | None = None, **options: object) -> Fetcher:
         defaults: dict[str, object] = {"resolver": self.resolver, "tls": self.tls, "sleep": lambda seconds: None}
-        return Fetcher(policy or FetchPolicy(open_hosts=NAMES), **(defaults | options))  # type: ignore[arg-type]
+        return Fetcher(policy or FetchPolicy(open_hosts=NAMES, header_hosts=NAMES), **(defaults | options))  # type: ignore[arg-type]
 
 
 def _handler(site: Site) -> type[BaseHTTPRequestHandler]:

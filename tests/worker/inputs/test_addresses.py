@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.provisional import urls
 
 from talkingvideo_api.errors import StageError
+from talkingvideo_api.hosts import host_matches
 from talkingvideo_api.uris import safe_uri
-from talkingvideo_worker.inputs.addresses import host_matches, is_open, is_public, parse_address
+from talkingvideo_worker.inputs.addresses import is_open, is_public, parse_address
 from talkingvideo_worker.inputs.https import checked_url
 from talkingvideo_worker.inputs.policy import FetchPolicy
 

@@ -293,6 +293,29 @@ def test_headers_that_would_change_the_request_are_refused_without_showing_them(
     assert site.requests == []
 
 
+@pytest.mark.parametrize("hosts", [(), ("other.test",), ("*.store.test",), ("store.test.evil.net",), ("tore.test",)])
+def test_headers_are_not_sent_to_a_host_that_the_profile_does_not_list(
+    site: Site, tmp_path: Path, hosts: tuple[str, ...]
+) -> None:
+    policy = FetchPolicy(open_hosts=NAMES, header_hosts=hosts)
+    error = failure(site, "/picture", tmp_path, policy, headers={"Authorization": f"Bearer {SECRET}"})
+    assert error.code is ErrorCode.INPUT_VALIDATION
+    assert "may not be sent to store.test" in error.message
+    assert SECRET not in str(error)
+    assert site.requests == []
+
+
+@pytest.mark.parametrize("hosts", [("store.test",), ("STORE.test.",), ("*.test",), ("*",)])
+def test_headers_are_sent_to_the_hosts_that_the_profile_lists(
+    site: Site, tmp_path: Path, hosts: tuple[str, ...]
+) -> None:
+    policy = FetchPolicy(open_hosts=NAMES, header_hosts=hosts)
+    fetcher = site.fetcher(policy, headers={"Authorization": "Bearer x"})
+    there = site.url("/picture", host="other.test")
+    fetcher.fetch(site.url(f"/to/1?{there}"), tmp_path / "input", FIELD)
+    assert ["authorization" in headers for _, headers in site.requests] == [True, False]
+
+
 def test_proxies_of_the_environment_are_not_used(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")

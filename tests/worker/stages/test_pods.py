@@ -87,7 +87,7 @@ class Pods:
 
 def locations(root: str) -> Locations:
     return Locations(
-        workspace=f"{root}/work/media/hello-1/abc", chunks=f"{root}/work/media/chunks", result=f"{root}/hello"
+        workspace=f"{root}/.work/media/hello-1/abc", chunks=f"{root}/.work/media/chunks", result=f"{root}/hello"
     )
 
 
@@ -154,7 +154,8 @@ def test_a_video_is_made_from_a_volume_and_stored_on_another(
     assert isinstance(report, StitchReport)
     assert report.uri == "pvc://store/videos/hello.mp4"
     assert_video_is_whole(tmp_path / "claims" / "store" / "videos" / "hello.mp4", 25, 640, 640)
-    assert not [path for path in (tmp_path / "claims").rglob("*") if path.name.startswith(".")]
+    hidden = [path.name for path in (tmp_path / "claims").rglob("*") if path.name.startswith(".")]
+    assert hidden == [".work"], "no unfinished file is left"
 
 
 def test_a_configmap_is_read_as_kubelet_mounts_it(

@@ -11,16 +11,19 @@ from pathlib import Path
 
 import pytest
 from tests.worker.render_values import sampling_values
-from tests.worker.stages.conftest import RenderedVideo, StoreWithoutDelete
+from tests.worker.stages.conftest import RenderedVideo, StageInputFactory, StoreWithoutDelete
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.reports import decode_bitmap
 from talkingvideo_api.spec import Lora, Render
 from talkingvideo_api.values import EffectiveLora
 from talkingvideo_clients.stores.local import LocalStore
+from talkingvideo_worker.inputs.offline import Mounts
+from talkingvideo_worker.progress import LogReporter
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.publish import publish
 from talkingvideo_worker.stages.render import render
+from talkingvideo_worker.stages.result import _url
 from talkingvideo_worker.stages.result_files import ARTIFACTS, ArtifactFile
 from talkingvideo_worker.stages.stitch import stitch
 from talkingvideo_worker.stages.workspace import require_plan
@@ -247,3 +250,15 @@ def test_a_chunk_that_cannot_be_marked_unfinished_is_reported(rendered: Rendered
     with pytest.raises(StageError, match=r"may not delete .*/done\.json") as refused:
         stitch(context)
     assert refused.value.code is ErrorCode.STORE_ACCESS
+
+
+def test_the_public_url_quotes_what_a_browser_would_read_otherwise(
+    new_stage_input: StageInputFactory, tmp_path: Path
+) -> None:
+    made = new_stage_input()
+    locations = made.locations.model_copy(
+        update={"result": "s3://media/ns/a b?#%20ü", "public_base_url": "https://cdn.example.com/"}
+    )
+    mounts = Mounts(tmp_path / "claims", tmp_path / "configmaps", tmp_path / "headers")
+    context = StageContext(made.model_copy(update={"locations": locations}), mounts, tmp_path, LogReporter())
+    assert _url(context) == "https://cdn.example.com/ns/a%20b%3F%23%2520%C3%BC.mp4"

@@ -33,7 +33,8 @@ def open_store(uri: str, s3: S3Connection, claims: Path) -> Store:
 
             return S3Store(s3_client(s3), location.container, location.path)
         case "pvc":
-            return LocalStore(claims / location.container / location.path, base_uri=uri)
+            mount = claims / location.container
+            return LocalStore(mount / location.path, base_uri=uri, boundary=mount)
         case "file":
             return LocalStore(Path(url2pathname(location.path)))
     raise StageError(ErrorCode.WORKSPACE, f"There is no store for {location.scheme}://; use s3://, pvc:// or file://.")

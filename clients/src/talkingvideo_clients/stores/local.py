@@ -7,17 +7,19 @@ import fcntl
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
+from io import BufferedReader
+from pathlib import Path, PurePosixPath
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_clients.stores.base import FileInfo, ListedFile, MissingFileError
+from talkingvideo_clients.stores.beneath import LeadsOutError, open_file, open_folder, readable
 
 WITHOUT_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 """Errors of file systems without hard links: SMB shares, buckets mounted as folders."""
@@ -35,11 +37,14 @@ class LocalStore:
     Args:
         root: The folder; created by the first write.
         base_uri: Beginning of the URIs of its files; ``file://`` and the path when absent.
+        boundary: The folder that symbolic links may not lead out of: the mount of a volume, into which others may have
+            written them. The root when absent.
     """
 
-    def __init__(self, root: Path, base_uri: str | None = None) -> None:
+    def __init__(self, root: Path, base_uri: str | None = None, boundary: Path | None = None) -> None:
         self._root = root
         self._base_uri = (base_uri or root.resolve().as_uri()).rstrip("/")
+        self._boundary = boundary or root
 
     def uri(self, name: str) -> str:
         """See `Store`."""
@@ -47,63 +52,100 @@ class LocalStore:
 
     def stat(self, name: str) -> FileInfo | None:
         """See `Store`."""
-        path = self._root / name
         try:
-            with _failures("read", name), path.open("rb") as file:
+            with _failures("read", name), self._reading(name) as file:
                 size = os.fstat(file.fileno()).st_size
                 return FileInfo(size, hashlib.file_digest(file, "sha256").hexdigest())
         except MissingFileError:
             return None
 
     def list(self, prefix: str = "") -> Iterator[ListedFile]:
-        """See `Store`. Only the folder that the prefix names is searched."""
+        """See `Store`. Only the folder that the prefix names is searched, and links in it are no files."""
+        begin = PurePosixPath(prefix.rpartition("/")[0])
         with _failures("list", prefix):
-            for folder, _, names in os.walk(self._root / prefix.rpartition("/")[0], onerror=_unless_missing):
-                for path in (Path(folder, name) for name in names if not UNFINISHED.fullmatch(name)):
-                    listed = self._listed(path)
-                    if listed is not None and listed.name.startswith(prefix):
-                        yield listed
-
-    def _listed(self, path: Path) -> ListedFile | None:
-        """The entry of a file; None for one that was deleted meanwhile, and for what is no regular file."""
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            return None
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        modified = datetime.fromtimestamp(status.st_mtime, UTC)
-        return ListedFile(path.relative_to(self._root).as_posix(), status.st_size, modified)
+            try:
+                top = open_folder(self._boundary, self._root / begin)
+            except OSError as error:
+                _unless_missing(error)
+                return
+            try:
+                for folder, _, names, opened in os.fwalk(dir_fd=top, onerror=_unless_missing):
+                    for name in (name for name in names if not UNFINISHED.fullmatch(name)):
+                        listed = _listed(opened, name, str(begin / folder / name))
+                        if listed is not None and listed.name.startswith(prefix):
+                            yield listed
+            finally:
+                os.close(top)
 
     def read(self, name: str) -> bytes:
         """See `Store`."""
-        with _failures("read", name):
-            return (self._root / name).read_bytes()
+        with _failures("read", name), self._reading(name) as file:
+            return file.read()
 
     def get(self, name: str, destination: Path) -> None:
         """See `Store`."""
-        with _failures("read", name), _copied_beside(self._root / name, destination) as unfinished:
-            unfinished.replace(destination)
+        with _failures("read", name), self._reading(name) as file:
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            folder = os.open(destination.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                with _copied_into(folder, destination.name, file) as unfinished:
+                    _replace(unfinished, destination.name, folder)
+            finally:
+                os.close(folder)
 
     def put(self, name: str, source: Path) -> None:
         """See `Store`."""
-        final = self._root / name
-        with _failures("write", name), _copied_beside(source, final) as unfinished:
-            unfinished.replace(final)
+        with (
+            _failures("write", name),
+            source.open("rb") as file,
+            self._writing(name) as (folder, final),
+            _copied_into(folder, final, file) as unfinished,
+        ):
+            _replace(unfinished, final, folder)
 
     def put_new(self, name: str, source: Path) -> bool:
         """See `Store`."""
-        final = self._root / name
-        with _failures("write", name):
-            if final.exists():
+        with _failures("write", name), source.open("rb") as file, self._writing(name) as (folder, final):
+            if _exists(final, folder):
                 return False
-            with _copied_beside(source, final) as unfinished:
-                return _take_name(unfinished, final)
+            with _copied_into(folder, final, file) as unfinished:
+                return _take_name(unfinished, final, folder)
 
     def delete(self, name: str) -> None:
         """See `Store`."""
-        with _failures("delete", name):
-            (self._root / name).unlink(missing_ok=True)
+        path = self._root / name
+        with _failures("delete", name), suppress(FileNotFoundError):
+            folder = open_folder(self._boundary, path.parent)
+            try:
+                os.unlink(path.name, dir_fd=folder)
+            finally:
+                os.close(folder)
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[BufferedReader]:
+        with os.fdopen(open_file(self._boundary, self._root / name), "rb") as file:
+            yield file
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[tuple[int, str]]:
+        """The opened folder of a file, which is created if it is missing, and the file's name in it."""
+        path = self._root / name
+        folder = open_folder(self._boundary, path.parent, create=True)
+        try:
+            yield folder, path.name
+        finally:
+            os.close(folder)
+
+
+def _listed(folder: int, name: str, shown: str) -> ListedFile | None:
+    """The entry of a file; None for one that was deleted meanwhile, and for what is no regular file."""
+    try:
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return ListedFile(shown, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
 
 def _unless_missing(error: OSError) -> None:
@@ -112,59 +154,85 @@ def _unless_missing(error: OSError) -> None:
         raise error
 
 
-def _take_name(unfinished: Path, final: Path) -> bool:
+def _exists(name: str, folder: int) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _replace(unfinished: str, final: str, folder: int) -> None:
+    os.replace(unfinished, final, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def _take_name(unfinished: str, final: str, folder: int) -> bool:
     """Give a complete file its name if the name is free: a hard link checks and writes in one step.
 
     Over NFS the answer to a successful link may be lost, and the repeated request finds the name taken: then the file has
     two names. Without hard links, the second of two simultaneous writers wins; the file is complete in any case.
     """
     try:
-        os.link(unfinished, final)
+        os.link(unfinished, final, src_dir_fd=folder, dst_dir_fd=folder)
     except FileExistsError:
-        return unfinished.stat().st_nlink == 2
+        return os.stat(unfinished, dir_fd=folder).st_nlink == 2
     except OSError as error:
         if error.errno not in WITHOUT_LINKS:
             raise
-        if final.exists():
+        if _exists(final, folder):
             return False
-        unfinished.replace(final)
+        _replace(unfinished, final, folder)
     return True
 
 
 @contextmanager
-def _copied_beside(source: Path, final: Path) -> Iterator[Path]:
+def _copied_into(folder: int, final: str, reading: BufferedReader) -> Iterator[str]:
     """Copy a file to disk into the folder of its final name, under a temporary name that is removed at the end.
 
     The copy is locked while it is written. A killed process leaves an unlocked one, which the next writer of the name
     removes.
     """
-    with source.open("rb") as reading:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        mark = f".{hashlib.sha256(final.name.encode()).hexdigest()[:16]}-"
-        _sweep(final.parent, mark)
-        descriptor, name = tempfile.mkstemp(prefix=mark, suffix=".part", dir=final.parent)
-        unfinished = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as writing:
-                with suppress(OSError):
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.fchmod(descriptor, 0o644)
-                shutil.copyfileobj(reading, writing, 1 << 20)
-                writing.flush()
-                os.fsync(descriptor)
-                yield unfinished
-        finally:
-            unfinished.unlink(missing_ok=True)
+    mark = f".{hashlib.sha256(final.encode()).hexdigest()[:16]}-"
+    _sweep(folder, mark)
+    unfinished = f"{mark}{secrets.token_hex(8)}.part"
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(unfinished, flags, 0o600, dir_fd=folder)
+    try:
+        with os.fdopen(descriptor, "wb") as writing:
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.fchmod(descriptor, 0o644)
+            shutil.copyfileobj(reading, writing, 1 << 20)
+            writing.flush()
+            os.fsync(descriptor)
+            yield unfinished
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(unfinished, dir_fd=folder)
 
 
-def _sweep(folder: Path, mark: str) -> None:
+def _sweep(folder: int, mark: str) -> None:
     """Remove the unfinished files of a name that no process has locked: their writers have ended."""
-    for leftover in folder.glob(f"{mark}*.part"):
-        with suppress(OSError), leftover.open("rb+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            status = os.fstat(file.fileno())
-            if status.st_size or time.time() - status.st_mtime > JUST_MADE:
-                leftover.unlink()
+    with suppress(OSError):
+        listing = readable(folder)
+        try:
+            with os.scandir(listing) as entries:
+                names = (entry.name for entry in entries)
+                leftovers = [name for name in names if name.startswith(mark) and name.endswith(".part")]
+        finally:
+            os.close(listing)
+        for leftover in leftovers:
+            with suppress(OSError):
+                _remove_if_left(leftover, folder)
+
+
+def _remove_if_left(leftover: str, folder: int) -> None:
+    descriptor = os.open(leftover, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
+    with os.fdopen(descriptor, "rb+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        status = os.fstat(file.fileno())
+        if status.st_size or time.time() - status.st_mtime > JUST_MADE:
+            os.unlink(leftover, dir_fd=folder)
 
 
 @contextmanager
@@ -175,5 +243,7 @@ def _failures(action: str, name: str) -> Iterator[None]:
         if action == "read":
             raise MissingFileError(name) from error
         raise StageError(ErrorCode.WORKSPACE, f"Could not {action} {name}: {error.strerror}") from error
+    except LeadsOutError as error:
+        raise StageError.invalid(f"Could not {action} {name}: {error.strerror}; remove the link.") from error
     except OSError as error:
         raise StageError(ErrorCode.WORKSPACE, f"Could not {action} {name}: {error.strerror}") from error

@@ -25,6 +25,12 @@ class BuildContext:
         """The store that holds the workspace."""
         return self.profile.stores[self.effective.store]
 
+    @property
+    def image(self) -> str:
+        """The image of the pods: the one that the video began with, if the profile still allows it."""
+        image = self.effective.worker_image
+        return image if self.profile.allows_image(image) else self.profile.worker_image
+
     def stage(self, stage: Stage) -> StagePods:
         """The profile's settings for a stage's pods."""
         stages = {

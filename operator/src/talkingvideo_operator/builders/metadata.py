@@ -52,3 +52,8 @@ def children_selector(video: Video, keep_revision: str | None) -> str:
     """Selector of a video's children, except those of one revision."""
     selector = f"{names.LABEL_MANAGED_BY}={names.OPERATOR_NAME},{names.LABEL_UID}={video.uid}"
     return selector if keep_revision is None else f"{selector},{names.LABEL_REVISION}!={keep_revision}"
+
+
+def children_of_revision_selector(video: Video) -> str:
+    """Selector of a video's children of its current revision."""
+    return f"{children_selector(video, None)},{names.LABEL_REVISION}={video.revision}"

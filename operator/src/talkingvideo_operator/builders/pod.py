@@ -126,7 +126,7 @@ def _container(context: BuildContext, stage: Stage, container: PodContainer) -> 
         env += _credentials(context.store.s3)
     return {
         "name": container.name,
-        "image": context.effective.worker_image,
+        "image": context.image,
         "imagePullPolicy": context.profile.image_pull_policy,
         "args": container.args,
         "env": env,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from talkingvideo_api.effective import Effective
+from talkingvideo_api.inputs import inputs_of
 from talkingvideo_api.names import LABEL_COMPONENT, stage_input_name
-from talkingvideo_api.profile import Profile, Store
+from talkingvideo_api.profile import AllowList, Profile, Store
 from talkingvideo_api.spec import Output, TalkingVideoSpec
 from talkingvideo_api.stage_input import STAGE_INPUT_KEY, Locations, S3Connection, StageInput
 from talkingvideo_clients.kube.objects import Video
 from talkingvideo_operator.builders.metadata import Manifest, child_metadata
-from talkingvideo_operator.planning.locations import result_location, store_root
-from talkingvideo_operator.planning.policy import readable_buckets
+from talkingvideo_operator.planning.locations import readable_places, result_location, work_location
 
 
 def build_stage_input(video: Video, spec: TalkingVideoSpec, effective: Effective, profile: Profile) -> StageInput:
@@ -23,11 +23,12 @@ def build_stage_input(video: Video, spec: TalkingVideoSpec, effective: Effective
         revision=video.revision or "",
         spec=spec,
         effective=effective,
-        locations=locations(video, spec.output or Output(), store),
+        locations=locations(video, spec.output or Output(), store, profile.allow),
         s3=_connection(store),
         limits=profile.limits,
         network=profile.network,
-        input_buckets=readable_buckets(spec, profile),
+        input_buckets=readable_places(video.namespace, store, profile.allow),
+        secret_hosts=_secret_hosts(spec, profile.allow),
         price_per_gpu_hour=profile.gpu.price_per_hour if profile.gpu else None,
     )
 
@@ -44,24 +45,32 @@ def build_config_map(video: Video, stage_input: StageInput) -> Manifest:
     }
 
 
-def locations(video: Video, output: Output, store: Store) -> Locations:
+def locations(video: Video, output: Output, store: Store, allow: AllowList) -> Locations:
     """The locations of workspace, chunks and result.
 
     Workspace and chunks are always in the profile's store; ``output.s3`` and ``output.pvc`` move only the result.
+
+    Raises:
+        LocationRefusedError: The result's key could be that of another namespace's file.
     """
-    root = store_root(store)
-    work = f"work/{video.namespace}"
+    work = work_location(store, video.namespace)
     base = store.s3.public_base_url if store.s3 and output.pvc is None and _same_bucket(output, store) else None
     return Locations(
-        workspace=str(root.child(f"{work}/{video.name}-{video.uid[:8]}/{video.revision}")),
-        chunks=str(root.child(f"{work}/chunks")),
-        result=str(result_location(video, output, store)),
+        workspace=str(work.child(f"{video.name}-{video.uid[:8]}/{video.revision}")),
+        chunks=str(work.child("chunks")),
+        result=str(result_location(video, output, store, allow)),
         public_base_url=base,
     )
 
 
 def _same_bucket(output: Output, store: Store) -> bool:
     return store.s3 is not None and (output.s3 is None or output.s3.bucket in (None, store.s3.bucket))
+
+
+def _secret_hosts(spec: TalkingVideoSpec, allow: AllowList) -> dict[str, tuple[str, ...]]:
+    """The hosts that may receive each Secret that an input names."""
+    named = {each.reference.headers_secret_name for each in inputs_of(spec)}
+    return {name: allow.hosts_of_secret(name) for name in sorted(filter(None, named))}
 
 
 def _connection(store: Store) -> S3Connection:

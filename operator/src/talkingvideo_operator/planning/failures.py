@@ -61,12 +61,6 @@ def chunk_exceeds_limit(
     return None
 
 
-def missing_store(name: str, profile: Profile) -> Failure:
-    """The administrator has removed the store from the profile while the video was being made."""
-    message = f"the profile no longer has the store {name!r}; it has: {', '.join(sorted(profile.stores))}"
-    return permanent_failure(ErrorCode.INPUT_VALIDATION, message, "spec.output.store")
-
-
 def deadline_exceeded(spec: TalkingVideoSpec) -> Failure:
     """The video as a whole has run past its deadline."""
     code = ErrorCode.TIMEOUT

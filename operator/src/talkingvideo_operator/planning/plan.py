@@ -12,15 +12,15 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from talkingvideo_api.conditions import Phase, Reason
-from talkingvideo_api.effective import DEFAULT_TTL_SECONDS, resolve
+from talkingvideo_api.effective import DEFAULT_TTL_SECONDS
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.names import Stage
 from talkingvideo_api.profile import Profile
 from talkingvideo_api.reports import StitchReport
-from talkingvideo_api.spec import Output, TalkingVideoSpec
+from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.status import Failure, TalkingVideoStatus
-from talkingvideo_api.support import unsupported, without_effect
 from talkingvideo_clients.kube.objects import Video
+from talkingvideo_operator.planning.acceptance import accept
 from talkingvideo_operator.planning.admission import Admission, Grant
 from talkingvideo_operator.planning.attempts import AttemptCounters, AttemptState
 from talkingvideo_operator.planning.context import Children, ReconcileContext
@@ -41,15 +41,12 @@ from talkingvideo_operator.planning.failures import (
     deadline_exceeded,
     failure_message,
     missing_profile,
-    missing_store,
     permanent_failure,
     profile_not_for,
 )
-from talkingvideo_operator.planning.locations import result_location
 from talkingvideo_operator.planning.namespaces import Namespace
 from talkingvideo_operator.planning.observe import ObservedState, observe
 from talkingvideo_operator.planning.pod_problems import awaits_volumes, find_problem
-from talkingvideo_operator.planning.policy import refusals
 from talkingvideo_operator.planning.retry import reopen
 from talkingvideo_operator.planning.status import (
     ENDED_PHASES,
@@ -97,18 +94,13 @@ def plan(
     if profile.namespace_selector is not None and not profile.namespace_selector.matches(namespace.labels):
         failure = profile_not_for(video, context.profile_name)
         return _fail(context, ObservedState(status), failure, Reason.NOT_ALLOWED)
-    if status.effective is None:
-        accepted = _accept(context, status, profile)
-        if isinstance(accepted, Failure):
-            return _fail(context, ObservedState(status), accepted)
-        status = accepted
-    store = profile.stores.get(status.effective.store) if status.effective else None
-    if store is None:
-        name = status.effective.store if status.effective else profile.default_store
-        return _fail(context, ObservedState(status), missing_store(name, profile))
+    accepted = accept(context, status, profile)
+    if isinstance(accepted, Failure):
+        return _refuse(context, status, accepted)
+    status = accepted.status
 
-    result = str(result_location(video, context.spec.output or Output(), store))
-    observed = observe(status, children.of_revision(video.revision), profile, config, now, result)
+    observed = observe(status, children.of_revision(video.revision), profile, config, now, accepted.result)
+    observed = replace(observed, stale=(*accepted.stale, *observed.stale), events=(*accepted.events, *observed.events))
     if observed.failure is not None:
         return _fail(context, observed, observed.failure)
     if observed.result is not None:
@@ -124,17 +116,6 @@ def plan(
     if observed.chunks:
         return _render(context, observed, profile)
     return _stitch(context, observed, profile)
-
-
-def _accept(context: ReconcileContext, status: TalkingVideoStatus, profile: Profile) -> TalkingVideoStatus | Failure:
-    """Check what only the operator can check, and fix the effective values for the whole revision."""
-    spec, video = context.spec, context.video
-    if refusal := next(refusals(spec, profile), None):
-        return permanent_failure(ErrorCode.INPUT_VALIDATION, refusal.message, refusal.field)
-    effective = resolve(spec, profile, profile_name=context.profile_name, uid=video.uid, revision=video.revision or "")
-    if missing := next(iter(unsupported(spec, effective, profile)), None):
-        return permanent_failure(ErrorCode.NOT_SUPPORTED, missing.message, missing.field)
-    return status.model_copy(update={"effective": effective, "warnings": tuple(without_effect(spec, effective))})
 
 
 def end_refused(
@@ -285,6 +266,11 @@ def _fail(
     events = (Event(reason, message, warning=True),)
     deletes = context.delete_unfinished_jobs()
     return conclude(context, observed, Phase.FAILED, reason, message, deletes=deletes, events=events)
+
+
+def _refuse(context: ReconcileContext, status: TalkingVideoStatus, refusal: Failure) -> Decision:
+    """End a video that the profile does not allow, or no longer; a retry begins with the profile's values of that time."""
+    return _fail(context, ObservedState(status.model_copy(update={"effective": None})), refusal)
 
 
 def _fail_invalid_spec(video: Video, children: Children, now: datetime) -> Decision:

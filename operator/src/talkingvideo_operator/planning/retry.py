@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.names import Stage
 from talkingvideo_api.status import Failure, TalkingVideoStatus
+from talkingvideo_clients.kube.objects import Job
 from talkingvideo_operator.planning.attempts import (
     AttemptCounters,
     chunk_entry,
@@ -16,6 +18,9 @@ from talkingvideo_operator.planning.attempts import (
     stage_entry,
 )
 from talkingvideo_operator.settings import BackOff
+
+WITHOUT_PLAN = {"plan_digest": None, "chunks": None, "prepared_time": None, "rendered_time": None, "failure": None}
+"""The changes that take a status back to the time before prepare ended."""
 
 
 def reopen(status: TalkingVideoStatus, retry: str | None, now: datetime) -> TalkingVideoStatus:
@@ -79,6 +84,25 @@ def prepare_again(
     return _without_plan(status, counters)
 
 
+def start_over(status: TalkingVideoStatus, jobs: Iterable[Job]) -> TalkingVideoStatus:
+    """The status with which a revision is prepared again because it is made with other values.
+
+    Args:
+        status: Of the video.
+        jobs: Of the revision. None of them proves anything any more: the next attempts get later numbers.
+    """
+    latest: dict[Stage, int] = {}
+    for job in jobs:
+        latest[job.stage] = max(job.attempt, latest.get(job.stage, 0))
+    counters = {stage: stage_counters(status, stage).reset() for stage in (Stage.PREPARE, Stage.STITCH)}
+    entries = (
+        stage_entry(stage, AttemptCounters(next_attempt=max(known.next_attempt, latest.get(stage, -1) + 1)))
+        for stage, known in counters.items()
+    )
+    status = status.model_copy(update=WITHOUT_PLAN)
+    return status.model_copy(update={"stage_attempts": tuple(entry for entry in entries if entry.next_attempt)})
+
+
 def _is_workspace_failure(failure: Failure) -> bool:
     """Whether a later stage has failed because of the files that prepare had left for it."""
     return failure.stage is not Stage.PREPARE and failure.code is ErrorCode.WORKSPACE
@@ -97,5 +121,4 @@ def _without_plan(status: TalkingVideoStatus, counters: AttemptCounters) -> Talk
         for entry in status.stage_attempts
         if entry.stage is not Stage.PREPARE
     )
-    changes = {"plan_digest": None, "chunks": None, "prepared_time": None, "rendered_time": None, "failure": None}
-    return status.model_copy(update=changes | {"stage_attempts": (*others, prepare)})
+    return status.model_copy(update=WITHOUT_PLAN | {"stage_attempts": (*others, prepare)})

@@ -87,23 +87,5 @@ def parse_address(text: str) -> IPAddress:
     return ipaddress.ip_address(text)
 
 
-def host_matches(host: str, patterns: Iterable[str]) -> bool:
-    """Whether a host matches one of the patterns.
-
-    Args:
-        host: Lower case, without a final dot.
-        patterns: Exact names, ``*.example.com`` (not example.com itself), or ``*``.
-    """
-    return any(_matches(host, pattern.lower().rstrip(".")) for pattern in patterns)
-
-
-def _matches(host: str, pattern: str) -> bool:
-    if pattern == "*":
-        return True
-    if pattern.startswith("*."):
-        return host.endswith(pattern[1:]) and host != pattern[1:]
-    return host == pattern
-
-
 def _within(address: IPAddress, networks: Iterable[IPNetwork]) -> bool:
     return any(address.version == network.version and address in network for network in networks)

@@ -10,8 +10,8 @@ import httpcore
 import httpx
 
 from talkingvideo_api.errors import StageError
+from talkingvideo_api.hosts import host_matches
 from talkingvideo_api.uris import safe_uri
-from talkingvideo_worker.inputs.addresses import host_matches
 from talkingvideo_worker.inputs.deadline import Deadline
 from talkingvideo_worker.inputs.errors import permanent, transient
 from talkingvideo_worker.inputs.pinned import AddressRefusedError, PinnedBackend, Resolver, system_resolver
@@ -68,7 +68,7 @@ class HttpsSource:
             DeadlinePassedError: When no time is left.
         """
         url = checked_url(uri, self._policy, field)
-        headers = self._checked_headers(field)
+        headers = self._checked_headers(url, field)
         backend = PinnedBackend(self._policy, deadline, self._resolver)
         limits = {"timeout": {"connect": self._policy.connect_seconds, "read": READ_SECONDS, "write": READ_SECONDS}}
         with httpcore.ConnectionPool(ssl_context=self._tls, network_backend=backend) as pool:
@@ -101,8 +101,14 @@ class HttpsSource:
         else:
             raise permanent(f"{safe_uri(str(url))} is sent in a content coding that was not requested.", field)
 
-    def _checked_headers(self, field: str) -> dict[str, str]:
-        """Headers whose names and values are valid. Values are secrets: no message shows them."""
+    def _checked_headers(self, url: httpx.URL, field: str) -> dict[str, str]:
+        """Headers that are meant for the host, with valid names and values. Values are secrets: no message shows them."""
+        if self._headers and not host_matches(_host(url), self._policy.header_hosts):
+            allowed = ", ".join(self._policy.header_hosts) or "no host"
+            raise StageError.invalid(
+                f"The Secret of headers may not be sent to {_host(url)}; the profile's allow.secrets lists {allowed}.",
+                field,
+            )
         for name, value in self._headers.items():
             if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
                 raise StageError.invalid("The Secret of headers has a key that is not the name of a header.", field)
@@ -134,7 +140,7 @@ def checked_url(uri: str, policy: FetchPolicy, field: str) -> httpx.URL:
         raise StageError.invalid("The address contains a space, a backslash or a control character.", field)
     try:
         url = httpx.URL(uri)
-        host = url.raw_host.decode("ascii").lower().rstrip(".")
+        host = _host(url)
     except (httpx.InvalidURL, UnicodeError, ValueError):
         raise StageError.invalid("The address cannot be read as a URL.", field) from None
     if url.scheme != "https":
@@ -148,6 +154,10 @@ def checked_url(uri: str, policy: FetchPolicy, field: str) -> httpx.URL:
     if policy.allowed_hosts and not host_matches(host, (*policy.allowed_hosts, *policy.open_hosts)):
         raise StageError.invalid(f"The host {host} is not one of the allowed hosts for inputs.", field)
     return url.copy_with(fragment=None)
+
+
+def _host(url: httpx.URL) -> str:
+    return url.raw_host.decode("ascii").lower().rstrip(".")
 
 
 def _target(url: httpx.URL) -> httpcore.URL:

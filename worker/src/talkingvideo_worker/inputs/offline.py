@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import os
 import re
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from talkingvideo_api.errors import StageError
 from talkingvideo_api.uris import MAX_DATA_URI
+from talkingvideo_clients.stores.beneath import LeadsOutError, NotARegularFileError, open_file
 from talkingvideo_worker.inputs.errors import permanent, transient
 
 PIECE = 1 << 20
@@ -36,10 +37,6 @@ class Mounts:
     claims: Path
     configmaps: Path
     headers: Path
-
-
-class NotARegularFileError(Exception):
-    """The path is a folder, a device, a pipe or a socket."""
 
 
 def read_claim(uri: str, mounts: Mounts | None, field: str) -> Iterator[bytes]:
@@ -86,61 +83,28 @@ def _read_inside(root: Path, path: str, shown: str, field: str) -> Iterator[byte
     if "\0" in path or ".." in path.split("/"):
         raise StageError.invalid(f"{shown} is not a path that can be used: it may not contain '..'.", field)
     try:
-        inside = _resolved_below(root.resolve(strict=True), path.lstrip("/"))
-    except ValueError:
+        descriptor = open_file(root, Path(path.lstrip("/")))
+    except LeadsOutError:
         raise StageError.invalid(f"{shown} leads out of its volume through a symbolic link.", field) from None
-    except (FileNotFoundError, NotADirectoryError):
-        raise permanent(f"{shown} does not exist.", field) from None
-    except (OSError, RuntimeError):
-        raise permanent(f"{shown} cannot be read.", field) from None
-    return _pieces(root.resolve(), inside, shown, field)
-
-
-def _resolved_below(root: Path, path: str) -> Path:
-    return (root / path).resolve(strict=True).relative_to(root)
-
-
-def _pieces(root: Path, inside: Path, shown: str, field: str) -> Iterator[bytes]:
-    try:
-        with os.fdopen(_open_without_links(root, inside), "rb") as file:
-            while piece := file.read(PIECE):
-                yield piece
     except NotARegularFileError:
         raise StageError.invalid(f"{shown} is not a file but a folder, a device or a pipe.", field) from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise permanent(f"{shown} does not exist.", field) from None
     except PermissionError:
         raise permanent(f"{shown} may not be read by this process.", field) from None
+    except OSError as error:
+        kind = permanent if error.errno in (errno.ELOOP, errno.ENAMETOOLONG) else transient
+        raise kind(f"{shown} cannot be read.", field) from None
+    return _pieces(descriptor, shown, field)
+
+
+def _pieces(descriptor: int, shown: str, field: str) -> Iterator[bytes]:
+    try:
+        with os.fdopen(descriptor, "rb") as file:
+            while piece := file.read(PIECE):
+                yield piece
     except OSError:
         raise transient(f"{shown} could not be read to its end.", field) from None
-
-
-def _open_without_links(root: Path, inside: Path) -> int:
-    """Open a file folder by folder.
-
-    Its type is checked before it is opened, since opening a device may have effects, and again afterwards, since the file
-    may have been replaced. ``O_NONBLOCK``: opening a pipe would wait for its other end.
-    """
-    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for name in inside.parts[:-1]:
-            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-            os.close(folder)
-            folder = below
-        last = inside.parts[-1] if inside.parts else "."
-        _require_regular(os.lstat(last, dir_fd=folder))
-        descriptor = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    finally:
-        os.close(folder)
-    try:
-        _require_regular(os.fstat(descriptor))
-    except NotARegularFileError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _require_regular(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise NotARegularFileError
 
 
 def read_data(uri: str, field: str) -> Iterator[bytes]:

@@ -14,7 +14,8 @@ from typing import Any
 
 import httpcore
 
-from talkingvideo_worker.inputs.addresses import host_matches, is_open, is_public, parse_address
+from talkingvideo_api.hosts import host_matches
+from talkingvideo_worker.inputs.addresses import is_open, is_public, parse_address
 from talkingvideo_worker.inputs.deadline import Deadline
 from talkingvideo_worker.inputs.policy import FetchPolicy
 

@@ -18,6 +18,7 @@ class FetchPolicy:
         allowed_hosts: Hosts of ``https://`` inputs; ``*.example.com`` matches every name below it. All public hosts when
             empty.
         open_hosts: Hosts (or ``*.`` patterns) that may resolve to private addresses, such as in-cluster stores.
+        header_hosts: Hosts (or ``*.`` patterns, or ``*``) that may receive the headers of a Secret. None when empty.
         max_bytes: Largest input.
         timeout_seconds: Longest time for one input, retries and redirects included.
         connect_seconds: Longest time to connect to one address.
@@ -29,6 +30,7 @@ class FetchPolicy:
     allowed_schemes: tuple[str, ...] = CLUSTER_SCHEMES
     allowed_hosts: tuple[str, ...] = ()
     open_hosts: tuple[str, ...] = ()
+    header_hosts: tuple[str, ...] = ()
     max_bytes: int = 50_000_000
     timeout_seconds: float = 600
     connect_seconds: float = 10

@@ -8,6 +8,7 @@ from typing import Any
 
 from talkingvideo_api.errors import StageError
 from talkingvideo_api.inputs import Input, InputKind, inputs_of
+from talkingvideo_api.keys import input_problem
 from talkingvideo_api.names import Stage
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_api.stage_input import S3Connection
@@ -55,21 +56,22 @@ def _fetch_input(context: StageContext, given: Input, fraction: float) -> Path:
     context.reporter.report(Stage.PREPARE, fraction, f"Fetching {given.path.removeprefix('spec.')}")
     reference, connection = given.reference, context.stage_input.s3
     destination = input_path(context.scratch, given)
-    _refuse_foreign_bucket(context, reference.uri, given.field)
+    _refuse_foreign_object(context, reference.uri, given.field)
     headers = _headers(context, reference.headers_secret_name, f"{given.path}.headersSecretName")
-    policy = _policy(context, given.kind)
+    policy = _policy(context, given)
     fetcher = Fetcher(policy, context.mounts, headers=headers, s3=lambda: _s3_client(connection))
     fetcher.fetch(reference.uri, destination, given.field)
     return destination
 
 
-def _policy(context: StageContext, kind: InputKind) -> FetchPolicy:
-    network = context.stage_input.network
+def _policy(context: StageContext, given: Input) -> FetchPolicy:
+    network, secret = context.stage_input.network, given.reference.headers_secret_name
     return FetchPolicy(
         allowed_schemes=network.schemes,
         allowed_hosts=network.allowed_hosts,
         open_hosts=network.open_hosts,
-        max_bytes=_max_bytes(kind, context.stage_input.limits),
+        header_hosts=context.stage_input.secret_hosts.get(secret, ()) if secret else (),
+        max_bytes=_max_bytes(given.kind, context.stage_input.limits),
         timeout_seconds=network.timeout_seconds,
     )
 
@@ -91,13 +93,13 @@ def _s3_client(connection: S3Connection) -> Any:
     return s3_client(connection)
 
 
-def _refuse_foreign_bucket(context: StageContext, uri: str, field: str) -> None:
-    """Refuse buckets that the profile does not list: the store's credentials may open more than are meant for inputs."""
-    allowed = context.stage_input.input_buckets
-    bucket = uri.partition("://")[2].partition("/")[0]
-    if scheme_of(uri) == "s3" and "*" not in allowed and bucket not in allowed:
-        message = f"Inputs may not come from bucket {bucket!r}; the profile allows {', '.join(allowed) or 'none'}."
-        raise StageError.invalid(message, field)
+def _refuse_foreign_object(context: StageContext, uri: str, field: str) -> None:
+    """Refuse what the profile does not list: the store's credentials may open more than is meant for inputs."""
+    if scheme_of(uri) != "s3":
+        return
+    bucket, _, key = uri.partition("://")[2].partition("/")
+    if problem := input_problem(bucket, key, context.stage_input.input_buckets):
+        raise StageError.invalid(f"{problem[:1].upper()}{problem[1:]}.", field)
 
 
 def _refuse_too_much_inline_data(context: StageContext) -> None:
