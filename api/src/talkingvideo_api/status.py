@@ -49,7 +49,8 @@ Text = Annotated[str, StringConstraints(max_length=1_024)]
 """A text for people."""
 ShortText = Annotated[str, StringConstraints(max_length=320)]
 """A name, or one sentence."""
-AttemptCount = Annotated[int, Field(ge=0, le=1_000_000)]
+MAX_ATTEMPT = 9_999
+AttemptCount = Annotated[int, Field(ge=0, le=MAX_ATTEMPT)]
 
 
 class Condition(Model):

@@ -45,6 +45,13 @@ def test_a_job_without_a_label_is_ignored(label: str) -> None:
     assert try_parse(Job.of, {**OWNED, "metadata": {**OWNED["metadata"], "labels": labels}}) is None
 
 
+@pytest.mark.parametrize("label", [names.LABEL_CHUNK, names.LABEL_ATTEMPT])
+@pytest.mark.parametrize("value", ["-1", "10000", "9" * 63, "one", ""])
+def test_a_job_with_an_impossible_number_is_ignored(label: str, value: str) -> None:
+    labels = {**OWNED["metadata"]["labels"], label: value}
+    assert try_parse(Job.of, {**OWNED, "metadata": {**OWNED["metadata"], "labels": labels}}) is None
+
+
 def test_a_long_retry_annotation_is_known_by_its_digest_so_that_status_stays_small() -> None:
     def retry(value: str) -> str | None:
         document = body(spec())

@@ -238,6 +238,17 @@ def test_whatever_status_says_the_video_is_made(changes: dict[str, Any]) -> None
     assert cluster.phase == "Succeeded"
 
 
+def test_a_status_that_has_used_up_all_numbers_of_attempts_ends_the_video_with_the_next_failure() -> None:
+    cluster = stage_reached(Stage.STITCH)
+    status = written(cluster)
+    status["stageAttempts"] = [{"stage": "stitch", "failures": 0, "nextAttempt": 9_999}]
+    with_status(cluster, status).reconcile()
+    cluster.fail(cluster.job(Stage.STITCH, attempt=9_999))
+    cluster.reconcile()
+    assert cluster.phase == "Failed"
+    assert cluster.status.stage_attempts[-1].next_attempt == 9_999
+
+
 @settings(max_examples=300, derandomize=True)
 @given(data=st.data(), value=JSON)
 def test_a_status_with_any_value_in_any_field_lets_the_video_end(data: Any, value: Any) -> None:

@@ -17,11 +17,11 @@ from pydantic import ValidationError
 from talkingvideo_api import names
 from talkingvideo_api.errors import StageError
 from talkingvideo_api.names import Stage
-from talkingvideo_api.reports import FailureReport
+from talkingvideo_api.reports import MAX_CHUNKS, FailureReport
 from talkingvideo_api.resource import parse
 from talkingvideo_api.revision import revision_of
 from talkingvideo_api.spec import TalkingVideoSpec
-from talkingvideo_api.status import TalkingVideoStatus
+from talkingvideo_api.status import MAX_ATTEMPT, TalkingVideoStatus
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +130,14 @@ def _require_owner(meta: Body, uid: str) -> None:
         raise ValueError("the TalkingVideo of its labels does not own it")
 
 
+def _number(label: str, largest: int) -> int:
+    """The number in a label. A larger one would not fit into status."""
+    number = int(label)
+    if not 0 <= number <= largest:
+        raise ValueError(f"{label} is not between 0 and {largest}")
+    return number
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A Job of one stage, or one chunk."""
@@ -181,8 +189,8 @@ class Job:
             resource_version=int(meta.get("resourceVersion", 0)),
             revision=labels[names.LABEL_REVISION],
             stage=Stage(labels[names.LABEL_STAGE]),
-            chunk=None if chunk is None else int(chunk),
-            attempt=int(labels[names.LABEL_ATTEMPT]),
+            chunk=None if chunk is None else _number(chunk, MAX_CHUNKS - 1),
+            attempt=_number(labels[names.LABEL_ATTEMPT], MAX_ATTEMPT),
             deleting="deletionTimestamp" in meta,
             queued=KUEUE_QUEUE_LABEL in labels,
             suspended=bool(body["spec"].get("suspend")),

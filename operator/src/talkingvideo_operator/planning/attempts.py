@@ -13,7 +13,7 @@ from typing import Any
 
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import FailureReport, Report
-from talkingvideo_api.status import Attempts, ChunkAttempts, StageAttempts, TalkingVideoStatus
+from talkingvideo_api.status import MAX_ATTEMPT, Attempts, ChunkAttempts, StageAttempts, TalkingVideoStatus
 from talkingvideo_clients.kube.objects import Job, Pod
 from talkingvideo_operator.planning.outcome import Failed, Running, Succeeded, outcome, running_seconds
 from talkingvideo_operator.planning.report_checks import Check
@@ -108,7 +108,7 @@ def follow_attempts(
 def _after_failure(
     state: AttemptState, job: Job, failed: Failed, max_failures: int, config: OperatorConfig, now: datetime
 ) -> AttemptState:
-    counters = replace(state.counters, next_attempt=job.attempt + 1, not_before=None)
+    counters = replace(state.counters, next_attempt=following(job.attempt), not_before=None)
     if job.deleting:
         return replace(state, counters=counters, failure=None)
     if failed.interrupted:
@@ -117,10 +117,16 @@ def _after_failure(
     else:
         counters = counters.with_failure(config.back_off, now)
         exhausted = not failed.failure.retryable or counters.failures >= max_failures
+    exhausted = exhausted or job.attempt >= MAX_ATTEMPT
     stale = (*state.stale, job) if job.unfinished else state.stale
     return replace(
         state, counters=counters, failure=failed.failure, exhausted=state.exhausted or exhausted, stale=stale
     )
+
+
+def following(attempt: int) -> int:
+    """The number of the next attempt, as far as numbers go."""
+    return min(attempt + 1, MAX_ATTEMPT)
 
 
 def counters_of(entry: Attempts) -> AttemptCounters:

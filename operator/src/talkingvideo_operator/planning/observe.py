@@ -28,6 +28,7 @@ from talkingvideo_operator.planning.attempts import (
     chunk_entry,
     counters_of,
     follow_attempts,
+    following,
     stage_counters,
     stage_entry,
 )
@@ -213,7 +214,9 @@ def _entries_of_lost_chunks(missing: set[int], children: Children) -> tuple[Chun
         old = [job.attempt for job in jobs.get(index, ()) if prepared and job.created and job.created < prepared]
         if old:
             attempts[index] = max(old)
-    return tuple(chunk_entry(index, AttemptCounters(next_attempt=attempt + 1)) for index, attempt in attempts.items())
+    return tuple(
+        chunk_entry(index, AttemptCounters(next_attempt=following(attempt))) for index, attempt in attempts.items()
+    )
 
 
 def _observe_chunks(observed: ObservedState, chunks: Chunks, inputs: _ObservationInputs) -> ObservedState:

@@ -14,6 +14,7 @@ from talkingvideo_operator.planning.attempts import (
     AttemptCounters,
     chunk_entry,
     counters_of,
+    following,
     stage_counters,
     stage_entry,
 )
@@ -115,7 +116,7 @@ def _without_plan(status: TalkingVideoStatus, counters: AttemptCounters) -> Talk
         status: Of a video that is to be prepared again.
         counters: Of prepare. Its Job that has succeeded no longer proves anything: the next attempt gets a later number.
     """
-    prepare = stage_entry(Stage.PREPARE, replace(counters, next_attempt=counters.next_attempt + 1))
+    prepare = stage_entry(Stage.PREPARE, replace(counters, next_attempt=following(counters.next_attempt)))
     others = (
         stage_entry(entry.stage, counters_of(entry).reset())
         for entry in status.stage_attempts
