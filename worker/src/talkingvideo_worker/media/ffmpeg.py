@@ -234,7 +234,10 @@ class _Content:
         self.read = file.read
 
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
-        return self._file.seek(offset + self._start if whence == SEEK_SET else offset, whence) - self._start
+        """Move; a damaged file makes FFmpeg ask for places before the start, which end there."""
+        if whence == SEEK_SET:
+            return self._file.seek(max(0, offset) + self._start) - self._start
+        return self._file.seek(offset, whence) - self._start
 
     def tell(self) -> int:
         return self._file.tell() - self._start

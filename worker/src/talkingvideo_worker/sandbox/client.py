@@ -30,8 +30,8 @@ ENVIRONMENT = {
 }
 """Without them every thread reserves address space, which is limited: 64 MiB for each heap of the C library."""
 
-MAX_LINE = 4 * MAX_ANSWER
-"""Bytes of the server's line: the answer as a JSON string."""
+MAX_LINE = 8 * MAX_ANSWER
+"""Bytes of the server's line: the answer as a JSON string, in which a character may take six."""
 
 Result = TypeVar("Result", bound=BaseModel)
 
@@ -48,8 +48,9 @@ class Sandbox:
 
     def __init__(self, tasks: str, folder: Path) -> None:
         self._tasks = tasks
-        self._folder = folder
-        self._server: subprocess.Popen[bytes] | None = None
+        self.folder = folder
+        self.server: subprocess.Popen[bytes] | None = None
+        """The server, once it has been started."""
         self._open_doors: tuple[str, ...] = ()
         self.ended: Ended | None = None
         """How the last child ended."""
@@ -82,7 +83,7 @@ class Sandbox:
             StageError: The task's own, or E_INPUT_VALIDATION when the child crashed or reached a limit.
         """
         request = Request(
-            task=task, arguments=arguments.model_dump(mode="json"), folder=str(self._folder.absolute()), limits=limits
+            task=task, arguments=arguments.model_dump(mode="json"), folder=str(self.folder.absolute()), limits=limits
         )
         ended = self.ended = self._ask(request, field)
         answer = _answer(ended, limits, field)
@@ -94,23 +95,23 @@ class Sandbox:
 
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        self._server = subprocess.Popen(
+        self.server = subprocess.Popen(
             [sys.executable, "-P", "-m", "talkingvideo_worker.sandbox.server", self._tasks],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment | ENVIRONMENT,
             start_new_session=True,  # Ctrl-C is for this process, which then stops the server
         )
-        return self._server
+        return self.server
 
     def _stop(self) -> None:
-        server, self._server = self._server, None
+        server, self.server = self.server, None
         if server is not None:
             server.kill()
             server.communicate()
 
     def _ask(self, request: Request, field: str) -> Ended:
-        server = self._server or self._start()
+        server = self.server or self._start()
         line = b""
         try:
             _pipe(server.stdin).write(request.model_dump_json().encode() + b"\n")

@@ -23,6 +23,9 @@ LEAST_BYTES = 128 << 20
 OPEN_FILES = 32
 """File descriptors: the file, the result, the pipe, and what libraries open while they start."""
 
+WALL_SECONDS, WALL_PER_CPU = 30.0, 4.0
+"""Time that may pass, and for each second of computing time: a pod may get a quarter of a core."""
+
 GRACE_SECONDS = 5
 """Seconds between the signal that ends a child which has used up its computing time, and the one that cannot be caught."""
 
@@ -36,6 +39,7 @@ class Limits(BaseModel):
         cpu_seconds: Computing time of all its threads together.
         file_bytes: Size of each file that it writes.
         memory_bytes: Address space beyond what it starts with.
+        wall_seconds: Time after which it is killed even if it has computed little.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,11 +47,7 @@ class Limits(BaseModel):
     cpu_seconds: int = Field(gt=0)
     file_bytes: int = Field(gt=0)
     memory_bytes: int = Field(default_factory=lambda: memory_limit())
-
-    @property
-    def wall_seconds(self) -> float:
-        """Seconds after which the child is killed even if it has computed little: pods may get half a core."""
-        return 30.0 + 4 * self.cpu_seconds
+    wall_seconds: float = Field(default_factory=lambda given: WALL_SECONDS + WALL_PER_CPU * given["cpu_seconds"])
 
 
 def memory_limit(cgroup: Path = CGROUP) -> int:

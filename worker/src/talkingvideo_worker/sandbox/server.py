@@ -96,7 +96,7 @@ def _read_answer(child: int, reader: int, wall_seconds: float) -> tuple[bytes, b
             answer += part
         elif time.monotonic() > end or stalled():
             return b"", True
-    return b"", False
+    return bytes(answer[:1]), False
 
 
 class _Stalled:
