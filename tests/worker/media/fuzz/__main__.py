@@ -7,11 +7,12 @@ import os
 import secrets
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from .mutants import make_mutants
-from .seeds import make_seeds
+from .seeds import Seed, make_seeds
 from .trial import Ends, merged, try_all
 
 SHARE = 100
@@ -28,8 +29,9 @@ def main() -> None:
     first = secrets.randbelow(1 << 48) if given.seed is None else given.seed
     print(f"{given.mutants} mutants from number {first} on")
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(os.cpu_count()) as processes:
+        seeds = make_seeds(Path(folder))
         tasks = [
-            processes.submit(_share, Path(folder) / str(start), start, min(SHARE, first + given.mutants - start))
+            processes.submit(_share, Path(folder) / str(start), seeds, start, min(SHARE, first + given.mutants - start))
             for start in range(first, first + given.mutants, SHARE)
         ]
         ends = merged([task.result() for task in tasks])
@@ -42,11 +44,8 @@ def main() -> None:
     sys.exit(bool(ends.failures))
 
 
-def _share(folder: Path, first: int, count: int) -> Ends:
-    folder.mkdir()
-    seeds = folder / "seeds"
-    seeds.mkdir()
-    return try_all(make_mutants(make_seeds(seeds), first, count), folder)
+def _share(folder: Path, seeds: Sequence[Seed], first: int, count: int) -> Ends:
+    return try_all(make_mutants(seeds, first, count), folder)
 
 
 if __name__ == "__main__":

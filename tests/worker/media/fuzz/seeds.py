@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms
-
 from tests.worker.media.conftest import numbered, speechlike, write_sound, write_video
 
 
@@ -74,6 +74,7 @@ FRAMES = 12
 
 def make_seeds(folder: Path) -> list[Seed]:
     """Encode them; a codec that this FFmpeg cannot write is left out."""
+    os.environ["SVT_LOG"] = "1"  # errors only
     return [*_pictures(folder), *_sounds(folder), *_videos(folder)]
 
 

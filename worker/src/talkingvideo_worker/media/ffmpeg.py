@@ -7,7 +7,7 @@ There is no path that it could resolve, and any attempt to open another file is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import SEEK_SET
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -234,10 +234,10 @@ class _Content:
         self.read = file.read
 
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
-        """Move; a damaged file makes FFmpeg ask for places before the start, which end there."""
-        if whence == SEEK_SET:
-            return self._file.seek(max(0, offset) + self._start) - self._start
-        return self._file.seek(offset, whence) - self._start
+        """Move, but not to places before the start, which FFmpeg asks for in damaged files."""
+        with suppress(OSError):
+            self._file.seek(offset + self._start if whence == SEEK_SET else offset, whence)
+        return self.tell()
 
     def tell(self) -> int:
         return self._file.tell() - self._start
