@@ -99,7 +99,7 @@ def echo(given: Given) -> Given:
 
 
 def refuse(given: Given) -> Given:
-    raise StageError.invalid("The file is a poem.", given.get("field"))
+    raise StageError.invalid(given.get("words", "The file is a poem."), given.get("field"))
 
 
 def fail(given: Given) -> Given:

@@ -6,6 +6,8 @@ import errno
 import os
 import platform
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.sandbox.client import Sandbox
+from talkingvideo_worker.sandbox.folders import CREATE_RULESET
 from talkingvideo_worker.sandbox.limits import LEAST_BYTES, MEMORY_BYTES, PARENT_BYTES, Limits, memory_limit
 from talkingvideo_worker.sandbox.syscalls import ARCHITECTURES, REFUSED, SAME_EVERYWHERE
 
@@ -119,6 +122,10 @@ def test_errors_keep_their_words_and_get_a_field(sandbox: Sandbox) -> None:
     assert caught.value.field == "spec.other"
 
 
+def test_words_of_a_child_hold_no_control_characters(sandbox: Sandbox) -> None:
+    assert refusal(sandbox, "refuse", words="a\x1b[31mred\nline") == "a [31mred line"
+
+
 def test_an_unexpected_exception_is_a_damaged_file_and_its_place_is_logged(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -183,6 +190,36 @@ def test_a_server_that_cannot_start_is_a_defect(tmp_path: Path) -> None:
     with Sandbox("tests.worker.sandbox.nothing", tmp_path) as sandbox, pytest.raises(StageError) as caught:
         tried(sandbox, "start_thread")
     assert caught.value.code is ErrorCode.INTERNAL
+
+
+OLD_KERNEL = """
+import platform, sys
+from dataclasses import replace
+from pathlib import Path
+from talkingvideo_worker.sandbox import syscalls
+from talkingvideo_worker.sandbox.client import Sandbox
+from tests.worker.sandbox.test_sandbox import LIMITS, tried
+
+architecture = syscalls.ARCHITECTURES[platform.machine()]
+syscalls.install(replace(architecture, refused=(int(sys.argv[1]),), own_only=(), clone=0xFFFE, clone3=0xFFFF))
+with Sandbox("tests.worker.sandbox.attacks", Path(sys.argv[2])) as sandbox:
+    print([tried(sandbox, "start_thread") for _ in range(3)])
+"""
+
+PRCTL = {"x86_64": 157, "aarch64": 167}[platform.machine()]
+
+
+@pytest.mark.parametrize(
+    ("refused", "missing"), [(CREATE_RULESET, ["Landlock"]), (PRCTL, ["Landlock", "seccomp", "end with the server"])]
+)
+def test_a_kernel_that_refuses_to_confine_is_named_in_one_line(
+    tmp_path: Path, refused: int, missing: list[str]
+) -> None:
+    command = [sys.executable, "-c", OLD_KERNEL, str(refused), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['allowed', 'allowed', 'allowed']"
+    (line,) = done.stderr.strip().splitlines()
+    assert "less protection" in line and all(name in line for name in missing)
 
 
 @pytest.mark.parametrize(

@@ -22,12 +22,11 @@ from talkingvideo_worker.media.engine_audio import write_engine_audio
 from talkingvideo_worker.media.picture import read_mask, read_picture
 from talkingvideo_worker.media.soundtrack import TimedRecording, encode_soundtrack
 from talkingvideo_worker.media.video import first_frame, normalise_video
-from talkingvideo_worker.sandbox.messages import Task
+from talkingvideo_worker.sandbox.messages import MAX_MESSAGE, Sentence, Task
 
 MAX_SIDE = 65_535
 """Pixels of a side of a picture that crosses: more than any decoder makes."""
 
-Sentence = Annotated[str, Field(max_length=500)]
 Sentences = Annotated[tuple[Sentence, ...], Field(max_length=100)]
 
 
@@ -135,7 +134,7 @@ def _write_pixels(pixels: NDArray[np.uint8], out: Path, warnings: Iterable[str] 
 
 
 def _bounded(warnings: Iterable[str]) -> tuple[str, ...]:
-    return tuple(warning[:500] for warning in islice(warnings, 100))
+    return tuple(warning[:MAX_MESSAGE] for warning in islice(warnings, 100))
 
 
 Arguments = TypeVar("Arguments", bound=BaseModel)

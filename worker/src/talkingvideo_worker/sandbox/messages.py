@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_worker.sandbox.limits import Limits
@@ -22,6 +22,14 @@ MAX_FIELD = 200
 
 Task = Callable[[dict[str, Any]], dict[str, Any]]
 """A function that a child performs: from arguments to a result, both JSON objects."""
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+Sentence = Annotated[str, Field(max_length=MAX_MESSAGE), AfterValidator(_printable)]
+"""Words that a child wrote, for people: without line ends and control characters, since they go into status and logs."""
 
 
 class _Message(BaseModel):
@@ -48,8 +56,8 @@ class Failure(_Message):
     """A StageError that a task raised."""
 
     code: ErrorCode
-    message: str = Field(max_length=MAX_MESSAGE)
-    field: str | None = Field(default=None, max_length=MAX_FIELD)
+    message: Sentence
+    field: Annotated[str, Field(max_length=MAX_FIELD), AfterValidator(_printable)] | None = None
     retryable: bool
 
 

@@ -108,6 +108,8 @@ class _Stalled:
         self._since = time.monotonic()
 
     def __call__(self) -> bool:
+        if not self._statistics.exists():
+            return False
         ticks = " ".join(self._statistics.read_text().rpartition(")")[2].split()[11:13])  # utime and stime, proc(5)
         if ticks != self._ticks:
             self._ticks, self._since = ticks, time.monotonic()
@@ -117,7 +119,6 @@ class _Stalled:
 def _be_the_child(request: Request, tasks: Mapping[str, Task], writer: int) -> NoReturn:
     status = 1
     try:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         _keep_only(writer)
         open_doors = _confine(request)
         answer = _perform(tasks[request.task], request.arguments).model_copy(update={"open_doors": open_doors})
@@ -137,9 +138,10 @@ def _keep_only(writer: int) -> None:
 
 
 def _confine(request: Request) -> tuple[str, ...]:
-    """Close every door; returns those that this kernel leaves open."""
-    limits.apply(request.limits)
+    """Close every door; returns those that this system leaves open: not every one is a Linux of today."""
     doors: tuple[tuple[str, Callable[[], None]], ...] = (
+        ("end with the server", partial(prctl, PR_SET_PDEATHSIG, signal.SIGKILL)),
+        ("limits", partial(limits.apply, request.limits)),
         ("Landlock", partial(folders.write_only_in, Path(request.folder))),
         ("seccomp", syscalls.refuse_syscalls),
     )
@@ -147,8 +149,8 @@ def _confine(request: Request) -> tuple[str, ...]:
     for name, close in doors:
         try:
             close()
-        except OSError as error:
-            missing.append(f"{name}: {error.strerror}")
+        except (OSError, ValueError, AttributeError) as error:
+            missing.append(f"{name}: {error}")
     return tuple(missing)
 
 

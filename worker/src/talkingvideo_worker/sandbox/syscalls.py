@@ -159,6 +159,15 @@ def refuse_syscalls() -> None:
     architecture = ARCHITECTURES.get(platform.machine())
     if architecture is None:
         raise OSError(errno.ENOSYS, f"no list of system calls for {platform.machine()}")
+    install(architecture)
+
+
+def install(architecture: Architecture) -> None:
+    """Filter by a list of this machine's architecture.
+
+    Raises:
+        OSError: The kernel has no seccomp filters.
+    """
     lines = list(_filter(architecture, os.getpid()))
     instructions = (_Instruction * len(lines))(*(_Instruction(*line) for line in lines))
     program = _Program(len(lines), instructions)
