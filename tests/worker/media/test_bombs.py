@@ -118,6 +118,19 @@ def test_packets_of_one_sample(tmp_path: Path, media: UntrustedMedia, words: Wor
     assert "packets for" in words(lambda: media.engine_audio(path, tmp_path / "out.wav", FIELD))
 
 
+def test_an_hour_of_gaps_between_a_hundred_packets(tmp_path: Path, media: UntrustedMedia, words: Words) -> None:
+    """Silence is encoded, too: minutes of computing time for 2 kB."""
+    path = tmp_path / "in"
+    with av.open(path.as_posix(), "w", format="matroska") as file:
+        stream = file.add_stream("pcm_s16le", rate=48_000, layout="mono")
+        for number in range(100):
+            packet = Packet(bytes(960))
+            packet.stream, packet.time_base = stream, Fraction(1, 1_000)
+            packet.pts = packet.dts = 59_000 * number
+            file.mux(packet)
+    assert "mostly missing" in words(lambda: media.engine_audio(path, tmp_path / "out.wav", FIELD))
+
+
 def test_frames_of_a_hundred_megapixels(tmp_path: Path, media: UntrustedMedia, words: Words) -> None:
     """3.2 GB at 16 threads."""
     path = write_video(tmp_path / "in", [np.zeros((9_984, 9_984, 3), np.uint8)], [Fraction(0)])

@@ -35,6 +35,9 @@ MAX_GAP = 60
 LOUDEST = 100.0
 """Amplitude (40 dB above full scale) to which samples are cut: floating-point files may hold infinity, or no number."""
 
+GAPS_TOLERATED, GAPS_PER_SECOND = 60.0, 10.0
+"""Seconds of all gaps, and for each second of sound: a hundred packets with damaged clocks would become hours of silence."""
+
 PADDING_BLOCKS = 2
 """Blocks at the end of an MP4 that may hold encoder padding; the last one may be short."""
 
@@ -123,6 +126,8 @@ class AudioDecoder:
             if time is not None and clock is not None and MIN_GAP < time - clock <= MAX_GAP:
                 yield from _converted(resampler, None)
                 resampler = self._converter()
+                self._gaps.append(time - clock)
+                self._check_gaps(decoded)
                 yield from self._silence(time - clock)
             start = time if time is not None else clock
             clock = None if start is None else start + Fraction(frame.samples, frame.sample_rate)
@@ -134,8 +139,13 @@ class AudioDecoder:
         layout = "mono" if self.channels == 1 else "stereo"
         return AudioResampler("fltp", layout, self.rate, BLOCK_SAMPLES, options={"rematrix_maxval": "1.0"})
 
+    def _check_gaps(self, decoded: float) -> None:
+        gaps = float(sum(self._gaps))
+        if gaps > GAPS_TOLERATED + GAPS_PER_SECOND * decoded:
+            message = f"The file's sound is mostly missing: gaps of {gaps:.0f} s for {decoded:.0f} s of sound."
+            raise StageError.invalid(message, self._field)
+
     def _silence(self, gap: Fraction) -> Iterator[Block]:
-        self._gaps.append(gap)
         missing = round(gap * self.rate)
         for start in range(0, missing, self.rate):
             yield np.zeros((self.channels, min(self.rate, missing - start)), np.float32)
