@@ -2,6 +2,7 @@
 UV := scripts/uv
 PYTEST_ARGS ?=
 PYTHON ?= 3.13
+MUTANTS ?= 1000
 
 # Everything, with torch (3 GB), in .venv; without torch (0.8 GB) in .venv-fast.
 RUN := $(UV) run --frozen --all-packages --all-extras
@@ -13,7 +14,7 @@ FAST_TESTS := -m "not media and not model and not s3 and not harness and not con
 # What imports torch or its companions. mypy follows imports into it, but reports nothing there.
 WITH_TORCH := engines/infinitetalk/|speech/kokoro|weights/fetch|^tests/(bench|worker/infinitetalk)/|tests/worker/(speech/t.*kokoro|stages/test_loras|weights/test_(fetch|update))|^scripts/update_weights
 
-.PHONY: help demo test test-fast test-python find-python lint lint-all types layers format crds cluster bench \
+.PHONY: help demo test test-fast test-python find-python lint lint-all types layers format crds fuzz cluster bench \
 	sbom audit update-images update-weights release-check clean
 
 help: ## this list
@@ -54,6 +55,9 @@ layers: ## which package may import which
 format: ## write the formatting
 	$(FAST) ruff format .
 	$(FAST) ruff check --fix .
+
+fuzz: ## damaged media, new ones each time: make fuzz MUTANTS=5000 SEED=1
+	$(FAST) python -m tests.worker.media.fuzz --mutants $(MUTANTS) $(if $(SEED),--seed $(SEED))
 
 crds: ## write what is generated: the resource and its copies, the chart's schema, docs/, the version's and licences' copies
 	@mkdir -p .tools

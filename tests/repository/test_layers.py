@@ -75,6 +75,7 @@ FORBIDDEN_IMPORTS = [
     ("worker-small-images", "talkingvideo_worker.engines.preview.mouth", "transformers"),
     ("worker-chunking-is-pure", "talkingvideo_worker.chunking.plan", "wave"),
     ("worker-media", "talkingvideo_worker.media.wav", "talkingvideo_worker.media.engine_audio"),
+    ("worker-sandbox", "talkingvideo_worker.sandbox.limits", "talkingvideo_worker.sandbox.server"),
     ("worker-inputs", "talkingvideo_worker.inputs.policy", "talkingvideo_worker.inputs.https"),
     ("worker-speech", "talkingvideo_worker.speech.espeak", "talkingvideo_worker.speech.synthesis"),
     ("worker-faces", "talkingvideo_worker.faces.mesh", "talkingvideo_worker.faces.report"),

@@ -129,7 +129,7 @@ class InputLimits(Model):
     lora_bytes: int = 4_000_000_000
     """Maximum size of all LoRAs that a video fetches together, in bytes."""
     pixels: int = 100_000_000
-    """Maximum number of pixels of an image or of a video frame."""
+    """Maximum number of pixels of an image or of a video frame. A WebP may have 50 million, a video frame 35.6 million."""
     seconds: float = 7_200
     """Maximum length of the audio in seconds."""
 

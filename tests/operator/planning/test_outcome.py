@@ -99,6 +99,40 @@ def test_the_failure_of_a_pod_without_a_report_is_inferred(failed: Any, code: An
     assert isinstance(found, Failed) and found.failure.code is code
 
 
+PARSER_ENDS = [
+    main(137, reason="OOMKilled", name="process", init=True),
+    *(main(status, name="process", init=True) for status in (132, 134, 135, 136, 137, 139, 152, 153, 159)),
+]
+
+
+@pytest.mark.parametrize("end", PARSER_ENDS)
+def test_what_the_kernel_kills_while_it_reads_inputs_is_the_inputs_fault(end: Any) -> None:
+    found = judge(FAILED, pod("Failed", end, Container("publish", init=False)))
+    assert isinstance(found, Failed) and not found.interrupted
+    assert (found.failure.code, found.failure.retryable) == (ErrorCode.INPUT_VALIDATION, False)
+    assert "memory or computing time" in found.failure.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"reason": "DeadlineExceeded"}, ErrorCode.TIMEOUT),
+        ({"reason": "Evicted"}, ErrorCode.EVICTED),
+        ({"disrupted": True}, ErrorCode.EVICTED),
+    ],
+)
+def test_a_parser_that_was_stopped_from_outside_is_not(changes: Any, code: Any) -> None:
+    found = judge(FAILED, pod("Failed", main(137, name="process", init=True), **changes))
+    assert isinstance(found, Failed) and found.failure.code is code
+
+
+@pytest.mark.parametrize("name", ["fetch", "publish", "render", "stitch"])
+def test_memory_that_others_lack_is_the_clusters(name: Any) -> None:
+    found = judge(FAILED, pod("Failed", main(137, reason="OOMKilled", name=name)))
+    assert isinstance(found, Failed)
+    assert (found.failure.code, found.failure.retryable) == (ErrorCode.OOM, True)
+
+
 def test_a_report_says_more_than_the_pods_state() -> None:
     message = FailureReport(code=ErrorCode.OOM, message="40 GB needed", field="spec.video", retryable=False).to_json()
     found = judge(FAILED, pod("Failed", main(30, message=message)))

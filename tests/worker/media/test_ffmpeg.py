@@ -220,6 +220,20 @@ def test_a_movie_that_refers_to_another_file_does_not_read_it(tmp_path: Path, li
     assert not (tmp_path / "second.wav").exists()
 
 
+def test_attachments_are_neither_read_nor_written(tmp_path: Path, limits: InputLimits) -> None:
+    path = tmp_path / "in"
+    with av.open(path.as_posix(), "w", format="matroska") as file:
+        file.add_attachment("../escaped.ttf", "application/x-truetype-font", b"#!/bin/sh")
+        stream = file.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.ones((1, 16_000), np.int16), "s16", "mono")
+        frame.sample_rate, frame.pts, frame.time_base = 16_000, 0, Fraction(1, 16_000)
+        file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    assert write_engine_audio(path, tmp_path / "out.wav", limits, FIELD).samples == 16_000
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["in", "out.wav"]
+    assert not (tmp_path.parent / "escaped.ttf").exists()
+
+
 def test_a_picture_is_not_opened_as_a_video(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (80, 80)).save(buffer, "PNG")

@@ -35,6 +35,20 @@ REPORTS: Mapping[Stage, type[PrepareReport | RenderReport | StitchReport]] = {
 """What each stage reports on success."""
 
 
+PARSER = "process"
+"""The container that parses strangers' media. What the kernel kills there is killed because of an input: the next attempt
+would be, too."""
+
+KERNEL_KILLS = frozenset({132, 134, 135, 136, 137, 139, 152, 153, 159})
+"""Exit statuses after SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGKILL, SIGSEGV, SIGXCPU, SIGXFSZ and SIGSYS (128 + signal)."""
+
+UNBEARABLE = (
+    "An input needs more memory or computing time than the container that reads the inputs may use, or crashes it: make "
+    "pictures smaller, encode sound and video again with common settings. If all videos end like this, the profile's "
+    "prepare.resources are too small."
+)
+
+
 @dataclass(frozen=True)
 class Running:
     """Not ended, or ended with a report that is awaited until ``requeue_at``."""
@@ -152,12 +166,14 @@ def _infer_failure(pod: Pod) -> FailureReport:
         report = decode_report(container.message)
         if isinstance(report, FailureReport):
             return report
-    if any(c.reason == "OOMKilled" for c in failed):
+    if any(c.reason == "OOMKilled" and c.name != PARSER for c in failed):
         return _failure(ErrorCode.OOM, "a container exceeded its memory limit")
     if pod.reason == "DeadlineExceeded":
         return _failure(ErrorCode.TIMEOUT, "the stage exceeded the profile's deadline")
     if pod.disrupted or pod.reason == "Evicted":
         return _failure(ErrorCode.EVICTED, pod.message or "the pod was evicted")
+    if any(c.name == PARSER and (c.reason == "OOMKilled" or c.exit_status in KERNEL_KILLS) for c in failed):
+        return _failure(ErrorCode.INPUT_VALIDATION, UNBEARABLE)
     return _failure_of_exit_status(failed)
 
 

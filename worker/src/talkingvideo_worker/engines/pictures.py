@@ -14,12 +14,19 @@ import av
 import cv2
 import numpy as np
 from av.container import InputContainer
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.base import Portrait
 from talkingvideo_worker.faces.types import Picture
 from talkingvideo_worker.units import FRAME_RATE
+
+CODEC = "h264"
+"""Of the video that prepare writes; another decoder is never opened."""
+
+OPTIONS = {"protocol_whitelist": "file", "enable_drefs": "0", "use_absolute_path": "0", "codec_whitelist": CODEC}
+"""How it is opened: no other file, no other codec."""
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 """First bytes of every PNG file (ISO/IEC 15948, 5.2)."""
@@ -66,8 +73,7 @@ def _decode_png(path: Path, flags: int) -> Picture:
 def decode_frames(path: Path, start: int = 0) -> Iterator[Picture]:
     """Decode a constant 25 fps video from frame ``start`` on; memory holds one frame at a time."""
     with _open_mp4(path) as container:
-        stream = container.streams.video[0]
-        stream.thread_count = 1
+        stream = _picture_stream(container, path)
         if start and stream.time_base:
             container.seek(int(start / FRAME_RATE / stream.time_base), stream=stream)
         origin = (stream.start_time or 0) * (stream.time_base or 0)
@@ -78,15 +84,28 @@ def decode_frames(path: Path, start: int = 0) -> Iterator[Picture]:
 
 def _open_mp4(path: Path) -> InputContainer:
     try:
-        return av.open(path.absolute().as_posix(), format="mp4")
+        return av.open(path.absolute().as_posix(), format="mp4", options=OPTIONS)
     except (av.FFmpegError, OSError) as error:
-        raise StageError(ErrorCode.WORKSPACE, f"{path.name} is not the MP4 video that prepare wrote.") from error
+        raise _not_prepared(path) from error
+
+
+def _picture_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The only stream of the video that prepare writes: H.264."""
+    streams = container.streams
+    if [stream.type for stream in streams] != ["video"] or streams.video[0].codec_context.name != CODEC:
+        raise _not_prepared(path)
+    streams.video[0].thread_count = 1
+    return streams.video[0]
+
+
+def _not_prepared(path: Path) -> StageError:
+    return StageError(ErrorCode.WORKSPACE, f"{path.name} is not the MP4 video that prepare wrote.")
 
 
 def _last_frame(path: Path) -> Picture:
     last = None
     with _open_mp4(path) as container:
-        stream = container.streams.video[0]
+        stream = _picture_stream(container, path)
         if stream.duration:
             container.seek(stream.duration + (stream.start_time or 0), stream=stream)
         for frame in container.decode(stream):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from talkingvideo_api.errors import StageError
 from talkingvideo_api.profile import InputLimits
-from talkingvideo_worker.media.ffmpeg import decode_stream, open_media
+from talkingvideo_worker.media.ffmpeg import decode_stream, open_media, require_decoder
 
 Block = NDArray[np.float32]
 """(channels, n): samples, ±1 is full scale."""
@@ -32,8 +32,17 @@ MIN_GAP = Fraction(1, 20)
 MAX_GAP = 60
 """Seconds: a longer gap is a reset clock, not a pause."""
 
-PADDING_FRAMES = 2
-"""Frames at the end of an MP4 that may be encoder padding."""
+LOUDEST = 100.0
+"""Amplitude (40 dB above full scale) to which samples are cut: floating-point files may hold infinity, or no number."""
+
+GAPS_TOLERATED, GAPS_PER_SECOND = 60.0, 10.0
+"""Seconds of all gaps, and for each second of sound: a hundred packets with damaged clocks would become hours of silence."""
+
+PADDING_BLOCKS = 2
+"""Blocks at the end of an MP4 that may hold encoder padding; the last one may be short."""
+
+BLOCK_SAMPLES = 8_192
+"""Samples of a block. Codecs' frames are shorter: in two hours of MP3 there are 275,000, and each costs some Python."""
 
 
 class AudioDecoder:
@@ -54,6 +63,7 @@ class AudioDecoder:
     """
 
     def __init__(self, container: InputContainer, stream: AudioStream, limits: InputLimits, field: str) -> None:
+        require_decoder(stream, field)
         self._container = container
         self._stream = stream
         self._limits = limits
@@ -99,13 +109,25 @@ class AudioDecoder:
         resampler: AudioResampler | None = None
         template: tuple[str, str, int] | None = None
         clock = self._origin
-        for frame in decode_stream(self._container, self._stream, self.warnings, self._field):
+        decoded = 0.0
+
+        def seconds() -> float:
+            return decoded
+
+        for frame in decode_stream(self._container, self._stream, self.warnings, self._field, seconds):
+            if frame.sample_rate not in RATES:
+                raise StageError.invalid("The sound has no valid sampling rate.", self._field)
+            decoded += frame.samples / frame.sample_rate
             shape = (frame.format.name, frame.layout.name, frame.sample_rate)
             if shape != template:
                 yield from _converted(resampler, None)
                 resampler, template = self._converter(), shape
             time = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
-            if time is not None and clock is not None:
+            if time is not None and clock is not None and MIN_GAP < time - clock <= MAX_GAP:
+                yield from _converted(resampler, None)
+                resampler = self._converter()
+                self._gaps.append(time - clock)
+                self._check_gaps(decoded)
                 yield from self._silence(time - clock)
             start = time if time is not None else clock
             clock = None if start is None else start + Fraction(frame.samples, frame.sample_rate)
@@ -115,12 +137,15 @@ class AudioDecoder:
 
     def _converter(self) -> AudioResampler:
         layout = "mono" if self.channels == 1 else "stereo"
-        return AudioResampler("fltp", layout, self.rate, options={"rematrix_maxval": "1.0"})
+        return AudioResampler("fltp", layout, self.rate, BLOCK_SAMPLES, options={"rematrix_maxval": "1.0"})
+
+    def _check_gaps(self, decoded: float) -> None:
+        gaps = float(sum(self._gaps))
+        if gaps > GAPS_TOLERATED + GAPS_PER_SECOND * decoded:
+            message = f"The file's sound is mostly missing: gaps of {gaps:.0f} s for {decoded:.0f} s of sound."
+            raise StageError.invalid(message, self._field)
 
     def _silence(self, gap: Fraction) -> Iterator[Block]:
-        if not MIN_GAP < gap <= MAX_GAP:
-            return
-        self._gaps.append(gap)
         missing = round(gap * self.rate)
         for start in range(0, missing, self.rate):
             yield np.zeros((self.channels, min(self.rate, missing - start)), np.float32)
@@ -134,7 +159,7 @@ class AudioDecoder:
         passed = 0
         for block in blocks:
             held.append(block)
-            if len(held) > PADDING_FRAMES:
+            if len(held) > PADDING_BLOCKS:
                 passed += held[0].shape[1]
                 yield held.popleft()
         waiting = sum(block.shape[1] for block in held)
@@ -175,8 +200,9 @@ def _converted(resampler: AudioResampler | None, frame: AudioFrame | None) -> It
 
 
 def samples_of(frame: AudioFrame) -> Block:
-    """Samples of a frame of format ``fltp``."""
-    return np.ascontiguousarray(frame.to_ndarray(), np.float32)
+    """Samples of a frame of format ``fltp``, none of them infinite."""
+    samples = np.nan_to_num(frame.to_ndarray(), nan=0.0, posinf=LOUDEST, neginf=-LOUDEST)
+    return np.ascontiguousarray(samples.clip(-LOUDEST, LOUDEST), np.float32)
 
 
 @contextmanager

@@ -6,8 +6,8 @@ There is no path that it could resolve, and any attempt to open another file is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from io import SEEK_SET
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -55,6 +55,13 @@ OPTIONS = {
 }
 """How untrusted files are opened. The last two keep QuickTime files from referring to others; other formats ignore them."""
 
+DECODER_THREADS = 2
+"""Threads of a decoder, the usual CPU limit of prepare's pods. Each needs memory for pictures of its own."""
+
+PACKETS_PER_SECOND, FREE_PACKETS = 2_000, 5_000
+"""Packets of a stream per second of what they hold, and how many may come first. Opus at its shortest has 400 a second, Vorbis
+750; a file of packets with one sample each has tens of thousands, and takes minutes."""
+
 DAMAGE_TOLERATED = 0.05
 """Largest share of damaged packets."""
 
@@ -88,6 +95,8 @@ def open_media(path: Path, field: str) -> Iterator[InputContainer]:
             yield container
     except OtherFileError:
         raise StageError.invalid("The file refers to other files. Save it with everything inside.", field) from None
+    except MemoryError:
+        raise
     except av.error.FFmpegError as error:
         if label is None:
             raise _not_media(UNKNOWN.label, field) from error
@@ -112,7 +121,12 @@ def _opened(path: Path, demuxer: str | None) -> Iterator[InputContainer]:
     with (
         path.open("rb") as file,
         av.open(
-            _Content(file), format=demuxer, container_options=OPTIONS, io_open=_refuse, buffer_size=1 << 18
+            _Content(file),
+            format=demuxer,
+            container_options=OPTIONS,
+            io_open=_refuse,
+            buffer_size=1 << 18,
+            metadata_errors="replace",
         ) as container,
     ):
         assert isinstance(container, InputContainer)  # narrows the type
@@ -123,7 +137,9 @@ def _not_media(label: str, field: str) -> StageError:
     return StageError.invalid(f"The file is {label}; a sound or video file is needed.", field)
 
 
-def decode_stream(container: InputContainer, stream: Stream, warnings: list[str], field: str) -> Iterator[Any]:
+def decode_stream(
+    container: InputContainer, stream: Stream, warnings: list[str], field: str, seconds: Callable[[], float]
+) -> Iterator[Any]:
     """Decode a stream frame by frame, and skip a few damaged packets.
 
     Args:
@@ -131,22 +147,27 @@ def decode_stream(container: InputContainer, stream: Stream, warnings: list[str]
         stream: One of its streams.
         warnings: Receives a sentence about what was skipped.
         field: For errors.
+        seconds: How long what was yielded so far lasts.
 
     Yields:
         Frames, in order of time.
 
     Raises:
-        StageError: E_INPUT_VALIDATION when the codec is not supported, or more than 5 % of the packets are damaged.
+        StageError: E_INPUT_VALIDATION when the codec is not supported, more than 5 % of the packets are damaged, or there are
+            far more packets than the time needs.
     """
-    known = SOUND_CODECS | PICTURE_CODECS
-    if stream.codec_context is None or stream.codec_context.name not in known:
-        name = stream.codec_context.name if stream.codec_context else "unknown"
-        raise StageError.invalid(f"The {stream.type} stream is coded as {name}, which is not supported.", field)
+    require_decoder(stream, field)
+    stream.codec_context.thread_count = DECODER_THREADS
     packets = damaged = 0
     for packet in _packets(container, stream, warnings):
         packets += 1
+        if packets > FREE_PACKETS + PACKETS_PER_SECOND * seconds():
+            message = f"The {stream.type} stream has {packets} packets for {seconds():.2f} s: encode the file again."
+            raise StageError.invalid(message, field)
         try:
             frames = packet.decode()
+        except MemoryError:
+            raise
         except av.error.FFmpegError:
             damaged += 1
             if damaged > 50 and damaged > DAMAGE_TOLERATED * packets:
@@ -159,6 +180,17 @@ def decode_stream(container: InputContainer, stream: Stream, warnings: list[str]
         )
     if damaged:
         warnings.append(f"{damaged} of {packets} packets of the {stream.type} stream were damaged and left out.")
+
+
+def require_decoder(stream: Stream, field: str) -> None:
+    """Refuse a stream whose codec is unknown or not supported. Nothing else can be asked of one without a decoder.
+
+    Raises:
+        StageError: E_INPUT_VALIDATION.
+    """
+    name = stream.codec_context.name if stream.codec_context else "unknown"
+    if name not in SOUND_CODECS | PICTURE_CODECS:
+        raise StageError.invalid(f"The {stream.type} stream is coded as {name}, which is not supported.", field)
 
 
 @contextmanager
@@ -187,6 +219,8 @@ def _packets(container: InputContainer, stream: Stream, warnings: list[str]) -> 
     """The stream's packets, up to the point where the file is cut off."""
     try:
         yield from container.demux(stream)
+    except MemoryError:
+        raise
     except av.error.FFmpegError as error:
         warnings.append(f"The file is cut off: {reason(error)}.")
 
@@ -200,7 +234,10 @@ class _Content:
         self.read = file.read
 
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
-        return self._file.seek(offset + self._start if whence == SEEK_SET else offset, whence) - self._start
+        """Move, but not to places before the start, which FFmpeg asks for in damaged files."""
+        with suppress(OSError):
+            self._file.seek(offset + self._start if whence == SEEK_SET else offset, whence)
+        return self.tell()
 
     def tell(self) -> int:
         return self._file.tell() - self._start

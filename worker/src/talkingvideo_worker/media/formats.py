@@ -190,3 +190,23 @@ def webp_size(head: bytes) -> tuple[int, int]:
     if len(data) == 10 and form == b"VP8 " and data[3:6] == b"\x9d\x01\x2a":
         return int.from_bytes(data[6:8], "little") & 0x3FFF, int.from_bytes(data[8:10], "little") & 0x3FFF
     raise ValueError("not a WebP header")
+
+
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
+"""A marker with a segment, or the end: neither a stuffed byte nor a restart (ITU-T T.81, B.1.1)."""
+
+_JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
+
+
+def count_jpeg_scans(content: bytes, most: int) -> int:
+    """Scans of a JPEG, from its markers; what comes behind its end does not count.
+
+    Args:
+        content: The file.
+        most: Where counting ends.
+    """
+    scans, place = 0, 2
+    while scans < most and (found := _JPEG_MARKER.search(content, place)) and content[found.end() - 1] != _JPEG_END:
+        scans += content[found.end() - 1] == _JPEG_SCAN
+        place = found.end() + max(2, int.from_bytes(content[found.end() : found.end() + 2], "big"))
+    return scans

@@ -32,6 +32,15 @@ Rgb = NDArray[np.uint8]
 MIN_SIDE = 64
 """Pixels: smaller pictures contain no face that can be animated."""
 
+MAX_ASPECT = 20
+"""Longest side over shortest: more is no picture of a face, and conversions of a line need memory for a square."""
+
+MAX_SCANS = 100
+"""Scans of a progressive JPEG: encoders write about ten. Each is decoded over the whole picture."""
+
+WEBP_PIXELS = 50_000_000
+"""Pixels of a WebP: Pillow needs 16 bytes for each, four times as many as for a PNG or JPEG, and cannot reduce it before."""
+
 WORKING_SIDE = 4_096
 """Pixels: larger pictures are reduced when they are read. Twice the longest side that a video can have."""
 
@@ -82,12 +91,14 @@ def read_picture(path: Path, limits: InputLimits, field: str, background: tuple[
         with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")
             if label == formats.WEBP:
-                _check_size(formats.webp_size(file.read(32)), limits, field)
+                _check_size(formats.webp_size(file.read(32)), min(limits.pixels, WEBP_PIXELS), field)
                 file.seek(0)
+            if label == formats.JPEG:
+                _check_scans(path, field)
             with READERS[label](file) as image:
-                _check_size(image.size, limits, field)
+                _check_size(image.size, limits.pixels, field)
                 return _decoded(image, field, background)
-    except StageError:
+    except (StageError, MemoryError):
         raise
     except Exception as error:  # Pillow's readers raise exceptions of many types for damaged files.
         raise StageError.invalid(
@@ -118,18 +129,39 @@ def write_png(rgb: Rgb, path: Path) -> None:
         Image.fromarray(rgb).save(unfinished, "PNG", compress_level=3)
 
 
-def _check_size(size: tuple[int, int], limits: InputLimits, field: str) -> None:
+def _check_size(size: tuple[int, int], pixels: int, field: str) -> None:
     width, height = size
-    if width * height > limits.pixels:
+    if width * height > pixels:
         raise StageError.invalid(
             f"The picture is {width} x {height} ({width * height / 1e6:.0f} megapixels); "
-            f"the limit is {limits.pixels / 1e6:g} megapixels.",
+            f"the limit is {pixels / 1e6:g} megapixels.",
             field,
         )
     if min(width, height) < MIN_SIDE:
         raise StageError.invalid(
             f"The picture is {width} x {height}; it needs at least {MIN_SIDE} pixels each way.", field
         )
+    check_aspect("picture", width, height, field)
+
+
+def check_aspect(what: str, width: int, height: int, field: str) -> None:
+    """Refuse lines.
+
+    Raises:
+        StageError: E_INPUT_VALIDATION.
+    """
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        message = (
+            f"The {what} is {width} x {height} as it is shown; the longer side may be {MAX_ASPECT} times the shorter."
+        )
+        raise StageError.invalid(message, field)
+
+
+def _check_scans(path: Path, field: str) -> None:
+    scans = formats.count_jpeg_scans(path.read_bytes(), MAX_SCANS + 1)
+    if scans > MAX_SCANS:
+        message = f"The JPEG has more than {MAX_SCANS} scans, which take too long to decode: save it again."
+        raise StageError.invalid(message, field)
 
 
 def _decoded(image: ImageFile, field: str, background: tuple[int, int, int]) -> Picture:
@@ -152,6 +184,8 @@ def _decoded(image: ImageFile, field: str, background: tuple[int, int, int]) -> 
 def _upright(image: Image.Image, warnings: list[str]) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
+    except MemoryError:
+        raise
     except Exception:  # Many programs write invalid EXIF; the picture itself can still be used.
         warnings.append("The picture's EXIF data cannot be read; it may not be upright.")
         return image

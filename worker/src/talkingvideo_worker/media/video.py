@@ -20,8 +20,8 @@ from PIL import Image
 from talkingvideo_api.errors import StageError
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_worker.media.encoder import EncoderSettings, SegmentEncoder
-from talkingvideo_worker.media.ffmpeg import decode_stream, open_media
-from talkingvideo_worker.media.picture import MIN_SIDE, Rgb, fit
+from talkingvideo_worker.media.ffmpeg import decode_stream, open_media, require_decoder
+from talkingvideo_worker.media.picture import MIN_SIDE, Rgb, check_aspect, fit
 from talkingvideo_worker.units import FRAME_RATE
 
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 SOURCE_SETTINGS = EncoderSettings(crf=12)
 """Nearly lossless: the frames drawn over this video are encoded again."""
+
+MAX_FRAME_PIXELS = 35_651_584
+"""Pixels of a frame (8192 x 4352): the most that any level of H.264, HEVC and AV1 allows. A decoder keeps many of them."""
+
+ONE_THREAD_PIXELS = 16_000_000
+"""Pixels of a frame from which frames are decoded one after another: each thread needs memory for pictures of its own."""
 
 HIGH_DEFINITION_HEIGHT = 720
 """Pixels: colours without a stated matrix are BT.709 from this height on and BT.601 below, as players assume."""
@@ -53,7 +59,14 @@ class NormalisedVideo:
 
 
 def normalise_video(
-    path: Path, out: Path, width: int, height: int, crop: Box | None, limits: InputLimits, field: str
+    path: Path,
+    out: Path,
+    width: int,
+    height: int,
+    crop: Box | None,
+    limits: InputLimits,
+    field: str,
+    most: int | None = None,
 ) -> NormalisedVideo:
     """Convert any video to H.264 of constant 25 fps, without sound.
 
@@ -69,6 +82,7 @@ def normalise_video(
         crop: Crop box of the upright picture, in pixels of `first_frame`; the whole picture when None.
         limits: ``pixels`` and ``seconds`` are enforced while decoding.
         field: The field that named the file, for errors.
+        most: Frames of the result after which the rest of the source is not read; all when None.
 
     Raises:
         StageError: E_INPUT_VALIDATION when the file contains no usable video.
@@ -78,14 +92,18 @@ def normalise_video(
         stream = _stream(container, field)
         frames = _timed_frames(container, stream, limits, warnings, field)
         size: tuple[int, int] | None = None
+        turn = UNTURNED
         for frame, repeats in _at_constant_rate(frames, limits.seconds):
             if not repeats:
                 continue
-            rgb = _upright(frame, stream)
+            turn = turn if size else _turn_of(frame)
+            rgb = _upright(frame, stream, turn)
             size = size or (rgb.shape[1], rgb.shape[0])
             scaled = fit(_of_size(rgb, size), crop, width, height)
-            for _ in range(repeats):
+            for _ in range(repeats if most is None else min(repeats, most - encoder.frames)):
                 encoder.write(scaled)
+            if encoder.frames == most:
+                break
         if size is None:
             raise StageError.invalid("The file has a video stream without any frame.", field)
     return NormalisedVideo(encoder.frames, tuple(warnings))
@@ -100,7 +118,7 @@ def first_frame(path: Path, limits: InputLimits, field: str) -> Rgb:
     with open_media(path, field) as container:
         stream = _stream(container, field)
         for timed in _timed_frames(container, stream, limits, [], field):
-            return _upright(timed.frame, stream)
+            return _upright(timed.frame, stream, _turn_of(timed.frame))
     raise StageError.invalid("The file has a video stream without any frame.", field)
 
 
@@ -115,7 +133,9 @@ def _stream(container: InputContainer, field: str) -> VideoStream:
     """The first video stream; cover pictures do not count."""
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
-            stream.thread_type = "AUTO"
+            require_decoder(stream, field)
+            large = stream.codec_context.width * stream.codec_context.height > ONE_THREAD_PIXELS
+            stream.thread_type = "SLICE" if large else "AUTO"
             return stream
     raise StageError.invalid("The file has no video stream.", field)
 
@@ -127,9 +147,14 @@ def _timed_frames(
     step = 1 / (stream.guessed_rate or stream.average_rate or Fraction(FRAME_RATE))
     origin: Fraction | None = None
     time = -step
+
+    def seconds() -> float:
+        return float(time)
+
     _check_size(stream.codec_context.width, stream.codec_context.height, limits, field)
-    for frame in decode_stream(container, stream, warnings, field):
+    for frame in decode_stream(container, stream, warnings, field, seconds):
         _check_size(frame.width, frame.height, limits, field)
+        _check_size(*_shown_size(frame, stream), limits, field)
         stated = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
         if origin is None:
             origin = stated or Fraction(0)
@@ -169,14 +194,9 @@ def _frames_before(time: Fraction) -> int:
     return int(time * FRAME_RATE) + 1
 
 
-def _upright(frame: VideoFrame, stream: VideoStream) -> Rgb:
+def _upright(frame: VideoFrame, stream: VideoStream, turn: _Turn) -> Rgb:
     """A frame as players show it: rotated, with square pixels, full-range sRGB."""
-    aspect = stream.codec_context.sample_aspect_ratio or Fraction(1)
-    width, height = frame.width, frame.height
-    if aspect > 1:
-        width = round(width * aspect)
-    elif 0 < aspect < 1:
-        height = round(height / aspect)
+    width, height = _shown_size(frame, stream)
     rgb = frame.reformat(
         width,
         height,
@@ -185,7 +205,17 @@ def _upright(frame: VideoFrame, stream: VideoStream) -> Rgb:
         dst_color_range=ColorRange.JPEG,
         interpolation=Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND,
     ).to_ndarray()
-    return _rotated(np.asarray(rgb, np.uint8), frame)
+    return _turned(np.asarray(rgb, np.uint8), turn)
+
+
+def _shown_size(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
+    """Width and height with square pixels, before the frame is turned upright."""
+    aspect = stream.codec_context.sample_aspect_ratio or Fraction(1)
+    if aspect > 1:
+        return round(frame.width * aspect), frame.height
+    if 0 < aspect < 1:
+        return frame.width, round(frame.height / aspect)
+    return frame.width, frame.height
 
 
 def _matrix(frame: VideoFrame) -> int:
@@ -194,16 +224,28 @@ def _matrix(frame: VideoFrame) -> int:
     return Colorspace.ITU709 if frame.height >= HIGH_DEFINITION_HEIGHT else Colorspace.ITU601
 
 
-def _rotated(rgb: Rgb, frame: VideoFrame) -> Rgb:
-    """Apply the display matrix, which phones write instead of rotating the picture (ISO/IEC 14496-12, 6.2.2).
+_Turn = tuple[int, int, int, int]
+"""The upper left 2 x 2 numbers of a display matrix, which rotate and mirror, row by row."""
 
-    The upper left 2 x 2 of its 3 x 3 numbers rotate and mirror; anything but quarter turns is ignored.
+UNTURNED: _Turn = (1, 0, 0, 1)
+
+
+def _turn_of(frame: VideoFrame) -> _Turn:
+    """The display matrix of a frame, which phones write instead of rotating the picture (ISO/IEC 14496-12, 6.2.2).
+
+    Only the first frame of a video is asked: one whose side data was read is freed by the garbage collector alone, and a few
+    hundred of 4K fill the memory before that runs.
     """
     side_data = cast(Mapping[str, Buffer], frame.side_data).get("DISPLAYMATRIX")
     if side_data is None:
-        return rgb
-    matrix = np.frombuffer(bytes(side_data), "<i4").reshape(3, 3)
-    a, b, c, d = (int(number) for number in matrix[:2, :2].ravel())
+        return UNTURNED
+    a, b, c, d = (int(number) for number in np.frombuffer(bytes(side_data), "<i4").reshape(3, 3)[:2, :2].ravel())
+    return a, b, c, d
+
+
+def _turned(rgb: Rgb, turn: _Turn) -> Rgb:
+    """Apply a display matrix; anything but quarter turns is ignored."""
+    a, b, c, d = turn
     if a == d == 0 and b and c:
         rgb, a, d = np.swapaxes(rgb, 0, 1), c, b
     elif b or c or not a or not d:
@@ -219,11 +261,11 @@ def _of_size(rgb: Rgb, size: tuple[int, int]) -> Rgb:
 
 
 def _check_size(width: int, height: int, limits: InputLimits, field: str) -> None:
-    if width * height > limits.pixels:
-        raise StageError.invalid(
-            f"The video is {width} x {height}; the limit is {limits.pixels / 1e6:g} megapixels.", field
-        )
+    most = min(limits.pixels, MAX_FRAME_PIXELS)
+    if width * height > most:
+        raise StageError.invalid(f"The video is {width} x {height}; the limit is {most / 1e6:g} megapixels.", field)
     if min(width, height) < MIN_SIDE:
         raise StageError.invalid(
             f"The video is {width} x {height}; it needs at least {MIN_SIDE} pixels each way.", field
         )
+    check_aspect("video", width, height, field)

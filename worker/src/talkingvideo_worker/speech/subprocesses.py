@@ -27,7 +27,7 @@ def run_subprocess(module: str, request: dict[str, Any], timeout: float, failure
     """
     try:
         done = subprocess.run(
-            [sys.executable, "-m", f"talkingvideo_worker.speech.{module}"],
+            [sys.executable, "-P", "-m", f"talkingvideo_worker.speech.{module}"],
             input=json.dumps(request),
             capture_output=True,
             text=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ from talkingvideo_worker.faces.detection import detect
 from talkingvideo_worker.faces.framing import crop_for
 from talkingvideo_worker.faces.report import describe
 from talkingvideo_worker.faces.types import Box
-from talkingvideo_worker.media.picture import Mask, fit, fit_mask, read_mask, read_picture, write_mask, write_png
-from talkingvideo_worker.media.video import first_frame, normalise_video
+from talkingvideo_worker.media.picture import Mask, Picture, fit, fit_mask, write_mask, write_png
+from talkingvideo_worker.media.untrusted import UntrustedMedia
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.folders import input_path
 from talkingvideo_worker.stages.prepare.sizes import Size, Sizes, choose_sizes
@@ -67,64 +66,79 @@ class PreparedPortrait:
         return x0, y0, x1 - x0, y1 - y0
 
 
-def prepare_portrait(context: StageContext, folder: Path) -> PreparedPortrait:
-    """Read the source and write ``picture.png`` or ``picture.mp4`` into a folder.
+@dataclass(frozen=True)
+class FramedSource:
+    """The source and how it will be shown, before anything is written.
+
+    Attributes:
+        given: The input.
+        rgb: The picture, or the first frame of the video: upright.
+        source: Its size.
+        crop: The part of it that is shown, in pixels.
+        sizes: Rendered and delivered size.
+        warnings: What the user should know, as sentences.
+    """
+
+    given: Input
+    rgb: Frame
+    source: Size
+    crop: Box
+    sizes: Sizes
+    warnings: tuple[str, ...]
+
+
+def frame_source(context: StageContext, media: UntrustedMedia) -> FramedSource:
+    """Read the source, find its faces, and choose the sizes and the crop.
 
     Raises:
         StageError: E_INPUT_VALIDATION with the source's field.
     """
     given = source_of(context.stage_input.spec)
+    path = input_path(context.scratch, given)
     if given.kind is InputKind.VIDEO:
-        return _prepare_video(context, given, folder / VIDEO)
-    return _prepare_picture(context, given, folder / PICTURE)
-
-
-def _prepare_video(context: StageContext, given: Input, path: Path) -> PreparedPortrait:
-    source, limits = input_path(context.scratch, given), context.stage_input.limits
-    frame = first_frame(source, limits, given.field)
-    framing = _frame(context, frame)
-    rendered = framing.sizes.rendered
-    video = normalise_video(source, path, rendered.width, rendered.height, framing.crop, limits, given.field)
-    portrait = Portrait(path, True, rendered.width, rendered.height)
-    return _prepared(portrait, framing, fit(frame, framing.crop, rendered.width, rendered.height), video.warnings)
-
-
-def _prepare_picture(context: StageContext, given: Input, path: Path) -> PreparedPortrait:
-    picture = read_picture(input_path(context.scratch, given), context.stage_input.limits, given.field)
-    framing = _frame(context, picture.rgb)
-    rendered = framing.sizes.rendered
-    shown = fit(picture.rgb, framing.crop, rendered.width, rendered.height)
-    write_png(shown, path)
-    return _prepared(Portrait(path, False, rendered.width, rendered.height), framing, shown, picture.warnings)
-
-
-@dataclass(frozen=True)
-class _Framing:
-    """Size of the source, the crop around its faces, and the sizes of the video."""
-
-    source: Size
-    crop: Box
-    sizes: Sizes
-
-
-def _frame(context: StageContext, rgb: Frame) -> _Framing:
+        picture = Picture(media.first_frame(path, given.field))
+    else:
+        picture = media.picture(path, given.field)
+    rgb = picture.rgb
     source = Size(rgb.shape[1], rgb.shape[0])
     sizes = choose_sizes(context.stage_input.effective, source)
     crop = crop_for(source.width, source.height, sizes.rendered.width / sizes.rendered.height, detect(rgb))
-    return _Framing(source, crop, sizes)
+    return FramedSource(given, rgb, source, crop, sizes, picture.warnings)
 
 
-def _prepared(portrait: Portrait, framing: _Framing, shown: Frame, warnings: Sequence[str]) -> PreparedPortrait:
+def write_portrait(
+    context: StageContext, media: UntrustedMedia, framed: FramedSource, frames: int, folder: Path
+) -> PreparedPortrait:
+    """Write ``picture.png``, or as many frames of ``picture.mp4`` as the speech lasts.
+
+    Raises:
+        StageError: E_INPUT_VALIDATION with the source's field.
+    """
+    rendered, given = framed.sizes.rendered, framed.given
+    shown = fit(framed.rgb, framed.crop, rendered.width, rendered.height)
+    is_video = given.kind is InputKind.VIDEO
+    path = folder / (VIDEO if is_video else PICTURE)
+    warnings = framed.warnings
+    if is_video:
+        size, source = (rendered.width, rendered.height), (framed.source.width, framed.source.height)
+        original = input_path(context.scratch, given)
+        made = media.normalise_video(original, path, size, framed.crop, source, frames, given.field)
+        warnings = (*warnings, *made.warnings)
+    else:
+        write_png(shown, path)
     found = {
-        "source": asdict(framing.source),
-        "crop": asdict(framing.crop),
+        "source": asdict(framed.source),
+        "crop": asdict(framed.crop),
         "notes": list(warnings),
         "faces": asdict(describe(shown)),
     }
-    return PreparedPortrait(portrait, framing.sizes, framing.source, framing.crop, found, tuple(warnings))
+    portrait = Portrait(path, is_video, rendered.width, rendered.height)
+    return PreparedPortrait(portrait, framed.sizes, framed.source, framed.crop, found, warnings)
 
 
-def write_masks(context: StageContext, portrait: PreparedPortrait, folder: Path) -> tuple[Path | None, ...]:
+def write_masks(
+    context: StageContext, media: UntrustedMedia, portrait: PreparedPortrait, folder: Path
+) -> tuple[Path | None, ...]:
     """Write ``mask-<speaker>.png`` for every speaker that has a mask, cropped and scaled exactly as the portrait.
 
     Returns:
@@ -136,11 +150,13 @@ def write_masks(context: StageContext, portrait: PreparedPortrait, folder: Path)
     """
     spec = context.stage_input.spec
     masks = (input_of(spec, InputKind.MASK, index) for index in range(len(spec.speech.speakers)))
-    return tuple(None if mask is None else _write_mask(context, portrait, folder, mask) for mask in masks)
+    return tuple(None if mask is None else _write_mask(context, media, portrait, folder, mask) for mask in masks)
 
 
-def _write_mask(context: StageContext, portrait: PreparedPortrait, folder: Path, given: Input) -> Path:
-    mask = read_mask(input_path(context.scratch, given), context.stage_input.limits, given.field)
+def _write_mask(
+    context: StageContext, media: UntrustedMedia, portrait: PreparedPortrait, folder: Path, given: Input
+) -> Path:
+    mask = media.mask(input_path(context.scratch, given), given.field)
     _expect_shape(mask, portrait.source, given.field)
     rendered = portrait.sizes.rendered
     shown = fit_mask(mask, portrait.shown_part, rendered.width, rendered.height)

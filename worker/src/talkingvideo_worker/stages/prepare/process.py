@@ -13,13 +13,18 @@ from talkingvideo_api.spec import Mode, Region
 from talkingvideo_worker.engines.base import PreparedEngine, RenderInput, Track
 from talkingvideo_worker.files import file_digest
 from talkingvideo_worker.media.encoder import EncoderSettings
-from talkingvideo_worker.media.soundtrack import encode_soundtrack
+from talkingvideo_worker.media.untrusted import UntrustedMedia, open_untrusted
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.loras import fetched_loras, lora_files, lora_name
 from talkingvideo_worker.stages.prepare.chunks import divide, with_keys
 from talkingvideo_worker.stages.prepare.folders import input_path, prepared_folder, prepared_marker
 from talkingvideo_worker.stages.prepare.keys import VideoIdentity
-from talkingvideo_worker.stages.prepare.portrait import PreparedPortrait, prepare_portrait, write_masks
+from talkingvideo_worker.stages.prepare.portrait import (
+    PreparedPortrait,
+    frame_source,
+    write_masks,
+    write_portrait,
+)
 from talkingvideo_worker.stages.prepare.sizes import Size
 from talkingvideo_worker.stages.prepare.speech import Timeline, build_timeline, write_tracks
 from talkingvideo_worker.stages.workspace import ENGINE_FOLDER, SOUND_NAME, used_by
@@ -55,11 +60,21 @@ def process(context: StageContext) -> None:
         return
     folder = prepared_folder(context.scratch)
     (folder / ENGINE_FOLDER).mkdir(parents=True, exist_ok=True)
-    media = _prepare_media(context, folder)
+    with open_untrusted(context.scratch / "decoded", context.stage_input.limits) as untrusted:
+        _process(context, untrusted, folder)
+
+
+def _process(context: StageContext, untrusted: UntrustedMedia, folder: Path) -> None:
+    media = _prepare_media(context, untrusted, folder)
     _report(context, 0.4, "Preparing the engine")
     engine = context.engine.prepare(media.render_input, folder / ENGINE_FOLDER)
     _report(context, 0.5, "Encoding the sound")
-    _encode_sound(context, media.timeline, folder / SOUND_NAME)
+    untrusted.soundtrack(
+        media.timeline.recordings,
+        folder / SOUND_NAME,
+        target_lufs=context.stage_input.effective.loudness,
+        seconds=media.timeline.seconds,
+    )
     _report(context, 0.6, "Planning the chunks")
     plan = _make_plan(context, media, engine, folder)
     (folder / PLAN_NAME).write_text(plan.to_json(), encoding="utf-8")
@@ -69,14 +84,15 @@ def _report(context: StageContext, fraction: float, message: str) -> None:
     context.reporter.report(Stage.PREPARE, fraction, message)
 
 
-def _prepare_media(context: StageContext, folder: Path) -> _PreparedMedia:
+def _prepare_media(context: StageContext, untrusted: UntrustedMedia, folder: Path) -> _PreparedMedia:
     _report(context, 0.2, "Preparing the picture")
-    portrait = prepare_portrait(context, folder)
+    framed = frame_source(context, untrusted)
     _report(context, 0.3, "Preparing the speech")
     working = context.scratch / "working"
     working.mkdir(exist_ok=True)
-    timeline = build_timeline(context, working)
-    masks = write_masks(context, portrait, folder)
+    timeline = build_timeline(context, untrusted, working)
+    portrait = write_portrait(context, untrusted, framed, timeline.frames, folder)
+    masks = write_masks(context, untrusted, portrait, folder)
     lora_digests = _link_loras(context, folder)
     render_input = RenderInput(
         portrait=portrait.portrait,
@@ -125,16 +141,6 @@ def _link_loras(context: StageContext, folder: Path) -> dict[str, str]:
         path.hardlink_to(input_path(context.scratch, lora))
         digests[name] = file_digest(path)
     return digests
-
-
-def _encode_sound(context: StageContext, timeline: Timeline, path: Path) -> None:
-    encode_soundtrack(
-        timeline.recordings,
-        path,
-        context.stage_input.limits,
-        target_lufs=context.stage_input.effective.loudness,
-        seconds=timeline.seconds,
-    )
 
 
 def _make_plan(context: StageContext, media: _PreparedMedia, prepared_engine: PreparedEngine, folder: Path) -> Plan:

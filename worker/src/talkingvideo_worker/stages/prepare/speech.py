@@ -10,10 +10,11 @@ from talkingvideo_api.errors import StageError
 from talkingvideo_api.inputs import InputKind, require_input
 from talkingvideo_api.spec import Mode, Speaker
 from talkingvideo_worker.engines.base import Track
-from talkingvideo_worker.media.engine_audio import frames_of, write_engine_audio
+from talkingvideo_worker.media.engine_audio import frames_of
 from talkingvideo_worker.media.loudness import normalise_loudness
 from talkingvideo_worker.media.soundtrack import TimedRecording
 from talkingvideo_worker.media.tracks import mute_outside, pad_track, start_times, total_duration
+from talkingvideo_worker.media.untrusted import UntrustedMedia
 from talkingvideo_worker.speech import SynthesizedSpeech, UnknownVoiceError, synthesize
 from talkingvideo_worker.speech.weights import KOKORO
 from talkingvideo_worker.stages.context import StageContext
@@ -66,11 +67,12 @@ class Timeline:
     spans: tuple[Spans, ...] | None = None
 
 
-def build_timeline(context: StageContext, folder: Path) -> Timeline:
+def build_timeline(context: StageContext, media: UntrustedMedia, folder: Path) -> Timeline:
     """Decode or synthesize every speaker's recording, and arrange the recordings in time.
 
     Args:
         context: The stage's input, stores and folders.
+        media: Opens the recordings.
         folder: For intermediate files.
 
     Raises:
@@ -78,7 +80,7 @@ def build_timeline(context: StageContext, folder: Path) -> Timeline:
     """
     speech = context.stage_input.spec.speech
     speakers = speech.speakers if speech.turns is None else speech.speakers[:1]
-    recordings = [_record(context, folder, index, speaker) for index, speaker in enumerate(speakers)]
+    recordings = [_record(context, media, folder, index, speaker) for index, speaker in enumerate(speakers)]
     arrangement, durations = context.stage_input.effective.arrangement, [it.duration for it in recordings]
     whole = total_duration(arrangement, durations)
     if whole > context.stage_input.limits.seconds:
@@ -127,7 +129,7 @@ def _track_file(folder: Path, index: int) -> Path:
     return folder / f"sound-{index}.wav"
 
 
-def _record(context: StageContext, folder: Path, index: int, speaker: Speaker) -> Recording:
+def _record(context: StageContext, media: UntrustedMedia, folder: Path, index: int, speaker: Speaker) -> Recording:
     """A speaker's recording, not yet arranged: it starts at 0."""
     speaker_path = f"spec.speech.speakers[{index}]"
     if speaker.text is not None:
@@ -137,7 +139,7 @@ def _record(context: StageContext, folder: Path, index: int, speaker: Speaker) -
         given = require_input(context.stage_input.spec, InputKind.AUDIO, index)
         field, path, synthesized = given.field, input_path(context.scratch, given), None
     decoded, engine_audio = folder / f"decoded-{index}.wav", folder / f"engine-{index}.wav"
-    sound = write_engine_audio(path, decoded, context.stage_input.limits, field)
+    sound = media.engine_audio(path, decoded, field)
     loudness = normalise_loudness(decoded, engine_audio).integrated
     decoded.unlink()
     phonemes, warnings = (synthesized.phonemes, synthesized.warnings) if synthesized else ((), ())
