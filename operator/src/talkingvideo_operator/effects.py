@@ -15,7 +15,7 @@ from talkingvideo_clients.kube.objects import Job, Video
 from talkingvideo_operator.builders.context import BuildContext
 from talkingvideo_operator.builders.jobs import build_job
 from talkingvideo_operator.builders.metadata import children_selector
-from talkingvideo_operator.builders.stage_input import build_config_map, build_stage_input
+from talkingvideo_operator.builders.stage_input import build_config_map
 from talkingvideo_operator.cache import Cache
 from talkingvideo_operator.events import EventRecorder
 from talkingvideo_operator.planning.decision import (
@@ -143,15 +143,19 @@ class Effects:
         self._cache.mark_deleting(job)
 
     async def _ensure_stage_input(self, video: Video, manifest: Body) -> None:
-        """Create the stage input unless it exists. Reading first costs no write, and no quota refuses a read."""
+        """Create the stage input unless it exists. Reading first costs no write, and no quota refuses a read.
+
+        Raises:
+            NameConflictError: The name, which contains the digest, belongs to other content or to nobody of ours.
+        """
         try:
             found = await self._api.get(CONFIG_MAPS, video.namespace, manifest["metadata"]["name"])
         except ApiError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
-            await self._create_child(CONFIG_MAPS, video, manifest)
-        else:
-            _require_owner(video, found)
+            found = await self._create_child(CONFIG_MAPS, video, manifest)
+        _require_owner(video, found)
+        _require_content(manifest, found)
 
     async def _create_child(self, resource: Resource, video: Video, manifest: Body) -> Body:
         """Create a child, or return the one that an interrupted earlier try has created."""
@@ -175,8 +179,15 @@ def _require_owner(video: Video, found: Body) -> None:
         )
 
 
+def _require_content(manifest: Body, found: Body) -> None:
+    """A ConfigMap of other content is neither used nor overwritten. The stages check what they mount once more."""
+    if (found.get("data"), found.get("immutable")) != (manifest["data"], True) or found.get("binaryData"):
+        raise NameConflictError(
+            f"ConfigMap {found['metadata']['name']} exists with content that the operator did not write; delete it"
+        )
+
+
 def _manifest(context: BuildContext, create: Create) -> Child:
     if isinstance(create, EnsureStageInput):
-        stage_input = build_stage_input(context.video, context.spec, context.effective, context.profile)
-        return CONFIG_MAPS, build_config_map(context.video, stage_input)
+        return CONFIG_MAPS, build_config_map(context.video, context.stage_input)
     return JOBS, build_job(context, create)

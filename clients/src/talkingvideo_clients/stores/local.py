@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_clients.stores.base import FileInfo, ListedFile, MissingFileError
+from talkingvideo_clients.stores.base import MAX_READ, FileInfo, ListedFile, MissingFileError, bounded
 
 WITHOUT_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 """Errors of file systems without hard links: SMB shares, buckets mounted as folders."""
@@ -77,8 +77,8 @@ class LocalStore:
 
     def read(self, name: str) -> bytes:
         """See `Store`."""
-        with _failures("read", name):
-            return (self._root / name).read_bytes()
+        with _failures("read", name), (self._root / name).open("rb") as file:
+            return bounded(file.read(MAX_READ + 1), self.uri(name))
 
     def get(self, name: str, destination: Path) -> None:
         """See `Store`."""
