@@ -88,8 +88,12 @@ def test_a_job_of_another_owner_is_never_taken_over() -> None:
 
 
 @pytest.mark.parametrize("whose", ["ours", "nobodys"])
-@pytest.mark.parametrize("change", [{"data": {"stage-input.json": "{}"}}, {"immutable": False}, {"binaryData": {"x": "eA=="}}, {}])
-def test_a_prepared_stage_input_is_shown_as_a_conflict_and_neither_used_nor_overwritten(whose: str, change: Any) -> None:
+@pytest.mark.parametrize(
+    "change", [{"data": {"stage-input.json": "{}"}}, {"immutable": False}, {"binaryData": {"x": "eA=="}}, {}]
+)
+def test_a_prepared_stage_input_is_shown_as_a_conflict_and_neither_used_nor_overwritten(
+    whose: str, change: Any
+) -> None:
     """Whoever may create ConfigMaps knows the name, the owner's uid, and all but the content."""
     operator = Operator()
     operator.reconcile()

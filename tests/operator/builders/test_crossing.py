@@ -30,7 +30,10 @@ def test_a_container_sees_what_another_wrote_only_in_two_folders_and_read_only()
             shared = writable & mounts(reader).keys()
             assert shared <= {"inputs", "prepared"}
             assert all(mounts(reader)[name]["readOnly"] for name in shared)
-    writers = {name: [c["name"] for c in made if not mounts(c).get(name, {"readOnly": True})["readOnly"]] for name in ("inputs", "prepared")}
+    writers = {
+        name: [c["name"] for c in made if not mounts(c).get(name, {"readOnly": True})["readOnly"]]
+        for name in ("inputs", "prepared")
+    }
     assert writers == {"inputs": ["fetch"], "prepared": ["process"]}
 
 
@@ -55,7 +58,13 @@ def test_no_container_obeys_a_file_of_an_aws_configuration(stage: Stage, tmp_pat
     script = "import boto3; s = boto3.Session(); s.get_credentials(); print(s.client('s3', region_name='x').meta.endpoint_url)"
     for container in containers(pod(context(), stage, 0)).values():
         given = {name: value for name, value in values(container).items() if name.startswith(("AWS", "PYTHON"))}
-        done = subprocess.run([sys.executable, "-c", script], env={**given, "HOME": str(tmp_path)}, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**given, "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert "evil" not in done.stdout
     assert not proof.exists()
 

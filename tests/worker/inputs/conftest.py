@@ -60,8 +60,10 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
                 self._answer(302, b"", {"Location": self.path.partition("?")[2]})
             elif path.startswith("/status/"):
                 self._answer(int(path.rpartition("/")[2]), b"no")
-            else:
+            elif path in pages:
                 pages[path](self)
+            else:
+                self.close_connection = True
 
         def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
             self.send_response(status)

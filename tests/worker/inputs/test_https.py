@@ -206,7 +206,6 @@ def test_a_name_with_a_forbidden_address_is_not_connected_to(site: Site, tmp_pat
     "host",
     [
         "127.0.0.1",
-        "127.0.0.1.",
         "127.1",
         "127.0.1",
         "127.255.255.254",
@@ -233,7 +232,6 @@ def test_a_name_with_a_forbidden_address_is_not_connected_to(site: Site, tmp_pat
         "[fc00::1]",
         "[ff02::1]",
         "LOCALHOST",
-        "LocalHost.",
         "10.0.0.1",
         "10.1",
         "167772161",
@@ -275,6 +273,8 @@ def test_every_spelling_of_this_machine_is_refused_by_the_real_resolver(site: Si
 @pytest.mark.parametrize(
     "host",
     [
+        "127.0.0.1.",
+        "LocalHost.",
         "①②⑦.⓪.⓪.①",
         "１２７.０.０.１",
         "127。0。0。1",

@@ -292,7 +292,8 @@ class _Redirecting(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def log_message(self, *arguments: object) -> None:
         pass
@@ -301,7 +302,7 @@ class _Redirecting(BaseHTTPRequestHandler):
 def test_an_s3_service_that_redirects_without_end_is_asked_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """botocore asks for the bucket's region by a request that is redirected, too, from inside which it asks again."""
+    """Botocore asks for the bucket's region by a request that is redirected, too, from inside which it asks again."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
     _Redirecting.requests.clear()
