@@ -5,6 +5,7 @@ import io
 import os
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -91,6 +92,35 @@ def test_no_path_leads_out_of_a_claim(mounted: Fetcher, claim: Path, tmp_path: P
     (claim / "escape").symlink_to(tmp_path / "secret")
     (claim / "folder-escape").symlink_to(tmp_path)
     assert failure(mounted, f"pvc://media/{path}", tmp_path).code is ErrorCode.INPUT_VALIDATION
+
+
+def test_a_link_that_is_swapped_in_while_a_file_is_opened_leads_nowhere(claim: Path, tmp_path: Path) -> None:
+    """A neighbour of the same volume exchanges a folder for a link to what it may not see, as often as it can."""
+    outside, inside = tmp_path / "outside", claim / "racing"
+    outside.mkdir()
+    (outside / "a.wav").write_bytes(b"secret")
+    inside.mkdir()
+    (inside / "a.wav").write_bytes(b"sound")
+    (claim / "link").symlink_to(outside)
+    over = threading.Event()
+
+    def exchange() -> None:
+        while not over.is_set():
+            for one, other in (("racing", "aside"), ("link", "racing"), ("racing", "link"), ("aside", "racing")):
+                (claim / one).rename(claim / other)
+
+    thread = threading.Thread(target=exchange, daemon=True)
+    mounts = volumes(tmp_path / "mounts", claims={"media": claim})
+    thread.start()
+    try:
+        for _ in range(300):
+            with suppress(StageError):
+                fetcher = Fetcher(FetchPolicy(attempts=1), mounts)
+                found = fetcher.fetch("pvc://media/racing/a.wav", tmp_path / "fetched", FIELD)
+                assert found.path.read_bytes() == b"sound"
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_links_within_a_configmap_are_followed_as_kubernetes_makes_them(tmp_path: Path) -> None:
