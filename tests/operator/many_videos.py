@@ -53,7 +53,12 @@ class ManyVideos:
         """Create videos; returns their uids."""
         uids = [f"{len(self.fake.objects):08d}-{namespace}-{number}" for number in range(count)]
         for number, uid in enumerate(uids):
-            document = body(spec(**{"speech": speech(namespace), **changes}), uid=uid, name=f"{namespace}-{number}", namespace=namespace)
+            document = body(
+                spec(**{"speech": speech(namespace), **changes}),
+                uid=uid,
+                name=f"{namespace}-{number}",
+                namespace=namespace,
+            )
             self.fake.objects["talkingvideos", document["metadata"]["name"]] = document
             self.cache.videos.update(Video.of(document))
             self.queue.add(uid)

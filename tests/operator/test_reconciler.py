@@ -1,6 +1,7 @@
 """The reconciler and its effects, with an API server in memory."""
 
 import asyncio
+import hashlib
 import json
 from dataclasses import replace
 from typing import Any
@@ -93,6 +94,57 @@ def test_a_job_of_another_owner_is_never_taken_over() -> None:
     with pytest.raises((NameConflictError, ApiError)):
         operator.reconcile()
     assert operator.cache.jobs.by_owner(operator.uid) == ()
+
+
+@pytest.mark.parametrize("whose", ["ours", "nobodys"])
+@pytest.mark.parametrize(
+    "change", [{"data": {"stage-input.json": "{}"}}, {"immutable": False}, {"binaryData": {"x": "eA=="}}, {}]
+)
+def test_a_prepared_stage_input_is_shown_as_a_conflict_and_neither_used_nor_overwritten(
+    whose: str, change: Any
+) -> None:
+    """Whoever may create ConfigMaps knows the name, the owner's uid, and all but the content."""
+    operator = Operator()
+    operator.reconcile()
+    (key,) = [key for key in operator.api.objects if key[0] == "configmaps"]
+    planted = operator.api.objects[key] | change
+    if whose == "nobodys":
+        planted["metadata"] = {**planted["metadata"], "ownerReferences": []}
+    attacked = Operator()
+    attacked.api.objects[key] = planted
+    if whose == "ours" and not change:
+        attacked.reconcile()
+        return
+    with pytest.raises(NameConflictError):
+        attacked.reconcile()
+    assert attacked.api.objects[key] == planted
+    assert not [key for key in attacked.api.objects if key[0] == "jobs"]
+    _, event = attacked.recorder._pending.get_nowait()
+    assert event.reason.value == "NameConflict"
+    assert key[1] in event.message
+
+
+def test_every_container_of_a_job_pins_the_content_of_the_stage_input() -> None:
+    operator = Operator()
+    operator.reconcile()
+    ((_, name),) = [key for key in operator.api.objects if key[0] == "configmaps"]
+    content = operator.api.objects["configmaps", name]["data"]["stage-input.json"]
+    sha256 = hashlib.sha256(content.encode()).hexdigest()
+    assert name.endswith(sha256[:16])
+    (job,) = [each for key, each in operator.api.objects.items() if key[0] == "jobs"]
+    pod = job["spec"]["template"]["spec"]
+    for container in [*pod["initContainers"], *pod["containers"]]:
+        assert container["args"][container["args"].index("--stage-input-sha256") + 1] == sha256
+    assert {"name": name} in [volume.get("configMap") for volume in pod["volumes"]]
+
+
+def test_a_changed_profile_makes_another_stage_input_instead_of_a_conflict() -> None:
+    operator = Operator()
+    operator.reconcile()
+    changed = Operator(profile={"network": {"allowedHosts": ["example.com"]}})
+    changed.api.objects |= {key: each for key, each in operator.api.objects.items() if key[0] == "configmaps"}
+    changed.reconcile()
+    assert len([key for key in changed.api.objects if key[0] == "configmaps"]) == 2
 
 
 def test_a_refused_job_is_recorded_and_status_is_written_nevertheless() -> None:

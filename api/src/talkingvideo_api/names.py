@@ -59,9 +59,19 @@ def _stem(name: str, uid: str, revision: str) -> str:
     return f"{name[:38].replace('.', '-').rstrip('-')}-{uid[:8]}-{revision[:4]}"
 
 
-def stage_input_name(name: str, uid: str, revision: str) -> str:
-    """Name of the ConfigMap with the revision's stage input."""
-    return f"{_stem(name, uid, revision)}-input"
+def stage_input_name(name: str, uid: str, revision: str, sha256: str) -> str:
+    """Name of the ConfigMap with the revision's stage input.
+
+    Args:
+        name: The TalkingVideo's name.
+        uid: Its uid.
+        revision: Revision of its spec.
+        sha256: Digest of the stage input, hexadecimal: a profile that changes makes another ConfigMap.
+
+    Returns:
+        At most 75 characters; a ConfigMap's name may have 253.
+    """
+    return f"{_stem(name, uid, revision)}-input-{sha256[:16]}"
 
 
 def job_name(name: str, uid: str, revision: str, stage: Stage, attempt: int, chunk: int | None = None) -> str:

@@ -11,7 +11,7 @@ import hashlib
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from talkingvideo_api.model import Model
 from talkingvideo_api.names import Stage
@@ -20,6 +20,16 @@ PLAN_NAME = "plan.json"
 
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$")]
 """Name of a prepared file. The plan is made where untrusted media are parsed: its names must not leave the folder."""
+
+MAX_CHUNKS = 500
+MAX_FILES = 500
+MAX_FRAMES = 10_000_000
+MAX_SIDE = 16_384
+"""Bounds of what prepare can write, far above what it does: the plan is input for the stages that read it."""
+
+Frames = Annotated[int, Field(ge=1, le=MAX_FRAMES)]
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+Text = Annotated[str, StringConstraints(max_length=2_000)]
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """sha256, hexadecimal."""
@@ -39,11 +49,11 @@ class PlannedChunk(Model):
     index: int
     start_frame: int
     """Index of its first frame in the video."""
-    windows: tuple[int, ...]
+    windows: Annotated[tuple[Frames, ...], Field(min_length=1)]
     """Number of new frames of each window."""
-    first_window: int
+    first_window: Annotated[int, Field(ge=0)]
     """Index of its first window in the video."""
-    overlap: int = 0
+    overlap: Annotated[int, Field(ge=0)] = 0
     """Frames that its first window shares with the previous chunk, which it continues; 0 if it starts from the picture."""
     key: Digest
     """Digest of everything that determines its pixels; the name of its folder among the finished chunks."""
@@ -73,26 +83,49 @@ class Plan(Model):
     version: Literal[3] = 3
     effective_digest: Digest
     """Digest of the effective values that the keys were made with. Chunks must be rendered with the same values."""
-    files: dict[FileName, PlannedFile]
+    files: Annotated[dict[FileName, PlannedFile], Field(max_length=MAX_FILES)]
     """Every prepared file by the name that stages use; see `stored_name`."""
     picture: FileName
     """Name among the files: ``picture.png`` or ``picture.mp4``."""
-    tracks: tuple[PlannedTrack, ...]
-    frames: int
-    width: int
+    tracks: Annotated[tuple[PlannedTrack, ...], Field(max_length=2)]
+    frames: Frames
+    width: Side
     """Rendered width in pixels."""
-    height: int
+    height: Side
     """Rendered height in pixels."""
-    delivered_width: int
-    delivered_height: int
-    sound_seconds: float
+    delivered_width: Side
+    delivered_height: Side
+    sound_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """Length of the result's audio in seconds."""
-    engine_digest: str
+    engine_digest: Text
     """Digest of the engine's code and weights that the keys were made with."""
-    chunks: tuple[PlannedChunk, ...]
+    chunks: Annotated[tuple[PlannedChunk, ...], Field(min_length=1, max_length=MAX_CHUNKS)]
     found: dict[str, Any] = Field(default_factory=dict)
     """Findings about the inputs (faces, formats), for the report."""
-    warnings: tuple[str, ...] = ()
+    warnings: Annotated[tuple[Text, ...], Field(max_length=500)] = ()
+
+    @model_validator(mode="after")
+    def _files_exist(self) -> Plan:
+        used = {
+            self.picture,
+            *(track.file for track in self.tracks),
+            *(track.mask for track in self.tracks if track.mask),
+        }
+        if missing := used - self.files.keys():
+            raise ValueError(f"{len(missing)} of its files are not listed")
+        return self
+
+    @model_validator(mode="after")
+    def _chunks_add_up(self) -> Plan:
+        """Chunks follow one another without a gap, and their windows are all of the video's frames."""
+        start = 0
+        for index, chunk in enumerate(self.chunks):
+            if (chunk.index, chunk.start_frame) != (index, start):
+                raise ValueError(f"chunk {index} does not begin where the one before it ends")
+            start += chunk.frames
+        if start != self.frames:
+            raise ValueError(f"its chunks have {start} frames instead of {self.frames}")
+        return self
 
     @property
     def digest(self) -> str:

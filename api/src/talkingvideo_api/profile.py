@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from talkingvideo_api.engines import ENGINES, INFINITETALK, EngineTraits, traits_of
 from talkingvideo_api.keys import key_problem, template_problem
@@ -262,8 +262,10 @@ class StagePods(Model):
     """Labels that a node must have."""
     tolerations: tuple[Toleration, ...] = ()
     """Tolerations of the pods."""
-    scratch: str = "10Gi"
-    """Size limit of the emptyDir volume for temporary files."""
+    scratch: Annotated[str, StringConstraints(pattern=r"^[0-9]+([.][0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$")] = "10Gi"
+    """Size limit of each emptyDir volume for files: one in render and stitch pods; in prepare pods the inputs, the prepared
+    files, and the temporary files of the two containers that read them. Limits of ephemeral storage follow from it, unless
+    resources sets one."""
     deadline_seconds: int = 3_600
     """activeDeadlineSeconds of the *pod*. The Job's deadline would include time spent waiting for a GPU."""
     attempts: Annotated[int, Field(ge=1, le=20)] = 3

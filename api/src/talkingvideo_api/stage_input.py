@@ -2,11 +2,16 @@
 
 The operator writes it into one immutable ConfigMap per revision, key ``stage-input.json``, which every stage mounts
 read-only. It is never part of the environment or the arguments, and holds no secret: credentials reach a pod as
-environment variables from a Secret in the object's namespace.
+environment variables from a Secret in the object's namespace. It does hold the inputs' addresses as the object has them,
+signatures included: whoever may read ConfigMaps in a namespace can read what those who may read its objects can.
+
+Each Job's arguments have its sha256, which the stage compares before it parses: a ConfigMap that anybody else has put in
+its place sets no buckets, hosts or endpoints.
 """
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal
 
 from pydantic import Field
@@ -18,6 +23,12 @@ from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.values import RenderValues
 
 STAGE_INPUT_KEY = "stage-input.json"
+
+INPUTS_FOLDER = "inputs"
+"""Folder in prepare's scratch folder: the inputs, unparsed. ``fetch`` writes it, the other steps only read it."""
+
+PREPARED_FOLDER = "prepared"
+"""Folder in prepare's scratch folder: what becomes the workspace. ``process`` writes it, ``publish`` only reads it."""
 
 
 class S3Connection(Model):
@@ -60,6 +71,11 @@ class StageInput(Model):
     secret_hosts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Hosts that may receive the Secrets of headersSecretName, by the Secret's name."""
     price_per_gpu_hour: float | None = None
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the document as the ConfigMap holds it, hexadecimal."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     @property
     def values(self) -> RenderValues:

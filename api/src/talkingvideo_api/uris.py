@@ -14,6 +14,11 @@ LOCAL_SCHEMES = (*CLUSTER_SCHEMES, "file")
 
 DECLARED_TYPE = re.compile(r"data:[\w.+/-]{0,60}", re.ASCII | re.IGNORECASE)
 
+PLAIN_HOST = re.compile(r"[\w.-]+(:\d*)?|\[[0-9a-fA-F:.]+\](:\d*)?")
+"""A host that needs no escapes: what others hide may be a user name and a password."""
+
+HIDDEN_PART = re.compile(r"[?;#]|%(?:3[Ff]|3[Bb]|23)")
+
 MAX_URI = 2_048
 MAX_DATA_URI = 184_320
 
@@ -58,15 +63,24 @@ def scheme_of(uri: str) -> str:
 
 
 def safe_uri(uri: str) -> str:
-    """The URI as messages may show it: without query string (signatures), user information and inline data."""
+    """The URI as messages may show it: without query (signatures), parameters, fragment, user information and inline data.
+
+    A secret that is part of the path itself cannot be told from a name.
+    """
     if declared := DECLARED_TYPE.match(uri):
         return f"{declared[0]},…"
     try:
         parts = urlsplit(uri)
-        unreadable = parts.scheme != "file" and not (parts.hostname and (parts.port is None or parts.port >= 0))
+        host = parts.netloc.rpartition("@")[2]
+        plain = bool(PLAIN_HOST.fullmatch(host)) and (parts.port is None or parts.port >= 0)
+        unreadable = not plain and not (parts.scheme == "file" and not parts.netloc)
     except ValueError:
         unreadable = True
     if unreadable:
         return f"{scheme_of(uri)[:20]}://…"
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"[:300]
+    return f"{parts.scheme}://{host}{shown_path(parts.path)}"[:300]
+
+
+def shown_path(path: str) -> str:
+    """A path as messages may show it: without what begins with a question mark, a semicolon or a hash, escaped or not."""
+    return HIDDEN_PART.split(path, maxsplit=1)[0]

@@ -14,8 +14,8 @@ from talkingvideo_clients.kube.api import CONFIG_MAPS, JOBS, VIDEOS, Api, ApiErr
 from talkingvideo_clients.kube.objects import Job, Video
 from talkingvideo_operator.builders.context import BuildContext
 from talkingvideo_operator.builders.jobs import build_job
-from talkingvideo_operator.builders.metadata import children_of_revision_selector, children_selector
-from talkingvideo_operator.builders.stage_input import build_config_map, build_stage_input
+from talkingvideo_operator.builders.metadata import children_selector
+from talkingvideo_operator.builders.stage_input import build_config_map
 from talkingvideo_operator.cache import Cache
 from talkingvideo_operator.events import EventRecorder
 from talkingvideo_operator.planning.decision import (
@@ -143,10 +143,10 @@ class Effects:
         self._cache.mark_deleting(job)
 
     async def _ensure_stage_input(self, video: Video, manifest: Body) -> None:
-        """Create the stage input, or replace one that says something else. Reading first costs no write.
+        """Create the stage input unless it exists. Reading first costs no write, and no quota refuses a read.
 
-        A stage input cannot be changed: another one means that the video starts again with other values, or that somebody
-        has made it.
+        Raises:
+            NameConflictError: The name, which contains the digest, belongs to other content or to nobody of ours.
         """
         name = manifest["metadata"]["name"]
         try:
@@ -154,14 +154,9 @@ class Effects:
         except ApiError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
-        else:
-            _require_owner(video, found)
-            if found.get("data") == manifest["data"]:
-                return
-            await self._api.delete_collection(CONFIG_MAPS, video.namespace, children_of_revision_selector(video))
-        created = await self._create_child(CONFIG_MAPS, video, manifest)
-        if created.get("data") != manifest["data"]:
-            raise NameConflictError(f"ConfigMap {name} exists with a content that is not this video's; delete it")
+            found = await self._create_child(CONFIG_MAPS, video, manifest)
+        _require_owner(video, found)
+        _require_content(manifest, found)
 
     async def _create_child(self, resource: Resource, video: Video, manifest: Body) -> Body:
         """Create a child, or return the one that an interrupted earlier try has created."""
@@ -185,8 +180,15 @@ def _require_owner(video: Video, found: Body) -> None:
         )
 
 
+def _require_content(manifest: Body, found: Body) -> None:
+    """A ConfigMap of other content is neither used nor overwritten. The stages check what they mount once more."""
+    if (found.get("data"), found.get("immutable")) != (manifest["data"], True) or found.get("binaryData"):
+        raise NameConflictError(
+            f"ConfigMap {found['metadata']['name']} exists with content that the operator did not write; delete it"
+        )
+
+
 def _manifest(context: BuildContext, create: Create) -> Child:
     if isinstance(create, EnsureStageInput):
-        stage_input = build_stage_input(context.video, context.spec, context.effective, context.profile)
-        return CONFIG_MAPS, build_config_map(context.video, stage_input)
+        return CONFIG_MAPS, build_config_map(context.video, context.stage_input)
     return JOBS, build_job(context, create)

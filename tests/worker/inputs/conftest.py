@@ -60,8 +60,10 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
                 self._answer(302, b"", {"Location": self.path.partition("?")[2]})
             elif path.startswith("/status/"):
                 self._answer(int(path.rpartition("/")[2]), b"no")
-            else:
+            elif path in pages:
                 pages[path](self)
+            else:
+                self.close_connection = True
 
         def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
             self.send_response(status)
@@ -113,6 +115,28 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
         def bomb(self) -> None:
             self._answer(200, gzip.compress(bytes(50_000_000)), {"Content-Encoding": "gzip"})
 
+        def endless_after_zip(self) -> None:
+            """A small compressed file, and then bytes that belong to nothing."""
+            self.send_response(200)
+            self.send_header("Content-Encoding", "gzip")
+            self.end_headers()
+            self.wfile.write(gzip.compress(BODY))
+            with_end = time.monotonic() + 20
+            while time.monotonic() < with_end:
+                self.wfile.write(b"x" * 65_536)
+            self.close_connection = True
+
+        def endless_empty_blocks(self) -> None:
+            """A deflate stream whose blocks are all empty."""
+            self.send_response(200)
+            self.send_header("Content-Encoding", "gzip")
+            self.end_headers()
+            self.wfile.write(gzip.compress(b"")[:10])
+            with_end = time.monotonic() + 20
+            while time.monotonic() < with_end:
+                self.wfile.write(b"\x00\x00\x00\xff\xff" * 10_000)
+            self.close_connection = True
+
         def half_zipped(self) -> None:
             self._answer(200, gzip.compress(BODY)[:-20], {"Content-Encoding": "gzip"})
 
@@ -137,6 +161,8 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
         "/drip": Handler.drip,
         "/zipped": Handler.zipped,
         "/bomb": Handler.bomb,
+        "/endless-after-zip": Handler.endless_after_zip,
+        "/endless-empty-blocks": Handler.endless_empty_blocks,
         "/half-zipped": Handler.half_zipped,
         "/brotli": Handler.brotli,
         "/aws-chunked": Handler.chunked_name,

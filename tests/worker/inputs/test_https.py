@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_worker.inputs.fetch import Fetcher
 from talkingvideo_worker.inputs.policy import FetchPolicy
 
 from .conftest import BODY, NAMES, Site
@@ -111,6 +112,13 @@ def test_a_compression_bomb_meets_the_limit(site: Site, tmp_path: Path) -> None:
     assert error.code is ErrorCode.INPUT_VALIDATION
 
 
+@pytest.mark.parametrize("path", ["/endless-after-zip", "/endless-empty-blocks"])
+def test_bytes_that_yield_no_content_meet_the_limit(site: Site, tmp_path: Path, path: str) -> None:
+    error = failure(site, path, tmp_path, FetchPolicy(open_hosts=NAMES, max_bytes=1_000_000))
+    assert (error.code, error.retryable) == (ErrorCode.INPUT_VALIDATION, False)
+    assert "larger than the limit" in error.message
+
+
 def test_a_damaged_compressed_body_is_an_error(site: Site, tmp_path: Path) -> None:
     assert failure(site, "/half-zipped", tmp_path).code is ErrorCode.DOWNLOAD_FAILED
 
@@ -199,6 +207,51 @@ def test_a_name_with_a_forbidden_address_is_not_connected_to(site: Site, tmp_pat
     [
         "127.0.0.1",
         "127.1",
+        "127.0.1",
+        "127.255.255.254",
+        "0x7F.0x0.0x0.0x1",
+        "0X7F000001",
+        "0177.0.0.01",
+        "0x7f.0.0.1",
+        "127.0x0.1",
+        "0.0.0.0",
+        "0x0",
+        "00",
+        "[::]",
+        "[0:0:0:0:0:0:0:1]",
+        "[0000:0000:0000:0000:0000:0000:0000:0001]",
+        "[::ffff:7f00:1]",
+        "[::FFFF:127.0.0.1]",
+        "[0:0:0:0:0:ffff:7f00:0001]",
+        "[::127.0.0.1]",
+        "[64:ff9b::127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[64:ff9b:1::7f00:1]",
+        "[2002:7f00:1::]",
+        "[fe80::1]",
+        "[fc00::1]",
+        "[ff02::1]",
+        "LOCALHOST",
+        "10.0.0.1",
+        "10.1",
+        "167772161",
+        "0xa000001",
+        "012.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "192.168.257",
+        "3232235777",
+        "169.254.169.254",
+        "169.254.43518",
+        "2852039166",
+        "0xa9fea9fe",
+        "0251.0376.0251.0376",
+        "[::ffff:169.254.169.254]",
+        "[fd00:ec2::254]",
+        "100.100.100.200",
+        "168.63.129.16",
+        "224.0.0.1",
+        "255.255.255.255",
         "2130706433",
         "0x7f000001",
         "0x7f.1",
@@ -212,11 +265,46 @@ def test_a_name_with_a_forbidden_address_is_not_connected_to(site: Site, tmp_pat
 )
 def test_every_spelling_of_this_machine_is_refused_by_the_real_resolver(site: Site, tmp_path: Path, host: str) -> None:
     with pytest.raises(StageError) as caught:
-        from talkingvideo_worker.inputs.fetch import Fetcher
-
         Fetcher(FetchPolicy(attempts=1), tls=site.tls).fetch(site.url("/picture", host=host), tmp_path / "input", FIELD)
     assert caught.value.code is ErrorCode.INPUT_VALIDATION
     assert site.requests == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1.",
+        "LocalHost.",
+        "①②⑦.⓪.⓪.①",
+        "１２７.０.０.１",
+        "127。0。0。1",
+        "ⓛⓞⓒⓐⓛⓗⓞⓢⓣ",
+        "[fe80::1%25eth0]",
+        "[fe80::1%eth0]",
+        "[::1",
+        "%31%32%37.0.0.1",
+        "127.0.0.1%00",
+        "127.0.0.1%2eevil.test",
+        "localhost%20",
+        "user@127.0.0.1",
+        "store.test@127.0.0.1",
+        "store.test%40127.0.0.1",
+        "store.test\\@127.0.0.1",
+        "store.test#@127.0.0.1",
+        "store.test?@127.0.0.1",
+        "xn--localhost-",
+        "-",
+        "..",
+        "127..0.1",
+    ],
+)
+def test_a_host_that_is_spelled_to_deceive_leads_nowhere(site: Site, tmp_path: Path, host: str) -> None:
+    """Full-width digits, zones, escapes, and what one parser takes for a user and another for the host."""
+    fetcher = Fetcher(FetchPolicy(attempts=1, timeout_seconds=5), tls=site.tls)
+    with pytest.raises(StageError):
+        fetcher.fetch(site.url("/picture", host=host), tmp_path / "input", FIELD)
+    assert site.requests == []
+    assert not (tmp_path / "input").exists()
 
 
 def test_an_open_host_still_cannot_lead_to_a_metadata_service(site: Site, tmp_path: Path) -> None:

@@ -3,9 +3,12 @@ from __future__ import annotations
 import base64
 import io
 import os
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import botocore.session
@@ -17,8 +20,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkingvideo_api.errors import ErrorCode, StageError
+from talkingvideo_api.stage_input import S3Connection
+from talkingvideo_clients.stores.s3 import s3_client
 from talkingvideo_worker.inputs.fetch import Fetcher
-from talkingvideo_worker.inputs.offline import Mounts, read_data
+from talkingvideo_worker.inputs.offline import Mounts, read_data, read_headers
 from talkingvideo_worker.inputs.policy import FetchPolicy
 
 FIELD = "spec.speech.speakers[0].audio.uri"
@@ -87,6 +92,35 @@ def test_no_path_leads_out_of_a_claim(mounted: Fetcher, claim: Path, tmp_path: P
     (claim / "escape").symlink_to(tmp_path / "secret")
     (claim / "folder-escape").symlink_to(tmp_path)
     assert failure(mounted, f"pvc://media/{path}", tmp_path).code is ErrorCode.INPUT_VALIDATION
+
+
+def test_a_link_that_is_swapped_in_while_a_file_is_opened_leads_nowhere(claim: Path, tmp_path: Path) -> None:
+    """A neighbour of the same volume exchanges a folder for a link to what it may not see, as often as it can."""
+    outside, inside = tmp_path / "outside", claim / "racing"
+    outside.mkdir()
+    (outside / "a.wav").write_bytes(b"secret")
+    inside.mkdir()
+    (inside / "a.wav").write_bytes(b"sound")
+    (claim / "link").symlink_to(outside)
+    over = threading.Event()
+
+    def exchange() -> None:
+        while not over.is_set():
+            for one, other in (("racing", "aside"), ("link", "racing"), ("racing", "link"), ("aside", "racing")):
+                (claim / one).rename(claim / other)
+
+    thread = threading.Thread(target=exchange, daemon=True)
+    mounts = volumes(tmp_path / "mounts", claims={"media": claim})
+    thread.start()
+    try:
+        for _ in range(300):
+            with suppress(StageError):
+                fetcher = Fetcher(FetchPolicy(attempts=1), mounts)
+                found = fetcher.fetch("pvc://media/racing/a.wav", tmp_path / "fetched", FIELD)
+                assert found.path.read_bytes() == b"sound"
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_links_within_a_configmap_are_followed_as_kubernetes_makes_them(tmp_path: Path) -> None:
@@ -272,6 +306,87 @@ def test_a_store_that_cannot_be_reached(tmp_path: Path, raised: Exception, code:
     error = failure(Fetcher(FetchPolicy(attempts=1), s3=client), URI, tmp_path)
     assert (error.code, error.retryable) == (code, retryable)
     assert "secret" not in str(error)
+
+
+class _Redirecting(BaseHTTPRequestHandler):
+    """An S3 service that redirects every request and never says where to."""
+
+    requests: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.requests.append(self.command)
+        body = b"<Error><Code>PermanentRedirect</Code><Endpoint>media.evil.test</Endpoint></Error>"
+        self.send_response(301)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def test_an_s3_service_that_redirects_without_end_is_asked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Botocore asks for the bucket's region by a request that is redirected, too, from inside which it asks again."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    _Redirecting.requests.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Redirecting)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+        client = s3_client(S3Connection(endpoint=endpoint, addressing_style="path"))
+        error = failure(Fetcher(FetchPolicy(), s3=lambda: client), URI, tmp_path)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert (error.code, error.retryable) == (ErrorCode.STORE_ACCESS, False)
+    assert "PermanentRedirect" in error.message
+    assert _Redirecting.requests == ["GET"]
+
+
+SECRETS = ["../outside", "linked", "..", ".", "/etc", "missing", "file"]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_no_name_of_a_secret_leads_out_of_the_folder_of_secrets(tmp_path: Path, secret: str) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "Authorization").write_text("stolen")
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    (folder / "linked").symlink_to(tmp_path / "outside")
+    (folder / "file").write_text("x")
+    with pytest.raises(StageError, match="--secrets DIR") as refusal:
+        read_headers(folder, secret, FIELD)
+    assert refusal.value.field == FIELD
+    assert "stolen" not in str(refusal.value)
+
+
+def test_headers_are_read_as_the_kubelet_mounts_them_and_a_link_out_is_refused(tmp_path: Path) -> None:
+    secret = tmp_path / "auth"
+    (secret / "..2026").mkdir(parents=True)
+    (secret / "..data").symlink_to("..2026")
+    (secret / "..2026" / "Authorization").write_text("Bearer x\n")
+    (secret / "Authorization").symlink_to("..data/Authorization")
+    assert read_headers(tmp_path, "auth", FIELD) == {"Authorization": "Bearer x"}
+    (tmp_path / "key").write_text("stolen")
+    (secret / "X-Key").symlink_to(tmp_path / "key")
+    with pytest.raises(StageError, match="leads out"):
+        read_headers(tmp_path, "auth", FIELD)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * 100_000])
+def test_a_header_that_is_no_short_text_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "auth").mkdir()
+    (tmp_path / "auth" / "Authorization").write_bytes(content)
+    with pytest.raises(StageError, match="Secret 'auth'"):
+        read_headers(tmp_path, "auth", FIELD)
 
 
 @pytest.mark.parametrize("uri", ["s3://media", "s3://media/", "s3:///key", "s3://"])

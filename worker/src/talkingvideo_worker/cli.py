@@ -36,6 +36,14 @@ File = Annotated[
 StageInputFile = Annotated[
     Path, typer.Option("--stage-input", help="File of the stage input, written by the operator.")
 ]
+StageInputDigest = Annotated[
+    str | None,
+    typer.Option(
+        "--stage-input-sha256",
+        metavar="HEX",
+        help="Refuse a stage input with another sha256. The operator always gives it.",
+    ),
+]
 Out = Annotated[Path, typer.Option(help="Folder for the results.")]
 EngineName = Annotated[
     str | None,
@@ -48,6 +56,10 @@ Workspace = Annotated[Path | None, typer.Option(help="Folder for finished chunks
 MountOptions = Annotated[
     list[str] | None, typer.Option("--mount", help="claim=DIR: the folder that pvc://claim/ refers to. Repeatable.")
 ]
+Secrets = Annotated[
+    Path | None,
+    typer.Option(help="DIR: the folder whose DIR/SECRET/HEADER files headersSecretName refers to.", metavar="DIR"),
+]
 
 
 @app.command()
@@ -57,15 +69,17 @@ def run(
     engine: EngineName = None,
     workspace: Workspace = None,
     mount: MountOptions = None,
+    secrets: Secrets = None,
 ) -> None:
     """Make the videos in FILE on this machine."""
     from talkingvideo_worker.process.terminal import exit_on_failure
 
     with exit_on_failure():
-        from talkingvideo_worker.local.commands import make_videos
+        from talkingvideo_worker.local.commands import LocalOptions, make_videos
         from talkingvideo_worker.local.locations import LocalLocations, default_workspace
 
-        make_videos(file, engine, mount or (), LocalLocations(out, workspace or default_workspace()))
+        locations, volumes = LocalLocations(out, workspace or default_workspace()), LocalOptions(mount or (), secrets)
+        make_videos(file, engine, volumes, locations)
 
 
 @app.command()
@@ -75,15 +89,17 @@ def plan(
     engine: EngineName = None,
     workspace: Workspace = None,
     mount: MountOptions = None,
+    secrets: Secrets = None,
 ) -> None:
     """Fetch and check the inputs of the videos in FILE, and print the plans; nothing is rendered."""
     from talkingvideo_worker.process.terminal import exit_on_failure
 
     with exit_on_failure():
-        from talkingvideo_worker.local.commands import plan_videos
+        from talkingvideo_worker.local.commands import LocalOptions, plan_videos
         from talkingvideo_worker.local.locations import LocalLocations, default_workspace
 
-        for report in plan_videos(file, engine, mount or (), LocalLocations(out, workspace or default_workspace())):
+        locations, volumes = LocalLocations(out, workspace or default_workspace()), LocalOptions(mount or (), secrets)
+        for report in plan_videos(file, engine, volumes, locations):
             typer.echo(report.model_dump_json(by_alias=True, exclude_none=True, indent=2))
 
 
@@ -91,11 +107,12 @@ def plan(
 def prepare(
     stage_input: StageInputFile,
     step: Annotated[PrepareStep | None, typer.Option(help="Step to run. Default: all.")] = None,
+    stage_input_sha256: StageInputDigest = None,
 ) -> None:
     """Run the prepare stage: fetch and check the inputs, and plan the chunks; used inside a pod."""
     from talkingvideo_worker.process.pod import stage_in_pod
 
-    with stage_in_pod(stage_input) as pod:
+    with stage_in_pod(stage_input, stage_input_sha256) as pod:
         if step in (None, PrepareStep.FETCH):
             from talkingvideo_worker.stages.prepare.fetch import fetch
 
@@ -111,22 +128,26 @@ def prepare(
 
 
 @app.command()
-def render(stage_input: StageInputFile, chunk: Annotated[int, typer.Option(min=0, help="Index of the chunk.")]) -> None:
+def render(
+    stage_input: StageInputFile,
+    chunk: Annotated[int, typer.Option(min=0, help="Index of the chunk.")],
+    stage_input_sha256: StageInputDigest = None,
+) -> None:
     """Run the render stage: render one chunk; used inside a pod."""
     from talkingvideo_worker.process.pod import stage_in_pod
 
-    with stage_in_pod(stage_input) as pod:
+    with stage_in_pod(stage_input, stage_input_sha256) as pod:
         from talkingvideo_worker.stages.render import render as render_chunk
 
         pod.report(render_chunk(pod.context, chunk))
 
 
 @app.command()
-def stitch(stage_input: StageInputFile) -> None:
+def stitch(stage_input: StageInputFile, stage_input_sha256: StageInputDigest = None) -> None:
     """Run the stitch stage: join the chunks and deliver the result; used inside a pod."""
     from talkingvideo_worker.process.pod import stage_in_pod
 
-    with stage_in_pod(stage_input) as pod:
+    with stage_in_pod(stage_input, stage_input_sha256) as pod:
         from talkingvideo_worker.stages.stitch import stitch as stitch_video
 
         pod.report(stitch_video(pod.context))

@@ -11,6 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from talkingvideo_api.errors import ErrorCode, StageError
+
+MAX_READ = 16 << 20
+"""Most bytes of a file that is read into memory, such as a plan."""
+
 
 class MissingFileError(Exception):
     """The store has no file of that name."""
@@ -44,6 +49,18 @@ class ListedFile:
     modified: datetime
 
 
+def bounded(content: bytes, uri: str) -> bytes:
+    """Content of which at most one byte more than `MAX_READ` was read.
+
+    Raises:
+        StageError: E_WORKSPACE, not retryable, when it is larger.
+    """
+    if len(content) > MAX_READ:
+        message = f"{uri} is larger than {MAX_READ:,} bytes: it was not written by this project. Delete it, and retry."
+        raise StageError(ErrorCode.WORKSPACE, message, retryable=False)
+    return content
+
+
 class Store(Protocol):
     """A folder or a bucket."""
 
@@ -69,10 +86,11 @@ class Store(Protocol):
         ...
 
     def read(self, name: str) -> bytes:
-        """Read a small file.
+        """Read a small file, of at most `MAX_READ` bytes: whoever may write to the store chooses its size.
 
         Raises:
             MissingFileError: It does not exist.
+            StageError: E_WORKSPACE, not retryable, when it is larger.
         """
         ...
 

@@ -18,7 +18,7 @@ from io import BufferedReader
 from pathlib import Path, PurePosixPath
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_clients.stores.base import FileInfo, ListedFile, MissingFileError
+from talkingvideo_clients.stores.base import MAX_READ, FileInfo, ListedFile, MissingFileError, bounded
 from talkingvideo_clients.stores.beneath import LeadsOutError, open_file, open_folder, readable
 
 WITHOUT_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -80,7 +80,7 @@ class LocalStore:
     def read(self, name: str) -> bytes:
         """See `Store`."""
         with _failures("read", name), self._reading(name) as file:
-            return file.read()
+            return bounded(file.read(MAX_READ + 1), self.uri(name))
 
     def get(self, name: str, destination: Path) -> None:
         """See `Store`."""

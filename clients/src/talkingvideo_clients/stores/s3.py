@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from mimetypes import MimeTypes
 from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.stage_input import S3Connection
-from talkingvideo_clients.stores.base import FileInfo, ListedFile, MissingFileError
+from talkingvideo_clients.stores.base import MAX_READ, FileInfo, ListedFile, MissingFileError, bounded
 from talkingvideo_clients.stores.s3_errors import S3_ERRORS, S3ErrorKind, s3_error_code, s3_error_kind
 
 SINGLE_PUT_LIMIT = 5 * 1024**3
@@ -46,7 +47,20 @@ def s3_client(connection: S3Connection) -> Any:
         response_checksum_validation="when_required",
     )
     session = boto3.Session()  # boto3's default session is global and keeps the first credentials that it finds
-    return session.client("s3", endpoint_url=connection.endpoint, region_name=connection.region, config=config)
+    client = session.client("s3", endpoint_url=connection.endpoint, region_name=connection.region, config=config)
+    client.meta.events.register("before-call.s3.HeadBucket", _no_region)
+    return client
+
+
+def _no_region(**_: Any) -> tuple[AWSResponse, dict[str, Any]]:
+    """Answer HeadBucket without a request.
+
+    This project sends none; botocore does, to find a bucket's region after a redirect that does not name it. A service that
+    redirects that request as well would have it sent again from inside itself, until Python's stack ends. A redirect that
+    names the region, as AWS's do, is still followed, once.
+    """
+    answer = {"Error": {"Code": "301"}, "ResponseMetadata": {"HTTPStatusCode": 301, "HTTPHeaders": {}}}
+    return AWSResponse("", 301, {}, None), answer
 
 
 class BusyNameError(Exception):
@@ -100,9 +114,11 @@ class S3Store:
 
     def read(self, name: str) -> bytes:
         """See `Store`."""
-        with self._failures("read", name):
-            body: bytes = self._client.get_object(Bucket=self._bucket, Key=self._key(name))["Body"].read()
-            return body
+        with self._failures("read", name), closing(self._body(name)) as body:
+            return bounded(body.read(MAX_READ + 1), self.uri(name))
+
+    def _body(self, name: str) -> Any:
+        return self._client.get_object(Bucket=self._bucket, Key=self._key(name))["Body"]
 
     def get(self, name: str, destination: Path) -> None:
         """See `Store`. boto3 downloads into a file beside the destination and renames it."""

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from talkingvideo_api.inputs import inputs_of
 from talkingvideo_api.names import Stage, stage_input_name
 from talkingvideo_api.spec import Output
-from talkingvideo_api.stage_input import STAGE_INPUT_KEY
+from talkingvideo_api.stage_input import INPUTS_FOLDER, PREPARED_FOLDER, STAGE_INPUT_KEY
 from talkingvideo_api.uris import parse_object_uri, scheme_of
 from talkingvideo_operator.builders.context import BuildContext
 from talkingvideo_operator.builders.metadata import Manifest
 
 TMP_SIZE = "256Mi"
-HOME = "/tmp"  # noqa: S108 - an emptyDir of the pod's own
+HOME = "/tmp"  # noqa: S108 - an emptyDir of the container's own
 STAGE_INPUT_MOUNT = "/stage-input"
 STAGE_INPUT_FILE = f"{STAGE_INPUT_MOUNT}/{STAGE_INPUT_KEY}"
 SCRATCH = "/scratch"
@@ -41,17 +41,40 @@ class Mount:
         return {"name": self.volume["name"], "mountPath": self.path, "readOnly": self.read_only}
 
 
-def common_mounts(context: BuildContext, stage: Stage) -> Iterator[Mount]:
-    """The mounts of every container: stage input, scratch and home."""
+def common_mounts(context: BuildContext, stage: Stage, container: str) -> Iterator[Mount]:
+    """The mounts of every container: the stage input, and scratch and home, which no other container sees.
+
+    Programs read configuration from their home and from temporary folders: what one container could write there, another
+    would obey.
+    """
     video = context.video
     stage_input = {
         "name": "stage-input",
-        "configMap": {"name": stage_input_name(video.name, video.uid, video.revision or "")},
+        "configMap": {
+            "name": stage_input_name(video.name, video.uid, video.revision or "", context.stage_input_sha256)
+        },
     }
     yield Mount(stage_input, STAGE_INPUT_MOUNT)
-    scratch = {"name": "scratch", "emptyDir": {"sizeLimit": context.stage(stage).scratch}}
+    scratch = _files(f"scratch-{container}", TMP_SIZE if container == "fetch" else context.stage(stage).scratch)
     yield Mount(scratch, SCRATCH, read_only=False, env=_scratch_env(context, stage))
-    yield Mount({"name": "tmp", "emptyDir": {"sizeLimit": TMP_SIZE}}, HOME, read_only=False, env={"HOME": HOME})
+    yield Mount(_files(f"tmp-{container}", TMP_SIZE), HOME, read_only=False, env={"HOME": HOME})
+
+
+def inputs_mount(context: BuildContext, *, read_only: bool) -> Mount:
+    """The inputs as they came: written by fetch, read by the steps after it."""
+    volume = _files("inputs", context.profile.prepare.scratch)
+    return Mount(volume, f"{SCRATCH}/{INPUTS_FOLDER}", read_only)
+
+
+def prepared_mount(context: BuildContext, *, read_only: bool) -> Mount:
+    """What becomes the workspace: written by process, read by publish, which checks it file by file."""
+    volume = _files("prepared", context.profile.prepare.scratch)
+    return Mount(volume, f"{SCRATCH}/{PREPARED_FOLDER}", read_only)
+
+
+def _files(name: str, size: str) -> Manifest:
+    """A volume on the node's disk that lives as long as the pod."""
+    return {"name": name, "emptyDir": {"sizeLimit": size}}
 
 
 def _scratch_env(context: BuildContext, stage: Stage) -> dict[str, str]:
@@ -129,6 +152,11 @@ def _volume_name(kind: str, name: str) -> str:
         return f"{kind}-{name}"
     digest = hashlib.sha256(name.encode()).hexdigest()[:12]
     return f"{kind}-{digest}"
+
+
+def volumes(mounts: Iterable[Mount]) -> list[Manifest]:
+    """The volumes of a pod, each once."""
+    return list({mount.volume["name"]: mount.volume for mount in mounts}.values())
 
 
 def unique(mounts: Iterable[Mount]) -> list[Mount]:

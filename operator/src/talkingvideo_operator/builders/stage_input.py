@@ -35,7 +35,7 @@ def build_stage_input(video: Video, spec: TalkingVideoSpec, effective: Effective
 
 def build_config_map(video: Video, stage_input: StageInput) -> Manifest:
     """The stage input as an immutable ConfigMap."""
-    name = stage_input_name(video.name, video.uid, video.revision or "")
+    name = stage_input_name(video.name, video.uid, video.revision or "", stage_input.sha256)
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",

@@ -97,9 +97,20 @@ class HttpsSource:
         if coding in NOT_ENCODED:
             yield from answer.iter_stream()
         elif coding in {"gzip", "x-gzip", "deflate"}:
-            yield from _decompressed(answer.iter_stream())
+            yield from _decompressed(self._bounded(answer.iter_stream(), field))
         else:
             raise permanent(f"{safe_uri(str(url))} is sent in a content coding that was not requested.", field)
+
+    def _bounded(self, body: Iterator[bytes], field: str) -> Iterator[bytes]:
+        """The compressed body, which is never much larger than its content: bytes that yield nothing must end, too."""
+        received, most = 0, self._policy.max_bytes + self._policy.max_bytes // 8 + PIECE
+        for piece in body:
+            received += len(piece)
+            if received > most:
+                raise StageError.invalid(
+                    f"The compressed file is larger than the limit of {self._policy.max_bytes:,} bytes.", field
+                )
+            yield piece
 
     def _checked_headers(self, url: httpx.URL, field: str) -> dict[str, str]:
         """Headers that are meant for the host, with valid names and values. Values are secrets: no message shows them."""
@@ -250,8 +261,8 @@ def _decompressed(body: Iterator[bytes]) -> Iterator[bytes]:
     """Decompress gzip or deflate in small pieces, so that the size limit stops a decompression bomb early."""
     decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
     for piece in body:
-        pending = piece
-        while pending:
+        pending = b"" if decoder.eof else piece  # what follows the end is read and dropped, not kept
+        while pending and not decoder.eof:
             yield decoder.decompress(pending, PIECE)
             pending = decoder.unconsumed_tail
     yield decoder.flush()

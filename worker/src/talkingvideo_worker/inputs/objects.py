@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from talkingvideo_api.errors import StageError
+from talkingvideo_api.uris import safe_uri
 from talkingvideo_clients.stores.s3_errors import S3_ERRORS, S3ErrorKind, s3_error_code, s3_error_kind
 from talkingvideo_worker.inputs.deadline import Deadline
 from talkingvideo_worker.inputs.errors import access_denied, permanent, transient
@@ -38,7 +39,7 @@ def read_object(
         raise StageError.invalid("An s3:// address needs a bucket and a key: s3://bucket/key.", field)
     if client is None:
         raise StageError.invalid("s3:// inputs need a store with credentials, and none is set up here.", field)
-    where = f"s3://{bucket}/{key}"[:300]
+    where = safe_uri(uri)
     try:
         answer = client().get_object(Bucket=bucket, Key=key)
         if answer["ContentLength"] > max_bytes:

@@ -13,9 +13,11 @@ from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes
 
 from talkingvideo_api.errors import StageError
-from talkingvideo_api.uris import MAX_DATA_URI
+from talkingvideo_api.uris import MAX_DATA_URI, shown_path
 from talkingvideo_clients.stores.beneath import LeadsOutError, NotARegularFileError, open_file
 from talkingvideo_worker.inputs.errors import permanent, transient
+
+MAX_HEADER = 16_384
 
 PIECE = 1 << 20
 """Bytes that are read at a time."""
@@ -56,7 +58,7 @@ def read_local(uri: str, field: str) -> Iterator[bytes]:
     host, _, path = uri.partition("://")[2].partition("/")
     if host not in {"", "localhost"}:
         raise StageError.invalid(f"file://{host}/… names another machine; write file:/// and the whole path.", field)
-    return _read_inside(Path("/"), unquote(path), f"/{unquote(path)}", field)
+    return _read_inside(Path("/"), unquote(path), f"/{unquote(shown_path(path))}", field)
 
 
 def _read_mounted(uri: str, volumes: Path | None, kind: str, remedy: str, field: str) -> Iterator[bytes]:
@@ -66,7 +68,7 @@ def _read_mounted(uri: str, volumes: Path | None, kind: str, remedy: str, field:
         raise StageError.invalid(f"The {kind} {name!r} is not mounted: {remedy}.", field)
     if not path:
         raise StageError.invalid(f"The address names the {kind} {name!r}, but no file in it.", field)
-    return _read_inside(root, unquote(path), f"{path!r} in the {kind} {name!r}", field)
+    return _read_inside(root, unquote(path), f"{shown_path(path)!r} in the {kind} {name!r}", field)
 
 
 def _mounted(volumes: Path | None) -> dict[str, Path]:
@@ -105,6 +107,41 @@ def _pieces(descriptor: int, shown: str, field: str) -> Iterator[bytes]:
                 yield piece
     except OSError:
         raise transient(f"{shown} could not be read to its end.", field) from None
+
+
+def read_headers(folder: Path, secret: str, field: str) -> dict[str, str]:
+    """The values of a mounted Secret by their keys, as HTTP headers. The kubelet's own files begin with a dot.
+
+    Args:
+        folder: Where Secrets are mounted, each in a folder of its name.
+        secret: Name of the Secret.
+        field: For errors.
+
+    Raises:
+        StageError: E_INPUT_VALIDATION when it is not there, leads elsewhere, or has a value that is no short text.
+    """
+    mounted = _mounted(folder).get(secret)
+    if mounted is None or not mounted.is_dir() or not mounted.resolve().is_relative_to(folder.resolve()):
+        message = (
+            f"The Secret {secret!r} is not mounted: a local run needs the option --secrets DIR, with a file "
+            f"DIR/{secret}/<header> for each header."
+        )
+        raise StageError.invalid(message, field)
+    names = sorted(path.name for path in mounted.iterdir() if not path.name.startswith(".") and not path.is_dir())
+    return {name: _header_value(mounted, secret, name, field) for name in names}
+
+
+def _header_value(folder: Path, secret: str, name: str, field: str) -> str:
+    shown, content = f"{name!r} in the Secret {secret!r}", b""
+    for piece in _read_inside(folder, name, shown, field):
+        content += piece
+        if len(content) > MAX_HEADER:
+            raise StageError.invalid(f"{shown} is longer than {MAX_HEADER:,} bytes, which no header is.", field)
+    try:
+        return content.decode().strip()
+    except UnicodeDecodeError:
+        message = f"The Secret {secret!r} has a value that is not UTF-8 text: it cannot be sent as a header."
+        raise StageError.invalid(message, field) from None
 
 
 def read_data(uri: str, field: str) -> Iterator[bytes]:

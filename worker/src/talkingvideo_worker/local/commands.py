@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from talkingvideo_api.reports import PrepareReport, StitchReport
 from talkingvideo_api.stage_input import StageInput
 from talkingvideo_worker.local.documents import read_documents
-from talkingvideo_worker.local.locations import LocalLocations, parse_mounts
+from talkingvideo_worker.local.locations import LocalLocations, parse_mounts, parse_secrets
 from talkingvideo_worker.local.run import LocalMounts, prepare_locally, run_locally
 from talkingvideo_worker.local.stage_inputs import default_engine, make_stage_input, warnings_of
 from talkingvideo_worker.process.terminal import TerminalReporter, print_message
 from talkingvideo_worker.stages.result_files import RESULT_FILES
 
 
-def make_videos(file: Path, engine: str | None, mounts: Iterable[str], locations: LocalLocations) -> None:
+@dataclass(frozen=True)
+class LocalOptions:
+    """The options that stand in for a pod's volumes.
+
+    Attributes:
+        mounts: ``claim=DIR`` each.
+        secrets: Folder with the Secrets of ``headersSecretName``; none can be used when absent.
+    """
+
+    mounts: Iterable[str] = ()
+    secrets: Path | None = None
+
+
+def make_videos(file: Path, engine: str | None, options: LocalOptions, locations: LocalLocations) -> None:
     """Make every video of a file and print where its files are.
 
     Args:
         file: The YAML file.
         engine: Engine of objects that do not set ``spec.engine``; `default_engine` when absent.
-        mounts: ``claim=DIR`` each.
+        options: What stands in for volumes.
         locations: Folders of results and chunks.
 
     Raises:
         StageError: Before any work when the file or an option is wrong; otherwise of the first video that fails.
     """
-    stage_inputs, local_mounts = _stage_inputs(file, engine, mounts, locations)
+    stage_inputs, local_mounts = _stage_inputs(file, engine, options, locations)
     locations.require_writable()
     for stage_input in stage_inputs:
         if stage_input.spec.dry_run:
@@ -37,21 +51,21 @@ def make_videos(file: Path, engine: str | None, mounts: Iterable[str], locations
 
 
 def plan_videos(
-    file: Path, engine: str | None, mounts: Iterable[str], locations: LocalLocations
+    file: Path, engine: str | None, options: LocalOptions, locations: LocalLocations
 ) -> Iterator[PrepareReport]:
     """Plan every video of a file; see `make_videos`."""
-    stage_inputs, local_mounts = _stage_inputs(file, engine, mounts, locations)
+    stage_inputs, local_mounts = _stage_inputs(file, engine, options, locations)
     for stage_input in stage_inputs:
         yield _plan_video(stage_input, local_mounts)
 
 
 def _stage_inputs(
-    file: Path, engine: str | None, mounts: Iterable[str], locations: LocalLocations
+    file: Path, engine: str | None, options: LocalOptions, locations: LocalLocations
 ) -> tuple[list[StageInput], LocalMounts]:
     """The stage inputs of all videos: each is checked before the first one is made."""
-    claims, documents = parse_mounts(mounts), read_documents(file)
+    claims, secrets, documents = parse_mounts(options.mounts), parse_secrets(options.secrets), read_documents(file)
     stage_inputs = [make_stage_input(video, engine or default_engine(), locations) for video in documents.videos]
-    return stage_inputs, LocalMounts(claims, documents)
+    return stage_inputs, LocalMounts(claims, documents, secrets)
 
 
 def _plan_video(stage_input: StageInput, mounts: LocalMounts) -> PrepareReport:

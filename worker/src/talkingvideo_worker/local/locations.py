@@ -67,6 +67,19 @@ def parse_mounts(options: Iterable[str]) -> dict[str, Path]:
     return claims
 
 
+def parse_secrets(folder: Path | None) -> Path | None:
+    """Check the folder of ``--secrets``.
+
+    Raises:
+        StageError: E_INPUT_VALIDATION with the option.
+    """
+    if folder is None:
+        return None
+    if not folder.is_dir():
+        raise StageError.invalid(f"--secrets {folder}: the folder does not exist.")
+    return folder.resolve()
+
+
 def _require_writable(folder: Path, option: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -28,10 +28,12 @@ class LocalMounts:
     Attributes:
         claims: Folders by claim.
         documents: Contents of the YAML file, which include the ConfigMaps.
+        secrets: Folder with the Secrets, each in a folder of its name; none when absent.
     """
 
     claims: dict[str, Path]
     documents: Documents
+    secrets: Path | None = None
 
 
 def prepare_locally(stage_input: StageInput, mounts: LocalMounts, reporter: Reporter) -> PrepareReport:
@@ -87,7 +89,7 @@ def _context(stage_input: StageInput, mounts: LocalMounts, reporter: Reporter) -
         locations = stage_input.locations.model_copy(update={"workspace": (scratch / "workspace").as_uri()})
         yield StageContext(
             stage_input=stage_input.model_copy(update={"locations": locations}),
-            mounts=Mounts(claims=claims, configmaps=configmaps, headers=scratch / "headers"),
+            mounts=Mounts(claims=claims, configmaps=configmaps, headers=mounts.secrets or scratch / "headers"),
             scratch=scratch / "stage",
             reporter=reporter,
         )

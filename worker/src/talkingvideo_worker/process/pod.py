@@ -35,11 +35,12 @@ class Pod:
 
 
 @contextmanager
-def stage_in_pod(stage_input: Path) -> Iterator[Pod]:
+def stage_in_pod(stage_input: Path, sha256: str | None = None) -> Iterator[Pod]:
     """Run a stage in a pod. When it fails, the failure is reported to the operator.
 
     Args:
         stage_input: File of the stage input.
+        sha256: Digest that the file must have; not checked when absent, as when a person runs the command.
 
     Raises:
         typer.Exit: With the exit status of the failure.
@@ -48,7 +49,8 @@ def stage_in_pod(stage_input: Path) -> Iterator[Pod]:
     with exit_on_failure():
         try:
             with _scratch() as scratch:
-                yield Pod(StageContext(read_stage_input(stage_input), _mounts(), scratch, LogReporter()), log)
+                document = read_stage_input(stage_input, sha256)
+                yield Pod(StageContext(document, _mounts(), scratch, LogReporter()), log)
         except Exception as error:
             write_report(FailureReport.of(to_stage_error(error)), log)
             raise
@@ -56,11 +58,9 @@ def stage_in_pod(stage_input: Path) -> Iterator[Pod]:
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    """A folder on the scratch volume, which the containers of prepare share; a temporary folder without a volume."""
+    """The container's own scratch volume, in which the folders that cross are mounted; a temporary folder without one."""
     if volume := os.environ.get("TALKINGVIDEO_SCRATCH"):
-        folder = Path(volume) / "stage"
-        folder.mkdir(parents=True, exist_ok=True)
-        yield folder
+        yield Path(volume)
         return
     with scratch_folder() as folder:
         yield folder

@@ -10,6 +10,9 @@ from talkingvideo_api.plan import PlannedChunk
 from talkingvideo_api.reports import RenderReport
 from talkingvideo_clients.stores.base import MissingFileError, Store
 
+MAX_MODE = 200
+"""Most characters of a memory mode: every pod of a namespace may write the file that it is read from."""
+
 
 def segment_name(key: str, window: int) -> str:
     """Name of a window's frames, a closed-GOP mp4."""
@@ -83,4 +86,4 @@ def read_render_report(store: Store, key: str) -> dict[str, Any] | None:
 def memory_mode_of(report: dict[str, Any]) -> str | None:
     """The memory mode in a report of `read_render_report`, if it has one."""
     mode = report.get("memoryMode")
-    return mode if isinstance(mode, str) else None
+    return mode[:MAX_MODE] if isinstance(mode, str) else None

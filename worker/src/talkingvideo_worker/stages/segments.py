@@ -15,10 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.plan import PlannedChunk
 from talkingvideo_clients.stores.base import MissingFileError, Store
 from talkingvideo_worker.files import file_digest
-from talkingvideo_worker.stages.chunk_files import memory_mode_name, segment_name, state_name
+from talkingvideo_worker.stages.chunk_files import memory_mode_name, memory_mode_of, segment_name, state_name
+from talkingvideo_worker.untrusted import UntrustedError, read_arrays
+
+MAX_STATE = 4 << 30
+"""Bytes of a window's state, far above what engines leave."""
 
 State = Mapping[str, NDArray[Any]]
 """What an engine's window leaves for the next one: arrays by name."""
@@ -124,10 +129,16 @@ class Segments:
             self._store.get(state_name(self._chunk.key, window, self._segment_digest(window)), path)
         except MissingFileError:
             return None
-        with np.load(path, allow_pickle=False) as arrays:
-            state = dict(arrays)
-        path.unlink()
-        return state
+        try:
+            return read_arrays(path, MAX_STATE)
+        except UntrustedError as error:
+            message = (
+                f"The state of window {window} of chunk {self._chunk.index} in the store {error}: it was not written by this "
+                f"release. Delete the folder {self._chunk.key} among the chunks, and retry."
+            )
+            raise StageError(ErrorCode.WORKSPACE, message, retryable=False) from None
+        finally:
+            path.unlink()
 
     def _write_state(self, name: str, state: State) -> None:
         path = self._scratch / "state.npz"
@@ -142,7 +153,10 @@ class Segments:
             content = self._store.read(memory_mode_name(self._chunk.key, window, self._segment_digest(window)))
         except MissingFileError:
             return None
-        return str(json.loads(content)["memoryMode"])
+        try:
+            return memory_mode_of(dict(json.loads(content)))
+        except (ValueError, TypeError):
+            return None
 
     def _write_memory_mode(self, name: str, mode: str) -> None:
         path = self._scratch / "mode.json"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import PLAN_NAME, Plan
 from talkingvideo_clients.stores.base import MissingFileError
+from talkingvideo_worker.files import file_digest
 from talkingvideo_worker.stages.context import StageContext
+from talkingvideo_worker.untrusted import UntrustedError, parse
 
 SOUND_NAME = "sound.m4a"
 """The delivered sound."""
@@ -36,8 +36,8 @@ def read_plan(context: StageContext) -> Plan | None:
         of the same revision, but made with other values.
     """
     try:
-        plan = Plan.model_validate_json(context.workspace.read(PLAN_NAME))
-    except (MissingFileError, ValidationError):
+        plan = parse(Plan, context.workspace.read(PLAN_NAME))
+    except (MissingFileError, UntrustedError):
         return None
     return plan if plan.effective_digest == context.stage_input.effective.digest else None
 
@@ -64,15 +64,18 @@ def read_complete_plan(context: StageContext) -> Plan | None:
 
 
 def get_prepared(context: StageContext, plan: Plan, name: str, destination: Path) -> None:
-    """Copy one of a plan's files out of the workspace.
+    """Copy one of a plan's files out of the workspace, and compare its content with the plan's digest.
 
     Raises:
-        StageError: E_WORKSPACE when it is missing.
+        StageError: E_WORKSPACE when it is missing or has other content.
     """
     try:
         context.workspace.get(plan.stored_name(name), destination)
     except MissingFileError as error:
         raise lost_data(f"{name} is missing from the workspace.") from error
+    if file_digest(destination) != plan.files[name].sha256:
+        destination.unlink()
+        raise lost_data(f"{name} in the workspace has other content than its digest says.")
 
 
 def lost_data(message: str) -> StageError:

@@ -14,10 +14,11 @@ from talkingvideo_api.profile import InputLimits
 from talkingvideo_api.stage_input import S3Connection
 from talkingvideo_api.uris import MAX_DATA_URI, scheme_of
 from talkingvideo_worker.inputs.fetch import Fetcher
+from talkingvideo_worker.inputs.offline import read_headers
 from talkingvideo_worker.inputs.policy import FetchPolicy
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.loras import fetched_loras
-from talkingvideo_worker.stages.prepare.folders import input_path, prepared_marker
+from talkingvideo_worker.stages.prepare.folders import input_path, inputs_folder, prepared_marker
 from talkingvideo_worker.stages.workspace import read_complete_plan
 
 
@@ -27,7 +28,7 @@ def fetch(context: StageContext) -> None:
     Raises:
         StageError: With the field of the input that cannot be fetched.
     """
-    context.scratch.mkdir(parents=True, exist_ok=True)
+    inputs_folder(context.scratch).mkdir(parents=True, exist_ok=True)
     if read_complete_plan(context) is not None:
         prepared_marker(context.scratch).touch()
         return
@@ -111,16 +112,5 @@ def _refuse_too_much_inline_data(context: StageContext) -> None:
 
 
 def _headers(context: StageContext, secret: str | None, field: str) -> Mapping[str, str] | None:
-    """The values of a mounted Secret as HTTP headers. The kubelet's own files begin with a dot."""
-    if secret is None:
-        return None
-    folder = context.mounts.headers / secret
-    if not folder.is_dir():
-        message = f"The Secret {secret!r} is not mounted: headersSecretName works in a cluster only."
-        raise StageError.invalid(message, field)
-    files = [path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file()]
-    try:
-        return {path.name: path.read_text(encoding="utf-8").strip() for path in files}
-    except UnicodeDecodeError:
-        message = f"The Secret {secret!r} has a value that is not UTF-8 text: it cannot be sent as a header."
-        raise StageError.invalid(message, field) from None
+    """The values of a mounted Secret as HTTP headers."""
+    return None if secret is None else read_headers(context.mounts.headers, secret, field)

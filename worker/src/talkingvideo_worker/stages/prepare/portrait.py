@@ -16,12 +16,9 @@ from talkingvideo_worker.faces.types import Box
 from talkingvideo_worker.media.picture import Mask, Picture, fit, fit_mask, write_mask, write_png
 from talkingvideo_worker.media.untrusted import UntrustedMedia
 from talkingvideo_worker.stages.context import StageContext
-from talkingvideo_worker.stages.prepare.folders import input_path
+from talkingvideo_worker.stages.prepare.folders import PICTURE, VIDEO, input_path
 from talkingvideo_worker.stages.prepare.sizes import Size, Sizes, choose_sizes
 from talkingvideo_worker.units import Frame
-
-PICTURE = "picture.png"
-VIDEO = "picture.mp4"
 
 MAX_SHAPE_RATIO = 1.02
 """Ratio between the aspect ratios of a mask and of the source from which they are not the same picture."""

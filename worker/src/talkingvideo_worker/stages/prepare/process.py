@@ -89,17 +89,17 @@ def _prepare_media(context: StageContext, untrusted: UntrustedMedia, folder: Pat
     framed = frame_source(context, untrusted)
     _report(context, 0.3, "Preparing the speech")
     working = context.scratch / "working"
-    working.mkdir(exist_ok=True)
+    working.mkdir(parents=True, exist_ok=True)
     timeline = build_timeline(context, untrusted, working)
     portrait = write_portrait(context, untrusted, framed, timeline.frames, folder)
     masks = write_masks(context, untrusted, portrait, folder)
-    lora_digests = _link_loras(context, folder)
+    lora_digests = _link_loras(context, working)
     render_input = RenderInput(
         portrait=portrait.portrait,
         tracks=_located(context, portrait, write_tracks(timeline, folder), masks),
         frames=timeline.frames,
         values=context.stage_input.values,
-        loras=lora_files(context.stage_input, folder, lora_digests),
+        loras=lora_files(context.stage_input, working, lora_digests),
     )
     return _PreparedMedia(portrait, timeline, render_input, lora_digests)
 
@@ -127,7 +127,7 @@ def _shown_region(portrait: PreparedPortrait, region: Region | None) -> tuple[fl
 
 
 def _link_loras(context: StageContext, folder: Path) -> dict[str, str]:
-    """Link the fetched LoRAs into the prepared files: copies of gigabytes would fill the scratch volume.
+    """Link the fetched LoRAs under the names that engines are given; publish takes their gigabytes from the inputs itself.
 
     Returns:
         sha256 of each LoRA by its name in the folder.
@@ -138,7 +138,7 @@ def _link_loras(context: StageContext, folder: Path) -> dict[str, str]:
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.unlink(missing_ok=True)
-        path.hardlink_to(input_path(context.scratch, lora))
+        path.symlink_to(input_path(context.scratch, lora).absolute())
         digests[name] = file_digest(path)
     return digests
 
@@ -173,19 +173,11 @@ def _make_plan(context: StageContext, media: _PreparedMedia, prepared_engine: Pr
     )
 
 
-def _planned_files(folder: Path, known_digests: Mapping[str, str]) -> dict[str, PlannedFile]:
-    """The prepared files by name.
-
-    Args:
-        folder: Folder of the prepared files.
-        known_digests: sha256 of files that are too large to be read once more.
-    """
-    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    return {
-        name: PlannedFile(sha256=known_digests.get(name) or file_digest(folder / name), used_by=used_by(name))
-        for name in names
-        if name != PLAN_NAME
-    }
+def _planned_files(folder: Path, lora_digests: Mapping[str, str]) -> dict[str, PlannedFile]:
+    """The files of the workspace by name: the prepared ones in a folder, and the LoRAs as they were fetched."""
+    names = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    digests = {name: file_digest(folder / name) for name in names if name != PLAN_NAME} | dict(lora_digests)
+    return {name: PlannedFile(sha256=digests[name], used_by=used_by(name)) for name in sorted(digests)}
 
 
 def _encoding(effective: Effective, delivered: Size) -> dict[str, object]:

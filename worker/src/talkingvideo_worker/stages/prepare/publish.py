@@ -6,6 +6,9 @@ the digests of their contents.
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +18,16 @@ from talkingvideo_api.plan import PLAN_NAME, Plan, PlannedChunk
 from talkingvideo_api.reports import Estimate, PrepareReport, encode_bitmap
 from talkingvideo_worker.stages.chunk_files import memory_mode_of, read_render_report
 from talkingvideo_worker.stages.context import StageContext
-from talkingvideo_worker.stages.prepare.folders import prepared_folder
+from talkingvideo_worker.stages.loras import fetched_loras, lora_name
+from talkingvideo_worker.stages.prepare.checking import read_prepared_plan, refused
+from talkingvideo_worker.stages.prepare.folders import inputs_folder, prepared_folder
 from talkingvideo_worker.stages.result import existing_result
 from talkingvideo_worker.stages.workspace import read_complete_plan, read_plan
+from talkingvideo_worker.untrusted import UntrustedError, copy_plain
+
+MADE_BYTES = 1 << 30
+MADE_BYTES_PER_SECOND = 4 << 20
+"""Generous bounds of what engines make from a picture and from each second of sound, such as embeddings per frame."""
 
 
 def publish(context: StageContext) -> PrepareReport:
@@ -61,27 +71,53 @@ def _report(plan: Plan, missing: list[PlannedChunk], rendered: dict[int, dict[st
 
 def _upload(context: StageContext) -> Plan:
     """Write the prepared files; returns the plan that is in the workspace afterwards, which may be another run's."""
-    folder = prepared_folder(context.scratch)
-    if not folder.exists():
+    if not (prepared_folder(context.scratch) / PLAN_NAME).exists():
         message = "plan.json or one of its files was removed while prepare ran; the next attempt makes it again."
         raise StageError(ErrorCode.WORKSPACE, message)
-    _expect_plain_files(folder)
-    plan = Plan.model_validate_json((folder / PLAN_NAME).read_bytes())
-    for done, name in enumerate(plan.files):
-        context.reporter.report(Stage.PREPARE, 0.8 + 0.15 * done / len(plan.files), f"Writing {name}")
-        context.workspace.put(plan.stored_name(name), folder / name)
-    if not context.workspace.put_new(PLAN_NAME, folder / PLAN_NAME) and read_complete_plan(context) is None:
-        context.workspace.put(PLAN_NAME, folder / PLAN_NAME)
+    plan, content = read_prepared_plan(context.stage_input, context.scratch)
+    with _published_folder(context) as folder:
+        _upload_files(context, plan, folder / "file")
+        (folder / PLAN_NAME).write_bytes(content)
+        if not context.workspace.put_new(PLAN_NAME, folder / PLAN_NAME) and read_complete_plan(context) is None:
+            context.workspace.put(PLAN_NAME, folder / PLAN_NAME)
     return read_plan(context) or plan
 
 
-def _expect_plain_files(folder: Path) -> None:
-    """Refuse links and anything else that is not a plain file.
+@contextmanager
+def _published_folder(context: StageContext) -> Iterator[Path]:
+    """A folder of this step's own, into which a file is copied while it is checked, and from which it is uploaded."""
+    with tempfile.TemporaryDirectory(dir=context.scratch, prefix="publish-") as folder:
+        yield Path(folder)
+
+
+def _upload_files(context: StageContext, plan: Plan, copy: Path) -> None:
+    """Upload the files that the plan names, and nothing else: each a plain file whose content has the plan's digest.
 
     ``process`` parsed untrusted media, and this step has credentials: a link that an attacker made ``process`` leave
     could point at them.
     """
-    files = [path for path in (folder, *folder.rglob("*")) if path.is_symlink() or not path.is_dir()]
-    if any(path.is_symlink() or not path.is_file() for path in files):
-        message = "The prepared files include one that is not a plain file: an input may be an attack."
-        raise StageError(ErrorCode.INTERNAL, message, retryable=False)
+    left = _most_bytes(context)
+    for done, (name, file) in enumerate(plan.files.items()):
+        context.reporter.report(Stage.PREPARE, 0.8 + 0.15 * done / len(plan.files), f"Writing {name}")
+        folder, path = _source(context, name)
+        try:
+            left -= copy_plain(folder, path, copy, file.sha256, left)
+        except UntrustedError as error:
+            raise refused(f"{name} {error}") from None
+        context.workspace.put(plan.stored_name(name), copy)
+        copy.unlink()
+
+
+def _source(context: StageContext, name: str) -> tuple[Path, str]:
+    """Folder and path of a file of the plan: a LoRA is an input as it was fetched, everything else was prepared."""
+    for lora in fetched_loras(context.stage_input):
+        if name == lora_name(lora.index):
+            return inputs_folder(context.scratch), lora.name
+    return prepared_folder(context.scratch), name
+
+
+def _most_bytes(context: StageContext) -> int:
+    """The most that all prepared files can have together: the inputs, and what is made from frames and samples."""
+    limits = context.stage_input.limits
+    inputs = limits.image_bytes * 3 + limits.video_bytes + limits.audio_bytes * 2 + limits.lora_bytes
+    return 2 * inputs + MADE_BYTES + int(limits.seconds * MADE_BYTES_PER_SECOND)

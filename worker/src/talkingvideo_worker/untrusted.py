@@ -1,0 +1,208 @@
+"""How what comes from a less trusted container, pod or object is read: bounded, as plain files, by digest, typed.
+
+``process`` parses strangers' media, and every pod of a namespace writes to the same store. Whoever takes one of them over
+chooses what the others read: files, plans, reports, states. So nothing is followed that could lead elsewhere, nothing is
+read without a bound, content is compared with a digest while it is read, and nothing is ever unpickled, extracted or
+evaluated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
+
+PIECE = 1 << 20
+"""Bytes that are read at a time."""
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class UntrustedError(Exception):
+    """Content is not what this project writes. The text completes a sentence whose subject is the content's name."""
+
+
+class NotARegularFileError(UntrustedError):
+    """The path is a folder, a link, a device, a pipe or a socket."""
+
+    def __init__(self) -> None:
+        super().__init__("is not a plain file")
+
+
+def open_plain(root: Path, inside: Path) -> int:
+    """Open a file below a folder, step by step without following links.
+
+    Its type is checked before it is opened, since opening a device may have effects, and again afterwards, since the file
+    may have been replaced. ``O_NONBLOCK``: opening a pipe would wait for its other end.
+
+    Args:
+        root: The folder, which is trusted.
+        inside: Path below it.
+
+    Returns:
+        A file descriptor.
+
+    Raises:
+        NotARegularFileError: It is no regular file.
+        OSError: It cannot be opened; ELOOP or ENOTDIR where a folder on the way is a link.
+    """
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in inside.parts[:-1]:
+            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            os.close(folder)
+            folder = below
+        last = inside.parts[-1] if inside.parts else "."
+        _require_regular(os.lstat(last, dir_fd=folder))
+        descriptor = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    finally:
+        os.close(folder)
+    try:
+        _require_regular(os.fstat(descriptor))
+    except NotARegularFileError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _require_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise NotARegularFileError
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """Read a file of at most so many bytes, through links (the kubelet makes every key of a ConfigMap one).
+
+    Raises:
+        UntrustedError: It is larger.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return _read(file, limit)
+
+
+def read_plain(root: Path, name: str, limit: int) -> bytes:
+    """Read a plain file of at most so many bytes below a folder.
+
+    Raises:
+        UntrustedError: It is larger, missing, or no plain file.
+    """
+    with _opened(root, name) as file:
+        return _read(file, limit)
+
+
+def copy_plain(root: Path, name: str, destination: Path, sha256: str, limit: int) -> int:
+    """Copy a plain file below a folder; its digest is computed from the bytes that are copied.
+
+    Args:
+        root: The folder, which is trusted; nothing in it is.
+        name: Path below it.
+        destination: Where to copy it, in a folder of this process's own.
+        sha256: The digest that it must have.
+        limit: Most bytes.
+
+    Returns:
+        Bytes of the file.
+
+    Raises:
+        UntrustedError: It is larger, missing, no plain file, or has another digest.
+    """
+    size, digest = 0, hashlib.sha256()
+    with _opened(root, name) as source, destination.open("wb") as copy:
+        while piece := source.read(PIECE):
+            size += len(piece)
+            if size > limit:
+                raise _too_large(limit)
+            digest.update(piece)
+            copy.write(piece)
+    if digest.hexdigest() != sha256:
+        raise UntrustedError("has other content than its digest says")
+    return size
+
+
+@contextmanager
+def _opened(root: Path, name: str) -> Iterator[BinaryIO]:
+    path = Path(name)
+    if path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise UntrustedError("is not below its folder")
+    try:
+        descriptor = open_plain(root, path)
+    except FileNotFoundError:
+        raise UntrustedError("is missing") from None
+    except OSError:
+        raise NotARegularFileError from None
+    with os.fdopen(descriptor, "rb") as file:
+        yield file
+
+
+def _read(file: BinaryIO, limit: int) -> bytes:
+    content = file.read(limit + 1)
+    if len(content) > limit:
+        raise _too_large(limit)
+    return content
+
+
+def _too_large(limit: int) -> UntrustedError:
+    return UntrustedError(f"is larger than {limit:,} bytes")
+
+
+def parse(model: type[M], content: bytes) -> M:
+    """Parse JSON as a type. The error names fields, never values: these may be anything, even secrets.
+
+    Raises:
+        UntrustedError: It is no JSON, or not of the type.
+    """
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        places = (".".join(str(part)[:40] for part in each["loc"]) or each["type"] for each in error.errors()[:3])
+        raise UntrustedError(f"is not valid ({', '.join(places)})") from None
+
+
+def read_arrays(path: Path, limit: int) -> dict[str, NDArray[Any]]:
+    """Read the arrays of an ``.npz`` file as numpy's ``savez`` writes it: stored, not compressed, without objects.
+
+    Args:
+        path: The file.
+        limit: Most bytes of all arrays together; sizes are compared with those of the file, which no header can exceed.
+
+    Raises:
+        UntrustedError: It is larger or something else.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _require_stored(archive.infolist(), path.stat().st_size, limit)
+            return {each.filename.removesuffix(".npy"): _read_array(archive, each) for each in archive.infolist()}
+    except (ValueError, OSError, EOFError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile):
+        raise UntrustedError("is damaged") from None
+
+
+def _require_stored(members: list[zipfile.ZipInfo], size: int, limit: int) -> None:
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise UntrustedError("is compressed, which this project's files never are")
+    if sum(member.file_size for member in members) > min(size, limit):
+        raise _too_large(min(size, limit))
+
+
+def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+    """One array, whose header is compared with the member's size before memory is allocated for it."""
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[
+            version
+        ]
+        shape, _, dtype = read_header(file)
+        if dtype.hasobject or int(np.prod([1, *shape], dtype=object)) * dtype.itemsize > member.file_size:
+            raise UntrustedError("has a header that does not fit its content")
+    with archive.open(member) as file:
+        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+        return array
