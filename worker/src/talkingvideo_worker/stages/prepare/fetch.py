@@ -11,7 +11,7 @@ from talkingvideo_api.inputs import Input, InputKind, inputs_of
 from talkingvideo_api.names import Stage
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_api.stage_input import S3Connection
-from talkingvideo_api.uris import MAX_DATA_URI, scheme_of
+from talkingvideo_api.uris import scheme_of
 from talkingvideo_worker.inputs.fetch import Fetcher
 from talkingvideo_worker.inputs.policy import FetchPolicy
 from talkingvideo_worker.stages.context import StageContext
@@ -30,7 +30,6 @@ def fetch(context: StageContext) -> None:
     if read_complete_plan(context) is not None:
         prepared_marker(context.scratch).touch()
         return
-    _refuse_too_much_inline_data(context)
     inputs = list(inputs_of(context.stage_input.spec))
     for done, given in enumerate(given for given in inputs if given.kind is not InputKind.LORA):
         _fetch_input(context, given, 0.15 * done / len(inputs))
@@ -98,14 +97,6 @@ def _refuse_foreign_bucket(context: StageContext, uri: str, field: str) -> None:
     if scheme_of(uri) == "s3" and "*" not in allowed and bucket not in allowed:
         message = f"Inputs may not come from bucket {bucket!r}; the profile allows {', '.join(allowed) or 'none'}."
         raise StageError.invalid(message, field)
-
-
-def _refuse_too_much_inline_data(context: StageContext) -> None:
-    uris = (given.reference.uri for given in inputs_of(context.stage_input.spec))
-    inline = sum(len(uri) for uri in uris if scheme_of(uri) == "data")
-    if inline > MAX_DATA_URI:
-        message = f"The data: URIs are {inline:,} characters in total; {MAX_DATA_URI:,} are allowed."
-        raise StageError.invalid(message, "spec")
 
 
 def _headers(context: StageContext, secret: str | None, field: str) -> Mapping[str, str] | None:
