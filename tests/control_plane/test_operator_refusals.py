@@ -87,6 +87,13 @@ REFUSED_BY_THE_API: dict[str, tuple[dict[str, Any], str]] = {
         {"speech": {"speakers": [{**AUDIO, "region": {"left": 0.9, "top": 0.1, "width": 0.5, "height": 0.1}}]}},
         "the region ends outside the picture",
     ),
+    "more inline data than one object may have": (
+        {
+            "source": {"image": {"uri": f"data:,{'A' * 100_000}"}},
+            "speech": {"speakers": [{"audio": {"uri": f"data:,{'A' * 100_000}"}}]},
+        },
+        "the data: URIs of an object may have at most 184320 characters together",
+    ),
     "plain http notifications": ({"notify": {"url": "http://example.com/"}}, "url must start with https://"),
 }
 

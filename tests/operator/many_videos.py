@@ -14,6 +14,7 @@ from talkingvideo_api import names
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import encode_report
 from talkingvideo_clients.kube.objects import Job, Video
+from talkingvideo_clients.kube.records import VideoRecord
 from talkingvideo_operator.cache import Cache
 from talkingvideo_operator.effects import Effects
 from talkingvideo_operator.events import EventRecorder
@@ -60,7 +61,7 @@ class ManyVideos:
                 namespace=namespace,
             )
             self.fake.objects["talkingvideos", document["metadata"]["name"]] = document
-            self.cache.videos.update(Video.of(document))
+            self.cache.videos.update(VideoRecord.of(document))
             self.queue.add(uid)
         return uids
 
@@ -112,6 +113,10 @@ class ManyVideos:
 
         asyncio.run(run())
         self.settle()
+
+    def videos(self) -> list[Video]:
+        """All videos, as the cache has them."""
+        return [record.video() for record in self.cache.videos.all()]
 
     def status(self, uid: str) -> Any:
         """A video's status."""

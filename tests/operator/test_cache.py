@@ -8,10 +8,11 @@ import pytest
 from tests.operator.fake_cluster import START, body, spec
 
 from talkingvideo_api.names import Stage
-from talkingvideo_clients.kube.objects import Job, Pod, Video
+from talkingvideo_clients.kube.objects import Job, Pod
+from talkingvideo_clients.kube.records import VideoRecord
 from talkingvideo_operator.cache import Cache
 
-VIDEO = Video.of(body(spec(), uid="video"))
+VIDEO = VideoRecord.of(body(spec(), uid="video"))
 JOB = Job("job", "ns", "hello-prepare-0", "video", 1, "r", Stage.PREPARE, None, 0, created=START)
 POD = Pod("pod", "ns", "hello-prepare-0-x", "video", "job", 1, "Running", START)
 

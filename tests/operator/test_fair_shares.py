@@ -51,7 +51,7 @@ def test_the_joins_are_bounded_too() -> None:
     assert len(cluster.active(Stage.STITCH)) == cluster.most[Stage.STITCH] == 2
     while cluster.active():
         cluster.finish(cluster.active()[0])
-    assert all(video.status.phase == "Succeeded" for video in cluster.cache.videos.all())
+    assert all(video.status.phase == "Succeeded" for video in cluster.videos())
 
 
 def test_a_namespace_with_one_video_gets_the_next_free_slot_although_another_has_a_hundred() -> None:
@@ -128,7 +128,7 @@ def test_asking_for_slots_does_not_count_all_videos_again_for_each_of_them() -> 
     cluster.create("ns", 200)
     cluster.settle()
     unchanged = cluster.reconciler._slots.admission()
-    for video in cluster.cache.videos.all():
+    for video in cluster.videos():
         cluster.queue.add(video.uid)
     cluster.settle()
     assert cluster.reconciler._slots.admission() is unchanged

@@ -13,6 +13,7 @@ from tests.operator.fake_cluster import START, FakeCluster, body, config, spec
 from talkingvideo_api.names import Stage
 from talkingvideo_clients.kube.api import ApiError, Cause
 from talkingvideo_clients.kube.objects import Job, Video
+from talkingvideo_clients.kube.records import VideoRecord
 from talkingvideo_operator.cache import Cache
 from talkingvideo_operator.effects import Effects, NameConflictError
 from talkingvideo_operator.events import EventRecorder
@@ -39,7 +40,7 @@ class Operator:
         document = body(document or spec())
         self.uid = document["metadata"]["uid"]
         self.api.objects["talkingvideos", "hello"] = document
-        self.cache.videos.update(Video.of(document))
+        self.cache.videos.update(VideoRecord.of(document))
 
     def reconcile(self) -> None:
         async def run() -> None:
@@ -75,7 +76,7 @@ def test_an_existing_job_is_adopted_by_its_owner_reference() -> None:
     operator.reconcile()
     operator.cache.jobs.delete(operator.cache.jobs.by_owner(operator.uid)[0])
     fresh = Cache()
-    fresh.videos.update(Video.of(body(spec())))
+    fresh.videos.update(VideoRecord.of(body(spec())))
     operator.api.objects["talkingvideos", "hello"]["metadata"]["resourceVersion"] = "1"
     operator.cache.videos, operator.cache.jobs = fresh.videos, fresh.jobs
     operator.reconcile()
@@ -89,7 +90,9 @@ def test_a_job_of_another_owner_is_never_taken_over() -> None:
     (key,) = [key for key in operator.api.objects if key[0] == "jobs"]
     operator.api.objects[key]["metadata"]["ownerReferences"][0]["uid"] = "another"
     fresh = Cache()
-    fresh.videos.update(Video.of({**body(spec()), "metadata": {**body(spec())["metadata"], "resourceVersion": "9"}}))
+    fresh.videos.update(
+        VideoRecord.of({**body(spec()), "metadata": {**body(spec())["metadata"], "resourceVersion": "9"}})
+    )
     operator.cache.videos, operator.cache.jobs = fresh.videos, fresh.jobs
     with pytest.raises((NameConflictError, ApiError)):
         operator.reconcile()
@@ -210,7 +213,7 @@ def test_a_status_that_was_written_meanwhile_is_not_overwritten() -> None:
         operator.reconcile()
     assert error.value.status == 409
     operator.api.calls.clear()
-    operator.cache.videos.update(Video.of(operator.api.objects["talkingvideos", "hello"]))
+    operator.cache.videos.update(VideoRecord.of(operator.api.objects["talkingvideos", "hello"]))
     operator.reconcile()
     assert operator.writes() == ["status"]
 
@@ -224,7 +227,7 @@ def test_a_job_that_no_longer_exists_counts_as_deleted() -> None:
     suspended = {**document, "spec": spec(suspend=True)}
     suspended["metadata"] = {**document["metadata"], "generation": 2, "resourceVersion": "900"}
     operator.api.objects["talkingvideos", "hello"] = suspended
-    operator.cache.videos.update(Video.of(suspended))
+    operator.cache.videos.update(VideoRecord.of(suspended))
     operator.reconcile()
     assert operator.writes()[-2:] == ["delete jobs", "status"]
 
@@ -232,7 +235,7 @@ def test_a_job_that_no_longer_exists_counts_as_deleted() -> None:
 def test_a_video_that_is_being_deleted_is_left_alone() -> None:
     operator = Operator()
     document = body(spec(), deletionTimestamp="2026-01-01T00:00:00Z", resourceVersion="2")
-    operator.cache.videos.update(Video.of(document))
+    operator.cache.videos.update(VideoRecord.of(document))
     operator.reconcile()
     assert operator.writes() == []
 
@@ -243,10 +246,10 @@ def test_slots_are_taken_before_the_first_call_so_that_no_other_video_gets_them(
         document = body(spec(), uid=uid, name=uid)
         document["status"] = rendering(Video.of(document)) | {"phase": "Suspended"}
         operator.api.objects["talkingvideos", uid] = document
-        operator.cache.videos.update(Video.of(document))
+        operator.cache.videos.update(VideoRecord.of(document))
         stale = Job(f"stale-{uid}", "ns", f"old-{uid}", uid, 1, "old", Stage.PREPARE, None, 0, created=START)
         operator.cache.jobs.update(stale)
-    operator.cache.videos.delete(Video.of(operator.api.objects["talkingvideos", "hello"]))
+    operator.cache.videos.delete(VideoRecord.of(operator.api.objects["talkingvideos", "hello"]))
 
     async def scenario() -> None:
         await asyncio.gather(operator.reconciler.reconcile("a"), operator.reconciler.reconcile("b"))
@@ -267,7 +270,7 @@ def test_deleting_jobs_enqueues_a_video_that_waits_for_their_slots() -> None:
     operator = Operator(spec(suspend=True), maxParallel=1)
     waiting = body(spec(), uid="waiting", name="waiting")
     waiting["status"] = rendering(Video.of(waiting))
-    operator.cache.videos.update(Video.of(waiting))
+    operator.cache.videos.update(VideoRecord.of(waiting))
     revision = Video.of(body(spec())).revision or ""
     operator.cache.jobs.update(Job("j", "ns", "j", operator.uid, 1, revision, Stage.RENDER, 0, 0, created=START))
     operator.reconcile()
@@ -279,7 +282,7 @@ def test_a_video_whose_jobs_are_refused_takes_no_slot_from_the_others() -> None:
     operator = Operator(maxParallel=3)
     refused = body(spec(), uid="a", name="a")
     refused["status"] = rendering(Video.of(refused))
-    operator.cache.videos.update(Video.of(refused))
+    operator.cache.videos.update(VideoRecord.of(refused))
     assert operator.reconciler._slots.admission().admitted() == ["a"]
     operator.refuse("a")
     assert operator.reconciler._slots.admission().admitted() == []
@@ -289,7 +292,7 @@ def test_jobs_of_no_existing_video_hold_no_slots() -> None:
     operator = Operator(maxParallel=1)
     waiting = body(spec(), uid="a", name="a")
     waiting["status"] = rendering(Video.of(waiting))
-    operator.cache.videos.update(Video.of(waiting))
+    operator.cache.videos.update(VideoRecord.of(waiting))
     forged = Job("f1", "ns", "f1", "no video", 1, "r", Stage.RENDER, 0, 0, created=START)
     operator.cache.jobs.update(forged)
     operator.cache.jobs.update(replace(forged, uid="f2", namespace="elsewhere", owner="a"))
@@ -371,3 +374,48 @@ def test_a_stage_input_that_somebody_has_prepared_is_not_used() -> None:
     with pytest.raises(NameConflictError):
         operator.reconcile()
     assert "create jobs" not in operator.api.calls
+
+
+def test_a_large_video_is_read_when_its_content_is_needed_and_its_stage_input_is_complete() -> None:
+    inline = f"data:image/png;base64,{'A' * 5_000}{hashlib.sha512(b'x').hexdigest() * 40}"
+    text = "".join(hashlib.sha512(str(number).encode()).hexdigest() for number in range(300))
+    operator = Operator(spec(source={"image": {"uri": inline}}, speech={"speakers": [{"text": text}]}))
+    video = operator.cache.video(operator.uid)
+    assert video is not None
+    assert not video.complete
+    operator.reconcile()
+    (stage_input,) = (found for (plural, _), found in operator.api.objects.items() if plural == "configmaps")
+    assert inline in stage_input["data"]["stage-input.json"]
+    assert text in stage_input["data"]["stage-input.json"]
+    assert "get talkingvideos" in operator.api.calls
+
+
+def test_a_large_video_that_has_ended_is_not_read_again() -> None:
+    operator = Operator(
+        spec(
+            prompt="".join(hashlib.sha512(str(n).encode()).hexdigest() for n in range(100))[:4_000],
+            negativePrompt="".join(hashlib.sha512(f"n{n}".encode()).hexdigest() for n in range(100))[:4_000],
+            priority="unknown",
+        )
+    )
+    operator.reconcile()
+    assert operator.api.objects["talkingvideos", "hello"]["status"]["phase"] == "Failed"
+    operator.api.calls.clear()
+    operator.reconcile()
+    assert operator.api.calls == []
+
+
+def test_a_large_video_that_was_deleted_meanwhile_is_left_alone() -> None:
+    operator = Operator(
+        spec(
+            source={
+                "image": {
+                    "uri": "data:image/png;base64,"
+                    + "".join(hashlib.sha512(str(n).encode()).hexdigest() for n in range(100))
+                }
+            }
+        )
+    )
+    del operator.api.objects["talkingvideos", "hello"]
+    operator.reconcile()
+    assert operator.writes() == []

@@ -8,6 +8,7 @@ estimates the cost of the validation rules from these bounds.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated
 
@@ -248,6 +249,9 @@ class Turn(RuledModel):
     """End in seconds from the beginning of the recording."""
 
 
+MAX_SPEAKERS = 2
+
+
 class Speech(RuledModel):
     """The speakers and when they speak."""
 
@@ -275,7 +279,7 @@ class Speech(RuledModel):
         ),
     )
 
-    speakers: Annotated[list[Speaker], Field(min_length=1, max_length=2)]
+    speakers: Annotated[list[Speaker], Field(min_length=1, max_length=MAX_SPEAKERS)]
     """One or two speakers."""
 
     arrangement: Arrangement | None = None
@@ -610,8 +614,44 @@ class Overrides(Model):
     """Names of Secrets in the object's namespace for pulling the image."""
 
 
-class TalkingVideoSpec(Model):
+def _inline_size(cel: str) -> str:
+    """CEL for the characters of a reference that is a data: URI."""
+    return f"({cel}.uri.startsWith('data:') ? {cel}.uri.size() : 0)"
+
+
+def _inline_sizes_of_speaker(index: int) -> str:
+    """CEL for the characters of a speaker's data: URIs."""
+    speaker = f"self.speech.speakers[{index}]"
+    sizes = (f"(has({speaker}.{field}) ? {_inline_size(f'{speaker}.{field}')} : 0)" for field in ("audio", "mask"))
+    return f"(self.speech.speakers.size() > {index} ? {' + '.join(sizes)} : 0)"
+
+
+INLINE_SIZE = " + ".join(
+    [
+        *(f"(has(self.source.{field}) ? {_inline_size(f'self.source.{field}')} : 0)" for field in ("image", "video")),
+        *(_inline_sizes_of_speaker(index) for index in range(MAX_SPEAKERS)),
+    ]
+)
+"""CEL for the characters of all data: URIs of a spec. CEL has no sum over a list."""
+
+
+def _inline_references(spec: TalkingVideoSpec) -> Iterator[MediaReference]:
+    given = [spec.source.image, spec.source.video]
+    given += [reference for speaker in spec.speech.speakers for reference in (speaker.audio, speaker.mask)]
+    return (reference for reference in given if reference and reference.uri.startswith("data:"))
+
+
+class TalkingVideoSpec(RuledModel):
     """Specification of the desired video."""
+
+    rules = (
+        Rule(
+            f"{INLINE_SIZE} <= {MAX_DATA_URI}",
+            f"the data: URIs of an object may have at most {MAX_DATA_URI} characters together: "
+            "put larger files into a store, a volume or a ConfigMap",
+            lambda it: sum(len(reference.uri) for reference in _inline_references(it)) <= MAX_DATA_URI,
+        ),
+    )
 
     source: Source
     """The picture or video that speaks."""

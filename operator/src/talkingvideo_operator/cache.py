@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
 
 from talkingvideo_clients.kube.index import Index
 from talkingvideo_clients.kube.objects import Job, Pod, Video
+from talkingvideo_clients.kube.records import VideoRecord
+
+PARSED_VIDEOS = 64
+"""Videos that are kept parsed: those that are being reconciled are asked for several times in a row."""
 
 
 class Cache:
@@ -14,7 +19,8 @@ class Cache:
 
     def __init__(self) -> None:
         self._changed: set[str] = set()
-        self.videos: Index[Video] = Index(self._changed.add)
+        self._parsed: OrderedDict[tuple[str, int], Video] = OrderedDict()
+        self.videos: Index[VideoRecord] = Index(self._changed.add)
         self.jobs: Index[Job] = Index(self._changed.add)
         self.pods: Index[Pod] = Index()
 
@@ -25,14 +31,23 @@ class Cache:
         return taken
 
     def video(self, uid: str) -> Video | None:
-        """The video of that uid."""
-        return next(iter(self.videos.by_owner(uid)), None)
+        """The video of that uid; see `Video.complete`."""
+        record = next(iter(self.videos.by_owner(uid)), None)
+        return None if record is None else self._parse(record)
 
-    def jobs_of(self, video: Video) -> tuple[Job, ...]:
+    def _parse(self, record: VideoRecord) -> Video:
+        key = (record.uid, record.resource_version)
+        video = self._parsed.pop(key, None) or record.video()
+        self._parsed[key] = video
+        if len(self._parsed) > PARSED_VIDEOS:
+            self._parsed.popitem(last=False)
+        return video
+
+    def jobs_of(self, video: Video | VideoRecord) -> tuple[Job, ...]:
         """A video's Jobs. A Job of another namespace is none of them, whatever its labels say."""
         return tuple(job for job in self.jobs.by_owner(video.uid) if job.namespace == video.namespace)
 
-    def pods_of(self, video: Video) -> dict[str, tuple[Pod, ...]]:
+    def pods_of(self, video: Video | VideoRecord) -> dict[str, tuple[Pod, ...]]:
         """The pods of a video's Jobs, by uid of the Job. Anyone who may create pods may write the same labels on others."""
         jobs = {job.uid for job in self.jobs_of(video) if job.uid}
         grouped: dict[str, tuple[Pod, ...]] = {}

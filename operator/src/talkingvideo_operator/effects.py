@@ -12,6 +12,7 @@ from talkingvideo_api.conditions import Reason
 from talkingvideo_api.status import TalkingVideoStatus
 from talkingvideo_clients.kube.api import CONFIG_MAPS, JOBS, VIDEOS, Api, ApiError, Body, Resource
 from talkingvideo_clients.kube.objects import Job, Video
+from talkingvideo_clients.kube.records import VideoRecord
 from talkingvideo_operator.builders.context import BuildContext
 from talkingvideo_operator.builders.jobs import build_job
 from talkingvideo_operator.builders.metadata import children_selector
@@ -49,6 +50,19 @@ class Effects:
         self._cache = cache
         self._config = config
         self._recorder = recorder
+
+    async def read(self, video: Video) -> Video | None:
+        """Read a video of which the cache keeps only an outline; None if it no longer exists."""
+        try:
+            body = await self._api.get(VIDEOS, video.namespace, video.name)
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        if body["metadata"]["uid"] != video.uid:
+            return None
+        self._cache.videos.update(VideoRecord.of(body))
+        return Video.of(body)
 
     async def delete(self, video: Video, deletes: tuple[Delete, ...]) -> None:
         """Delete children; one that no longer exists counts as deleted."""
@@ -122,7 +136,7 @@ class Effects:
             "status": status.to_dict(),
         }
         written = await self._api.replace_status(VIDEOS, video.namespace, video.name, body)
-        self._cache.videos.update(Video.of(written))
+        self._cache.videos.update(VideoRecord.of(written))
 
     def record_events(self, video: Video, events: tuple[Event, ...]) -> None:
         """Record events, after what they report has happened."""

@@ -15,7 +15,8 @@ import kopf
 from talkingvideo_api.names import GROUP, PLURAL, VERSION
 from talkingvideo_clients.kube.connection import configuration
 from talkingvideo_clients.kube.index import Index, Item
-from talkingvideo_clients.kube.objects import Job, Pod, Video, try_parse
+from talkingvideo_clients.kube.objects import Job, Pod, try_parse
+from talkingvideo_clients.kube.records import VideoRecord
 from talkingvideo_operator.builders.metadata import CHILD_SELECTOR
 from talkingvideo_operator.cache import Cache
 from talkingvideo_operator.workqueue import WorkQueue
@@ -26,7 +27,11 @@ SERVER_TIMEOUT = 600
 CLIENT_TIMEOUT = 660
 CONNECT_TIMEOUT = 10
 REQUEST_TIMEOUT = 60
-PAGE_SIZE = 500
+PAGE_SIZE = 20
+"""Objects that are listed at once. Each may have 1.5 MB, the API server's limit, and kopf parses a page as a whole."""
+
+IDLE_SECONDS = 0.1
+"""How long kopf's worker of an object stays after its last event, which it keeps in memory for that time."""
 
 T = TypeVar("T", bound=Item)
 
@@ -40,6 +45,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.watching.chunk_size = PAGE_SIZE
     settings.watching.label_selectors["batch", "v1", "jobs"] = CHILD_SELECTOR
     settings.watching.label_selectors["v1", "pods"] = CHILD_SELECTOR
+    settings.queueing.idle_timeout = IDLE_SECONDS
     settings.networking.request_timeout = REQUEST_TIMEOUT
     settings.posting.enabled = False
     settings.scanning.disabled = True
@@ -63,7 +69,7 @@ class EventHandlers:
 
     async def video(self, event: kopf.RawEvent, **_: object) -> None:
         """Handle an event of a TalkingVideo."""
-        video = Video.of(event["object"])
+        video = VideoRecord.of(event["object"])
         if event["type"] == "DELETED":
             self._delete(self._cache.videos, video)
             self._slot_freed()

@@ -13,7 +13,8 @@ from kubernetes.aio.client import ApiClient
 from talkingvideo_clients.kube.api import JOBS, PODS, VIDEOS, Api, ApiError
 from talkingvideo_clients.kube.connection import configuration, own_namespace
 from talkingvideo_clients.kube.index import relist
-from talkingvideo_clients.kube.objects import Job, Pod, Video
+from talkingvideo_clients.kube.objects import Job, Pod
+from talkingvideo_clients.kube.records import VideoRecord
 from talkingvideo_operator.builders.metadata import CHILD_SELECTOR
 from talkingvideo_operator.cache import Cache
 from talkingvideo_operator.effects import Effects
@@ -130,7 +131,7 @@ class Operator:
         for namespace in self._config.namespaces or (None,):
             changed |= await relist(self._api, self._cache.pods, PODS, Pod.of, namespace, CHILD_SELECTOR)
             changed |= await relist(self._api, self._cache.jobs, JOBS, Job.of, namespace, CHILD_SELECTOR)
-            changed |= await relist(self._api, self._cache.videos, VIDEOS, Video.of, namespace)
+            changed |= await relist(self._api, self._cache.videos, VIDEOS, VideoRecord.of, namespace)
         for uid in {*changed, *(video.uid for video in self._cache.videos.all())}:
             self._queue.add(uid)
         logger.info("listed all objects in %.2f s; %d videos changed", time.monotonic() - began, len(changed))

@@ -23,7 +23,7 @@ from talkingvideo_operator.planning.context import Children
 from talkingvideo_operator.planning.decision import Decision
 from talkingvideo_operator.planning.plan import end_refused, plan
 from talkingvideo_operator.planning.refused_manifest import refused_manifest
-from talkingvideo_operator.planning.status import is_significant
+from talkingvideo_operator.planning.status import is_significant, needs_content
 from talkingvideo_operator.settings import OperatorConfig
 from talkingvideo_operator.slots import Slots
 from talkingvideo_operator.workqueue import WorkQueue
@@ -89,6 +89,10 @@ class Reconciler:
         video = self._cache.video(uid)
         if video is None or video.deleting:
             self._last_write.pop(uid, None)
+            return
+        if needs_content(video):
+            video = await self._effects.read(video)
+        if video is None:
             return
         namespace = await self._namespaces.read(video.namespace)
         self._slots.set_namespace(video.namespace, namespace)

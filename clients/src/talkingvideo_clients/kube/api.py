@@ -22,7 +22,12 @@ logger = logging.getLogger(__name__)
 
 Body = dict[str, Any]
 
-PAGE_SIZE = 500
+FIRST_PAGE, LARGEST_PAGE = 10, 500
+"""Objects of the first page of a list, and of the largest one."""
+
+PAGE_CHARACTERS = 4_000_000
+"""Desired size of a page. Authors decide how large an object is, up to the API server's limit of 1.5 MB."""
+
 REQUEST_SECONDS = 30
 MAX_MESSAGE = 4_000
 
@@ -123,15 +128,22 @@ class Api:
         return await self._call("GET", resource.path(namespace, name))
 
     async def pages(self, resource: Resource, namespace: str | None, selector: str = "") -> AsyncIterator[Body]:
-        """List a collection page by page; all pages show the same resource version."""
-        query = {"limit": str(PAGE_SIZE), "labelSelector": selector}
+        """List a collection page by page; all pages show the same resource version.
+
+        The pages are as long as the sizes of the previous one's objects suggest, so that a page of large objects does not
+        exceed the memory. Whoever has read an item may remove it from the page.
+        """
+        limit, token = FIRST_PAGE, ""
         while True:
-            page = await self._call("GET", resource.path(namespace), query)
-            yield page
+            query = {"limit": str(limit), "labelSelector": selector, "continue": token}
+            text = await self._send("GET", resource.path(namespace), query)
+            limit = _next_limit(limit, len(text))
+            page = _parse(text)
+            del text
             token = page["metadata"].get("continue")
+            yield page
             if not token:
                 return
-            query["continue"] = token
 
     async def create(self, resource: Resource, namespace: str, body: Body) -> Body:
         """Create an object."""
@@ -170,12 +182,7 @@ class Api:
     async def _call(
         self, method: str, path: str, query: dict[str, str] | None = None, body: Body | None = None
     ) -> Body:
-        text = await self._send(method, path, query, body)
-        try:
-            document: Body = json.loads(text)
-        except ValueError as error:
-            raise ApiError(0, "the API server's response is not JSON") from error
-        return document
+        return _parse(await self._send(method, path, query, body))
 
     async def _send(self, method: str, path: str, query: dict[str, str] | None = None, body: Body | None = None) -> str:
         serialized = await self._client.param_serialize(
@@ -196,3 +203,16 @@ class Api:
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise ApiError.of(response.status, text)
         return text
+
+
+def _next_limit(limit: int, characters: int) -> int:
+    """The number of objects whose page has the desired size, if they are like those of the last page; at most doubled."""
+    return min(limit * PAGE_CHARACTERS // max(characters, 1) or 1, 2 * limit, LARGEST_PAGE)
+
+
+def _parse(text: str) -> Body:
+    try:
+        document: Body = json.loads(text)
+    except ValueError as error:
+        raise ApiError(0, "the API server's response is not JSON") from error
+    return document

@@ -142,6 +142,9 @@ async def relist(
     items: list[T] = []
     version = 0
     async for page in api.pages(resource, namespace, selector):
-        items += (item for body in page["items"] if (item := try_parse(project, body)) is not None)
+        bodies = page["items"]
+        while bodies:
+            if (item := try_parse(project, bodies.pop())) is not None:
+                items.append(item)
         version = int(page["metadata"]["resourceVersion"])
     return index.replace(items, version, namespace)

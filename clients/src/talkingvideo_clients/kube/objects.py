@@ -76,11 +76,8 @@ class Video:
     invalid: FailureReport | None
     """Why spec is None: the models refuse something that the schema accepts."""
     status: TalkingVideoStatus
-
-    @property
-    def owner(self) -> str:
-        """The uid under which an index holds it, as it holds its children."""
-        return self.uid
+    complete: bool = True
+    """Whether spec is the complete spec, and not the outline that a cache keeps of a large object."""
 
     @classmethod
     def of(cls, body: Body) -> Video:

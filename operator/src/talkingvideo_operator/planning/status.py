@@ -24,6 +24,13 @@ VOLATILE = ("progress", "estimatedCompletionTime", "queuePosition", "observedRet
 """Fields whose change alone waits for the next write of progress."""
 
 
+def needs_content(video: Video) -> bool:
+    """Whether the decision about a video depends on content that an outline lacks. What has ended is only cleaned up."""
+    status = video.status
+    ended = status.phase in ENDED_PHASES and status.revision == video.revision
+    return not video.complete and not (ended and video.retry in (None, status.observed_retry))
+
+
 def current_status(video: Video, now: datetime) -> TalkingVideoStatus:
     """The status to continue from: the written one of the same revision, or a new one."""
     known = video.status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -172,7 +173,7 @@ class UntrustedMedia:
         return content.reshape(shape)
 
     def _move(self, out: Path, field: str) -> None:
-        self._result(field).replace(out)
+        shutil.move(self._result(field), out)
 
     def _result(self, field: str) -> Path:
         """The file that a child wrote, if it is a plain one."""

@@ -12,7 +12,7 @@ from talkingvideo_api.keys import input_problem
 from talkingvideo_api.names import Stage
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_api.stage_input import S3Connection
-from talkingvideo_api.uris import MAX_DATA_URI, scheme_of
+from talkingvideo_api.uris import scheme_of
 from talkingvideo_worker.inputs.fetch import Fetcher
 from talkingvideo_worker.inputs.offline import read_headers
 from talkingvideo_worker.inputs.policy import FetchPolicy
@@ -32,7 +32,6 @@ def fetch(context: StageContext) -> None:
     if read_complete_plan(context) is not None:
         prepared_marker(context.scratch).touch()
         return
-    _refuse_too_much_inline_data(context)
     inputs = list(inputs_of(context.stage_input.spec))
     for done, given in enumerate(given for given in inputs if given.kind is not InputKind.LORA):
         _fetch_input(context, given, 0.15 * done / len(inputs))
@@ -101,14 +100,6 @@ def _refuse_foreign_object(context: StageContext, uri: str, field: str) -> None:
     bucket, _, key = uri.partition("://")[2].partition("/")
     if problem := input_problem(bucket, key, context.stage_input.input_buckets):
         raise StageError.invalid(f"{problem[:1].upper()}{problem[1:]}.", field)
-
-
-def _refuse_too_much_inline_data(context: StageContext) -> None:
-    uris = (given.reference.uri for given in inputs_of(context.stage_input.spec))
-    inline = sum(len(uri) for uri in uris if scheme_of(uri) == "data")
-    if inline > MAX_DATA_URI:
-        message = f"The data: URIs are {inline:,} characters in total; {MAX_DATA_URI:,} are allowed."
-        raise StageError.invalid(message, "spec")
 
 
 def _headers(context: StageContext, secret: str | None, field: str) -> Mapping[str, str] | None:

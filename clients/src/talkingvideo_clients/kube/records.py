@@ -1,0 +1,114 @@
+"""What a cache keeps of a TalkingVideo: a compressed document, and of a large object only an outline.
+
+Authors decide how large an object is: it may hold recordings as ``data:`` URIs, and long texts. As parsed models, a few
+thousand such objects would exceed the operator's memory limit, and it would never start again. So the size of a record has a
+bound, whatever the object holds; whoever needs all of a large object reads it from the API server.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from talkingvideo_api import names
+from talkingvideo_api.reports import FailureReport
+from talkingvideo_clients.kube.objects import Body, Video
+
+MAX_DOCUMENT = 4_096
+"""Bytes of a compressed document above which only an outline of the spec is kept."""
+
+MAX_OUTLINE = 16_384
+"""Bytes of a compressed document above which the status is not kept either. The statuses that the operator writes are
+smaller."""
+
+OUTLINED_FIELDS = (
+    "profile",
+    "priority",
+    "queueName",
+    "suspend",
+    "dryRun",
+    "activeDeadlineSeconds",
+    "ttlSecondsAfterFinished",
+    "chunking",
+)
+"""Fields of the spec from which queues and clean-up are decided. All of them are short."""
+
+NO_CONTENT = {"source": {"image": {"uri": "data:,"}}, "speech": {"speakers": [{"text": "-"}]}}
+"""What stands for source and speech in an outline, where the model requires them."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRecord:
+    """A TalkingVideo as a cache keeps it."""
+
+    uid: str
+    namespace: str
+    name: str
+    resource_version: int
+    document: bytes
+    """The object's fields that `Video` reads, as compressed JSON."""
+    revision: str | None
+    """Of the complete spec."""
+    invalid: FailureReport | None
+    """Why the complete spec is invalid, if it is."""
+    complete: bool
+    """Whether the document has the complete spec and status."""
+
+    @property
+    def owner(self) -> str:
+        """The uid under which an index holds it, as it holds its children."""
+        return self.uid
+
+    @classmethod
+    def of(cls, body: Body) -> VideoRecord:
+        """Record an object as the API returns it."""
+        video = Video.of(body)
+        document, complete = _document(body, video)
+        return cls(
+            uid=video.uid,
+            namespace=video.namespace,
+            name=video.name,
+            resource_version=video.resource_version,
+            document=document,
+            revision=video.revision,
+            invalid=video.invalid,
+            complete=complete,
+        )
+
+    def video(self) -> Video:
+        """The projection of the object; see `Video.complete`."""
+        video = Video.of(json.loads(zlib.decompress(self.document)))
+        if self.complete:
+            return video
+        spec = None if self.invalid else video.spec
+        return replace(video, spec=spec, revision=self.revision, invalid=self.invalid, complete=False)
+
+
+def _document(body: Body, video: Video) -> tuple[bytes, bool]:
+    """The smallest document that says enough, and whether it says everything."""
+    metadata, spec, status = _metadata(body["metadata"], video), body.get("spec") or {}, body.get("status") or {}
+    document = _compressed(metadata, spec, status)
+    if len(document) <= MAX_DOCUMENT:
+        return document, True
+    outline = _compressed(metadata, _outline(spec), status)
+    if len(outline) <= MAX_OUTLINE:
+        return outline, False
+    return _compressed(metadata, _outline(spec), {}), False
+
+
+def _metadata(metadata: Body, video: Video) -> dict[str, Any]:
+    kept = ("uid", "namespace", "name", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp")
+    annotations = {} if video.retry is None else {"annotations": {names.ANNOTATION_RETRY: video.retry}}
+    return {key: metadata[key] for key in kept if key in metadata} | annotations
+
+
+def _outline(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return NO_CONTENT | {key: spec[key] for key in OUTLINED_FIELDS if key in spec}
+
+
+def _compressed(metadata: Body, spec: Body, status: Body) -> bytes:
+    text = json.dumps({"metadata": metadata, "spec": spec, "status": status}, separators=(",", ":"))
+    return zlib.compress(text.encode())
