@@ -41,7 +41,7 @@ PROFILES: dict[str, Manifest] = {
         "engine": "preview",
         "stores": {"default": {"pvc": {"claim": "media", "path": "tv"}}},
         "allow": {
-            "secrets": ["auth", "auth.example.com"],
+            "secrets": ["auth", {"name": "auth", "hosts": ["*"]}, {"name": "auth.example.com", "hosts": ["*"]}],
             "claims": ["inputs", "films"],
             "priorityClasses": ["urgent"],
             "overrides": ["nodeSelector", "tolerations", "resources", "imagePullSecrets"],

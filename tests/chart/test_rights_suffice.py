@@ -17,6 +17,7 @@ import pytest
 from tests.chart.conftest import rights
 from tests.cluster.cluster import Cluster
 from tests.cluster.fake_kubelet import FakeKubelet
+from tests.control_plane.hostile_objects import incompressible
 from tests.control_plane.operator_process import OperatorProcess, Sandbox, video, wait_until
 from tests.operator.builders.manifests import context
 
@@ -103,7 +104,7 @@ def test_a_video_is_suspended_revised_and_rendered_nothing_is_forbidden_and_each
     with node_of(fake_kubelet), operator_of(documents, cluster, namespace, tmp_path) as log:
         operator = OperatorProcess(tmp_path / "kubeconfig", tmp_path, namespace)
         sandbox = Sandbox(cluster, fake_kubelet, namespace, operator, chunks=2)
-        sandbox.apply(video())
+        sandbox.apply(video(prompt=incompressible(4_000, 1), negativePrompt=incompressible(4_000, 2)))
         sandbox.finish("prepare")
         fake_kubelet.run_pod(sandbox.pod("render", 0))
         wait_until(lambda: ("", "pods/log", "get") in asked(cluster, namespace), "the operator reads progress")

@@ -32,7 +32,7 @@ app.kubernetes.io/component: operator
 {{- define "talkingvideo.rules" -}}
 - apiGroups: [talkingvideo.dev]
   resources: [talkingvideos]
-  verbs: [list, watch]
+  verbs: [get, list, watch]
 - apiGroups: [talkingvideo.dev]
   resources: [talkingvideos/status]
   verbs: [update]

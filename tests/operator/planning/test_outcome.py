@@ -158,3 +158,12 @@ def test_the_last_of_several_pods_decides() -> None:
     last = Pod("p2", "ns", "pod2", "v", "j", 2, "Failed", START + timedelta(seconds=9), containers=(main(12),))
     found = judge(FAILED, first, last)
     assert found.failure.code is ErrorCode.OUTPUT_EXISTS and not found.interrupted
+
+
+def test_a_pod_that_is_evicted_again_and_again_is_a_failure_and_not_replaced_without_end() -> None:
+    evicted = pod("Failed", disrupted=True, reason="Evicted", message="its disk is full")
+    assert isinstance(judge(JOB, *[evicted] * 9), Running)
+    found = judge(JOB, *[evicted] * 10)
+    assert isinstance(found, Failed)
+    assert not found.interrupted
+    assert found.failure.code is ErrorCode.EVICTED

@@ -94,7 +94,17 @@ def outcome(job: Job, pods: tuple[Pod, ...], config: OperatorConfig, now: dateti
         return _complete_without_report(job, config, now)
     if job.deleting:
         return Failed(_failure(ErrorCode.EVICTED, "the Job was deleted"), interrupted=True)
+    if (evicted := _evicted_again_and_again(pods, config)) is not None:
+        return evicted
     return _node_lost(pods, config, now) or Running(_node_lost_at(pods, config))
+
+
+def _evicted_again_and_again(pods: tuple[Pod, ...], config: OperatorConfig) -> Failed | None:
+    """The Job controller replaces evicted pods without end; one that fills its disk is evicted each time. This is a failure."""
+    evicted = [pod for pod in pods if pod.phase == "Failed" and pod.disrupted]
+    if len(evicted) < config.max_interruptions:
+        return None
+    return Failed(_infer_failure(max(evicted, key=lambda pod: (pod.created, pod.resource_version))))
 
 
 def running_seconds(job: Job, pods: tuple[Pod, ...], now: datetime) -> float:
