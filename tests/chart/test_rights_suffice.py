@@ -26,7 +26,11 @@ from talkingvideo_api.names import Stage
 from talkingvideo_operator.builders.jobs import build_job
 from talkingvideo_operator.planning.decision import CreateJob
 
-PROFILE = {"gpu": {}, "stores": {"default": {"s3": {"bucket": "media"}}}}
+PROFILE = {
+    "gpu": {},
+    "stores": {"default": {"s3": {"bucket": "media"}}},
+    "allow": {"inputBuckets": ["media/inputs/"]},
+}
 
 
 @contextmanager

@@ -38,7 +38,6 @@ def large_video(number: int, annotation: int) -> dict[str, Any]:
         render={
             "loras": [{"uri": f"https://example.com/{incompressible(2_000, number + index)}"} for index in range(8)]
         },
-        overrides={"tolerations": [{"key": incompressible(300, number + index)} for index in range(16)]},
         suspend=True,
     )
     document["metadata"]["annotations"] = {"example.com/note": incompressible(annotation, number)}

@@ -27,6 +27,7 @@ LONG = "a" * 63
 
 EVERYTHING = {
     "allow": {
+        "inputBuckets": ["*"],
         "overrides": ["nodeSelector", "tolerations", "resources", "imagePullSecrets"],
         "secrets": ["*"],
         "claims": ["*"],
