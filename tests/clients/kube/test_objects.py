@@ -8,7 +8,7 @@ import pytest
 from tests.operator.fake_cluster import body, spec
 
 from talkingvideo_api import names
-from talkingvideo_clients.kube.objects import Job, Video, try_parse
+from talkingvideo_clients.kube.objects import MAX_CONTAINERS, MAX_MESSAGE, Job, Pod, Video, try_parse
 
 OWNED: dict[str, Any] = {
     "metadata": {
@@ -62,3 +62,19 @@ def test_a_long_retry_annotation_is_known_by_its_digest_so_that_status_stays_sma
     long, other = retry("x" * 200_000), retry("x" * 199_999 + "y")
     assert long is not None and len(long) < 80
     assert long != other
+
+
+def test_what_is_kept_of_pods_and_jobs_is_bounded() -> None:
+    """Whoever may create them in a namespace may also write their status."""
+    long = "x" * 100_000
+    waiting = {"name": "render", "state": {"waiting": {"reason": long, "message": long}}}
+    ended = {"name": "render", "state": {"terminated": {"reason": long, "message": long, "exitCode": 1}}}
+    status = {"reason": long, "message": long, "containerStatuses": [waiting, ended] * 500}
+    metadata = {"uid": "p", "resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z", **OWNED["metadata"]}
+    pod = Pod.of({"metadata": metadata, "status": status})
+    condition = {"type": "Failed", "status": "True", "reason": long, "message": long}
+    job = Job.of({**OWNED, "status": {"conditions": [condition]}})
+    kept = repr(pod)
+    assert len(pod.containers) <= MAX_CONTAINERS
+    assert len(kept) < (2 * MAX_MESSAGE) * (MAX_CONTAINERS + 1)
+    assert len(repr(job)) < 2 * MAX_MESSAGE

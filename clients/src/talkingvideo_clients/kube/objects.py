@@ -22,11 +22,19 @@ from talkingvideo_api.resource import parse
 from talkingvideo_api.revision import revision_of
 from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.status import MAX_ATTEMPT, TalkingVideoStatus
+from talkingvideo_api.texts import truncate
 
 logger = logging.getLogger(__name__)
 
 Body = Mapping[str, Any]
 T = TypeVar("T")
+
+MAX_MESSAGE = 4_096
+"""Bytes of a message: those of a termination message, at which the kubelet cuts it. Whoever may write the status of a pod may write
+more."""
+
+MAX_REASON = 256
+MAX_CONTAINERS = 8
 
 MAX_RETRY_VALUE = 128
 """Characters of the retry annotation. People write a time or a counter."""
@@ -194,8 +202,8 @@ class Job:
             created=parse_time(meta.get("creationTimestamp")),
             complete=complete is not None,
             failed=failed is not None,
-            reason=end.get("reason", ""),
-            message=end.get("message", ""),
+            reason=truncate(end.get("reason", ""), MAX_REASON),
+            message=truncate(end.get("message", ""), MAX_MESSAGE),
             ended=parse_time(end.get("lastTransitionTime")),
         )
 
@@ -223,13 +231,13 @@ class Container:
         return cls(
             name=status["name"],
             init=init,
-            waiting_reason=waiting.get("reason", ""),
-            waiting_message=waiting.get("message", ""),
+            waiting_reason=truncate(waiting.get("reason", ""), MAX_REASON),
+            waiting_message=truncate(waiting.get("message", ""), MAX_MESSAGE),
             started=parse_time(running.get("startedAt") or ended.get("startedAt")),
             ended=parse_time(ended.get("finishedAt")),
             exit_status=ended.get("exitCode"),
-            reason=ended.get("reason", ""),
-            message=ended.get("message", ""),
+            reason=truncate(ended.get("reason", ""), MAX_REASON),
+            message=truncate(ended.get("message", ""), MAX_MESSAGE),
         )
 
 
@@ -277,13 +285,13 @@ class Pod:
             resource_version=int(meta["resourceVersion"]),
             phase=status.get("phase", "Pending"),
             created=datetime.fromisoformat(meta["creationTimestamp"]),
-            reason=status.get("reason", ""),
-            message=status.get("message", ""),
+            reason=truncate(status.get("reason", ""), MAX_REASON),
+            message=truncate(status.get("message", ""), MAX_MESSAGE),
             deletion=parse_time(meta.get("deletionTimestamp")),
             disrupted=_true_condition(body, "DisruptionTarget") is not None,
-            unschedulable=scheduled.get("message", "") if unschedulable else "",
+            unschedulable=truncate(scheduled.get("message", ""), MAX_MESSAGE) if unschedulable else "",
             containers=(
-                *(Container.of(c, init=True) for c in status.get("initContainerStatuses") or ()),
-                *(Container.of(c, init=False) for c in status.get("containerStatuses") or ()),
+                *(Container.of(c, init=True) for c in (status.get("initContainerStatuses") or ())[:MAX_CONTAINERS]),
+                *(Container.of(c, init=False) for c in (status.get("containerStatuses") or ())[:MAX_CONTAINERS]),
             ),
         )
