@@ -62,6 +62,9 @@ PACKETS_PER_SECOND, FREE_PACKETS = 2_000, 5_000
 """Packets of a stream per second of what they hold, and how many may come first. Opus at its shortest has 400 a second, Vorbis
 750; a file of packets with one sample each has tens of thousands, and takes minutes."""
 
+DECODED_METADATA: dict[str, Any] = {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "replace"}
+"""PyAV before 19 raises for metadata that is not UTF-8 unless told otherwise; later versions, which need Python 3.12, never do."""
+
 DAMAGE_TOLERATED = 0.05
 """Largest share of damaged packets."""
 
@@ -126,7 +129,7 @@ def _opened(path: Path, demuxer: str | None) -> Iterator[InputContainer]:
             container_options=OPTIONS,
             io_open=_refuse,
             buffer_size=1 << 18,
-            metadata_errors="replace",
+            **DECODED_METADATA,
         ) as container,
     ):
         assert isinstance(container, InputContainer)  # narrows the type
