@@ -17,8 +17,8 @@ import pytest
 from tests.chart.conftest import rights
 from tests.cluster.cluster import Cluster
 from tests.cluster.fake_kubelet import FakeKubelet
-from tests.control_plane.hostile_objects import incompressible
 from tests.control_plane.operator_process import OperatorProcess, Sandbox, video, wait_until
+from tests.incompressible import incompressible
 from tests.operator.builders.manifests import context
 
 from talkingvideo_api import names

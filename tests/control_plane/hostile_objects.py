@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import random
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,13 +9,9 @@ from typing import Any
 
 from tests.cluster.cluster import Cluster
 from tests.control_plane.operator_process import GROUP, PLURAL, VERSION, OperatorProcess, video
+from tests.incompressible import incompressible
 
 from talkingvideo_api.uris import MAX_DATA_URI
-
-
-def incompressible(characters: int, seed: int = 0) -> str:
-    """Text that cannot be compressed."""
-    return base64.b64encode(random.Random(seed).randbytes(characters)).decode()[:characters]
 
 
 def large_video(number: int, annotation: int) -> dict[str, Any]:

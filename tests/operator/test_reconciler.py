@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.incompressible import incompressible
 from tests.operator.fake_api import FakeApi
 from tests.operator.fake_cluster import START, FakeCluster, body, config, spec
 
@@ -377,8 +378,8 @@ def test_a_stage_input_that_somebody_has_prepared_is_not_used() -> None:
 
 
 def test_a_large_video_is_read_when_its_content_is_needed_and_its_stage_input_is_complete() -> None:
-    inline = f"data:image/png;base64,{'A' * 5_000}{hashlib.sha512(b'x').hexdigest() * 40}"
-    text = "".join(hashlib.sha512(str(number).encode()).hexdigest() for number in range(300))
+    inline = f"data:image/png;base64,{incompressible(12_000, 1)}"
+    text = incompressible(40_000)
     operator = Operator(spec(source={"image": {"uri": inline}}, speech={"speakers": [{"text": text}]}))
     video = operator.cache.video(operator.uid)
     assert video is not None
@@ -393,8 +394,8 @@ def test_a_large_video_is_read_when_its_content_is_needed_and_its_stage_input_is
 def test_a_large_video_that_has_ended_is_not_read_again() -> None:
     operator = Operator(
         spec(
-            prompt="".join(hashlib.sha512(str(n).encode()).hexdigest() for n in range(100))[:4_000],
-            negativePrompt="".join(hashlib.sha512(f"n{n}".encode()).hexdigest() for n in range(100))[:4_000],
+            prompt=incompressible(4_000, 1),
+            negativePrompt=incompressible(4_000, 2),
             priority="unknown",
         )
     )
@@ -406,16 +407,7 @@ def test_a_large_video_that_has_ended_is_not_read_again() -> None:
 
 
 def test_a_large_video_that_was_deleted_meanwhile_is_left_alone() -> None:
-    operator = Operator(
-        spec(
-            source={
-                "image": {
-                    "uri": "data:image/png;base64,"
-                    + "".join(hashlib.sha512(str(n).encode()).hexdigest() for n in range(100))
-                }
-            }
-        )
-    )
+    operator = Operator(spec(source={"image": {"uri": "data:image/png;base64," + incompressible(12_000)}}))
     del operator.api.objects["talkingvideos", "hello"]
     operator.reconcile()
     assert operator.writes() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 GROUP = "talkingvideo.dev"
@@ -15,6 +16,15 @@ SHORT_NAME = "tv"
 DNS_LABEL = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 """RFC 1123, by which Kubernetes validates names; in regular expressions that CEL and Python read alike."""
+
+MAX_OBJECT_NAME = 253
+"""Characters of an object's name."""
+
+
+def is_object_name(text: str) -> bool:
+    """Whether a Kubernetes object may have this name."""
+    return len(text) <= MAX_OBJECT_NAME and re.fullmatch(DNS_SUBDOMAIN, text) is not None
+
 
 LABEL_NAME = "app.kubernetes.io/name"
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"

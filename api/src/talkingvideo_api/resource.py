@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 
 from talkingvideo_api.errors import StageError
 from talkingvideo_api.model import Model
-from talkingvideo_api.names import API_VERSION, DNS_LABEL, DNS_SUBDOMAIN, KIND
+from talkingvideo_api.names import API_VERSION, DNS_LABEL, DNS_SUBDOMAIN, KIND, MAX_OBJECT_NAME
 from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.status import TalkingVideoStatus
 
@@ -21,7 +21,7 @@ class Metadata(Model):
 
     model_config = ConfigDict(extra="ignore")
 
-    name: Annotated[str, StringConstraints(max_length=253, pattern=DNS_SUBDOMAIN)]
+    name: Annotated[str, StringConstraints(max_length=MAX_OBJECT_NAME, pattern=DNS_SUBDOMAIN)]
     namespace: Annotated[str, StringConstraints(max_length=63, pattern=DNS_LABEL)] = "default"
     uid: str = ""
     generation: int = 0

@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 
 from talkingvideo_api.model import Model
-from talkingvideo_api.names import DNS_SUBDOMAIN
+from talkingvideo_api.names import DNS_SUBDOMAIN, MAX_OBJECT_NAME, is_object_name
 from talkingvideo_api.rules import Rule, Ruled, RuledModel
 from talkingvideo_api.uris import LOCAL_SCHEMES, MAX_DATA_URI, MAX_URI, scheme_of
 
@@ -27,9 +27,9 @@ LORA_SCHEMES = tuple(scheme for scheme in LOCAL_SCHEMES if scheme != "data")
 OBJECT_NAME = Rule(
     f"self.matches('{DNS_SUBDOMAIN}')",
     "must be a name of a Kubernetes object: lower case letters, digits, '-' and '.', with a letter or digit at each end",
-    lambda value: re.fullmatch(DNS_SUBDOMAIN, value) is not None,
+    is_object_name,
 )
-Name = Annotated[str, StringConstraints(min_length=1, max_length=253), Ruled(OBJECT_NAME)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_OBJECT_NAME), Ruled(OBJECT_NAME)]
 """Name of a Kubernetes object. It is never a path."""
 ShortName = Annotated[str, StringConstraints(min_length=1, max_length=63)]
 QueueName = Annotated[str, StringConstraints(min_length=1, max_length=63), Ruled(OBJECT_NAME)]

@@ -65,6 +65,12 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             else:
                 self.close_connection = True
 
+        def _write_endlessly(self, piece: bytes) -> None:
+            with_end = time.monotonic() + 20
+            while time.monotonic() < with_end:
+                self.wfile.write(piece)
+            self.close_connection = True
+
         def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
             self.send_response(status)
             for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
@@ -94,10 +100,7 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             """Announces nothing, and does not stop."""
             self.send_response(200)
             self.end_headers()
-            with_end = time.monotonic() + 20
-            while time.monotonic() < with_end:
-                self.wfile.write(b"x" * 65_536)
-            self.close_connection = True
+            self._write_endlessly(b"x" * 65_536)
 
         def drip(self) -> None:
             """One byte at a time."""
@@ -121,10 +124,7 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Encoding", "gzip")
             self.end_headers()
             self.wfile.write(gzip.compress(BODY))
-            with_end = time.monotonic() + 20
-            while time.monotonic() < with_end:
-                self.wfile.write(b"x" * 65_536)
-            self.close_connection = True
+            self._write_endlessly(b"x" * 65_536)
 
         def endless_empty_blocks(self) -> None:
             """A deflate stream whose blocks are all empty."""
@@ -132,10 +132,7 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Encoding", "gzip")
             self.end_headers()
             self.wfile.write(gzip.compress(b"")[:10])
-            with_end = time.monotonic() + 20
-            while time.monotonic() < with_end:
-                self.wfile.write(b"\x00\x00\x00\xff\xff" * 10_000)
-            self.close_connection = True
+            self._write_endlessly(b"\x00\x00\x00\xff\xff" * 10_000)
 
         def half_zipped(self) -> None:
             self._answer(200, gzip.compress(BODY)[:-20], {"Content-Encoding": "gzip"})

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
+from talkingvideo_clients.stores.beneath import open_plain
+
 PIECE = 1 << 20
 """Bytes that are read at a time."""
 
@@ -29,54 +30,6 @@ M = TypeVar("M", bound=BaseModel)
 
 class UntrustedError(Exception):
     """Content is not what this project writes. The text completes a sentence whose subject is the content's name."""
-
-
-class NotARegularFileError(UntrustedError):
-    """The path is a folder, a link, a device, a pipe or a socket."""
-
-    def __init__(self) -> None:
-        super().__init__("is not a plain file")
-
-
-def open_plain(root: Path, inside: Path) -> int:
-    """Open a file below a folder, step by step without following links.
-
-    Its type is checked before it is opened, since opening a device may have effects, and again afterwards, since the file
-    may have been replaced. ``O_NONBLOCK``: opening a pipe would wait for its other end.
-
-    Args:
-        root: The folder, which is trusted.
-        inside: Path below it.
-
-    Returns:
-        A file descriptor.
-
-    Raises:
-        NotARegularFileError: It is no regular file.
-        OSError: It cannot be opened; ELOOP or ENOTDIR where a folder on the way is a link.
-    """
-    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for name in inside.parts[:-1]:
-            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-            os.close(folder)
-            folder = below
-        last = inside.parts[-1] if inside.parts else "."
-        _require_regular(os.lstat(last, dir_fd=folder))
-        descriptor = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    finally:
-        os.close(folder)
-    try:
-        _require_regular(os.fstat(descriptor))
-    except NotARegularFileError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _require_regular(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise NotARegularFileError
 
 
 def read_file(path: Path, limit: int) -> bytes:
@@ -139,7 +92,7 @@ def _opened(root: Path, name: str) -> Iterator[BinaryIO]:
     except FileNotFoundError:
         raise UntrustedError("is missing") from None
     except OSError:
-        raise NotARegularFileError from None
+        raise UntrustedError("is not a plain file") from None
     with os.fdopen(descriptor, "rb") as file:
         yield file
 

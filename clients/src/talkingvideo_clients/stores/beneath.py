@@ -48,7 +48,10 @@ def open_folder(boundary: Path, path: PurePath, *, create: bool = False) -> int:
     """
     if create:
         boundary.mkdir(parents=True, exist_ok=True)
-    root, inside = _resolved(boundary, path)
+    return _descend(*_resolved(boundary, path), create=create)
+
+
+def _descend(root: Path, inside: PurePath, *, create: bool) -> int:
     folder = os.open(root, FOLDER)
     for name in inside.parts:
         try:
@@ -68,18 +71,31 @@ def readable(folder: int) -> int:
 
 
 def open_file(boundary: Path, path: PurePath) -> int:
-    """Open a regular file for reading.
-
-    Its type is checked before it is opened, since opening a device may have effects, and again afterwards, since the file
-    may have been replaced. ``O_NONBLOCK``: opening a pipe would wait for its other end.
+    """Open a regular file for reading; links that stay below the boundary are followed.
 
     Raises:
         LeadsOutError: The path leaves the boundary.
         NotARegularFileError: It is no file.
         OSError: It does not exist or cannot be opened.
     """
-    root, inside = _resolved(boundary, path)
-    folder = open_folder(root, inside.parent)
+    return open_plain(*_resolved(boundary, path))
+
+
+def open_plain(root: Path, inside: PurePath) -> int:
+    """Open a regular file for reading, step by step without following links.
+
+    Its type is checked before it is opened, since opening a device may have effects, and again afterwards, since the file
+    may have been replaced. ``O_NONBLOCK``: opening a pipe would wait for its other end.
+
+    Args:
+        root: A folder, which is trusted.
+        inside: Path below it, without ``..``.
+
+    Raises:
+        NotARegularFileError: It is no file.
+        OSError: It does not exist or cannot be opened; ELOOP or ENOTDIR where a part of the path is a link.
+    """
+    folder = _descend(root, inside.parent, create=False)
     try:
         name = inside.name or "."
         _require_regular(os.stat(name, dir_fd=folder, follow_symlinks=False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from talkingvideo_api.hosts import host_matches, plain_host
 from talkingvideo_api.inputs import inputs_of
 from talkingvideo_api.keys import input_problem
 from talkingvideo_api.model import Model
-from talkingvideo_api.names import DNS_SUBDOMAIN
+from talkingvideo_api.names import is_object_name
 from talkingvideo_api.profile import AllowList, Profile, Store
 from talkingvideo_api.spec import MediaReference, Output, TalkingVideoSpec
 from talkingvideo_api.uris import parse_object_uri, scheme_of
@@ -21,8 +20,6 @@ from talkingvideo_operator.planning.locations import (
     result_location,
     shared_folders,
 )
-
-MAX_NAME = 253
 
 OVERRIDES = ("node_selector", "tolerations", "resources", "image_pull_secrets")
 
@@ -77,17 +74,13 @@ def _input(path: str, media: MediaReference, places: Collection[str], profile: P
     except ValueError as error:
         yield Refusal(f"{path}.uri", str(error))
         return
-    if scheme != "s3" and not _is_object_name(location.container):
+    if scheme != "s3" and not is_object_name(location.container):
         yield Refusal(f"{path}.uri", f"{location.container[:80]!r} is not a name of a Kubernetes object")
         return
     if scheme == "pvc":
         yield from _named(f"{path}.uri", "PersistentVolumeClaim", location.container, profile.allow.claims)
     if scheme == "s3" and (problem := input_problem(location.container, location.path, places)):
         yield Refusal(f"{path}.uri", problem)
-
-
-def _is_object_name(name: str) -> bool:
-    return len(name) <= MAX_NAME and re.fullmatch(DNS_SUBDOMAIN, name) is not None
 
 
 def _headers(path: str, uri: str, secret: str, allow: AllowList) -> Iterator[Refusal]:

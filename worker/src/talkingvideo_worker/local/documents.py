@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import yaml
 
 from talkingvideo_api.errors import StageError
-from talkingvideo_api.names import API_VERSION, DNS_SUBDOMAIN, KIND
+from talkingvideo_api.names import API_VERSION, KIND, is_object_name
 from talkingvideo_api.resource import TalkingVideo, parse
 from talkingvideo_api.uris import scheme_of
 
@@ -119,7 +119,7 @@ def _absolute_uri(uri: str, folder: Path) -> str:
 
 
 def _entries(document: dict[str, Any], name: str, where: str) -> dict[str, bytes]:
-    if not re.fullmatch(DNS_SUBDOMAIN, name) or len(name) > 253:
+    if not is_object_name(name):
         raise StageError.invalid(
             f"{where}: {name!r} is not a valid name of a ConfigMap: a-z, 0-9, '-' and '.' are allowed."
         )
