@@ -20,6 +20,10 @@ from talkingvideo_clients.kube.objects import Body, Video
 MAX_DOCUMENT = 4_096
 """Bytes of a compressed document above which only an outline of the spec is kept."""
 
+MAX_TEXT = 65_536
+"""Characters of a document above which it is not compressed in order to find out: with large objects that takes more time than
+everything else that is done with them at start."""
+
 MAX_OUTLINE = 16_384
 """Bytes of a compressed document above which the status is not kept either. The statuses that the operator writes are
 smaller."""
@@ -90,13 +94,11 @@ class VideoRecord:
 def _document(body: Body, video: Video) -> tuple[bytes, bool]:
     """The smallest document that says enough, and whether it says everything."""
     metadata, spec, status = _metadata(body["metadata"], video), body.get("spec") or {}, body.get("status") or {}
-    document = _compressed(metadata, spec, status)
-    if len(document) <= MAX_DOCUMENT:
-        return document, True
-    outline = _compressed(metadata, _outline(spec), status)
-    if len(outline) <= MAX_OUTLINE:
-        return outline, False
-    return _compressed(metadata, _outline(spec), {}), False
+    for limit, content, complete in ((MAX_DOCUMENT, spec, True), (MAX_OUTLINE, _outline(spec), False)):
+        text = _text(metadata, content, status)
+        if len(text) <= MAX_TEXT and len(document := zlib.compress(text.encode())) <= limit:
+            return document, complete
+    return zlib.compress(_text(metadata, _outline(spec), {}).encode()), False
 
 
 def _metadata(metadata: Body, video: Video) -> dict[str, Any]:
@@ -109,6 +111,5 @@ def _outline(spec: Mapping[str, Any]) -> dict[str, Any]:
     return NO_CONTENT | {key: spec[key] for key in OUTLINED_FIELDS if key in spec}
 
 
-def _compressed(metadata: Body, spec: Body, status: Body) -> bytes:
-    text = json.dumps({"metadata": metadata, "spec": spec, "status": status}, separators=(",", ":"))
-    return zlib.compress(text.encode())
+def _text(metadata: Body, spec: Body, status: Body) -> str:
+    return json.dumps({"metadata": metadata, "spec": spec, "status": status}, separators=(",", ":"))
