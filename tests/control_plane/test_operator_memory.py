@@ -9,7 +9,7 @@ import pytest
 from tests.cluster.cluster import Cluster
 from tests.cluster.fake_kubelet import FakeKubelet
 from tests.control_plane.hostile_objects import create, large_video, peak_megabytes
-from tests.control_plane.operator_process import Sandbox, running_operator, wait_until
+from tests.control_plane.operator_process import GROUP, PLURAL, VERSION, Sandbox, running_operator, wait_until
 
 OBJECTS = 250
 ANNOTATION = 200_000
@@ -40,5 +40,6 @@ def test_hundreds_of_large_objects_add_little_to_the_memory_of_a_restart(
         operator.start()
         time.sleep(SETTLE_SECONDS)
         restarted = peak_megabytes(operator)
+    installed.objects.delete_collection_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL)
     assert running - alone < ALLOWED_MEGABYTES, (alone, running, restarted)
     assert restarted - alone < ALLOWED_MEGABYTES, (alone, running, restarted)
