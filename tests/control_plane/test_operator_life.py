@@ -110,7 +110,12 @@ def test_cancel_ends_a_video_for_good_until_it_is_taken_back_and_a_retry_is_requ
     status = sandbox.wait_phase("Cancelled")
     assert status["chunks"]["summary"] == "1/4"
     kubectl = sandbox.cluster.kubectl
-    for each in ("condition=Cancelled", "condition=Stalled", "condition=Failed=False", "jsonpath={.status.completionTime}"):
+    for each in (
+        "condition=Cancelled",
+        "condition=Stalled",
+        "condition=Failed=False",
+        "jsonpath={.status.completionTime}",
+    ):
         kubectl("wait", "-n", sandbox.namespace, f"--for={each}", "tv/hello", "--timeout=5s")
     wait_until(lambda: sandbox.units() == ["prepare-0", "r0-0"], "unfinished Jobs are gone")
     pods = sandbox.cluster.core.list_namespaced_pod
