@@ -50,8 +50,8 @@ LABEL_BATCH = f"{GROUP}/batch"
 operator does not read it."""
 
 ANNOTATION_REQUEST = f"{GROUP}/request"
-"""On a TalkingVideo: the caller's own id of the request, which need not have the form of a label. The operator does not read
-it."""
+"""On a TalkingVideo: the caller's own id of the request, which need not have the form of a label. Whoever writes it bounds it:
+all annotations of an object may have 256 KiB together. The operator does not read it."""
 
 APP_NAME = "talkingvideo"
 OPERATOR_NAME = "talkingvideo-operator"

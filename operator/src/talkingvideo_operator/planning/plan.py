@@ -61,6 +61,7 @@ QUEUE_REFRESH = timedelta(seconds=30)
 """How often a video that waits for a slot is reconciled although no event has enqueued it."""
 
 CANCELLED = f"cancelled by spec.cancel; to start it again, set that to false and the annotation {ANNOTATION_RETRY} to a new value"
+"""The conditions' message. It stays when spec.cancel is set back to false, which alone changes nothing."""
 
 
 def plan(
