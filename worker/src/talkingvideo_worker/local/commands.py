@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from talkingvideo_api.reports import PrepareReport, StitchReport
+from talkingvideo_api.reports import PrepareReport, RenderReport, StitchReport
 from talkingvideo_api.resource import TalkingVideo
 from talkingvideo_api.stage_input import StageInput
 from talkingvideo_worker.local.documents import Documents, read_documents
@@ -89,11 +89,12 @@ def _make_video(stage_input: StageInput, mounts: LocalMounts) -> StitchReport:
     warnings = warnings_of(stage_input)
     with TerminalReporter(stage_input.name) as reporter:
 
-        def on_prepared(plan: PrepareReport) -> None:
-            reporter.expect(plan)
-            warnings.extend(plan.warnings)
+        def on_report(report: PrepareReport | RenderReport) -> None:
+            if isinstance(report, PrepareReport):
+                reporter.expect(report)
+                warnings.extend(report.warnings)
 
-        report = run_locally(stage_input, mounts, reporter, on_prepared)
+        report = run_locally(stage_input, mounts, reporter, on_report)
     _print_warnings(warnings)
     return report
 

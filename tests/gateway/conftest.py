@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.gateway.serving import ServedGateway, served_gateway
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[ServedGateway]:
+    """A gateway over HTTP whose videos nobody makes."""
+    with served_gateway(tmp_path) as served:
+        yield served
+
+
+@pytest.fixture
+def http(gateway: ServedGateway) -> Iterator[httpx.Client]:
+    """A client of it."""
+    with gateway.client() as client:
+        yield client
