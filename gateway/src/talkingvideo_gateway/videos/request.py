@@ -43,7 +43,8 @@ class VideoRequest:
         dialect: Name of the dialect, for its answers later on.
         spec: Fields of the resource, in camelCase. Where an upload belongs, its URI is ``upload://KEY``.
         uploads: The uploads by key.
-        name: Name of the object; made up where a dialect has no form of its own.
+        name: Name of the object; made up where a dialect has no form of its own. With an idempotency key it is the same for
+            the same key and caller.
         idempotency_key: Requests of one caller with the same key make one video.
         options: What answers depend on; see `RequestRecord.options`.
         warnings: What the dialect has changed or ignored.

@@ -207,7 +207,7 @@ def sees(caller: Caller, video: VideoObject) -> bool:
 
 
 def _name(caller: Caller, request: VideoRequest) -> str:
-    if request.idempotency_key:
+    if request.idempotency_key and not request.name:
         text = json.dumps([caller.name, request.dialect, request.idempotency_key])
         return f"v-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
     return request.name or f"v-{secrets.token_hex(16)}"

@@ -1,0 +1,157 @@
+"""The routes under ``/v2/{endpoint}``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+
+from talkingvideo_gateway.dialects.runpod import responses
+from talkingvideo_gateway.dialects.runpod.job import Job
+from talkingvideo_gateway.dialects.runpod.jobs import Jobs, results_of
+from talkingvideo_gateway.dialects.runpod.requests import RunBody, job_id, to_requests
+from talkingvideo_gateway.errors import NotFoundError
+from talkingvideo_gateway.http.dependencies import CallerOf, GatewayOf, ServiceOf
+from talkingvideo_gateway.settings import RunPodEndpoint
+from talkingvideo_gateway.videos.object import State
+
+PATH = "/v2"
+LEAST_WAIT_MS, WAIT_MS, MOST_WAIT_MS = 1_000, 90_000, 300_000
+STATUS_WAIT_MS = 8_000
+"""How long ``/status-sync`` holds a request that does not say how long."""
+
+STREAM_SECONDS = 5.0
+"""How long ``/stream`` waits for news. Clients ask again without a pause, and give up after 10 s."""
+
+router = APIRouter(prefix=f"{PATH}/{{endpoint}}", tags=["runpod"])
+
+
+async def settings_of(endpoint: str, gateway: GatewayOf) -> RunPodEndpoint:
+    """What is configured for the endpoint; every id is one as long as none is configured.
+
+    Raises:
+        NotFoundError: Others are configured, and this one is not.
+    """
+    configured = gateway.config.endpoints
+    if configured and endpoint not in configured:
+        raise NotFoundError("There is no endpoint of that id.")
+    return configured.get(endpoint, RunPodEndpoint())
+
+
+def jobs_of_caller(caller: CallerOf, service: ServiceOf) -> Jobs:
+    """The caller's jobs."""
+    return Jobs(service, caller)
+
+
+EndpointOf = Annotated[RunPodEndpoint, Depends(settings_of)]
+JobsOf = Annotated[Jobs, Depends(jobs_of_caller)]
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)]
+Wait = Annotated[float, Query(description="Milliseconds that the answer may wait for the job's end, 1000 to 300000.")]
+Ttl = Annotated[float | None, Query(alias="ttl", description="Without effect: jobs are kept until they are deleted.")]
+
+
+@router.post("/run")
+async def run(
+    endpoint: str,
+    body: RunBody,
+    caller: CallerOf,
+    gateway: GatewayOf,
+    jobs: JobsOf,
+    settings: EndpointOf,
+    idempotency_key: IdempotencyKey = None,
+) -> dict[str, Any]:
+    """Start a job."""
+    job = job_id("", caller.name, endpoint, idempotency_key)
+    requests = await asyncio.to_thread(to_requests, body, job, endpoint, settings, gateway.config.paths)
+    return responses.accepted(await jobs.submit(job, requests))
+
+
+@router.post("/runsync")
+async def runsync(
+    endpoint: str,
+    body: RunBody,
+    request: Request,
+    caller: CallerOf,
+    gateway: GatewayOf,
+    jobs: JobsOf,
+    settings: EndpointOf,
+    wait: Wait = WAIT_MS,
+    idempotency_key: IdempotencyKey = None,
+) -> dict[str, Any]:
+    """Start a job and wait for its end, or answer with its id after a while."""
+    job = job_id("sync-", caller.name, endpoint, idempotency_key)
+    requests = await asyncio.to_thread(to_requests, body, job, endpoint, settings, gateway.config.paths)
+    await jobs.submit(job, requests)
+    found = await jobs.wait(job, _seconds(wait), _ended)
+    if not _ended(found):
+        return responses.accepted(found)
+    return responses.status(found, await results_of(request, gateway, caller, found))
+
+
+@router.api_route("/status/{job}", methods=["GET", "POST"], dependencies=[Depends(settings_of)])
+async def status(
+    job: str, request: Request, caller: CallerOf, gateway: GatewayOf, jobs: JobsOf, _ttl: Ttl = None
+) -> dict[str, Any]:
+    """How a job stands, with its output."""
+    found = await jobs.find(job)
+    return responses.status(found, await results_of(request, gateway, caller, found))
+
+
+@router.api_route("/status-sync/{job}", methods=["GET", "POST"], dependencies=[Depends(settings_of)])
+async def status_sync(
+    job: str, request: Request, caller: CallerOf, gateway: GatewayOf, jobs: JobsOf, wait: Wait = STATUS_WAIT_MS
+) -> dict[str, Any]:
+    """How a job stands once it has ended, or after a while."""
+    found = await jobs.wait(job, _seconds(wait), _ended)
+    return responses.status(found, await results_of(request, gateway, caller, found))
+
+
+@router.api_route("/stream/{job}", methods=["GET", "POST"], dependencies=[Depends(settings_of)])
+async def stream(job: str, jobs: JobsOf) -> dict[str, Any]:
+    """The progress of a job as soon as there is news."""
+    before = responses.stream(await jobs.find(job))
+    found = await jobs.wait(job, STREAM_SECONDS, lambda now: _ended(now) or responses.stream(now) != before)
+    if found.state is State.CANCELLED:
+        # Python's client does not take this for an end, and asks for ever.
+        await asyncio.sleep(STREAM_SECONDS)
+    return responses.stream(found)
+
+
+@router.post("/cancel/{job}", dependencies=[Depends(settings_of)])
+async def cancel(job: str, jobs: JobsOf) -> dict[str, Any]:
+    """End a job for good."""
+    return responses.brief(await jobs.cancel(job))
+
+
+@router.post("/retry/{job}", dependencies=[Depends(settings_of)])
+async def retry(job: str, jobs: JobsOf) -> dict[str, Any]:
+    """Start a job again that has failed; what was finished is kept."""
+    return responses.brief(await jobs.retry(job))
+
+
+@router.post("/purge-queue", dependencies=[Depends(settings_of)])
+async def purge_queue(endpoint: str, jobs: JobsOf) -> dict[str, Any]:
+    """Cancel all jobs that wait."""
+    return {"removed": await jobs.purge(endpoint), "status": "completed"}
+
+
+@router.get("/requests", dependencies=[Depends(settings_of)])
+async def requests(endpoint: str, jobs: JobsOf) -> dict[str, Any]:
+    """The jobs that have not ended."""
+    return {"requests": [responses.brief(job) for job in await jobs.of_endpoint(endpoint) if not _ended(job)]}
+
+
+@router.get("/health", dependencies=[Depends(settings_of)])
+async def health(endpoint: str, jobs: JobsOf, service: ServiceOf) -> dict[str, Any]:
+    """Counts of jobs and workers."""
+    return responses.health(await jobs.of_endpoint(endpoint), service.health())
+
+
+def _ended(job: Job) -> bool:
+    return job.state.ended
+
+
+def _seconds(wait: float) -> float:
+    """The wait within its bounds."""
+    return max(LEAST_WAIT_MS, min(MOST_WAIT_MS, wait)) / 1_000
