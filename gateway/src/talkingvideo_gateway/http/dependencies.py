@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Annotated, cast
 
 from fastapi import Depends
@@ -23,12 +24,14 @@ class Gateway:
         service: The videos.
         authenticator: Tells callers apart.
         links: Addresses of results for whoever has no credentials.
+        version: The release.
     """
 
     config: GatewayConfig
     service: VideoService
     authenticator: Authenticator
     links: Links
+    version: str = version("talkingvideo-gateway")
 
 
 def gateway_of(connection: HTTPConnection) -> Gateway:
