@@ -54,6 +54,15 @@ def service_of(connection: HTTPConnection) -> VideoService:
     return gateway_of(connection).service
 
 
+async def _gateway(connection: HTTPConnection) -> Gateway:
+    """`gateway_of` as a coroutine: FastAPI calls plain functions in a thread each, which takes longer than they do."""
+    return gateway_of(connection)
+
+
+async def _service(connection: HTTPConnection) -> VideoService:
+    return service_of(connection)
+
+
 CallerOf = Annotated[Caller, Depends(caller_of)]
-GatewayOf = Annotated[Gateway, Depends(gateway_of)]
-ServiceOf = Annotated[VideoService, Depends(service_of)]
+GatewayOf = Annotated[Gateway, Depends(_gateway)]
+ServiceOf = Annotated[VideoService, Depends(_service)]
