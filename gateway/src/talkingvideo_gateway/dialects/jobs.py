@@ -51,6 +51,12 @@ class CreateJob(BaseModel):
     force_offload: bool | None = None
 
 
+@router.get("/health")
+async def health() -> dict[str, str]:
+    """Whether the process answers."""
+    return {"status": "ok"}
+
+
 @router.post("/jobs", status_code=202)
 async def create(body: CreateJob, caller: CallerOf, service: ServiceOf) -> dict[str, str]:
     """Make a video of a picture and a recording, both in base64."""
@@ -126,4 +132,4 @@ def error(failure: GatewayError) -> Response:
     return JSONResponse({"error": text, "code": codes.get(type(failure), failure.code.upper())}, failure.status)
 
 
-DIALECT = Dialect(NAME, ("/jobs",), router, error)
+DIALECT = Dialect(NAME, ("/jobs", "/health"), router, error)
