@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
+import secrets
+from collections.abc import AsyncIterator, Mapping
 from email.utils import quote
 from http import HTTPStatus
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from talkingvideo_gateway.videos.backend import MediaFile
 
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+"""A single range. A header of any other form is ignored, as RFC 9110 has it."""
 
 
 def send_file(request: Request, file: MediaFile, media_type: str, file_name: str, *, inline: bool = True) -> Response:
@@ -34,15 +39,14 @@ def send_file(request: Request, file: MediaFile, media_type: str, file_name: str
     }
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    wanted = request.headers.get("range")
-    if wanted is None or request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
-        start, stop, status = 0, file.bytes, HTTPStatus.OK
-    else:
-        found = _range(wanted, file.bytes)
-        if found is None:
+    start, stop, status = 0, file.bytes, HTTPStatus.OK
+    found = RANGE.fullmatch(request.headers.get("range", "").strip())
+    if found and any(found.groups()) and request.headers.get("if-range", headers["ETag"]) == headers["ETag"]:
+        start, stop = _range(found, file.bytes)
+        if start >= stop:
             headers["Content-Range"] = f"bytes */{file.bytes}"
             return Response(status_code=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers=headers)
-        (start, stop), status = found, HTTPStatus.PARTIAL_CONTENT
+        status = HTTPStatus.PARTIAL_CONTENT
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.bytes}"
     headers["Content-Length"] = str(stop - start)
     if request.method == "HEAD":
@@ -50,14 +54,58 @@ def send_file(request: Request, file: MediaFile, media_type: str, file_name: str
     return StreamingResponse(file.read(start, stop), status_code=status, headers=headers, media_type=media_type)
 
 
-def _range(header: str, size: int) -> tuple[int, int] | None:
-    """Start and stop of the first range; the whole file where the header is no single range of bytes."""
-    found = RANGE.fullmatch(header.strip())
-    if found is None or found[0] == "bytes=-":
-        return 0, size
-    first, last = found[1], found[2]
+def send_json_with_file(answer: Mapping[str, object], field: str, file: MediaFile, prefix: str = "") -> Response:
+    """A JSON object with one more field: a file in base64, which is never in memory as a whole.
+
+    Args:
+        answer: The other fields.
+        field: Name of the file's field.
+        file: The file.
+        prefix: What the field begins with, such as ``data:video/mp4;base64,``.
+    """
+    mark = file_mark()
+    return send_json_with_files({**answer, field: f"{prefix}{mark}"}, {mark: file})
+
+
+def send_json_with_files(answer: Mapping[str, object], files: Mapping[str, MediaFile]) -> Response:
+    """A JSON object in which marks stand for files: their base64 is sent instead, and is never in memory as a whole.
+
+    Args:
+        answer: The object; each mark is in it once.
+        files: The files by their marks.
+    """
+    if not files:
+        return JSONResponse(answer)
+    return StreamingResponse(_json_with_files(json.dumps(answer), files), media_type="application/json")
+
+
+def file_mark() -> str:
+    """A text that stands for a file, and is no part of any other."""
+    return secrets.token_hex(16)
+
+
+async def _json_with_files(text: str, files: Mapping[str, MediaFile]) -> AsyncIterator[bytes]:
+    for part in re.split(f"({'|'.join(files)})", text):
+        if part in files:
+            async for piece in _base64(files[part]):
+                yield piece
+        else:
+            yield part.encode()
+
+
+async def _base64(file: MediaFile) -> AsyncIterator[bytes]:
+    rest = b""
+    async for piece in file.read(0, file.bytes):
+        content = rest + piece
+        whole = len(content) - len(content) % 3
+        yield base64.b64encode(content[:whole])
+        rest = content[whole:]
+    yield base64.b64encode(rest)
+
+
+def _range(header: re.Match[str], size: int) -> tuple[int, int]:
+    """Start and stop of a single range; no byte where it cannot be satisfied."""
+    first, last = header.groups()
     if not first:
-        length = min(int(last), size)
-        return (size - length, size) if length else None
-    start, stop = int(first), min(int(last) + 1 if last else size, size)
-    return (start, stop) if start < stop else None
+        return max(0, size - int(last)), size
+    return int(first), min(int(last) + 1 if last else size, size)

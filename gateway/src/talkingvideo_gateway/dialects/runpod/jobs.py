@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
@@ -14,9 +14,11 @@ from talkingvideo_gateway.dialects.runpod.requests import ENDPOINT, NAME
 from talkingvideo_gateway.dialects.runpod.schemas.schema import DELIVERY, Delivery, Result
 from talkingvideo_gateway.errors import ConflictError, GatewayError, NotFoundError
 from talkingvideo_gateway.http.dependencies import Gateway
+from talkingvideo_gateway.http.sending import file_mark
 from talkingvideo_gateway.http.shared import result_url
-from talkingvideo_gateway.http.volumes import path_of_uri
+from talkingvideo_gateway.http.volumes import Volumes
 from talkingvideo_gateway.identity.caller import MEGABYTE, Caller
+from talkingvideo_gateway.videos.backend import MediaFile
 from talkingvideo_gateway.videos.object import State, VideoObject
 from talkingvideo_gateway.videos.request import VideoRequest
 from talkingvideo_gateway.videos.service import VideoService
@@ -121,22 +123,39 @@ class Jobs:
         return [video for video in await self._service.list(self._caller) if video.batch == job]
 
 
-async def results_of(request: Request, gateway: Gateway, caller: Caller, job: Job) -> dict[str, Result]:
-    """The results of a job that has ended, by its videos' names."""
-    finished = (video for video in job.videos if video.state is State.SUCCEEDED and video.status.output is not None)
-    if not job.state.ended:
-        return {}
-    return {video.name: await _result(request, gateway, caller, video) for video in finished}
+@dataclass(frozen=True)
+class Results:
+    """The results of a job.
+
+    Attributes:
+        by_name: By the names of its finished videos.
+        files: Those that are sent inside of the answer, by the marks that stand for them.
+    """
+
+    by_name: dict[str, Result] = field(default_factory=dict)
+    files: dict[str, MediaFile] = field(default_factory=dict)
 
 
-async def _result(request: Request, gateway: Gateway, caller: Caller, video: VideoObject) -> Result:
+async def results_of(request: Request, gateway: Gateway, caller: Caller, job: Job) -> Results:
+    """The results of a job that has ended; none before."""
+    results = Results()
+    if job.state.ended:
+        for video in job.videos:
+            if video.state is State.SUCCEEDED and video.status.output is not None:
+                results.by_name[video.name] = await _result(request, gateway, caller, video, results.files)
+    return results
+
+
+async def _result(
+    request: Request, gateway: Gateway, caller: Caller, video: VideoObject, files: dict[str, MediaFile]
+) -> Result:
     output = video.status.output
     assert output is not None
     match video.option(DELIVERY):
-        case Delivery.VOLUME if path := path_of_uri(gateway.config.paths, output.uri):
+        case Delivery.VOLUME if path := Volumes(gateway.config.paths).path(output.uri):
             return Result(path=path)
         case Delivery.INLINE if output.bytes <= INLINE_BYTES:
-            file = await gateway.service.open_result(caller, video.name)
-            content = b"".join([piece async for piece in file.read(0, file.bytes)])
-            return Result(base64=base64.b64encode(content).decode())
+            mark = file_mark()
+            files[mark] = await gateway.service.open_result(caller, video.name)
+            return Result(base64=mark)
     return Result(url=await result_url(request, gateway, video))

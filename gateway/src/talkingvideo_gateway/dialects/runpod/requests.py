@@ -15,6 +15,7 @@ from talkingvideo_gateway.dialects.runpod.schemas import conditions, schema_of
 from talkingvideo_gateway.dialects.runpod.schemas.fields import Fields, Notes
 from talkingvideo_gateway.dialects.runpod.schemas.schema import DELIVERY, Delivery
 from talkingvideo_gateway.errors import InvalidRequestError
+from talkingvideo_gateway.http.volumes import Volumes
 from talkingvideo_gateway.settings import ResultForm, RunPodEndpoint
 from talkingvideo_gateway.videos.request import VideoRequest
 
@@ -47,7 +48,7 @@ class RunBody(BaseModel):
 
 
 def to_requests(
-    body: RunBody, job: str, endpoint: str, settings: RunPodEndpoint, paths: Mapping[str, str]
+    body: RunBody, job: str, endpoint: str, settings: RunPodEndpoint, volumes: Volumes
 ) -> list[VideoRequest]:
     """The requests for the videos of a job, in order.
 
@@ -56,7 +57,7 @@ def to_requests(
         job: Id of the job.
         endpoint: Id of the endpoint.
         settings: What is configured for the endpoint.
-        paths: Folders of shared volumes and the URIs that they stand for.
+        volumes: Shared volumes that paths may name files of.
 
     Raises:
         InvalidRequestError: A field is wrong; it is named.
@@ -67,7 +68,7 @@ def to_requests(
     common, warnings = _common(body, settings)
     options: dict[str, JsonValue] = {ENDPOINT: endpoint, SCHEMA: schema.name}
     requests = []
-    for place, fields in enumerate(_items(body.input, paths)):
+    for place, fields in enumerate(_items(body.input, volumes)):
         is_item = conditions.BATCH in body.input
         fields.notes.options.update(options)
         fields.notes.options[DELIVERY] = Delivery.INLINE if settings.results is ResultForm.INLINE else Delivery.LINK
@@ -93,6 +94,7 @@ def _request(notes: Notes, spec: dict[str, Any], name: str, batch: str | None) -
         dialect=NAME,
         spec=spec,
         uploads=notes.uploads,
+        files=notes.files,
         name=name,
         options=notes.options,
         warnings=notes.bounded_warnings(),
@@ -108,15 +110,15 @@ def _common(body: RunBody, settings: RunPodEndpoint) -> tuple[dict[str, Any], li
     return spec | profile, [*warnings, *ignored]
 
 
-def _items(values: Mapping[str, Any], paths: Mapping[str, str]) -> list[Fields]:
+def _items(values: Mapping[str, Any], volumes: Volumes) -> list[Fields]:
     """The fields of each video; ``output_config`` beside a batch is that of every item."""
     if conditions.BATCH not in values:
-        return [Fields(values, INPUT, Notes(paths))]
+        return [Fields(values, INPUT, Notes(volumes))]
     items = values[conditions.BATCH]
     if not isinstance(items, list) or not items or not all(isinstance(item, Mapping) for item in items):
         raise InvalidRequestError("It must be a list of one or more objects.", field=f"{INPUT}.{conditions.BATCH}")
     shared = {name: value for name, value in values.items() if name != conditions.BATCH}
     return [
-        Fields(shared | dict(item), f"{INPUT}.{conditions.BATCH}[{index}]", Notes(paths))
+        Fields(shared | dict(item), f"{INPUT}.{conditions.BATCH}[{index}]", Notes(volumes))
         for index, item in enumerate(items)
     ]

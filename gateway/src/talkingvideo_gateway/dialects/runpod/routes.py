@@ -6,13 +6,17 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request
+from starlette.responses import JSONResponse, Response
 
 from talkingvideo_gateway.dialects.runpod import responses
 from talkingvideo_gateway.dialects.runpod.job import Job
 from talkingvideo_gateway.dialects.runpod.jobs import Jobs, results_of
 from talkingvideo_gateway.dialects.runpod.requests import RunBody, job_id, to_requests
 from talkingvideo_gateway.errors import NotFoundError
-from talkingvideo_gateway.http.dependencies import CallerOf, GatewayOf, ServiceOf
+from talkingvideo_gateway.http.dependencies import CallerOf, Gateway, GatewayOf, ServiceOf
+from talkingvideo_gateway.http.sending import send_json_with_files
+from talkingvideo_gateway.http.volumes import Volumes
+from talkingvideo_gateway.identity.caller import Caller
 from talkingvideo_gateway.settings import RunPodEndpoint
 from talkingvideo_gateway.videos.object import State
 
@@ -39,7 +43,7 @@ async def settings_of(endpoint: str, gateway: GatewayOf) -> RunPodEndpoint:
     return configured.get(endpoint, RunPodEndpoint())
 
 
-def jobs_of_caller(caller: CallerOf, service: ServiceOf) -> Jobs:
+async def jobs_of_caller(caller: CallerOf, service: ServiceOf) -> Jobs:
     """The caller's jobs."""
     return Jobs(service, caller)
 
@@ -63,7 +67,7 @@ async def run(
 ) -> dict[str, Any]:
     """Start a job."""
     job = job_id("", caller.name, endpoint, idempotency_key)
-    requests = await asyncio.to_thread(to_requests, body, job, endpoint, settings, gateway.config.paths)
+    requests = await asyncio.to_thread(to_requests, body, job, endpoint, settings, Volumes(gateway.config.paths))
     return responses.accepted(await jobs.submit(job, requests))
 
 
@@ -78,33 +82,33 @@ async def runsync(
     settings: EndpointOf,
     wait: Wait = WAIT_MS,
     idempotency_key: IdempotencyKey = None,
-) -> dict[str, Any]:
+) -> Response:
     """Start a job and wait for its end, or answer with its id after a while."""
     job = job_id("sync-", caller.name, endpoint, idempotency_key)
-    requests = await asyncio.to_thread(to_requests, body, job, endpoint, settings, gateway.config.paths)
+    requests = await asyncio.to_thread(to_requests, body, job, endpoint, settings, Volumes(gateway.config.paths))
     await jobs.submit(job, requests)
     found = await jobs.wait(job, _seconds(wait), _ended)
     if not _ended(found):
-        return responses.accepted(found)
-    return responses.status(found, await results_of(request, gateway, caller, found))
+        return JSONResponse(responses.accepted(found))
+    return await _whole(request, gateway, caller, found)
 
 
 @router.api_route("/status/{job}", methods=["GET", "POST"], dependencies=[Depends(settings_of)])
 async def status(
     job: str, request: Request, caller: CallerOf, gateway: GatewayOf, jobs: JobsOf, _ttl: Ttl = None
-) -> dict[str, Any]:
+) -> Response:
     """How a job stands, with its output."""
     found = await jobs.find(job)
-    return responses.status(found, await results_of(request, gateway, caller, found))
+    return await _whole(request, gateway, caller, found)
 
 
 @router.api_route("/status-sync/{job}", methods=["GET", "POST"], dependencies=[Depends(settings_of)])
 async def status_sync(
     job: str, request: Request, caller: CallerOf, gateway: GatewayOf, jobs: JobsOf, wait: Wait = STATUS_WAIT_MS
-) -> dict[str, Any]:
+) -> Response:
     """How a job stands once it has ended, or after a while."""
     found = await jobs.wait(job, _seconds(wait), _ended)
-    return responses.status(found, await results_of(request, gateway, caller, found))
+    return await _whole(request, gateway, caller, found)
 
 
 @router.api_route("/stream/{job}", methods=["GET", "POST"], dependencies=[Depends(settings_of)])
@@ -146,6 +150,12 @@ async def requests(endpoint: str, jobs: JobsOf) -> dict[str, Any]:
 async def health(endpoint: str, jobs: JobsOf, service: ServiceOf) -> dict[str, Any]:
     """Counts of jobs and workers."""
     return responses.health(await jobs.of_endpoint(endpoint), service.health())
+
+
+async def _whole(request: Request, gateway: Gateway, caller: Caller, job: Job) -> Response:
+    """A job with its output."""
+    results = await results_of(request, gateway, caller, job)
+    return send_json_with_files(responses.status(job, results.by_name), results.files)
 
 
 def _ended(job: Job) -> bool:

@@ -12,8 +12,9 @@ from typing import Any
 from talkingvideo_gateway.dialects.runpod.schemas.conditions_output import failure, output
 from talkingvideo_gateway.dialects.runpod.schemas.fields import Fields
 from talkingvideo_gateway.dialects.runpod.schemas.hub import VOLUME, volume_output
-from talkingvideo_gateway.dialects.runpod.schemas.people import MAX_FRAMES, MAX_PROMPT
+from talkingvideo_gateway.dialects.runpod.schemas.people import MAX_FRAMES, prompt
 from talkingvideo_gateway.dialects.runpod.schemas.schema import DELIVERY, Delivery, Schema
+from talkingvideo_gateway.dialects.values import LARGEST_MOTION_FRAMES
 from talkingvideo_gateway.http.pictures import picture_size
 from talkingvideo_gateway.videos.request import InputKind
 
@@ -27,7 +28,7 @@ QUANTIZATIONS = {"int8": "Int8", "fp8": "FP8"}
 STORES = {"s3": Delivery.LINK, "volume": Delivery.VOLUME, "inline": Delivery.INLINE}
 
 WINDOW, LEAST_WINDOW, MOST_WINDOW = 81, 5, 241
-MOTION, MOST_MOTION = 9, 77
+MOTION = 9
 LARGEST_SEED = 2**31 - 1
 MAX_TEXT = 50_000
 MAX_VOICE = 200
@@ -42,8 +43,8 @@ def to_spec(fields: Fields) -> dict[str, Any]:
     spec = {
         "source": _source(fields),
         "speech": _speech(fields),
-        "prompt": fields.text("prompt", MAX_PROMPT),
-        "negativePrompt": fields.text("n_prompt", MAX_PROMPT),
+        "prompt": prompt(fields),
+        "negativePrompt": prompt(fields, "n_prompt"),
         "video": _present(
             resolution=fields.word("size", RESOLUTIONS), maxFrames=fields.integer("max_frame_num", 1, MAX_FRAMES)
         ),
@@ -179,7 +180,7 @@ def _motion(fields: Fields, window: int) -> int | None:
     given = fields.integer("motion_frame", 0, 100_000)
     if given is None:
         return None if window > MOTION else window - 4
-    return _grouped(fields, "motion_frame", given, 1, min(MOST_MOTION, window - 4))
+    return _grouped(fields, "motion_frame", given, 1, min(LARGEST_MOTION_FRAMES, window - 4))
 
 
 def _grouped(fields: Fields, name: str, given: int, least: int, most: int) -> int:

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from talkingvideo_api.texts import truncate
-from talkingvideo_gateway.errors import InvalidRequestError
+from talkingvideo_gateway.errors import InvalidRequestError, NotFoundError
 from talkingvideo_gateway.http.bodies import base64_upload
 from talkingvideo_gateway.http.pictures import is_picture
-from talkingvideo_gateway.http.volumes import uri_of_path
+from talkingvideo_gateway.http.volumes import Volumes
 from talkingvideo_gateway.videos.object import MAX_WARNINGS
 from talkingvideo_gateway.videos.request import InputKind, Upload, upload_uri
 
@@ -35,14 +35,16 @@ class Notes:
     """What is gathered while the fields of one video are read.
 
     Attributes:
-        paths: Folders of shared volumes and the URIs that they stand for.
-        uploads: Files that came inside of the fields.
+        volumes: Shared volumes that paths may name files of.
+        uploads: Files that came inside of the fields, by the fields' paths.
+        files: URIs of files on shared volumes, likewise.
         warnings: What was changed or ignored, as sentences.
         options: What the answer depends on.
     """
 
-    paths: Mapping[str, str] = field(default_factory=dict)
+    volumes: Volumes
     uploads: dict[str, Upload] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     options: dict[str, JsonValue] = field(default_factory=dict)
 
@@ -160,11 +162,9 @@ class Fields:
             return value
         # Base64 may begin with a slash, and never has a dot.
         if "." in value[:4_096] and not value.startswith("data:"):
-            uri = uri_of_path(self.notes.paths, value)
-            if uri is None:
-                raise self.wrong(name, "The path is in no folder that is configured here; send an address or base64.")
-            return uri
-        self.notes.uploads[where] = base64_upload("".join(value.split()), kind, where)
+            self.notes.files[where] = self._on_volume(name, value)
+        else:
+            self.notes.uploads[where] = base64_upload("".join(value.split()), kind, where)
         return upload_uri(where)
 
     def picture_or_video(self, name: str) -> tuple[str, str] | None:
@@ -174,7 +174,8 @@ class Fields:
             return None
         if (upload := self.upload(name)) is not None:
             return ("image" if is_picture(upload.content) else "video"), uri
-        return ("video" if VIDEO_FILE.search(re.split(r"[?#]", uri)[0]) else "image"), uri
+        address = self.notes.files.get(self.where(name), uri)
+        return ("video" if VIDEO_FILE.search(re.split(r"[?#]", address)[0]) else "image"), uri
 
     def upload(self, name: str) -> Upload | None:
         """The file that came inside of a field."""
@@ -202,6 +203,13 @@ class Fields:
     def where(self, name: str) -> str:
         """The path of a field in the request."""
         return f"{self._path}.{name}"
+
+    def _on_volume(self, name: str, path: str) -> str:
+        try:
+            return self.notes.volumes.uri(path, self.where(name))
+        except NotFoundError as error:
+            message = f"There is no such file here: {error.message}. Send an address or base64."
+            raise self.wrong(name, message) from error
 
     def _take(self, name: str) -> Any:
         self._known.add(name)

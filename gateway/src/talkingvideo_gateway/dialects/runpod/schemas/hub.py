@@ -14,7 +14,7 @@ from talkingvideo_gateway.dialects.runpod.schemas.people import (
     with_prompt,
 )
 from talkingvideo_gateway.dialects.runpod.schemas.schema import DELIVERY, Delivery, Result, Schema, plain_failure
-from talkingvideo_gateway.dialects.sizes import allowed_size
+from talkingvideo_gateway.dialects.values import allowed_size
 from talkingvideo_gateway.videos.object import VideoObject
 from talkingvideo_gateway.videos.request import InputKind
 
@@ -70,7 +70,7 @@ def _output(fields: Fields) -> dict[str, Any]:
 
 def volume_output(fields: Fields, folder: str = "") -> dict[str, str] | None:
     """``spec.output.pvc`` for the network volume, which is noted as the way of delivery; None where there is none."""
-    uri = fields.notes.paths.get(VOLUME, "")
+    uri = fields.notes.volumes.folder(VOLUME) or ""
     if not uri.startswith("pvc://"):
         return None
     volume = parse_object_uri(uri).child(folder)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from talkingvideo_gateway.dialects.runpod.schemas.fields import Fields
+from talkingvideo_gateway.dialects.values import truncated_prompt
 from talkingvideo_gateway.errors import InvalidRequestError
 
-MAX_PROMPT = 4_000
 MAX_FRAMES = 180_000
 
 
@@ -34,10 +34,17 @@ def speech(*audios: str) -> dict[str, Any]:
     return {"speakers": [{"audio": {"uri": uri}} for uri in audios]}
 
 
+def prompt(fields: Fields, name: str = "prompt") -> str | None:
+    """A prompt, as long as the resource allows."""
+    used, warnings = truncated_prompt(fields.text(name) or "")
+    fields.notes.warnings.extend(warnings)
+    return used or None
+
+
 def with_prompt(fields: Fields, spec: dict[str, Any]) -> dict[str, Any]:
     """The spec with the prompt, if there is one."""
-    prompt = fields.text("prompt", MAX_PROMPT)
-    return spec if prompt is None else {**spec, "prompt": prompt}
+    used = prompt(fields)
+    return spec if used is None else {**spec, "prompt": used}
 
 
 def max_frames(fields: Fields, name: str = "max_frame") -> dict[str, int]:

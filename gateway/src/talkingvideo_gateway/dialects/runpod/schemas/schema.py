@@ -31,7 +31,7 @@ class Result:
 
     Attributes:
         url: Address of the video.
-        base64: The video itself.
+        base64: The mark that stands for the video itself; see `send_json_with_files`.
         path: Where the video is on a shared volume.
         thumbnail_url: Address of a picture of it.
     """
