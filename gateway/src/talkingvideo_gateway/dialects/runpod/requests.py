@@ -6,9 +6,10 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict
 
 from talkingvideo_gateway.dialects.runpod.policy import Policy, policy_spec
 from talkingvideo_gateway.dialects.runpod.schemas import conditions, schema_of
@@ -31,6 +32,7 @@ CREDENTIALS = (
 )
 NO_WEBHOOK = "is ignored: this release calls no addresses. Ask for the status instead."
 
+DELIVERIES = {ResultForm.LINK: Delivery.LINK, ResultForm.INLINE: Delivery.INLINE}
 INPUT = "input"
 
 
@@ -47,17 +49,27 @@ class RunBody(BaseModel):
     s3Config: Any = None  # noqa: N815
 
 
-def to_requests(
-    body: RunBody, job: str, endpoint: str, settings: RunPodEndpoint, volumes: Volumes
-) -> list[VideoRequest]:
-    """The requests for the videos of a job, in order.
+@dataclass(frozen=True)
+class Recipient:
+    """Where a body was sent, and what its job will be.
 
-    Args:
-        body: The body.
+    Attributes:
         job: Id of the job.
         endpoint: Id of the endpoint.
         settings: What is configured for the endpoint.
         volumes: Shared volumes that paths may name files of.
+        idempotency_key: Bodies with the same key make one job.
+    """
+
+    job: str
+    endpoint: str
+    settings: RunPodEndpoint
+    volumes: Volumes
+    idempotency_key: str | None = None
+
+
+def to_requests(body: RunBody, recipient: Recipient) -> list[VideoRequest]:
+    """The requests for the videos of a job, in order.
 
     Raises:
         InvalidRequestError: A field is wrong; it is named.
@@ -65,19 +77,35 @@ def to_requests(
     if body.s3Config:
         raise InvalidRequestError(CREDENTIALS, field="s3Config")
     schema = schema_of(body.input)
-    common, warnings = _common(body, settings)
-    options: dict[str, JsonValue] = {ENDPOINT: endpoint, SCHEMA: schema.name}
+    common, warnings = _common(body, recipient.settings)
     requests = []
-    for place, fields in enumerate(_items(body.input, volumes)):
-        is_item = conditions.BATCH in body.input
-        fields.notes.options.update(options)
-        fields.notes.options[DELIVERY] = Delivery.INLINE if settings.results is ResultForm.INLINE else Delivery.LINK
-        if is_item:
-            fields.notes.options |= {ITEM: fields.text("id", MAX_ITEM_ID) or f"item-{place}", INDEX: place}
+    for place, fields in enumerate(_items(body.input, recipient.volumes)):
+        notes = fields.notes
+        notes.options |= {
+            ENDPOINT: recipient.endpoint,
+            SCHEMA: schema.name,
+            DELIVERY: DELIVERIES[recipient.settings.results],
+        }
+        name, batch = recipient.job, None
+        if conditions.BATCH in body.input:
+            name, batch = f"{recipient.job}-{place}", recipient.job
+            notes.options |= {ITEM: fields.text("id", MAX_ITEM_ID) or f"item-{place}", INDEX: place}
         spec = schema.to_spec(fields) | common
         fields.finish()
-        fields.notes.warnings[:0] = warnings
-        requests.append(_request(fields.notes, spec, f"{job}-{place}" if is_item else job, job if is_item else None))
+        notes.warnings[:0] = warnings
+        requests.append(
+            VideoRequest(
+                dialect=NAME,
+                spec=spec,
+                uploads=notes.uploads,
+                files=notes.files,
+                name=name,
+                idempotency_key=recipient.idempotency_key,
+                options=notes.options,
+                warnings=notes.bounded_warnings(),
+                batch=batch,
+            )
+        )
     return requests
 
 
@@ -87,19 +115,6 @@ def job_id(prefix: str, caller: str, endpoint: str, idempotency_key: str | None)
         text = json.dumps([caller, NAME, endpoint, prefix, idempotency_key])
         return f"{prefix}{uuid.UUID(bytes=hashlib.sha256(text.encode()).digest()[:16], version=4)}-u1"
     return f"{prefix}{uuid.uuid4()}-u1"
-
-
-def _request(notes: Notes, spec: dict[str, Any], name: str, batch: str | None) -> VideoRequest:
-    return VideoRequest(
-        dialect=NAME,
-        spec=spec,
-        uploads=notes.uploads,
-        files=notes.files,
-        name=name,
-        options=notes.options,
-        warnings=notes.bounded_warnings(),
-        batch=batch,
-    )
 
 
 def _common(body: RunBody, settings: RunPodEndpoint) -> tuple[dict[str, Any], list[str]]:

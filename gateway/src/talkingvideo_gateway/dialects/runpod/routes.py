@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from talkingvideo_gateway.dialects.runpod import responses
 from talkingvideo_gateway.dialects.runpod.job import Job
 from talkingvideo_gateway.dialects.runpod.jobs import Jobs, results_of
-from talkingvideo_gateway.dialects.runpod.requests import RunBody, job_id, to_requests
+from talkingvideo_gateway.dialects.runpod.requests import Recipient, RunBody, job_id, to_requests
 from talkingvideo_gateway.errors import NotFoundError
 from talkingvideo_gateway.http.dependencies import CallerOf, Gateway, GatewayOf, ServiceOf
 from talkingvideo_gateway.http.sending import send_json_with_files
@@ -67,8 +67,8 @@ async def run(
 ) -> dict[str, Any]:
     """Start a job."""
     job = job_id("", caller.name, endpoint, idempotency_key)
-    requests = await asyncio.to_thread(to_requests, body, job, endpoint, settings, Volumes(gateway.config.paths))
-    return responses.accepted(await jobs.submit(job, requests))
+    recipient = Recipient(job, endpoint, settings, Volumes(gateway.config.paths), idempotency_key)
+    return responses.accepted(await jobs.submit(job, await asyncio.to_thread(to_requests, body, recipient)))
 
 
 @router.post("/runsync")
@@ -85,8 +85,8 @@ async def runsync(
 ) -> Response:
     """Start a job and wait for its end, or answer with its id after a while."""
     job = job_id("sync-", caller.name, endpoint, idempotency_key)
-    requests = await asyncio.to_thread(to_requests, body, job, endpoint, settings, Volumes(gateway.config.paths))
-    await jobs.submit(job, requests)
+    recipient = Recipient(job, endpoint, settings, Volumes(gateway.config.paths), idempotency_key)
+    await jobs.submit(job, await asyncio.to_thread(to_requests, body, recipient))
     found = await jobs.wait(job, _seconds(wait), _ended)
     if not _ended(found):
         return JSONResponse(responses.accepted(found))

@@ -69,16 +69,19 @@ def _speech(fields: Fields) -> dict[str, Any]:
         fields.ignore("tts_audio", "cond_audio is given, too.")
         speakers = _recorded(recordings)
     elif text is not None:
-        speakers, arrangement = _spoken(text), None
+        speakers = _spoken(text)
     else:
         raise fields.wrong("cond_audio", "cond_audio with person1, or tts_audio with text, is needed.")
     if region := _region(fields):
         speakers[0]["region"] = region
-    return {"speakers": speakers} | (_present(arrangement=arrangement) if len(speakers) > 1 else {})
+    if len(speakers) > 1:
+        return {"speakers": speakers, **_present(arrangement=arrangement)}
+    fields.ignore("audio_type", "one person speaks.")
+    return {"speakers": speakers}
 
 
 def _recorded(fields: Fields) -> list[dict[str, Any]]:
-    given = (fields.media(name, InputKind.SOUND) for name in ("person1", "person2"))
+    given = [fields.media(name, InputKind.SOUND) for name in ("person1", "person2")]
     fields.finish()
     return [{"audio": {"uri": uri}} for uri in given if uri is not None]
 
