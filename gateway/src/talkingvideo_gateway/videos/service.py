@@ -152,6 +152,11 @@ class VideoService:
         output = video.status.output
         return None if output is None else await self._media.link(output.uri, seconds, file_name)
 
+    async def thumbnail_link(self, video: VideoObject, seconds: int, file_name: str) -> str | None:
+        """An address of the result's thumbnail, likewise."""
+        output = video.status.output
+        return None if output is None else await self._media.link(output.thumbnail_uri, seconds, file_name)
+
     def health(self) -> Health:
         """How what stands behind is doing; never waits."""
         return self._health()

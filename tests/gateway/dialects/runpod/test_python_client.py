@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,9 +12,11 @@ from typing import Any
 import httpx
 import pytest
 import runpod
+from aiohttp import ClientSession
 from starlette.requests import HTTPConnection
 from tests.gateway.serving import ServedGateway, served_gateway
 
+from talkingvideo_gateway.dialects.runpod import routes
 from talkingvideo_gateway.errors import UnauthenticatedError
 from talkingvideo_gateway.identity.caller import Caller
 
@@ -76,7 +79,10 @@ def test_run_sync_returns_the_output(endpoint: runpod.Endpoint, gateway: ServedG
     assert set(endpoint.run_sync({"input": INPUT}, timeout=20)) == {"video_url"}
 
 
-def test_a_stream_has_the_progress_and_ends(endpoint: runpod.Endpoint, gateway: ServedGateway) -> None:
+def test_a_stream_has_the_progress_and_ends(
+    endpoint: runpod.Endpoint, gateway: ServedGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "STREAM_SECONDS", 0.5)
     job = endpoint.run(INPUT)
     gateway.render(job.job_id, 60)
     pieces = job.stream()
@@ -119,6 +125,21 @@ def test_health_counts_jobs_and_workers(endpoint: runpod.Endpoint, gateway: Serv
         "jobs": {"completed": 0, "failed": 0, "inProgress": 1, "inQueue": 1, "retried": 0},
         "workers": {"idle": 0, "initializing": 0, "ready": 1, "running": 1, "throttled": 0},
     }
+
+
+async def _asynchronously(gateway: ServedGateway) -> tuple[str, Any]:
+    async with ClientSession() as session:
+        endpoint = runpod.AsyncioEndpoint("talking", session, api_key=KEY)
+        job = await endpoint.run(INPUT)
+        later(lambda: gateway.succeed(job.job_id))
+        return await job.status(), await job.output(timeout=20)
+
+
+def test_the_asynchronous_endpoint(endpoint: runpod.Endpoint, gateway: ServedGateway) -> None:
+    before, output = asyncio.run(_asynchronously(gateway))
+
+    assert before == "IN_QUEUE"
+    assert output["video_url"].startswith(gateway.url)
 
 
 def test_a_wrong_key_is_what_the_client_says_it_is(gateway: ServedGateway, endpoint: runpod.Endpoint) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.gateway.dialects.runpod.bodies import BATCH, CONDITIONS, SITE
-from tests.gateway.serving import VIDEO, ServedGateway, served_gateway
+from tests.gateway.serving import THUMBNAIL, VIDEO, ServedGateway, served_gateway
 
 from talkingvideo_api.conditions import Phase
 from talkingvideo_api.errors import ErrorCode
@@ -269,7 +269,8 @@ class TestOutput:
             "use_apg",
             "base_seed",
         }
-        assert output["artifacts"][0]["type"] == "video"
+        assert httpx.get(output["video"]["thumbnail_url"]).content == THUMBNAIL
+        assert [artifact["type"] for artifact in output["artifacts"]] == ["video", "thumbnail"]
         assert [checkpoint["event"] for checkpoint in output["checkpoints"]] == [
             "validated",
             "preprocessing_done",
@@ -478,7 +479,6 @@ class TestEndpoints:
     @pytest.mark.parametrize("call", ["POST run", "POST runsync", "GET health", "POST purge-queue", "GET status/a-u1"])
     def test_another_one_is_not_found(self, http: httpx.Client, call: str) -> None:
         method, path = call.split()
-        body = {"json": {"input": INPUT}} if "run" in path else {}
-        answer = http.request(method, f"/v2/other/{path}", **body)
+        answer = http.request(method, f"/v2/other/{path}", json={"input": INPUT} if "run" in path else None)
 
         assert (answer.status_code, answer.json()) == (404, {"error": "There is no endpoint of that id."})

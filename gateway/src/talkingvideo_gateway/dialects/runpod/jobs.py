@@ -15,7 +15,7 @@ from talkingvideo_gateway.dialects.runpod.schemas.schema import DELIVERY, Delive
 from talkingvideo_gateway.errors import ConflictError, GatewayError, NotFoundError
 from talkingvideo_gateway.http.dependencies import Gateway
 from talkingvideo_gateway.http.sending import file_mark
-from talkingvideo_gateway.http.shared import result_url
+from talkingvideo_gateway.http.shared import result_url, thumbnail_url
 from talkingvideo_gateway.http.volumes import Volumes
 from talkingvideo_gateway.identity.caller import MEGABYTE, Caller
 from talkingvideo_gateway.videos.backend import MediaFile
@@ -151,11 +151,12 @@ async def _result(
 ) -> Result:
     output = video.status.output
     assert output is not None
+    thumbnail = await thumbnail_url(request, gateway, video)
     match video.option(DELIVERY):
         case Delivery.VOLUME if path := Volumes(gateway.config.paths).path(output.uri):
-            return Result(path=path)
+            return Result(path=path, thumbnail_url=thumbnail)
         case Delivery.INLINE if output.bytes <= INLINE_BYTES:
             mark = file_mark()
             files[mark] = await gateway.service.open_result(caller, video.name)
-            return Result(base64=mark)
-    return Result(url=await result_url(request, gateway, video))
+            return Result(base64=mark, thumbnail_url=thumbnail)
+    return Result(url=await result_url(request, gateway, video), thumbnail_url=thumbnail)

@@ -49,6 +49,9 @@ async def jobs_of_caller(caller: CallerOf, service: ServiceOf) -> Jobs:
 
 
 EndpointOf = Annotated[RunPodEndpoint, Depends(settings_of)]
+KNOWN = [Depends(settings_of)]
+"""The endpoint is one that is configured."""
+
 JobsOf = Annotated[Jobs, Depends(jobs_of_caller)]
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)]
 Wait = Annotated[float, Query(description="Milliseconds that the answer may wait for the job's end, 1000 to 300000.")]
@@ -93,7 +96,8 @@ async def runsync(
     return await _whole(request, gateway, caller, found)
 
 
-@router.api_route("/status/{job}", methods=["GET", "POST"], dependencies=[Depends(settings_of)])
+@router.post("/status/{job}", dependencies=KNOWN, include_in_schema=False)
+@router.get("/status/{job}", dependencies=KNOWN)
 async def status(
     job: str, request: Request, caller: CallerOf, gateway: GatewayOf, jobs: JobsOf, _ttl: Ttl = None
 ) -> Response:
@@ -102,7 +106,8 @@ async def status(
     return await _whole(request, gateway, caller, found)
 
 
-@router.api_route("/status-sync/{job}", methods=["GET", "POST"], dependencies=[Depends(settings_of)])
+@router.post("/status-sync/{job}", dependencies=KNOWN, include_in_schema=False)
+@router.get("/status-sync/{job}", dependencies=KNOWN)
 async def status_sync(
     job: str, request: Request, caller: CallerOf, gateway: GatewayOf, jobs: JobsOf, wait: Wait = STATUS_WAIT_MS
 ) -> Response:
@@ -111,7 +116,8 @@ async def status_sync(
     return await _whole(request, gateway, caller, found)
 
 
-@router.api_route("/stream/{job}", methods=["GET", "POST"], dependencies=[Depends(settings_of)])
+@router.post("/stream/{job}", dependencies=KNOWN, include_in_schema=False)
+@router.get("/stream/{job}", dependencies=KNOWN)
 async def stream(job: str, jobs: JobsOf) -> dict[str, Any]:
     """The progress of a job as soon as there is news."""
     before = responses.stream(await jobs.find(job))
@@ -122,31 +128,31 @@ async def stream(job: str, jobs: JobsOf) -> dict[str, Any]:
     return responses.stream(found)
 
 
-@router.post("/cancel/{job}", dependencies=[Depends(settings_of)])
+@router.post("/cancel/{job}", dependencies=KNOWN)
 async def cancel(job: str, jobs: JobsOf) -> dict[str, Any]:
     """End a job for good."""
     return responses.brief(await jobs.cancel(job))
 
 
-@router.post("/retry/{job}", dependencies=[Depends(settings_of)])
+@router.post("/retry/{job}", dependencies=KNOWN)
 async def retry(job: str, jobs: JobsOf) -> dict[str, Any]:
     """Start a job again that has failed; what was finished is kept."""
     return responses.brief(await jobs.retry(job))
 
 
-@router.post("/purge-queue", dependencies=[Depends(settings_of)])
+@router.post("/purge-queue", dependencies=KNOWN)
 async def purge_queue(endpoint: str, jobs: JobsOf) -> dict[str, Any]:
     """Cancel all jobs that wait."""
     return {"removed": await jobs.purge(endpoint), "status": "completed"}
 
 
-@router.get("/requests", dependencies=[Depends(settings_of)])
+@router.get("/requests", dependencies=KNOWN)
 async def requests(endpoint: str, jobs: JobsOf) -> dict[str, Any]:
     """The jobs that have not ended."""
     return {"requests": [responses.brief(job) for job in await jobs.of_endpoint(endpoint) if not _ended(job)]}
 
 
-@router.get("/health", dependencies=[Depends(settings_of)])
+@router.get("/health", dependencies=KNOWN)
 async def health(endpoint: str, jobs: JobsOf, service: ServiceOf) -> dict[str, Any]:
     """Counts of jobs and workers."""
     return responses.health(await jobs.of_endpoint(endpoint), service.health())
