@@ -49,7 +49,7 @@ The operator reads one YAML file when it starts: `talkingvideo-operator run --co
 | Helm | `profiles`, `namespaces` and `progressFromLogs` are values of the same names; all others are set below the value `config`. A `helm upgrade` restarts the operator. |
 | kustomize | `manifests/base/config.yaml` |
 
-The operator refuses unknown fields and values out of bounds, and prints their paths. Users select a *profile* with
+The operator refuses unknown fields and values out of bounds, and prints their paths with the names that were probably meant. Users select a *profile* with
 `spec.profile`. A video that is being made keeps the engine, the preset, the image and the store that its profile chose when it
 began, as long as the profile allows them; everything else, `allow` included, applies at once.
 [operations.md](operations.md#changing-a-profile) explains what a change does, and stores, Secrets and permissions.
