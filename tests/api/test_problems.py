@@ -61,6 +61,7 @@ def test_an_unknown_field_is_named_with_the_one_that_was_meant(spec: dict[str, A
         ({"video": {"resolution": 480}}, "; did you mean 480p?"),
         ({"video": {"fit": "pad"}}, "; did you mean Pad?"),
         ({"video": {"aspectRatio": 969}}, "; put it in quotes, YAML reads it as a number"),
+        ({"video": {"aspectRatio": "16:10"}}, "'3:4' or '4:3'"),
         ({"render": {"preset": "best"}}, "'quality', 'fast' or 'turbo'"),
     ],
 )

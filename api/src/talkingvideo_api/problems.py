@@ -6,6 +6,7 @@ URIs may hold signatures.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -163,7 +164,9 @@ def _meant(places: Sequence[_Place], name: str) -> tuple[str, str]:
 
 
 def _value_hint(place: _Place, value: object) -> str:
-    if close := _closest(str(value), [str(member.value) for kind in _enums(place) for member in kind]):
+    """What to do about a value. Of two numbers neither is a mistyped form of the other."""
+    words = [str(member.value) for kind in _enums(place) for member in kind]
+    if close := _closest(str(value), [word for word in words if re.search("[A-Za-z]", word)]):
         return f"; did you mean {close}?"
     return "; put it in quotes, YAML reads it as a number" if isinstance(value, int) else ""
 

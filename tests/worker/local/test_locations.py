@@ -29,8 +29,9 @@ def test_a_claim_is_mounted_once(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_writable_is_reported_with_its_option(tmp_path: Path, option: str) -> None:
     (tmp_path / "file").touch()
     folders = {"out": tmp_path / "a", "workspace": tmp_path / "b", option: tmp_path / "file" / "below"}
+    locations = LocalLocations(folders["out"], folders["workspace"])
     with pytest.raises(StageError, match=f"--{option} .*the folder is not writable"):
-        LocalLocations(**folders).require_writable()
+        locations.require_writable()
 
 
 def test_trying_to_write_leaves_nothing_behind(tmp_path: Path) -> None:

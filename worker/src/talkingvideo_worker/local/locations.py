@@ -20,10 +20,23 @@ class LocalLocations:
     Attributes:
         out: Results.
         workspace: Finished chunks; kept, so that later runs reuse them.
+        stem: Name of the only result's files, without suffix. Results are named after their objects when absent.
+        option: Option that chose where results are.
     """
 
     out: Path
     workspace: Path
+    stem: str | None = None
+    option: str = "--out"
+
+    def result(self, name: str, suffix: str = "") -> Path:
+        """A file of a result.
+
+        Args:
+            name: Name of the object.
+            suffix: Suffix of the file, with its dot.
+        """
+        return self.out / f"{self.stem or name}{suffix}"
 
     def require_writable(self) -> None:
         """Create the folders and try to write, before minutes are spent on a result that could not be stored.
@@ -31,7 +44,7 @@ class LocalLocations:
         Raises:
             StageError: E_INPUT_VALIDATION with the option.
         """
-        _require_writable(self.out, "--out")
+        _require_writable(self.out, self.option)
         _require_writable(self.workspace, "--workspace")
 
 
