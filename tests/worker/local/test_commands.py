@@ -124,6 +124,7 @@ def test_a_plan_says_which_chunks_end_in_silence(folder: Path) -> None:
         (["broken.yaml"], "broken.yaml, line 1"),
         (["host.yaml"], "names another machine"),
         (["absent.yaml"], "spec.source.image.uri: /"),
+        (["face.yaml", "--out", "."], "spec.source.image.uri: the result would replace this file, face.jpg"),
         (["typo.yaml"], "spec.vdeo: unknown field; did you mean video? (typo.yaml, document 1)"),
     ],
 )
@@ -133,6 +134,7 @@ def test_a_mistake_is_answered_with_one_sentence_before_any_work(
     write(folder / "video.yaml")
     write(folder / "host.yaml", picture="file://face.jpg")
     write(folder / "absent.yaml", picture="file:none.jpg")
+    write(folder / "face.yaml", "face")
     (folder / "typo.yaml").write_text((folder / "video.yaml").read_text().replace("video:", "vdeo:"))
     (folder / "broken.yaml").write_text("a: [1, 2")
     done = talkingvideo("run", *arguments)

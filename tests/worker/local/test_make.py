@@ -200,8 +200,24 @@ def test_each_recording_has_a_speaker(folder: Path) -> None:
         (["face.jpg", "voice.wav", "-o", "video.mov"], "-o: the name video.mov must end in .mp4."),
         (["face.jpg", "voice.wav", "-o", "-"], "-o: the name - must end in .mp4."),
         (["face.jpg", "voice.wav", "-o", "face.jpg/a.mp4"], "-o face.jpg: the folder is not writable"),
-        (["face.jpg", "voice.wav", "-o", "face.mp4", "--overwrite"], "-o: the result has a file face.jpg, which is an"),
-        (["film.mp4", "voice.wav", "-o", "film.mp4", "--overwrite"], "-o: the result has a file film.mp4, which is an"),
+        (
+            ["face.jpg", "voice.wav", "-o", "face.mp4", "--overwrite"],
+            "PICTURE: the result would replace this file, face.jpg: choose",
+        ),
+        (
+            ["film.mp4", "voice.wav", "-o", "film.mp4", "--overwrite"],
+            "PICTURE: the result would replace this file, film.mp4: choose",
+        ),
+        (
+            [
+                "face.jpg",
+                "voice.wav",
+                "-o",
+                "mask.mp4",
+                "--set=spec.speech.speakers[0].mask.uri=file:{folder}/mask.jpg",
+            ],
+            "--set spec.speech.speakers[0].mask.uri: the result would replace this file, mask.jpg",
+        ),
         (["face.jpg", "voice.wav", "--mount=disk"], "--mount disk: give claim=DIR"),
     ],
 )
@@ -209,7 +225,7 @@ def test_a_mistake_is_answered_with_its_argument_before_any_work(
     folder: Path, arguments: list[str], message: str
 ) -> None:
     before = sorted(folder.rglob("*"))
-    done = make(*arguments)
+    done = make(*(argument.replace("{folder}", f"//{folder}") for argument in arguments))
     assert done.exit_code in {kind.exit_status for kind in ERRORS.values()}
     assert f"error: {message}" in done.stderr
     assert "prepare" not in done.stderr

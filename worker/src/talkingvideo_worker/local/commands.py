@@ -48,6 +48,8 @@ def make_videos(documents: Documents, engine: str | None, options: LocalOptions,
         StageError: Before any work when a video or an option is wrong; otherwise of the first video that fails.
     """
     stage_inputs, local_mounts = _stage_inputs(documents, engine, options, locations)
+    for video in documents.videos:
+        locations.require_apart_from_inputs(video)
     locations.require_writable()
     for stage_input in stage_inputs:
         if stage_input.spec.dry_run:

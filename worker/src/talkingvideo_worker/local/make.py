@@ -109,8 +109,6 @@ def result_location(arguments: MakeArguments, workspace: Path) -> LocalLocations
     if path.suffix != VIDEO.suffix:
         raise StageError.invalid(f"the name {path} must end in {VIDEO.suffix}.", "-o")
     for file in (path.with_suffix(each.suffix) for each in RESULT_FILES):
-        if any(_is_same(file, given) for given in (arguments.picture, *arguments.sounds)):
-            raise StageError.invalid(f"the result has a file {file}, which is an input; choose another name.", "-o")
         if not arguments.overwrite and os.path.lexists(file):
             message = f"{file} already exists: choose another name, or give --overwrite."
             raise StageError(ErrorCode.OUTPUT_EXISTS, message, field="-o")
@@ -188,7 +186,3 @@ def _object_name(video: Path) -> str:
 
 def _uri(path: Path) -> str:
     return path.resolve().as_uri()
-
-
-def _is_same(path: Path, given: Path) -> bool:
-    return path.resolve() == given.resolve()
