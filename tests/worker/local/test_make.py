@@ -30,6 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_voice(tmp_path / "answer.wav", seconds=1, seed=2)
     (tmp_path / "film.mp4").write_bytes(b"\0\0\0\x20ftypisom" + bytes(20))
     (tmp_path / "notes.txt").write_text("These are notes.")
+    (tmp_path / "noise").write_bytes(bytes(range(128, 256)))
     (tmp_path / "media").mkdir()
     os.mkfifo(tmp_path / "pipe")
     monkeypatch.chdir(tmp_path)
@@ -169,6 +170,7 @@ def test_each_recording_has_a_speaker(folder: Path) -> None:
         (["https://example.com/a.png?c4n4ry", "voice.wav"], "PICTURE: it is an address, not a file; write it in YAML"),
         (["voice.wav", "face.jpg"], "PICTURE: voice.wav is a WAV file; give a PNG, JPEG or WebP picture, or a video."),
         (["notes.txt", "voice.wav"], "PICTURE: notes.txt is a text; give a PNG"),
+        (["noise", "voice.wav"], "PICTURE: noise is a file of an unknown kind; give a PNG"),
         (["face.jpg", "none.wav"], "SOUND: none.wav does not exist."),
         (["face.jpg", "media"], "SOUND: media is a folder; give a file."),
         (["face.jpg", "face.jpg"], "SOUND: face.jpg is a JPEG picture; give a recording."),
@@ -177,7 +179,10 @@ def test_each_recording_has_a_speaker(folder: Path) -> None:
         (["face.jpg"], "SOUND: what is said is missing: give a sound file, or --text."),
         (["face.jpg", "voice.wav", "--text=A"], "--text: a text and a sound file are too much for one speaker"),
         (["face.jpg", "voice.wav", "--voice=de"], "--voice: a recording has its own voice"),
-        (["face.jpg", "--text=A", "--voice=de", "--voice=fr"], "--voice: 2 voices for 1 texts"),
+        (
+            ["face.jpg", "--text=A", "--voice=de", "--voice=fr"],
+            "--voice: give one voice for all texts, or one for each text.",
+        ),
         (["face.jpg", "--text="], "--text: String should have at least 1 character"),
         (["face.jpg", "voice.wav", "--preset=fsat"], "--preset: Input should be 'quality', 'fast' or 'turbo'; did you"),
         (["face.jpg", "voice.wav", "--seed=-2"], "--seed: Input should be greater than or equal to -1"),

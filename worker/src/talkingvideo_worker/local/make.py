@@ -13,7 +13,7 @@ from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.names import API_VERSION, KIND
 from talkingvideo_worker.local.assignments import Assignment, parse_assignment
 from talkingvideo_worker.local.locations import LocalLocations
-from talkingvideo_worker.media.formats import JPEG, PNG, WEBP, FileFormat, identify
+from talkingvideo_worker.media.formats import JPEG, PNG, UNKNOWN, WEBP, FileFormat, identify
 from talkingvideo_worker.stages.result_files import RESULT_FILES, VIDEO
 
 FIELDS = {
@@ -125,9 +125,7 @@ def _speech(arguments: MakeArguments) -> Iterator[Assignment]:
     if voices and not texts:
         raise StageError.invalid("a recording has its own voice; give --text instead of a sound file.", "--voice")
     if voices and len(voices) not in (1, len(texts)):
-        raise StageError.invalid(
-            f"{len(voices)} voices for {len(texts)} texts; give one for all, or one each.", "--voice"
-        )
+        raise StageError.invalid("give one voice for all texts, or one for each text.", "--voice")
     for index, sound in enumerate(sounds):
         option = _numbered("SOUND", index, sounds)
         _check_sound(sound, option)
@@ -151,8 +149,8 @@ def _source_kind(path: Path) -> str:
         return "image"
     if found is not None and found.demuxer in WITH_PICTURES:
         return "video"
-    kind = found.label if found is not None else "neither"
-    raise StageError.invalid(f"{path} is {kind}; give a PNG, JPEG or WebP picture, or a video.", "PICTURE")
+    label = (found or UNKNOWN).label
+    raise StageError.invalid(f"{path} is {label}; give a PNG, JPEG or WebP picture, or a video.", "PICTURE")
 
 
 def _check_sound(path: Path, option: str) -> None:
