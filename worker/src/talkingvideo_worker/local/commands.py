@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from talkingvideo_api.reports import PrepareReport, StitchReport
-from talkingvideo_api.resource import parse
+from talkingvideo_api.reports import PrepareReport, RenderReport, StitchReport
+from talkingvideo_api.resource import TalkingVideo, parse
 from talkingvideo_api.stage_input import StageInput
 from talkingvideo_worker.local.assignments import assemble, errors_by_option
 from talkingvideo_worker.local.documents import Documents
@@ -36,7 +36,7 @@ class LocalOptions:
 
 
 def make_videos(documents: Documents, engine: str | None, options: LocalOptions, locations: LocalLocations) -> None:
-    """Make every video and print where its files are.
+    """Make every video that is not cancelled, and print where its files are.
 
     Args:
         documents: The videos, and the ConfigMaps that they refer to.
@@ -48,8 +48,6 @@ def make_videos(documents: Documents, engine: str | None, options: LocalOptions,
         StageError: Before any work when a video or an option is wrong; otherwise of the first video that fails.
     """
     stage_inputs, local_mounts = _stage_inputs(documents, engine, options, locations)
-    for video in documents.videos:
-        locations.require_apart_from_inputs(video)
     locations.require_writable()
     for stage_input in stage_inputs:
         if stage_input.spec.dry_run:
@@ -99,10 +97,19 @@ def plan_videos(
 def _stage_inputs(
     documents: Documents, engine: str | None, options: LocalOptions, locations: LocalLocations
 ) -> tuple[list[StageInput], LocalMounts]:
-    """The stage inputs of all videos: each is checked before the first one is made."""
+    """The stage inputs of all videos that are not cancelled: each is checked before the first one is made."""
     claims, secrets = parse_mounts(options.mounts), parse_secrets(options.secrets)
-    stage_inputs = [make_stage_input(video, engine or default_engine(), locations) for video in documents.videos]
+    stage_inputs = [make_stage_input(video, engine or default_engine(), locations) for video in _wanted(documents)]
     return stage_inputs, LocalMounts(claims, documents, secrets)
+
+
+def _wanted(documents: Documents) -> Iterator[TalkingVideo]:
+    """The videos that are not cancelled; of each other one it is said that it is skipped."""
+    for video in documents.videos:
+        if video.spec.cancel:
+            print_message(f"{video.metadata.name}: skipped, because spec.cancel is true", style="yellow")
+        else:
+            yield video
 
 
 def _prepare_video(stage_input: StageInput, mounts: LocalMounts) -> PrepareReport:
@@ -116,11 +123,12 @@ def _make_video(stage_input: StageInput, mounts: LocalMounts) -> StitchReport:
     warnings = warnings_of(stage_input)
     with TerminalReporter(stage_input.name) as reporter:
 
-        def on_prepared(plan: PrepareReport) -> None:
-            reporter.expect(plan)
-            warnings.extend(plan.warnings)
+        def on_report(report: PrepareReport | RenderReport) -> None:
+            if isinstance(report, PrepareReport):
+                reporter.expect(report)
+                warnings.extend(report.warnings)
 
-        report = run_locally(stage_input, mounts, reporter, on_prepared)
+        report = run_locally(stage_input, mounts, reporter, on_report)
     print_warnings(warnings)
     return report
 

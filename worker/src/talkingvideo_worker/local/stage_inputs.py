@@ -34,8 +34,10 @@ def make_stage_input(video: TalkingVideo, engine: str, locations: LocalLocations
         locations: Folders of results and chunks.
 
     Raises:
-        StageError: E_NOT_SUPPORTED when the engine is not installed or does not support what the spec requests.
+        StageError: E_NOT_SUPPORTED when the engine is not installed or does not support what the spec requests,
+            E_INPUT_VALIDATION when the result would replace an input.
     """
+    locations.require_apart_from_inputs(video)
     spec, metadata = video.spec, video.metadata
     revision = revision_of(spec)
     uid = hashlib.sha256(f"{metadata.namespace}/{metadata.name}".encode()).hexdigest()[:32]
