@@ -26,6 +26,7 @@ _SHARED_INPUTS = (
     "uv.lock",
     "api/pyproject.toml",
     "clients/pyproject.toml",
+    "gateway/pyproject.toml",
     "operator/pyproject.toml",
 )
 _MIRROR_SETTINGS = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX")

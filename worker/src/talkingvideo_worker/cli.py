@@ -22,6 +22,13 @@ app = typer.Typer(
 app.add_typer(weights_commands.app, name="weights")
 
 
+class ProgressForm(StrEnum):
+    """How a run shows its progress."""
+
+    BAR = "bar"
+    JSON = "json"
+
+
 class PrepareStep(StrEnum):
     """The steps of prepare; in a pod each has its own container."""
 
@@ -70,16 +77,26 @@ def run(
     workspace: Workspace = None,
     mount: MountOptions = None,
     secrets: Secrets = None,
+    progress: Annotated[
+        ProgressForm, typer.Option(help="json: lines for a program on stdout; without --mount and --secrets.")
+    ] = ProgressForm.BAR,
 ) -> None:
     """Make the videos in FILE on this machine."""
     from talkingvideo_worker.process.terminal import exit_on_failure
 
     with exit_on_failure():
-        from talkingvideo_worker.local.commands import LocalOptions, make_videos
         from talkingvideo_worker.local.locations import LocalLocations, default_workspace
 
-        locations, volumes = LocalLocations(out, workspace or default_workspace()), LocalOptions(mount or (), secrets)
-        make_videos(file, engine, volumes, locations)
+        locations = LocalLocations(out, workspace or default_workspace())
+        match progress:
+            case ProgressForm.BAR:
+                from talkingvideo_worker.local.commands import LocalOptions, make_videos
+
+                make_videos(file, engine, LocalOptions(mount or (), secrets), locations)
+            case ProgressForm.JSON:
+                from talkingvideo_worker.local.lines import make_videos_in_lines
+
+                make_videos_in_lines(file, engine, locations)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from talkingvideo_api.reports import PrepareReport, StitchReport, decode_bitmap
+from talkingvideo_api.reports import PrepareReport, RenderReport, StitchReport, decode_bitmap
 from talkingvideo_api.stage_input import StageInput
 from talkingvideo_worker.files import scratch_folder
 from talkingvideo_worker.inputs.offline import Mounts
@@ -46,7 +46,7 @@ def run_locally(
     stage_input: StageInput,
     mounts: LocalMounts,
     reporter: Reporter,
-    on_prepared: Callable[[PrepareReport], None] = lambda _: None,
+    on_report: Callable[[PrepareReport | RenderReport], None] = lambda _: None,
 ) -> StitchReport:
     """Make one video. Chunks that an earlier run finished are reused.
 
@@ -54,16 +54,16 @@ def run_locally(
         stage_input: What to make.
         mounts: Stands in for the volumes of a pod.
         reporter: Receives the progress.
-        on_prepared: Called with the report of prepare.
+        on_report: Called with the report of each stage but the last one.
 
     Raises:
         StageError: Of the stage that failed.
     """
     with _context(stage_input, mounts, reporter) as context:
         report = _prepare(context)
-        on_prepared(report)
+        on_report(report)
         for index in decode_bitmap(report.missing, len(report.chunk_frames)):
-            render(context, index)
+            on_report(render(context, index))
         return stitch(context)
 
 
