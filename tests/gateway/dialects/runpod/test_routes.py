@@ -82,6 +82,8 @@ class TestRun:
             ({"input": {}}, 400, "input.image_url: It is missing."),
             ({}, 400, "input: Field required"),
             ({"input": []}, 400, "input: Input should be a valid dictionary"),
+            ({"input": INPUT | {"\ud800": 1}}, 400, "input: Value error, It has a text that is not Unicode."),
+            ({"input": {"batch": [{"id": "\ud800"}]}}, 400, "input: Value error, It has a text that is not Unicode."),
             ({"input": INPUT, "policy": {"ttl": -1}}, 400, "policy.ttl: Input should be greater than 0"),
             (
                 {"input": INPUT, "s3Config": {"accessId": "a"}},
@@ -98,7 +100,8 @@ class TestRun:
     def test_what_cannot_be_used_is_refused(
         self, http: httpx.Client, gateway: ServedGateway, body: dict[str, Any], status: int, error: str
     ) -> None:
-        answer = http.post("/v2/talking/run", json=body)
+        headers = {"Content-Type": "application/json"}
+        answer = http.post("/v2/talking/run", content=json.dumps(body), headers=headers)
 
         assert (answer.status_code, answer.json().keys()) == (status, {"error"})
         assert answer.json()["error"].startswith(error)

@@ -43,7 +43,8 @@ class Jobs:
 
     async def submit(self, job: str, requests: Sequence[VideoRequest]) -> Job:
         """Ask for all videos of a job, or for none of them. Those that an earlier request has made stay."""
-        earlier = {video.name for video in await self._batch(job)}
+        repeatable = any(request.idempotency_key for request in requests)
+        earlier = {video.name for video in await self._batch(job)} if repeatable else set()
         videos: list[VideoObject] = []
         try:
             for request in requests:

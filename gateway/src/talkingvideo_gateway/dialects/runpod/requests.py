@@ -7,9 +7,9 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from talkingvideo_gateway.dialects.runpod.policy import Policy, policy_spec
 from talkingvideo_gateway.dialects.runpod.schemas import conditions, schema_of
@@ -36,12 +36,21 @@ DELIVERIES = {ResultForm.LINK: Delivery.LINK, ResultForm.INLINE: Delivery.INLINE
 INPUT = "input"
 
 
+def _is_unicode(values: dict[str, Any]) -> dict[str, Any]:
+    """Refuse halves of surrogate pairs, which JSON can name and nothing can store."""
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("It has a text that is not Unicode.") from error
+    return values
+
+
 class RunBody(BaseModel):
     """Body of ``/run`` and ``/runsync``."""
 
     model_config = ConfigDict(extra="allow")
 
-    input: dict[str, Any]
+    input: Annotated[dict[str, Any], AfterValidator(_is_unicode)]
     """What the worker gets; see the schemas."""
     policy: Policy | None = None
     webhook: Any = None

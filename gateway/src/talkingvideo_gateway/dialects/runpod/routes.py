@@ -21,6 +21,7 @@ from talkingvideo_gateway.settings import RunPodEndpoint
 from talkingvideo_gateway.videos.object import State
 
 PATH = "/v2"
+LONGEST_ENDPOINT = 64
 LEAST_WAIT_MS, WAIT_MS, MOST_WAIT_MS = 1_000, 90_000, 300_000
 STATUS_WAIT_MS = 8_000
 """How long ``/status-sync`` holds a request that does not say how long."""
@@ -38,7 +39,7 @@ async def settings_of(endpoint: str, gateway: GatewayOf) -> RunPodEndpoint:
         NotFoundError: Others are configured, and this one is not.
     """
     configured = gateway.config.endpoints
-    if configured and endpoint not in configured:
+    if len(endpoint) > LONGEST_ENDPOINT or (configured and endpoint not in configured):
         raise NotFoundError("There is no endpoint of that id.")
     return configured.get(endpoint, RunPodEndpoint())
 
