@@ -39,7 +39,19 @@ ANNOTATION_OBJECT = f"{GROUP}/object"
 """Name of the TalkingVideo on its children: too long for a label."""
 
 ANNOTATION_RETRY = f"{GROUP}/retry"
-"""A new value retries a failed revision. Finished chunks are kept."""
+"""A new value retries a revision that has failed or was cancelled. Finished chunks are kept."""
+
+LABEL_CALLER = f"{GROUP}/caller"
+"""On a TalkingVideo: who asked for it, where a gateway creates objects for others. A value has at most 63 characters, as
+every label's. The operator does not read it."""
+
+LABEL_BATCH = f"{GROUP}/batch"
+"""On a TalkingVideo: the batch that it was requested with, by which it is listed and cancelled together with the others. The
+operator does not read it."""
+
+ANNOTATION_REQUEST = f"{GROUP}/request"
+"""On a TalkingVideo: the caller's own id of the request, which need not have the form of a label. Whoever writes it bounds it:
+all annotations of an object may have 256 KiB together. The operator does not read it."""
 
 APP_NAME = "talkingvideo"
 OPERATOR_NAME = "talkingvideo-operator"

@@ -127,6 +127,17 @@ def test_all_videos_of_a_file_are_checked_before_the_first_is_made(folder: Path)
     assert not (folder / "out").exists()
 
 
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_a_cancelled_video_is_skipped_with_a_sentence(folder: Path, command: str) -> None:
+    path = write(folder / "video.yaml", picture="file:none.jpg")
+    path.write_text(path.read_text() + "  cancel: true\n")
+    done = talkingvideo(command, path)
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr == "hello: skipped, because spec.cancel is true\n"
+    assert done.stdout == ""
+    assert not list((folder / "out").glob("*"))
+
+
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", "from talkingvideo_worker.cli import main; main()", *arguments]
     temporary = folder / "tmp"

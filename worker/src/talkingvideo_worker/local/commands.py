@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from talkingvideo_api.reports import PrepareReport, StitchReport
+from talkingvideo_api.resource import TalkingVideo
 from talkingvideo_api.stage_input import StageInput
-from talkingvideo_worker.local.documents import read_documents
+from talkingvideo_worker.local.documents import Documents, read_documents
 from talkingvideo_worker.local.locations import LocalLocations, parse_mounts, parse_secrets
 from talkingvideo_worker.local.run import LocalMounts, prepare_locally, run_locally
 from talkingvideo_worker.local.stage_inputs import default_engine, make_stage_input, warnings_of
@@ -30,7 +31,7 @@ class LocalOptions:
 
 
 def make_videos(file: Path, engine: str | None, options: LocalOptions, locations: LocalLocations) -> None:
-    """Make every video of a file and print where its files are.
+    """Make every video of a file that is not cancelled, and print where its files are.
 
     Args:
         file: The YAML file.
@@ -62,10 +63,19 @@ def plan_videos(
 def _stage_inputs(
     file: Path, engine: str | None, options: LocalOptions, locations: LocalLocations
 ) -> tuple[list[StageInput], LocalMounts]:
-    """The stage inputs of all videos: each is checked before the first one is made."""
+    """The stage inputs of all videos that are not cancelled: each is checked before the first one is made."""
     claims, secrets, documents = parse_mounts(options.mounts), parse_secrets(options.secrets), read_documents(file)
-    stage_inputs = [make_stage_input(video, engine or default_engine(), locations) for video in documents.videos]
+    stage_inputs = [make_stage_input(video, engine or default_engine(), locations) for video in _wanted(documents)]
     return stage_inputs, LocalMounts(claims, documents, secrets)
+
+
+def _wanted(documents: Documents) -> Iterator[TalkingVideo]:
+    """The videos that are not cancelled; of each other one it is said that it is skipped."""
+    for video in documents.videos:
+        if video.spec.cancel:
+            print_message(f"{video.metadata.name}: skipped, because spec.cancel is true", style="yellow")
+        else:
+            yield video
 
 
 def _plan_video(stage_input: StageInput, mounts: LocalMounts) -> PrepareReport:
