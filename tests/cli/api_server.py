@@ -35,6 +35,7 @@ class ApiServer:
         scripts: By name of a video: the statuses that its watches see, one after another.
         requests: Method, path and query of every request.
         broken_watches: Number of watches that are to break off at once.
+        is_down: Whether no request is answered.
     """
 
     videos: dict[str, Body] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class ApiServer:
     requests: list[str] = field(default_factory=list)
     bodies: list[Body] = field(default_factory=list)
     broken_watches: int = 0
+    is_down: bool = False
     url: str = ""
     _over: asyncio.Event = field(default_factory=asyncio.Event)
     _versions: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -111,6 +113,9 @@ class ApiServer:
         statuses = self.scripts.get(name, [])
         while statuses:
             status = statuses.pop(0)
+            if "is_down" in status:
+                self.is_down = True
+                return response
             if "error" in status:
                 await _write(response, {"type": "ERROR", "object": {"kind": "Status", "code": 410}})
                 return response
@@ -137,6 +142,9 @@ class ApiServer:
     async def guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
         """Note each request, and refuse it where the test says so."""
         self.requests.append(f"{request.method} {request.path} {request.query_string or '-'}")
+        if self.is_down:
+            assert request.transport is not None
+            request.transport.abort()
         verb = "list" if request.method == "GET" and "name" not in request.match_info else VERBS[request.method]
         verb = "watch" if "watch" in request.query else verb
         if verb in self.forbidden:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -355,8 +356,18 @@ def test_a_cluster_that_does_not_answer(run: Run) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("--context", "missing"), ("--kubeconfig", "missing.yaml")])
-def test_a_kubeconfig_that_cannot_be_used(run: Run, arguments: tuple[str, str]) -> None:
+def test_a_kubeconfig_without_what_is_asked_for(run: Run, arguments: tuple[str, str]) -> None:
     done = run("list", *arguments)
+    assert done.exit_code == 2
+    assert "the kubeconfig cannot be used" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a: [", "[]", "contexts: 1", "current-context: x", "apiVersion: v1\nkind: Config\n"]
+)
+def test_a_kubeconfig_that_is_damaged(run: Run, tmp_path: Path, text: str) -> None:
+    (tmp_path / "damaged").write_text(text)
+    done = run("list", "--kubeconfig", tmp_path / "damaged")
     assert done.exit_code == 2
     assert "the kubeconfig cannot be used" in done.stderr
     assert "Traceback" not in done.stderr

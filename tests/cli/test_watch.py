@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 from rich.console import Console
 from tests.cli.api_server import ApiServer
 from tests.cli.conftest import Run
@@ -90,17 +91,24 @@ def test_a_retry_that_the_operator_has_not_seen_is_no_end(run: Run, server: ApiS
 
 def test_a_broken_connection_and_an_expired_version_are_picked_up(run: Run, server: ApiServer) -> None:
     server.add("hello", phase="Rendering")
-    server.broken_watches = 2
+    server.broken_watches = 20
     server.scripts["hello"] = [{"error": 410}, DONE]
     assert run("watch", "hello").exit_code == 0
 
 
 def test_a_server_that_stays_away_ends_the_command(run: Run, server: ApiServer) -> None:
     server.add("hello", phase="Rendering")
-    server.broken_watches = 100
+    server.scripts["hello"] = [{"is_down": True}]
     done = run("watch", "hello")
     assert done.exit_code == 6
+    assert len(server.requests) > 1 + len(following.PAUSES)
     assert "no response from the API server" in done.stderr
+
+
+def test_a_server_that_has_never_answered_is_not_waited_for(run: Run, server: ApiServer) -> None:
+    server.is_down = True
+    assert run("watch", "hello").exit_code == 6
+    assert len(server.requests) <= 2, "the HTTP client itself tries again once"
 
 
 def test_a_deleted_video_is_not_found(run: Run, server: ApiServer) -> None:
@@ -130,8 +138,13 @@ def test_a_status_of_a_newer_operator_is_shown_as_far_as_it_is_known(run: Run, s
 
 
 def test_a_terminal_obeys_nothing_that_a_status_says(run: Run, server: ApiServer) -> None:
-    server.add("hello", phase="Failed", failure={**FAILURE, "message": "\x1b]0;evil\x07 red"})
-    assert "\x1b" not in run("watch", "hello").stderr
+    message = "\x1b]0;evil\x07 red \x9b \u202e"
+    server.add("hello", phase="Failed", failure={**FAILURE, "message": message})
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & {*run("watch", "hello").stderr}
+    for chosen, read in (("json", json.loads), ("yaml", yaml.safe_load)):
+        printed = run("watch", "hello", "-o", chosen).stdout
+        assert not {"\x1b", "\x07", "\x9b"} & {*printed}
+        assert read(printed)["status"]["failure"]["message"] == message
 
 
 def drawn(view: VideoView, rows: int) -> str:

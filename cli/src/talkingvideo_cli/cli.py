@@ -275,11 +275,15 @@ def _media(store: str | None, endpoint: str | None, addressing_style: str) -> Me
 
 
 def _exit_on_signal(signum: int, _frame: FrameType | None) -> None:
-    """Exit through an exception, so that a dry run is deleted and unfinished files are removed."""
+    """Exit through an exception, so that a dry run is deleted and unfinished files are removed.
+
+    asyncio's own handler of Ctrl-C would wait until an upload is complete.
+    """
     raise SystemExit(128 + signum)
 
 
 def main() -> None:
     """Entry point."""
-    signal.signal(signal.SIGTERM, _exit_on_signal)
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, _exit_on_signal)
     app()

@@ -32,7 +32,7 @@ MEANINGS: dict[ExitStatus, str] = {
     ExitStatus.CANCELLED: "The video that was waited for was cancelled.",
     ExitStatus.UNREACHABLE: "The API server or the store does not answer, or has failed.",
     ExitStatus.UNFINISHED: "The video has not ended within `--timeout`. It goes on.",
-    ExitStatus.INTERRUPTED: "Interrupted from the keyboard. The video goes on.",
+    ExitStatus.INTERRUPTED: "Interrupted from the keyboard (any signal: 128 and its number). The video goes on.",
 }
 
 FORBIDDEN = re.compile(

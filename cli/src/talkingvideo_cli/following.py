@@ -54,20 +54,23 @@ async def ended(
 async def states(api: Api, namespace: str, name: str) -> AsyncGenerator[Body]:
     """The present state of an object, then each later one, until it is deleted.
 
+    Where watches break off at once, as behind some proxies, it is read every second. A server that has never answered is not
+    waited for.
+
     Raises:
         ApiError: It does not exist (any more), or the API server refuses or is not reached for two minutes.
     """
-    failures = 0
+    failures = len(PAUSES)
     while True:
         try:
             body = await api.get(VIDEOS, namespace, name)
+            failures = 0
             yield body
             version = body["metadata"]["resourceVersion"]
             async with aclosing(api.watch(VIDEOS, namespace, name, version)) as events:
                 async for event in events:
                     if event["type"] in ("DELETED", "ERROR"):
                         break
-                    failures = 0
                     yield event["object"]
         except ApiError as error:
             if not _may_pass(error) or failures == len(PAUSES):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,9 @@ from typing import Any
 import yaml
 
 from talkingvideo_api.names import GROUP, SINGULAR
+
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters other than tabs and line feeds, and those that turn the direction of text."""
 
 
 class Format(StrEnum):
@@ -26,7 +30,8 @@ def formatted(body: Mapping[str, Any], chosen: Format) -> str:
     """An object, or a list of some, as ``kubectl -o`` writes it."""
     match chosen:
         case Format.JSON:
-            return json.dumps(body, indent=4, ensure_ascii=False)
+            text = json.dumps(body, indent=4, ensure_ascii=False)
+            return OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
         case Format.YAML:
             return yaml.safe_dump(body, sort_keys=False, allow_unicode=True).rstrip()
         case Format.NAME:
@@ -48,13 +53,27 @@ def columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def printable(text: str) -> str:
     """A text without what a terminal would obey: whoever may write a log or a status chooses its characters."""
-    return "".join(character if character.isprintable() or character in "\t\n" else "�" for character in text)
+    return OBEYED.sub("�", text)
 
 
 def out(text: str) -> None:
-    """Print what was asked for."""
+    """Print a text that was asked for."""
     sys.stdout.write(printable(text) + "\n")
     sys.stdout.flush()
+
+
+def out_object(body: Mapping[str, Any], chosen: Format) -> None:
+    """Print an object for programs: not a character of it is changed."""
+    sys.stdout.write(formatted(body, chosen) + "\n")
+    sys.stdout.flush()
+
+
+def out_change(body: Mapping[str, Any], what: str, chosen: Format | None) -> None:
+    """Print what has become of an object, as ``kubectl`` does: the object for programs, or its name and a word or two."""
+    if chosen:
+        out_object(body, chosen)
+    else:
+        out(f"{full_name(body)} {what}")
 
 
 def tell(text: str) -> None:

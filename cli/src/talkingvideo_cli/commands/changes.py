@@ -9,7 +9,7 @@ from talkingvideo_api.names import ANNOTATION_RETRY
 from talkingvideo_cli.commands.session import Session
 from talkingvideo_cli.commands.watch import watch
 from talkingvideo_cli.exits import CommandError, ExitStatus
-from talkingvideo_cli.printing import Format, formatted, full_name, out, tell
+from talkingvideo_cli.printing import Format, full_name, out_change, tell
 from talkingvideo_cli.view import Outcome, VideoView
 from talkingvideo_clients.kube.api import VIDEOS
 
@@ -25,9 +25,8 @@ async def cancel(session: Session, name: str, chosen: Format | None) -> None:
     view = VideoView.of(await session.get(name))
     if view.outcome in (Outcome.SUCCEEDED, Outcome.FAILED):
         raise CommandError(ExitStatus.FAILED, f"{name} has {view.phase.lower()} already: there is nothing to cancel")
-    _tell(
-        await session.api.merge_patch(VIDEOS, session.namespace, name, {"spec": {"cancel": True}}), "cancelled", chosen
-    )
+    changed = await session.api.merge_patch(VIDEOS, session.namespace, name, {"spec": {"cancel": True}})
+    out_change(changed, "cancelled", chosen)
 
 
 async def retry(session: Session, name: str, chosen: Format | None) -> None:
@@ -36,8 +35,7 @@ async def retry(session: Session, name: str, chosen: Format | None) -> None:
     Raises:
         CommandError: It has not failed and was not cancelled.
     """
-    changed = await _request_retry(session, name)
-    _tell(changed, TRIED_AGAIN, chosen)
+    out_change(await _request_retry(session, name), TRIED_AGAIN, chosen)
 
 
 async def retry_and_watch(session: Session, name: str, chosen: Format | None, timeout: float | None) -> None:
@@ -54,7 +52,3 @@ async def _request_retry(session: Session, name: str) -> dict[str, Any]:
     now = datetime.now(UTC).isoformat()
     change = {"metadata": {"annotations": {ANNOTATION_RETRY: now}}, "spec": {"cancel": None}}
     return await session.api.merge_patch(VIDEOS, session.namespace, name, change)
-
-
-def _tell(body: dict[str, Any], what: str, chosen: Format | None) -> None:
-    out(formatted(body, chosen) if chosen else f"{full_name(body)} {what}")

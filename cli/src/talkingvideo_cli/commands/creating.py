@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -47,7 +46,7 @@ async def create(session: Session, wish: Wish, media: Media) -> dict[str, Any]:
     body = manifest(_with_uris(wish, files, uris))
     await session.api.check(VIDEOS, session.namespace, body)
     if folder is not None:
-        await asyncio.to_thread(folder.upload, files.values(), media.options, tell)
+        folder.upload(files.values(), media.options, tell)
     elif files:
         tell("no store is named: the files travel in the object")
     return await session.api.create(VIDEOS, session.namespace, body)

@@ -6,7 +6,7 @@ from typing import Any
 
 from talkingvideo_api.names import API_VERSION, KIND
 from talkingvideo_cli.commands.session import Session
-from talkingvideo_cli.printing import Format, age, columns, formatted, out, tell
+from talkingvideo_cli.printing import Format, age, columns, out, out_object, tell
 from talkingvideo_cli.view import VideoView
 from talkingvideo_clients.kube.api import VIDEOS
 
@@ -25,7 +25,7 @@ async def show_list(session: Session, namespace: str | None, selector: str, chos
     pages = [page async for page in session.api.pages(VIDEOS, namespace, selector)]
     items = sorted((item for page in pages for item in page["items"]), key=_created)
     if chosen:
-        out(formatted({"apiVersion": API_VERSION, "kind": f"{KIND}List", "items": items}, chosen))
+        out_object({"apiVersion": API_VERSION, "kind": f"{KIND}List", "items": items}, chosen)
     elif not items:
         tell(f"there are no TalkingVideos in {f'the namespace {namespace}' if namespace else 'any namespace'}")
     else:

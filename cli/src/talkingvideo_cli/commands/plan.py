@@ -13,7 +13,7 @@ from talkingvideo_cli.display import display
 from talkingvideo_cli.explanations import require_success
 from talkingvideo_cli.following import ended
 from talkingvideo_cli.manifest import Wish, dry_run_of
-from talkingvideo_cli.printing import Format, columns, formatted, out, tell
+from talkingvideo_cli.printing import Format, columns, out, out_object, tell
 from talkingvideo_cli.view import VideoView
 from talkingvideo_clients.kube.api import VIDEOS
 
@@ -42,7 +42,10 @@ async def _plan(session: Session, created: dict[str, Any], chosen: Format | None
     for warning in view.warnings:
         tell(f"warning: {warning}")
     require_success(view)
-    out(formatted(body, chosen) if chosen else "\n".join(_table(view)))
+    if chosen:
+        out_object(body, chosen)
+    else:
+        out("\n".join(_table(view)))
 
 
 def _table(view: VideoView) -> Iterator[str]:

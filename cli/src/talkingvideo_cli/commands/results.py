@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import sys
 import tempfile
@@ -35,7 +34,7 @@ async def download(session: Session, name: str, destination: Path, options: Stor
         raise usage(f"{file} exists: give another -o, or --force")
     view = await _finished(session, name)
     result = Result.of(str(view.output["uri"]), options)
-    await asyncio.to_thread(_fetch, result, file, str(view.output.get("sha256", "")))
+    _fetch(result, file, str(view.output.get("sha256", "")))
     out(str(file))
 
 
@@ -57,7 +56,7 @@ async def open_result(
     view = await _finished(session, name)
     url = view.output.get("url")
     if not url:
-        url = await asyncio.to_thread(Result.of(str(view.output["uri"]), options).presigned, seconds)
+        url = Result.of(str(view.output["uri"]), options).presigned(seconds)
     out(str(url))
     if launch is not None and sys.stdout.isatty():
         launch(str(url))

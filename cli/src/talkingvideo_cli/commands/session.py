@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import typer
-from kubernetes.aio.config import ConfigException
 
 from talkingvideo_api.errors import StageError
-from talkingvideo_cli.exits import CommandError, ExitStatus, of_api_error, of_stage_error
+from talkingvideo_cli.exits import CommandError, of_api_error, of_stage_error, usage
 from talkingvideo_cli.printing import tell
 from talkingvideo_clients.kube.api import VIDEOS, Api, ApiError
-from talkingvideo_clients.kube.connection import Context, connected
+from talkingvideo_clients.kube.connection import Context, KubeconfigError, connected
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,8 @@ def exit_on_error() -> Iterator[None]:
         _exit(of_api_error(error))
     except StageError as error:
         _exit(of_stage_error(error))
-    except ConfigException as error:
-        _exit(CommandError(ExitStatus.USAGE, f"the kubeconfig cannot be used: {error}"))
-    except KeyboardInterrupt:
-        raise typer.Exit(ExitStatus.INTERRUPTED) from None
+    except KubeconfigError as error:
+        _exit(usage(f"the kubeconfig cannot be used: {error}"))
 
 
 def _exit(error: CommandError) -> None:

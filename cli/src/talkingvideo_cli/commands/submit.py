@@ -6,13 +6,12 @@ from talkingvideo_cli.commands.creating import Media, create
 from talkingvideo_cli.commands.session import Session
 from talkingvideo_cli.commands.watch import watch
 from talkingvideo_cli.manifest import Wish
-from talkingvideo_cli.printing import Format, formatted, full_name, out, tell
+from talkingvideo_cli.printing import Format, full_name, out_change, tell
 
 
 async def submit(session: Session, wish: Wish, media: Media, chosen: Format | None) -> None:
     """Create the object that a wish describes, and print its name."""
-    created = await create(session, wish, media)
-    out(formatted(created, chosen) if chosen else f"{full_name(created)} created")
+    out_change(await create(session, wish, media), "created", chosen)
 
 
 async def submit_and_watch(

@@ -8,7 +8,7 @@ from talkingvideo_cli.commands.session import Session
 from talkingvideo_cli.display import display
 from talkingvideo_cli.explanations import require_success
 from talkingvideo_cli.following import ended
-from talkingvideo_cli.printing import Format, formatted, out, tell
+from talkingvideo_cli.printing import Format, out, out_object, tell
 from talkingvideo_cli.view import VideoView
 
 
@@ -27,7 +27,7 @@ async def watch(session: Session, name: str, *, chosen: Format | None = None, ti
     with display(sys.stderr if chosen else sys.stdout) as shown:
         body = await ended(session.api, session.namespace, name, shown.show, timeout)
     if chosen:
-        out(formatted(body, chosen))
+        out_object(body, chosen)
     view = VideoView.of(body)
     for warning in view.warnings:
         tell(f"warning: {warning}")

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
@@ -28,6 +29,10 @@ async def configuration() -> Configuration:
         file = os.environ.get("KUBECONFIG")
         await config.load_kube_config(config_file=file, client_configuration=loaded)  # type: ignore[no-untyped-call]
     return loaded
+
+
+class KubeconfigError(Exception):
+    """A kubeconfig cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +58,21 @@ async def connected(chosen: Context) -> AsyncIterator[tuple[Api, str]]:
         The API, and the namespace to work in.
 
     Raises:
-        ConfigException: There is no kubeconfig, or it has no such context.
+        KubeconfigError: There is no kubeconfig, it has no such context, or it is damaged.
     """
     loaded = Configuration()
     file = str(chosen.kubeconfig or os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG)
-    loader = await config.load_kube_config(  # type: ignore[no-untyped-call]
-        config_file=file, context=chosen.context, client_configuration=loaded, persist_config=False
-    )
-    in_context = loader.current_context["context"].get("namespace")
+    try:
+        loader = await config.load_kube_config(  # type: ignore[no-untyped-call]
+            config_file=file, context=chosen.context, client_configuration=loaded, persist_config=False
+        )
+        in_context = loader.current_context["context"].get("namespace")
+        client = ApiClient(loaded)
+    except (config.ConfigException, yaml.YAMLError, OSError, LookupError, TypeError) as error:
+        raise KubeconfigError(f"{file}: {error}") from error
     refreshing = asyncio.create_task(config.refresh_token(loader, loaded))  # type: ignore[no-untyped-call]
     try:
-        async with ApiClient(loaded) as client:
+        async with client:
             yield Api(client), chosen.namespace or in_context or "default"
     finally:
         refreshing.cancel()
