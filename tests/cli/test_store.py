@@ -170,9 +170,7 @@ def test_what_is_uploaded_may_be_read_by_objects_of_the_namespace_and_of_no_othe
 # download
 
 
-def test_a_result_is_downloaded(
-    run: Run, finished: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_result_is_downloaded(run: Run, finished: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     done = run("download", "hello")
     assert (done.exit_code, done.stdout) == (0, "hello.mp4\n")
@@ -217,7 +215,11 @@ def test_a_result_that_was_deleted(run: Run, finished: ApiServer, s3_server: S3S
     [
         ({"phase": "Rendering", "progress": 40}, 3, "hello has no result: it is Rendering, 40%"),
         ({"phase": "Succeeded"}, 3, "hello has no result: it was a dry run"),
-        ({"phase": "Succeeded", "output": {"uri": "pvc://media/films/x.mp4"}}, 3, "mount the PersistentVolumeClaim media"),
+        (
+            {"phase": "Succeeded", "output": {"uri": "pvc://media/films/x.mp4"}},
+            3,
+            "mount the PersistentVolumeClaim media",
+        ),
         ({"phase": "Cancelled"}, 5, "hello was cancelled"),
     ],
 )

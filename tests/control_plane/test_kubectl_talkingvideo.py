@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.cluster.cluster import Cluster
 from tests.control_plane.operator_process import Sandbox, wait_until
 
 FACE, SPEECH = "https://example.com/face.png", "s3://media/inputs/hello.wav"
@@ -20,42 +21,41 @@ PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 Plugin = Callable[..., "subprocess.Popen[str]"]
 
 
-def roles() -> dict[str, Any]:
+@pytest.fixture
+def kubectl(installed: Cluster, namespace: str, tmp_path: Path) -> Plugin:
+    """Starts ``kubectl talkingvideo`` as an author, who has the documented Role and nothing else."""
+    role = documented_role()
+    name = role["metadata"]["name"]
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": "ann", "namespace": namespace}],
+    }
+    installed.apply(account("ann"), role, binding, namespace=namespace)
+    return plugin(installed, namespace, installed.kubeconfig_for(namespace, "ann", tmp_path / "author"))
+
+
+def documented_role() -> dict[str, Any]:
     """The Role that the documentation gives to authors."""
     blocks = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    (role,) = (document for block in blocks if (document := yaml.safe_load(block)).get("kind") == "Role")
+    (role,) = (each for block in blocks for each in yaml.safe_load_all(block) if each.get("kind") == "Role")
     found: dict[str, Any] = role
     return found
 
 
-@pytest.fixture
-def kubectl(sandbox: Sandbox, tmp_path: Path) -> Plugin:
-    """Starts ``kubectl talkingvideo`` as an author, who has the documented Role and nothing else."""
-    role = roles()
-    name = role["metadata"]["name"]
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
-    binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": name}}
-    subject = {"kind": "ServiceAccount", "name": "ann", "namespace": sandbox.namespace}
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "ann"}}
-    for document in (account, role, {**binding, "roleRef": reference, "subjects": [subject]}):
-        sandbox.apply(document)
-    kubeconfig = sandbox.cluster.kubeconfig_for(sandbox.namespace, "ann", tmp_path / "author")
-    return starter(sandbox, kubeconfig)
+def account(name: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}
 
 
-def starter(sandbox: Sandbox, kubeconfig: Path) -> Plugin:
+def plugin(cluster: Cluster, namespace: str, kubeconfig: Path) -> Plugin:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "KUBECONFIG": str(kubeconfig)}
 
     def start(command: str, *arguments: str) -> subprocess.Popen[str]:
-        program = str(sandbox.cluster.kubectl_program)
-        return subprocess.Popen(
-            [program, "talkingvideo", command, *arguments, "-n", sandbox.namespace],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        whole = [str(cluster.kubectl_program), "talkingvideo", command, *arguments, "-n", namespace]
+        return subprocess.Popen(whole, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     return start
 
@@ -85,7 +85,7 @@ def test_a_video_is_cancelled_and_tried_again(sandbox: Sandbox, kubectl: Plugin)
     assert ended(kubectl("cancel", "hello"))[:2] == (0, "talkingvideo.talkingvideo.dev/hello cancelled\n")
     assert ended(watched)[0] == 5
     assert ended(kubectl("retry", "hello"))[:2] == (0, "talkingvideo.talkingvideo.dev/hello is tried again\n")
-    sandbox.pod("prepare", attempt=1)
+    sandbox.wait_phase("Preparing")
     assert "hello: Preparing" in ended(kubectl("explain", "hello"))[1]
 
 
@@ -98,28 +98,19 @@ def test_a_plan_leaves_nothing_behind(sandbox: Sandbox, kubectl: Plugin) -> None
     wait_until(lambda: not sandbox.jobs(), "the dry run and its Jobs are deleted")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("--set", "output.s3.bucket=x"), "spec.output.s3.bucket"),
-        (("--set", "overrides.nodeSelector=[]"), "spec.overrides.nodeSelector"),
-        (("--text", "also"), "must be a name of a Kubernetes object"),
-    ],
-)
-def test_what_the_schema_refuses_is_a_sentence(
-    sandbox: Sandbox, kubectl: Plugin, arguments: tuple[str, ...], words: str
-) -> None:
-    status, _, error = ended(kubectl("submit", FACE, SPEECH, "--set", "priority=Very High", *arguments))
-    assert status == 2
-    assert "Traceback" not in error
-    assert words in error
+def test_what_the_schema_refuses_is_a_sentence(kubectl: Plugin) -> None:
+    """The command's own models refuse it first; a name that is taken is for the server alone to refuse."""
+    status, _, error = ended(kubectl("submit", FACE, SPEECH, "--set", "priority=Very High"))
+    assert (status, "must be a name of a Kubernetes object" in error) == (2, True)
+    assert ended(kubectl("submit", FACE, SPEECH, "--name", "taken", "--set", "suspend=true"))[0] == 0
+    status, _, error = ended(kubectl("submit", FACE, SPEECH, "--name", "taken"))
+    assert (status, error) == (2, 'error: talkingvideos.talkingvideo.dev "taken" already exists\n')
 
 
-def test_rights_that_are_missing_are_named(sandbox: Sandbox, tmp_path: Path) -> None:
-    sandbox.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "nobody"}})
-    kubeconfig = sandbox.cluster.kubeconfig_for(sandbox.namespace, "nobody", tmp_path / "nobody")
-    kubectl = starter(sandbox, kubeconfig)
+def test_rights_that_are_missing_are_named(installed: Cluster, namespace: str, tmp_path: Path) -> None:
+    installed.apply(account("nobody"), namespace=namespace)
+    start = plugin(installed, namespace, installed.kubeconfig_for(namespace, "nobody", tmp_path / "nobody"))
     for command, verb in ((("submit", FACE, SPEECH), "create"), (("list",), "list"), (("cancel", "x"), "get")):
-        status, _, error = ended(kubectl(*command))
+        status, _, error = ended(start(*command))
         assert status == 4
-        assert f"you may not {verb} talkingvideos in the namespace {sandbox.namespace}" in error
+        assert f"you may not {verb} talkingvideos in the namespace {namespace}" in error
