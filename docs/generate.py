@@ -67,8 +67,8 @@ lacks something. **Project**: a defect of this project, please report it. *Retri
 attempts, up to the number in the profile. A failure may differ from its code (a download that is answered with 404 is not
 retried): `status.failure.retryable` tells.
 
-| code | exit status | who acts | retried | meaning |
-|---|---|---|---|---|
+| code | exit status | who acts | retried | meaning | what to do |
+|---|---|---|---|---|---|
 """
 
 
@@ -223,7 +223,8 @@ def configuration_page() -> str:
 def errors_page() -> str:
     """``errors.md``."""
     rows = (
-        f"| `{code}` | {kind.exit_status} | {kind.responsible} | {'yes' if kind.retryable else 'no'} | {kind.meaning} |"
+        f"| `{code}` | {kind.exit_status} | {kind.responsible} | {'yes' if kind.retryable else 'no'} | "
+        f"{kind.meaning} | {kind.remedy} |"
         for code, kind in ERRORS.items()
     )
     return NOTE + ERRORS_HEAD + "\n".join(rows) + "\n"

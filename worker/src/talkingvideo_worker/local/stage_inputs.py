@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from importlib.util import find_spec
 
 from talkingvideo_api.effective import resolve
@@ -13,9 +12,10 @@ from talkingvideo_api.profile import InputLimits, Network, Profile, PvcStore, St
 from talkingvideo_api.resource import TalkingVideo
 from talkingvideo_api.revision import revision_of
 from talkingvideo_api.spec import Output
-from talkingvideo_api.stage_input import Locations, S3Connection, StageInput
+from talkingvideo_api.stage_input import Locations, StageInput
 from talkingvideo_api.support import unsupported, without_effect
 from talkingvideo_api.uris import LOCAL_SCHEMES
+from talkingvideo_clients.stores.environment import connection_from_environment
 from talkingvideo_worker.engines.infinitetalk.weights.files import CONFIG
 from talkingvideo_worker.engines.registry import engine_names, require_engine
 from talkingvideo_worker.local.locations import LocalLocations
@@ -59,7 +59,7 @@ def make_stage_input(video: TalkingVideo, engine: str, locations: LocalLocations
             chunks=(namespace_folder / "chunks").as_uri(),
             result=(locations.out.resolve() / locations.result(metadata.name).name).as_uri(),
         ),
-        s3=_s3_from_environment(),
+        s3=connection_from_environment(),
         limits=InputLimits(),
         network=Network(schemes=LOCAL_SCHEMES),
         input_buckets=("*",),
@@ -103,10 +103,3 @@ def _has_cuda() -> bool:
     import torch
 
     return bool(torch.cuda.is_available())
-
-
-def _s3_from_environment() -> S3Connection:
-    """The connection in the variables that AWS's own tools read; boto3 reads the credentials itself."""
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    return S3Connection(endpoint=endpoint, region=region)
