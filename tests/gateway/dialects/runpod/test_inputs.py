@@ -400,6 +400,14 @@ class TestRest:
 
         assert [warning.split(":")[0] for warning in request.warnings] == ["webhook is ignored", "webhookV2 is ignored"]
 
+    def test_what_is_not_known_is_named(self) -> None:
+        given = {"image_url": f"{SITE}/a.jpg", "wav_url": f"{SITE}/a.wav", "seconds": 8}
+
+        assert one(given, gpu="H100").warnings == (
+            "Not known here, and ignored: gpu.",
+            "input: not known here, and ignored: seconds.",
+        )
+
     def test_credentials_are_refused(self) -> None:
         with pytest.raises(InvalidRequestError, match="Credentials in a request are not accepted"):
             one({"image_url": f"{SITE}/a.jpg", "wav_url": f"{SITE}/a.wav"}, s3Config={"accessId": "a"})

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import HTTPConnection
 from tests.gateway.dialects.runpod.bodies import BATCH, CONDITIONS, SITE
 from tests.gateway.serving import THUMBNAIL, VIDEO, ServedGateway, served_gateway
 
@@ -20,7 +21,7 @@ from talkingvideo_api.conditions import Phase
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.status import StageAttempts, Timings
 from talkingvideo_gateway.dialects.runpod import routes
-from talkingvideo_gateway.identity.caller import CallerLimits
+from talkingvideo_gateway.identity.caller import Caller, CallerLimits
 from talkingvideo_gateway.settings import GatewayConfig, RunPodEndpoint
 
 INPUT: dict[str, Any] = {"image_url": f"{SITE}/portrait.jpg", "wav_url": f"{SITE}/audio.wav"}
@@ -247,6 +248,14 @@ class TestOutput:
 
         assert httpx.get(status(http, job)["output"]["video_url"]).content == VIDEO
 
+    def test_a_result_that_is_gone_is_no_error(self, http: httpx.Client, gateway: ServedGateway) -> None:
+        job = run(http, HUB)
+        gateway.succeed(job)
+        for file in (gateway.folder / "results").rglob("*.mp4"):
+            file.unlink()
+
+        assert status(http, job)["output"].keys() == {"video_url"}
+
     def test_everything_that_is_known(self, http: httpx.Client, gateway: ServedGateway) -> None:
         job = run(http, CONDITIONS[0].body["input"])
         gateway.succeed(
@@ -430,6 +439,13 @@ class TestBatch:
             "success" if change == "succeed" else "error" for change in changes
         ]
 
+    def test_a_batch_of_failures_has_an_error(self, http: httpx.Client, gateway: ServedGateway) -> None:
+        job = run_batch(http)
+        for place in (0, 1):
+            gateway.fail(f"{job}-{place}", message=f"It broke {place} times.")
+
+        assert json.loads(status(http, job)["error"])["message"] == "It broke 0 times."
+
     def test_cancelling_ends_all(self, http: httpx.Client, gateway: ServedGateway) -> None:
         job = run_batch(http)
 
@@ -485,3 +501,48 @@ class TestEndpoints:
         answer = http.request(method, f"/v2/other/{path}", json={"input": INPUT} if "run" in path else None)
 
         assert (answer.status_code, answer.json()) == (404, {"error": "There is no endpoint of that id."})
+
+
+class ByHeader:
+    """Takes whoever calls at their word."""
+
+    async def authenticate(self, connection: HTTPConnection) -> Caller:
+        return Caller(connection.headers["authorization"], "default")
+
+
+class TestCallers:
+    @pytest.mark.parametrize("given", [INPUT, BATCH.body["input"]], ids=["one", "batch"])
+    def test_a_job_is_its_caller_s(self, tmp_path: Path, given: dict[str, Any]) -> None:
+        with (
+            served_gateway(tmp_path, authenticator=ByHeader()) as gateway,
+            gateway.client(headers={"authorization": "anna"}) as anna,
+            gateway.client(headers={"authorization": "bert"}) as bert,
+        ):
+            job = run(anna, given)
+            calls = [
+                ("GET", "status"),
+                ("GET", "status-sync"),
+                ("GET", "stream"),
+                ("POST", "cancel"),
+                ("POST", "retry"),
+            ]
+
+            assert [bert.request(method, f"/v2/talking/{path}/{job}").status_code for method, path in calls] == [
+                404
+            ] * 5
+            assert bert.post("/v2/talking/purge-queue").json()["removed"] == 0
+            assert bert.get("/v2/talking/requests").json() == {"requests": []}
+            assert bert.get("/v2/talking/health").json()["jobs"]["inQueue"] == 0
+            assert status(anna, job)["status"] == "IN_QUEUE"
+
+    def test_two_callers_keys_are_two_jobs(self, tmp_path: Path) -> None:
+        with served_gateway(tmp_path, authenticator=ByHeader()) as gateway, gateway.client() as http:
+            ids = {
+                http.post(
+                    "/v2/talking/run",
+                    json={"input": INPUT},
+                    headers={"authorization": caller, "Idempotency-Key": "once"},
+                ).json()["id"]
+                for caller in ("anna", "bert")
+            }
+            assert len(ids) == 2

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from talkingvideo_gateway.dialects.runpod.job import Job, jobs_of
-from talkingvideo_gateway.dialects.runpod.requests import ENDPOINT, NAME
+from talkingvideo_gateway.dialects.runpod.requests import ENDPOINT, INDEX, NAME
 from talkingvideo_gateway.dialects.runpod.schemas.schema import DELIVERY, Delivery, Result
 from talkingvideo_gateway.errors import ConflictError, GatewayError, NotFoundError
 from talkingvideo_gateway.http.dependencies import Gateway
@@ -121,7 +121,14 @@ class Jobs:
         return len(waiting)
 
     async def _batch(self, job: str) -> list[VideoObject]:
-        return [video for video in await self._service.list(self._caller) if video.batch == job]
+        videos = [video for video in await self._service.list(self._caller) if video.batch == job]
+        return sorted(videos, key=_place)
+
+
+def _place(video: VideoObject) -> int:
+    """Place in its batch; objects may have been created within the same second."""
+    place = video.option(INDEX)
+    return place if isinstance(place, int) else 0
 
 
 @dataclass(frozen=True)
@@ -158,6 +165,7 @@ async def _result(
             return Result(path=path, thumbnail_url=thumbnail)
         case Delivery.INLINE if output.bytes <= INLINE_BYTES:
             mark = file_mark()
-            files[mark] = await gateway.service.open_result(caller, video.name)
-            return Result(base64=mark, thumbnail_url=thumbnail)
+            with contextlib.suppress(NotFoundError):
+                files[mark] = await gateway.service.open_result(caller, video.name)
+                return Result(base64=mark, thumbnail_url=thumbnail)
     return Result(url=await result_url(request, gateway, video), thumbnail_url=thumbnail)

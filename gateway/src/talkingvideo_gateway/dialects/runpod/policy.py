@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 LEAST_EXECUTION_MS, LEAST_TTL_MS = 5_000, 10_000
 """What RunPod itself requires at least: smaller values were meant as seconds."""
@@ -22,21 +23,23 @@ Milliseconds = Annotated[float, Field(gt=0, le=1e12)]
 class Policy(BaseModel):
     """``policy`` of a request."""
 
-    executionTimeout: Milliseconds | None = None  # noqa: N815
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    execution_timeout: Milliseconds | None = None
     ttl: Milliseconds | None = None
-    lowPriority: bool | None = None  # noqa: N815
+    low_priority: bool | None = None
 
 
 def policy_spec(policy: Policy | None) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The policy in the resource's words, and what was changed or ignored."""
     if policy is None:
         return {}, ()
-    warnings = [PRIORITY] if policy.lowPriority else []
+    warnings = [PRIORITY] if policy.low_priority else []
     unit = 1_000
     if _in_seconds(policy):
         unit = 1
         warnings.append(IN_SECONDS)
-    deadline = _seconds(policy.executionTimeout, unit, MOST_EXECUTION_SECONDS)
+    deadline = _seconds(policy.execution_timeout, unit, MOST_EXECUTION_SECONDS)
     ttl = _seconds(policy.ttl, unit, MOST_TTL_SECONDS)
     spec = {"activeDeadlineSeconds": deadline, "ttlSecondsAfterFinished": ttl}
     return {key: value for key, value in spec.items() if value is not None}, tuple(warnings)
@@ -44,8 +47,8 @@ def policy_spec(policy: Policy | None) -> tuple[dict[str, Any], tuple[str, ...]]
 
 def _in_seconds(policy: Policy) -> bool:
     """One unit counts for both; executionTimeout tells it where it is given."""
-    if policy.executionTimeout is not None:
-        return policy.executionTimeout < LEAST_EXECUTION_MS
+    if policy.execution_timeout is not None:
+        return policy.execution_timeout < LEAST_EXECUTION_MS
     return policy.ttl is not None and policy.ttl < LEAST_TTL_MS
 
 

@@ -6,15 +6,16 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
 
 from talkingvideo_gateway.dialects.runpod.policy import Policy, policy_spec
 from talkingvideo_gateway.dialects.runpod.schemas import conditions, schema_of
-from talkingvideo_gateway.dialects.runpod.schemas.fields import Fields, Notes
-from talkingvideo_gateway.dialects.runpod.schemas.schema import DELIVERY, Delivery
+from talkingvideo_gateway.dialects.runpod.schemas.fields import Fields, Notes, unknown_fields
+from talkingvideo_gateway.dialects.runpod.schemas.schema import DELIVERY, Delivery, Schema
 from talkingvideo_gateway.errors import InvalidRequestError
 from talkingvideo_gateway.http.volumes import Volumes
 from talkingvideo_gateway.settings import ResultForm, RunPodEndpoint
@@ -48,14 +49,14 @@ def _is_unicode(values: dict[str, Any]) -> dict[str, Any]:
 class RunBody(BaseModel):
     """Body of ``/run`` and ``/runsync``."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(alias_generator=to_camel, extra="allow")
 
     input: Annotated[dict[str, Any], AfterValidator(_is_unicode)]
     """What the worker gets; see the schemas."""
     policy: Policy | None = None
     webhook: Any = None
-    webhookV2: Any = None  # noqa: N815
-    s3Config: Any = None  # noqa: N815
+    webhook_v2: Any = None
+    s3_config: Any = None
 
 
 @dataclass(frozen=True)
@@ -83,38 +84,20 @@ def to_requests(body: RunBody, recipient: Recipient) -> list[VideoRequest]:
     Raises:
         InvalidRequestError: A field is wrong; it is named.
     """
-    if body.s3Config:
+    if body.s3_config:
         raise InvalidRequestError(CREDENTIALS, field="s3Config")
     schema = schema_of(body.input)
     common, warnings = _common(body, recipient.settings)
+    if conditions.BATCH not in body.input:
+        fields = Fields(body.input, INPUT, Notes(recipient.volumes, warnings=warnings))
+        return [_request(fields, schema, common, recipient)]
     requests = []
-    for place, fields in enumerate(_items(body.input, recipient.volumes)):
-        notes = fields.notes
-        notes.options |= {
-            ENDPOINT: recipient.endpoint,
-            SCHEMA: schema.name,
-            DELIVERY: DELIVERIES[recipient.settings.results],
-        }
-        name, batch = recipient.job, None
-        if conditions.BATCH in body.input:
-            name, batch = f"{recipient.job}-{place}", recipient.job
-            notes.options |= {ITEM: fields.text("id", MAX_ITEM_ID) or f"item-{place}", INDEX: place}
-        spec = schema.to_spec(fields) | common
-        fields.finish()
-        notes.warnings[:0] = warnings
-        requests.append(
-            VideoRequest(
-                dialect=NAME,
-                spec=spec,
-                uploads=notes.uploads,
-                files=notes.files,
-                name=name,
-                idempotency_key=recipient.idempotency_key,
-                options=notes.options,
-                warnings=notes.bounded_warnings(),
-                batch=batch,
-            )
-        )
+    for place, item in enumerate(_items(body.input)):
+        path = f"{INPUT}.{conditions.BATCH}[{place}]"
+        fields = Fields(item, path, Notes(recipient.volumes, warnings=[*warnings]))
+        fields.notes.options |= {ITEM: fields.text("id", MAX_ITEM_ID) or f"item-{place}", INDEX: place}
+        request = _request(fields, schema, common, recipient)
+        requests.append(replace(request, name=f"{recipient.job}-{place}", batch=recipient.job))
     return requests
 
 
@@ -126,23 +109,39 @@ def job_id(prefix: str, caller: str, endpoint: str, idempotency_key: str | None)
     return f"{prefix}{uuid.uuid4()}-u1"
 
 
+def _request(fields: Fields, schema: Schema, common: Mapping[str, Any], recipient: Recipient) -> VideoRequest:
+    notes = fields.notes
+    notes.options |= {ENDPOINT: recipient.endpoint, SCHEMA: schema.name}
+    notes.options[DELIVERY] = DELIVERIES[recipient.settings.results]
+    spec = {**schema.to_spec(fields), **common}
+    fields.finish()
+    return VideoRequest(
+        dialect=NAME,
+        spec=spec,
+        uploads=notes.uploads,
+        files=notes.files,
+        name=recipient.job,
+        idempotency_key=recipient.idempotency_key,
+        options=notes.options,
+        warnings=notes.bounded_warnings(),
+    )
+
+
 def _common(body: RunBody, settings: RunPodEndpoint) -> tuple[dict[str, Any], list[str]]:
     """What all videos of a job have in common."""
     spec, warnings = policy_spec(body.policy)
-    ignored = [f"{name} {NO_WEBHOOK}" for name in ("webhook", "webhookV2") if getattr(body, name)]
+    webhooks = {"webhook": body.webhook, "webhookV2": body.webhook_v2}
+    ignored = [f"{name} {NO_WEBHOOK}" for name, value in webhooks.items() if value]
+    if unknown := unknown_fields(body.model_extra or {}):
+        ignored.append(f"Not known here, and ignored: {unknown}.")
     profile = {} if settings.profile is None else {"profile": settings.profile}
-    return spec | profile, [*warnings, *ignored]
+    return {**spec, **profile}, [*warnings, *ignored]
 
 
-def _items(values: Mapping[str, Any], volumes: Volumes) -> list[Fields]:
-    """The fields of each video; ``output_config`` beside a batch is that of every item."""
-    if conditions.BATCH not in values:
-        return [Fields(values, INPUT, Notes(volumes))]
+def _items(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The fields of each item of a batch; ``output_config`` beside the batch is that of every item."""
     items = values[conditions.BATCH]
     if not isinstance(items, list) or not items or not all(isinstance(item, Mapping) for item in items):
         raise InvalidRequestError("It must be a list of one or more objects.", field=f"{INPUT}.{conditions.BATCH}")
     shared = {name: value for name, value in values.items() if name != conditions.BATCH}
-    return [
-        Fields(shared | dict(item), f"{INPUT}.{conditions.BATCH}[{index}]", Notes(volumes))
-        for index, item in enumerate(items)
-    ]
+    return [{**shared, **item} for item in items]

@@ -56,15 +56,9 @@ def status(job: Job, results: Results) -> dict[str, Any]:
         case State.RUNNING:
             return answer | {"output": progress(job)}
     if job.is_batch:
-        answer["output"] = _batch_output(job, results)
-        return answer if job.state is State.SUCCEEDED else answer | {"error": job.text}
+        return answer | _batch_end(job, results)
     (video,) = job.videos
-    if job.state is State.SUCCEEDED:
-        return answer | {"output": schema_of(video).output(job.id, video, results.get(video.name, Result()))}
-    if job.state is State.CANCELLED:
-        return answer
-    failure = schema_of(video).failure(job.id, video)
-    return answer | {"error": failure.error} | ({} if failure.output is None else {"output": failure.output})
+    return answer | _end(job, video, results)
 
 
 def progress(job: Job) -> dict[str, Any]:
@@ -121,10 +115,24 @@ def schema_of(video: VideoObject) -> Schema:
     return SCHEMAS.get(str(video.option(SCHEMA)), urls.SCHEMA)
 
 
-def _batch_output(job: Job, results: Results) -> dict[str, Any]:
+def _end(job: Job, video: VideoObject, results: Results) -> dict[str, Any]:
+    """Output or error of a job of one video."""
+    if video.state is State.SUCCEEDED:
+        return {"output": schema_of(video).output(job.id, video, results.get(video.name, Result()))}
+    if video.state is State.CANCELLED:
+        return {}
+    failure = schema_of(video).failure(job.id, video)
+    return {"error": failure.error} | ({} if failure.output is None else {"output": failure.output})
+
+
+def _batch_end(job: Job, results: Results) -> dict[str, Any]:
+    """Output of a batch, and the first error where nothing but errors came of it."""
     items = [{"id": video.option(ITEM) or video.name, "result": _item(job, video, results)} for video in job.videos]
     complete = all(video.state is State.SUCCEEDED for video in job.videos)
-    return {"job_id": job.id, "status": "success" if complete else "partial", "items": items}
+    output = {"job_id": job.id, "status": "success" if complete else "partial", "items": items}
+    if job.state in (State.SUCCEEDED, State.CANCELLED):
+        return {"output": output}
+    return {"output": output, "error": schema_of(job.videos[0]).failure(job.id, job.videos[0]).error}
 
 
 def _item(job: Job, video: VideoObject, results: Results) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -192,9 +192,8 @@ class Fields:
 
     def finish(self) -> None:
         """Note the fields that nobody has read."""
-        unknown = [name[:MAX_NAME] for name in self._values if name not in self._known]
-        if unknown:
-            self.notes.warnings.append(f"{self._path}: not known here, and ignored: {', '.join(sorted(unknown))}.")
+        if unknown := unknown_fields(name for name in self._values if name not in self._known):
+            self.notes.warnings.append(f"{self._path}: not known here, and ignored: {unknown}.")
 
     def wrong(self, name: str, message: str) -> InvalidRequestError:
         """The error that a field is wrong."""
@@ -228,3 +227,8 @@ class Fields:
         if value is not None and not least <= value <= most:
             raise self.wrong(name, message)
         return value
+
+
+def unknown_fields(names: Iterable[str]) -> str:
+    """Names of fields as a warning lists them."""
+    return ", ".join(sorted(name[:MAX_NAME] for name in names))
