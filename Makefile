@@ -48,7 +48,7 @@ lint-all: ## the same with the types of everything: what CI asks before the test
 
 types: ## types of what needs no torch
 	$(FAST) mypy --cache-dir .mypy_cache-fast --follow-imports silent --exclude '$(WITH_TORCH)' \
-		api/src cli/src clients/src operator/src worker/src charts docs examples scripts tests
+		api/src cli/src clients/src gateway/src operator/src worker/src charts docs examples scripts tests
 
 layers: ## which package may import which
 	$(FAST) lint-imports

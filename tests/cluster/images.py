@@ -27,6 +27,7 @@ _SHARED_INPUTS = (
     "api/pyproject.toml",
     "cli/pyproject.toml",
     "clients/pyproject.toml",
+    "gateway/pyproject.toml",
     "operator/pyproject.toml",
 )
 _MIRROR_SETTINGS = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX")

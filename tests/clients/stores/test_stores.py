@@ -24,7 +24,7 @@ from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.stage_input import S3Connection
 from talkingvideo_clients.stores.base import MissingFileError, Store
 from talkingvideo_clients.stores.beneath import open_folder
-from talkingvideo_clients.stores.factory import open_store
+from talkingvideo_clients.stores.factory import open_parent, open_store
 from talkingvideo_clients.stores.local import LocalStore, _copied_into
 from talkingvideo_clients.stores.s3 import S3Store, s3_client
 
@@ -125,6 +125,12 @@ def test_a_folder_whose_name_needs_quoting_is_found_again(tmp_path: Path, file: 
     store = open_store(folder.as_uri(), S3Connection(), tmp_path)
     store.put("a", file)
     assert (folder / "a").read_bytes() == b"frames"
+
+
+def test_a_file_whose_name_needs_quoting_has_that_name_in_its_folder(tmp_path: Path) -> None:
+    store, name = open_parent((tmp_path / "mein Film (1)%20").as_uri(), S3Connection(), tmp_path)
+    assert (store.uri(""), name) == (f"{tmp_path.as_uri()}/", "mein Film (1)%20")
+    assert open_parent("s3://films/a%20b/c%20d", S3Connection(), tmp_path)[1] == "c%20d"
 
 
 def test_without_hard_links_files_are_still_complete(

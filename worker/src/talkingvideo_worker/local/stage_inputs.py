@@ -34,8 +34,10 @@ def make_stage_input(video: TalkingVideo, engine: str, locations: LocalLocations
         locations: Folders of results and chunks.
 
     Raises:
-        StageError: E_NOT_SUPPORTED when the engine is not installed or does not support what the spec requests.
+        StageError: E_NOT_SUPPORTED when the engine is not installed or does not support what the spec requests,
+            E_INPUT_VALIDATION when the result would replace an input.
     """
+    locations.require_apart_from_inputs(video)
     spec, metadata = video.spec, video.metadata
     revision = revision_of(spec)
     uid = hashlib.sha256(f"{metadata.namespace}/{metadata.name}".encode()).hexdigest()[:32]
@@ -55,7 +57,7 @@ def make_stage_input(video: TalkingVideo, engine: str, locations: LocalLocations
         locations=Locations(
             workspace=(namespace_folder / f"{metadata.name}-{revision}").as_uri(),
             chunks=(namespace_folder / "chunks").as_uri(),
-            result=(locations.out.resolve() / metadata.name).as_uri(),
+            result=(locations.out.resolve() / locations.result(metadata.name).name).as_uri(),
         ),
         s3=connection_from_environment(),
         limits=InputLimits(),
@@ -69,7 +71,7 @@ def warnings_of(stage_input: StageInput) -> list[str]:
     output = stage_input.spec.output or Output()
     fields = [name for name in ("store", "s3", "pvc", "name") if getattr(output, name) is not None]
     local = [
-        f"spec.output.{field} has no effect in a local run: results are in --out, named after the object"
+        f"spec.output.{field} has no effect in a local run: the command's options say where results are"
         for field in fields
     ]
     return without_effect(stage_input.spec, stage_input.effective) + local
