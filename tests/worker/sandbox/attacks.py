@@ -96,7 +96,7 @@ def empty_by_openat2(given: Given) -> Given:
 
 
 def change_mode(given: Given) -> Given:
-    return outcome(lambda: os.chmod(given["path"], 0o777))
+    return outcome(lambda: Path(given["path"]).chmod(0o777))
 
 
 def change_mode_of_descriptor(given: Given) -> Given:

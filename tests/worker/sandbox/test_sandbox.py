@@ -125,7 +125,7 @@ def test_a_child_writes_in_its_folder_only(sandbox: Sandbox, tmp_path: Path) -> 
     ],
 )
 def test_a_child_changes_no_file_that_is_there(
-    sandbox: Sandbox, tmp_path: Path, task: str, arguments: dict[str, int]
+    sandbox: Sandbox, tmp_path: Path, task: str, arguments: dict[str, Any]
 ) -> None:
     path = tmp_path / "input"
     path.write_text("precious")
@@ -133,7 +133,11 @@ def test_a_child_changes_no_file_that_is_there(
     assert tried(sandbox, task, path=str(path), **arguments) in {"EPERM", "EACCES", "ENOSYS"}
     after = path.stat()
     assert path.read_text() == "precious"
-    assert (after.st_mode, after.st_mtime_ns, after.st_ctime_ns) == (before.st_mode, before.st_mtime_ns, before.st_ctime_ns)
+    assert (after.st_mode, after.st_mtime_ns, after.st_ctime_ns) == (
+        before.st_mode,
+        before.st_mtime_ns,
+        before.st_ctime_ns,
+    )
 
 
 def test_a_child_overwrites_its_own_files(sandbox: Sandbox) -> None:
