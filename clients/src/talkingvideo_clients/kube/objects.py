@@ -109,8 +109,8 @@ class Video:
 
 
 def _bounded(annotation: str | None) -> str | None:
-    """An annotation, or its digest if it is long: a value is copied into status, and may have 256 KiB."""
-    if annotation is None or len(annotation) <= MAX_RETRY_VALUE:
+    """An annotation, or its digest if it is long or no text: a value is copied into status, and may have 256 KiB."""
+    if annotation is None or (len(annotation) <= MAX_RETRY_VALUE and annotation.isprintable()):
         return annotation
     return f"sha256:{hashlib.sha256(annotation.encode()).hexdigest()}"
 
