@@ -94,6 +94,11 @@ def test_no_path_leads_out_of_a_claim(mounted: Fetcher, claim: Path, tmp_path: P
     assert failure(mounted, f"pvc://media/{path}", tmp_path).code is ErrorCode.INPUT_VALIDATION
 
 
+@pytest.mark.parametrize("path", [".work/ns/a", "tv/%2ework/a", ".WORK/a", "\uff0ework/a"])
+def test_work_in_progress_on_a_claim_is_no_input(mounted: Fetcher, tmp_path: Path, path: str) -> None:
+    assert "which is no input" in failure(mounted, f"pvc://media/{path}", tmp_path).message
+
+
 def test_a_link_that_is_swapped_in_while_a_file_is_opened_leads_nowhere(claim: Path, tmp_path: Path) -> None:
     """A neighbour of the same volume exchanges a folder for a link to what it may not see, as often as it can."""
     outside, inside = tmp_path / "outside", claim / "racing"
