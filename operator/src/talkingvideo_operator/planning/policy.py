@@ -81,7 +81,9 @@ def _input(path: str, media: MediaReference, places: Collection[str], profile: P
     if scheme == "pvc":
         yield from _named(f"{path}.uri", "PersistentVolumeClaim", location.container, profile.allow.claims)
     if scheme == "pvc" and is_work(unquote(location.path)):
-        yield Refusal(f"{path}.uri", f"the folder {WORK_FOLDER} holds the work in progress of all videos, which is no input")
+        yield Refusal(
+            f"{path}.uri", f"the folder {WORK_FOLDER} holds the work in progress of all videos, which is no input"
+        )
     if scheme == "s3" and (problem := input_problem(location.container, location.path, places)):
         yield Refusal(f"{path}.uri", problem)
 

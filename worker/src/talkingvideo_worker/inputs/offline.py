@@ -45,7 +45,9 @@ class Mounts:
 def read_claim(uri: str, mounts: Mounts | None, field: str) -> Iterator[bytes]:
     """Stream ``pvc://claim/path``."""
     if is_work(unquote(uri.partition("://")[2].partition("/")[2])):
-        raise StageError.invalid(f"The folder {WORK_FOLDER} holds the work in progress of all videos, which is no input.", field)
+        raise StageError.invalid(
+            f"The folder {WORK_FOLDER} holds the work in progress of all videos, which is no input.", field
+        )
     remedy = "a local run needs the option --mount CLAIM=DIR"
     return _read_mounted(uri, None if mounts is None else mounts.claims, "PersistentVolumeClaim", remedy, field)
 
