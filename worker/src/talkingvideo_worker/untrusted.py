@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from talkingvideo_clients.stores.beneath import open_plain
 
@@ -119,14 +120,19 @@ def _too_large(limit: int) -> UntrustedError:
 def parse(model: type[M], content: bytes) -> M:
     """Parse JSON as a type. The error names fields, never values: these may be anything, even secrets.
 
+    The document is read before it is validated: pydantic's reader of JSON keeps a copy of the whole document with each error.
+
     Raises:
         UntrustedError: It is no JSON, or not of the type.
     """
     try:
-        return model.model_validate_json(content)
+        return model.model_validate(from_json(content))
     except ValidationError as error:
-        places = (".".join(str(part)[:40] for part in each["loc"]) or each["type"] for each in error.errors()[:3])
+        found = error.errors(include_input=False, include_context=False, include_url=False)[:3]
+        places = (".".join(str(part)[:40] for part in each["loc"]) or each["type"] for each in found)
         raise UntrustedError(f"is not valid ({', '.join(places)})") from None
+    except ValueError:
+        raise UntrustedError("is no JSON document") from None
 
 
 def read_arrays(path: Path, limit: int) -> dict[str, NDArray[Any]]:
