@@ -23,6 +23,7 @@ from tests.control_plane.operator_process import GROUP, PLURAL, VERSION, install
 NAMESPACE = "large"
 ANNOTATION = 20_000
 SETTLE_SECONDS = 30
+WAIT_SECONDS = 1_800
 
 
 def measure(folder: Path, videos: int) -> dict[str, float]:
@@ -43,10 +44,10 @@ def measure(folder: Path, videos: int) -> dict[str, float]:
                 )
                 return bool(found.get("status", {}).get("phase") == "Suspended")
 
-            wait_until(last_is_suspended, "all objects are suspended", 600)
+            wait_until(last_is_suspended, "all objects are suspended", WAIT_SECONDS)
             created = peak_megabytes(operator)
             operator.stop()
-            operator.start()
+            operator.start(WAIT_SECONDS)
             time.sleep(SETTLE_SECONDS)
             return {"no object": alone, "while they are created": created, "after a restart": peak_megabytes(operator)}
 

@@ -16,6 +16,7 @@ for _, condition in ipairs(obj.status.conditions) do
 end
 
 local meanings = {
+  { "Cancelled", "Suspended" },
   { "Failed", "Degraded" },
   { "Stalled", "Degraded" },
   { "Suspended", "Suspended" },

@@ -16,6 +16,7 @@ BASE = revision_of(video().spec)
     "spec",
     [
         {"suspend": True},
+        {"cancel": True},
         {"priority": "high"},
         {"queueName": "gpus"},
         {"activeDeadlineSeconds": 60},

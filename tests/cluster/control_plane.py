@@ -23,6 +23,8 @@ KUBERNETES_SERVICE = "10.96.0.1"
 _READY_SECONDS = 60
 _LAST_SECONDS = 2
 """An API server waits for its watchers before it ends; nothing here is worth waiting for."""
+_ETCD_BYTES = 8 * 1024**3
+"""etcd's own recommended maximum; its default of 2 GB is less than 5,000 large objects take."""
 AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
@@ -99,6 +101,7 @@ def _start_etcd(plane: ControlPlane, program: Path, client_url: str, peer_url: s
         data_dir=plane.state / "etcd",
         log_level="warn",
         unsafe_no_fsync=True,
+        quota_backend_bytes=_ETCD_BYTES,
         listen_client_urls=client_url,
         advertise_client_urls=client_url,
         listen_peer_urls=peer_url,

@@ -25,7 +25,9 @@ _SHARED_INPUTS = (
     "scripts/uv.txt",
     "uv.lock",
     "api/pyproject.toml",
+    "cli/pyproject.toml",
     "clients/pyproject.toml",
+    "gateway/pyproject.toml",
     "operator/pyproject.toml",
 )
 _MIRROR_SETTINGS = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX")

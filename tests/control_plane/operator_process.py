@@ -87,7 +87,7 @@ class OperatorProcess:
     def log(self) -> Path:
         return self.folder / "operator.log"
 
-    def start(self) -> None:
+    def start(self, timeout: float = 30) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -99,7 +99,11 @@ class OperatorProcess:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         before = self.lines("listed all objects")
-        wait_until(lambda: self.lines("listed all objects") > before or self._ended(), f"the operator acts: {self.log}")
+        wait_until(
+            lambda: self.lines("listed all objects") > before or self._ended(),
+            f"the operator acts: {self.log}",
+            timeout,
+        )
 
     def _ended(self) -> bool:
         if self.process is not None and self.process.poll() is not None:

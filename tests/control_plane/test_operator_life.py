@@ -101,6 +101,32 @@ def test_suspend_ends_unfinished_work_and_resume_continues_it(sandbox: Sandbox) 
     assert [unit for unit in sandbox.units() if unit.startswith("r0")] == ["r0-0"]
 
 
+def test_cancel_ends_a_video_for_good_until_it_is_taken_back_and_a_retry_is_requested(sandbox: Sandbox) -> None:
+    sandbox.apply(video())
+    sandbox.finish("prepare")
+    sandbox.finish("render", 0)
+    wait_until(lambda: sandbox.chunk_status().get("done") == 1, "chunk 0 is done")
+    sandbox.patch({"spec": {"cancel": True}})
+    status = sandbox.wait_phase("Cancelled")
+    assert status["chunks"]["summary"] == "1/4"
+    kubectl = sandbox.cluster.kubectl
+    for each in (
+        "condition=Cancelled",
+        "condition=Stalled",
+        "condition=Failed=False",
+        "jsonpath={.status.completionTime}",
+    ):
+        kubectl("wait", "-n", sandbox.namespace, f"--for={each}", "tv/hello", "--timeout=5s")
+    wait_until(lambda: sandbox.units() == ["prepare-0", "r0-0"], "unfinished Jobs are gone")
+    pods = sandbox.cluster.core.list_namespaced_pod
+    wait_until(lambda: len(pods(sandbox.namespace).items) == 2, "their pods are gone")
+    assert "Cancelled" in kubectl("describe", "tv/hello", "-n", sandbox.namespace)
+    sandbox.patch({"spec": {"cancel": None}, "metadata": {"annotations": {"talkingvideo.dev/retry": "once"}}})
+    sandbox.wait_phase("Rendering")
+    wait_until(lambda: len(sandbox.units()) == 5, "three Jobs again")
+    assert [unit for unit in sandbox.units() if unit.startswith("r0")] == ["r0-0"]
+
+
 def test_an_edit_makes_a_new_revision_and_ends_the_old_one(sandbox: Sandbox) -> None:
     sandbox.apply(video())
     sandbox.finish("prepare")

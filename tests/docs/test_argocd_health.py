@@ -42,6 +42,7 @@ def video(phase: Phase, *, generation: int = 3, observed: int = 3) -> dict[str, 
         (Phase.SUCCEEDED, "Healthy"),
         (Phase.FAILED, "Degraded"),
         (Phase.SUSPENDED, "Suspended"),
+        (Phase.CANCELLED, "Suspended"),
     ],
 )
 def test_every_phase_has_its_health(phase: Phase, health: str) -> None:

@@ -1,6 +1,7 @@
 """Condition types and the one vocabulary of reasons.
 
-Types follow kstatus (``Ready``, ``Reconciling``, ``Stalled``) and the batch API (``Complete``, ``Failed``, ``Suspended``).
+Types follow kstatus (``Ready``, ``Reconciling``, ``Stalled``) and the batch API (``Complete``, ``Failed``, ``Suspended``);
+``Cancelled`` stands beside them, because a video that somebody has stopped is neither complete nor failed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ class ConditionType(StrEnum):
     COMPLETE = "Complete"
     FAILED = "Failed"
     SUSPENDED = "Suspended"
+    CANCELLED = "Cancelled"
 
 
 class Reason(StrEnum):
@@ -34,6 +36,7 @@ class Reason(StrEnum):
     DRY_RUN_FINISHED = "DryRunFinished"
     SUSPENDED = "Suspended"
     RESUMED = "Resumed"
+    CANCELLED = "Cancelled"
     REVISED = "Revised"
     RESTARTED = "Restarted"
     RETRYING = "Retrying"
@@ -61,4 +64,12 @@ class Phase(StrEnum):
     STITCHING = "Stitching"
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
+    CANCELLED = "Cancelled"
     SUSPENDED = "Suspended"
+
+
+UNSUCCESSFUL_PHASES = frozenset({Phase.FAILED, Phase.CANCELLED})
+"""The phases of a video that has ended without a result. The retry annotation can start it again."""
+
+ENDED_PHASES = UNSUCCESSFUL_PHASES | {Phase.SUCCEEDED}
+"""The phases of a video that has ended."""

@@ -8,6 +8,7 @@ import json
 from talkingvideo_api.spec import TalkingVideoSpec
 
 NOT_IN_REVISION = {
+    "cancel",
     "suspend",
     "priority",
     "queueName",
@@ -21,7 +22,7 @@ NOT_IN_REVISION = {
 def revision_of(spec: TalkingVideoSpec) -> str:
     """The first 8 hexadecimal digits of sha256 over the fields of the spec that affect the result.
 
-    ``metadata.generation`` does not serve: it also counts suspending and resuming.
+    ``metadata.generation`` does not serve: it also counts suspending, resuming and cancelling.
     """
     document = {key: value for key, value in spec.to_dict().items() if key not in NOT_IN_REVISION}
     if "chunking" in document:

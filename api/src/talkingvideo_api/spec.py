@@ -683,6 +683,11 @@ class TalkingVideoSpec(RuledModel):
     suspend: bool | None = None
     """Whether the work is suspended. Unfinished Jobs are deleted and no new ones are created; finished chunks are kept.
     Defaults to false."""
+    cancel: bool | None = None
+    """Whether the video is cancelled: the work ends for good, with the phase Cancelled. Unfinished Jobs are deleted; finished
+    chunks are kept. A video that has already succeeded or failed is not changed. While it is true, nothing starts, and
+    suspend has no effect. A cancelled video starts again when cancel is false and the annotation talkingvideo.dev/retry
+    has a new value, or a field that determines the result is edited. Defaults to false."""
     priority: Name | None = None
     """PriorityClass of the pods. The profile must list it."""
     queue_name: QueueName | None = None

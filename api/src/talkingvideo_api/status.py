@@ -58,7 +58,7 @@ class Condition(Model):
     """Condition, as the Kubernetes API conventions define it."""
 
     type: ConditionType
-    """Ready, Reconciling, Stalled, Complete, Failed or Suspended. All six are always present."""
+    """Ready, Reconciling, Stalled, Complete, Failed, Suspended or Cancelled. All seven are always present."""
     status: Annotated[str, Field(pattern="^(True|False|Unknown)$")]
     """True or False."""
     reason: Reason
@@ -256,7 +256,7 @@ class TalkingVideoStatus(Model):
     rendered_time: Time | None = None
     """Time at which the last chunk was finished."""
     completion_time: Time | None = None
-    """Time at which the video succeeded or failed."""
+    """Time at which the video succeeded, failed or was cancelled."""
     estimated_completion_time: Time | None = None
     """Estimated time of completion, based on the rate so far."""
     estimate: Estimate | None = None

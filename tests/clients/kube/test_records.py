@@ -32,7 +32,7 @@ def test_a_video_comes_back_as_it_was_recorded() -> None:
 
 @pytest.mark.parametrize("changes", LARGE.values(), ids=LARGE)
 def test_of_a_large_video_only_an_outline_is_kept(changes: dict[str, Any]) -> None:
-    document = body(spec(**changes, priority="gold", suspend=True, chunking={"maxParallel": 7}))
+    document = body(spec(**changes, priority="gold", suspend=True, cancel=True, chunking={"maxParallel": 7}))
     document["metadata"]["annotations"] = {"kubectl.kubernetes.io/last-applied-configuration": incompressible(200_000)}
     whole, record = Video.of(document), VideoRecord.of(document)
     outline = record.video()
@@ -42,8 +42,9 @@ def test_of_a_large_video_only_an_outline_is_kept(changes: dict[str, Any]) -> No
         return
     assert (outline.uid, outline.revision, outline.status) == (whole.uid, whole.revision, whole.status)
     assert outline.spec is not None
-    assert (outline.spec.priority, outline.spec.suspend, outline.spec.chunking) == (
+    assert (outline.spec.priority, outline.spec.suspend, outline.spec.cancel, outline.spec.chunking) == (
         "gold",
+        True,
         True,
         whole.spec.chunking if whole.spec else None,
     )

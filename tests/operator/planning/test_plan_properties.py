@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.operator.fake_cluster import FakeCluster, config, spec
 
-from talkingvideo_api.conditions import Phase, Reason
+from talkingvideo_api.conditions import ENDED_PHASES, UNSUCCESSFUL_PHASES, Phase, Reason
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import decode_bitmap
@@ -68,7 +68,7 @@ class VideoLife(RuleBasedStateMachine):
     def _watch_starts(self, act: Any) -> None:
         before = set(self.cluster.jobs)
         healthy = {job.name for job in self._own() if self.cluster.pod_of(job).deletion is None}
-        ended = self.cluster.phase in ("Succeeded", "Failed") and not self._reopens()
+        ended = self.cluster.phase in ENDED_PHASES and not self._reopens()
         act()
         reasons = {event.reason for event in self.cluster.decision.events}
         lost = any(event.message.startswith("the video is prepared again") for event in self.cluster.decision.events)
@@ -78,8 +78,9 @@ class VideoLife(RuleBasedStateMachine):
         for job in fresh:
             assert not ended, "a terminal revision creates nothing more"
             assert not self.cluster.video.spec.suspend, "a suspended video creates nothing"
+            assert not self.cluster.video.spec.cancel, "a cancelled video creates nothing"
             assert job.chunk not in self.finished, "a finished chunk is never rendered again"
-        if not lost and self.cluster.decision.status.phase not in (Phase.SUCCEEDED, Phase.FAILED, Phase.SUSPENDED):
+        if not lost and self.cluster.decision.status.phase not in ENDED_PHASES | {Phase.SUSPENDED}:
             assert healthy <= set(self.cluster.jobs), "healthy work is not ended"
 
     def _own(self) -> Any:
@@ -88,7 +89,7 @@ class VideoLife(RuleBasedStateMachine):
     def _reopens(self) -> Any:
         video = self.cluster.video
         asked = video.retry is not None and video.retry != video.status.observed_retry
-        return video.status.revision != video.revision or (asked and self.cluster.phase == "Failed")
+        return video.status.revision != video.revision or (asked and self.cluster.phase in UNSUCCESSFUL_PHASES)
 
     # --- the cluster --------------------------------------------------------------------------------------------------
 
@@ -163,22 +164,25 @@ class VideoLife(RuleBasedStateMachine):
     def suspend_or_resume(self) -> None:
         self._edit(suspend=not self.cluster.video.spec.suspend)
 
+    @rule()
+    def cancel_or_take_it_back(self) -> None:
+        self._edit(cancel=not self.cluster.video.spec.cancel)
+
     @precondition(lambda self: self.prompt < 2)
     @rule()
     def edit(self) -> None:
         self.prompt += 1
         self.finished = set()
-        self._edit(suspend=bool(self.cluster.video.spec.suspend))
+        self._edit()
 
     @rule()
     def ask_for_a_retry(self) -> None:
         self.tokens += 1
         self.cluster.retry(str(self.tokens))
 
-    def _edit(self, *, suspend: Any) -> None:
+    def _edit(self, **changes: bool) -> None:
         retry = self.cluster.video.retry
-        document = spec(chunking={"maxParallel": self.parallel}, prompt=str(self.prompt), suspend=suspend)
-        self.cluster.edit(document)
+        self.cluster.edit({**self.cluster.document, "prompt": str(self.prompt), **changes})
         if retry:
             self.cluster.retry(retry)
 
@@ -226,7 +230,12 @@ class VideoLife(RuleBasedStateMachine):
         if self.cluster.status.phase is None:
             return
         true = {c.type.value for c in self.cluster.status.conditions if c.status == "True"}
-        assert true in ({"Ready", "Complete"}, {"Stalled", "Failed"}, {"Reconciling"}, {"Suspended"})
+        ended = ({"Ready", "Complete"}, {"Stalled", "Failed"}, {"Stalled", "Cancelled"})
+        assert true in (*ended, {"Reconciling"}, {"Suspended"})
+
+    @invariant()
+    def a_status_says_when_it_ended_and_only_then(self) -> None:
+        assert (self.cluster.status.completion_time is not None) == (self.cluster.phase in ENDED_PHASES)
 
     @invariant()
     def status_can_be_read_again(self) -> None:
@@ -236,8 +245,9 @@ class VideoLife(RuleBasedStateMachine):
         """In a healthy cluster every video ends."""
         if not hasattr(self, "cluster"):
             return
-        if self.cluster.video.spec.suspend:
-            self._edit(suspend=False)
+        self._edit(suspend=False, cancel=False)
+        if self.cluster.phase == "Cancelled":
+            self.ask_for_a_retry()
         for _ in range(60):
             self.reconcile()
             if self.cluster.phase in ("Succeeded", "Failed"):

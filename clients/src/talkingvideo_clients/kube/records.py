@@ -33,6 +33,7 @@ OUTLINED_FIELDS = (
     "priority",
     "queueName",
     "suspend",
+    "cancel",
     "dryRun",
     "activeDeadlineSeconds",
     "ttlSecondsAfterFinished",

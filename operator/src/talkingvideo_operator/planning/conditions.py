@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from talkingvideo_api.conditions import ConditionType, Phase, Reason
+from talkingvideo_api.conditions import UNSUCCESSFUL_PHASES, ConditionType, Phase, Reason
 from talkingvideo_api.status import Condition
 from talkingvideo_api.texts import truncate
 
 MAX_MESSAGE = 1_024
-"""Bytes. All six conditions carry the message."""
+"""Bytes. All seven conditions carry the message."""
 
 TRUE_IN: dict[ConditionType, frozenset[Phase]] = {
     ConditionType.READY: frozenset({Phase.SUCCEEDED}),
     ConditionType.RECONCILING: frozenset({Phase.PENDING, Phase.PREPARING, Phase.RENDERING, Phase.STITCHING}),
-    ConditionType.STALLED: frozenset({Phase.FAILED}),
+    ConditionType.STALLED: UNSUCCESSFUL_PHASES,
     ConditionType.COMPLETE: frozenset({Phase.SUCCEEDED}),
     ConditionType.FAILED: frozenset({Phase.FAILED}),
     ConditionType.SUSPENDED: frozenset({Phase.SUSPENDED}),
+    ConditionType.CANCELLED: frozenset({Phase.CANCELLED}),
 }
 """The phases in which each condition is true. Every condition is always present, so that waiting for one never hangs."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from talkingvideo_api.conditions import Phase, Reason
+from talkingvideo_api.conditions import UNSUCCESSFUL_PHASES, Phase, Reason
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import Progress
 from talkingvideo_api.spec import TalkingVideoSpec
@@ -65,10 +65,10 @@ class ReconcileContext:
         return self.spec.profile or DEFAULT_PROFILE
 
     def retry_requested(self, status: TalkingVideoStatus | None = None) -> bool:
-        """Whether the retry annotation requests another try of a failed revision."""
+        """Whether the retry annotation requests another try of a revision that has failed or was cancelled."""
         status = status or self.video.status
         requested = self.video.retry is not None and self.video.retry != status.observed_retry
-        return requested and status.phase is Phase.FAILED
+        return requested and status.phase in UNSUCCESSFUL_PHASES and not self.spec.cancel
 
     def lifecycle_events(self) -> tuple[Event, ...]:
         """The event of a revision that is seen for the first time, resumed or retried."""
@@ -77,7 +77,7 @@ class ReconcileContext:
             return (Event(Reason.ACCEPTED, f"revision {self.video.revision}"),)
         if known.revision != self.video.revision:
             return (Event(Reason.REVISED, f"revision {self.video.revision} replaces {known.revision}"),)
-        if known.phase is Phase.SUSPENDED and not self.spec.suspend:
+        if known.phase is Phase.SUSPENDED and not (self.spec.suspend or self.spec.cancel):
             return (Event(Reason.RESUMED, "work resumes"),)
         if self.retry_requested():
             return (Event(Reason.RETRY_REQUESTED, "failures are reset; finished chunks are kept"),)
@@ -92,6 +92,12 @@ class ReconcileContext:
         """Deletes this revision's Jobs that may still run; one whose pod has succeeded stays, and with it the log."""
         own = self.children.of_revision(self.video.revision).jobs
         return tuple(DeleteJob(job) for job in own if job.unfinished and not self._pod_succeeded(job))
+
+    def delete_unfinished_work(self) -> tuple[Delete, ...]:
+        """Deletes this revision's Jobs that may still run; all children where no Job would be left for a later clean-up."""
+        unfinished = self.delete_unfinished_jobs()
+        own = [job for job in self.children.of_revision(self.video.revision).jobs if not job.deleting]
+        return unfinished if len(unfinished) < len(own) else (DeleteChildren(keep_revision=None),)
 
     def _pod_succeeded(self, job: Job) -> bool:
         return any(pod.phase == "Succeeded" for pod in self.children.pods_of(job))

@@ -104,7 +104,7 @@ def demand_of(video: Video, jobs: Iterable[Job], config: OperatorConfig, namespa
 def _competes(video: Video) -> bool:
     """Whether the bounds are for it: Kueue has its own, and a status of another revision says nothing."""
     spec, current = video.spec, video.status.revision == video.revision
-    return spec is not None and current and not (video.deleting or spec.suspend or spec.queue_name)
+    return spec is not None and current and not (video.deleting or spec.suspend or spec.cancel or spec.queue_name)
 
 
 def _wanted(video: Video, stage: Stage, running: int, now: datetime) -> int:

@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 
-from talkingvideo_api.conditions import Phase, Reason
+from talkingvideo_api.conditions import ENDED_PHASES, UNSUCCESSFUL_PHASES, Phase, Reason
 from talkingvideo_api.effective import DEFAULT_TTL_SECONDS
 from talkingvideo_api.errors import ErrorCode
-from talkingvideo_api.names import Stage
+from talkingvideo_api.names import ANNOTATION_RETRY, Stage
 from talkingvideo_api.profile import Profile
 from talkingvideo_api.reports import StitchReport
 from talkingvideo_api.spec import TalkingVideoSpec
@@ -49,7 +49,6 @@ from talkingvideo_operator.planning.observe import ObservedState, observe
 from talkingvideo_operator.planning.pod_problems import awaits_volumes, find_problem
 from talkingvideo_operator.planning.retry import reopen
 from talkingvideo_operator.planning.status import (
-    ENDED_PHASES,
     current_status,
     ended_status,
     invalid_spec_status,
@@ -60,6 +59,9 @@ from talkingvideo_operator.settings import OperatorConfig
 
 QUEUE_REFRESH = timedelta(seconds=30)
 """How often a video that waits for a slot is reconciled although no event has enqueued it."""
+
+CANCELLED = f"cancelled by spec.cancel; to start it again, set that to false and the annotation {ANNOTATION_RETRY} to a new value"
+"""The conditions' message. It stays when spec.cancel is set back to false, which alone changes nothing."""
 
 
 def plan(
@@ -105,6 +107,8 @@ def plan(
         return _fail(context, observed, observed.failure)
     if observed.result is not None:
         return _succeed(context, observed, observed.result)
+    if context.spec.cancel:
+        return _cancel(context, observed)
     if (end := deadline(context.spec, status)) and end <= now:
         return _fail(context, observed, deadline_exceeded(context.spec))
     if context.spec.suspend:
@@ -244,6 +248,13 @@ def _suspend(context: ReconcileContext, observed: ObservedState) -> Decision:
     )
 
 
+def _cancel(context: ReconcileContext, observed: ObservedState) -> Decision:
+    """End the video because somebody wants it: start nothing, end what runs, keep what is finished."""
+    events = (Event(Reason.CANCELLED, "unfinished Jobs are deleted; finished chunks are kept"),)
+    deletes = context.delete_unfinished_work()
+    return conclude(context, observed, Phase.CANCELLED, Reason.CANCELLED, CANCELLED, deletes=deletes, events=events)
+
+
 def _end_dry_run(context: ReconcileContext, observed: ObservedState) -> Decision:
     message = "the plan and an estimate are in status; nothing was rendered"
     events = (Event(Reason.DRY_RUN_FINISHED, message),)
@@ -260,7 +271,12 @@ def _succeed(context: ReconcileContext, observed: ObservedState, result: StitchR
 def _fail(
     context: ReconcileContext, observed: ObservedState, failure: Failure, reason: Reason | None = None
 ) -> Decision:
-    """End the video. Nothing more is created, and what still runs is ended: its result would not be used."""
+    """End the video. Nothing more is created, and what still runs is ended: its result would not be used.
+
+    The failure of a video that is cancelled at the same time is moot: nobody wants it corrected.
+    """
+    if context.spec.cancel:
+        return _cancel(context, observed)
     observed = replace(observed, status=observed.status.model_copy(update={"failure": failure}))
     reason, message = reason or condition_reason(failure, observed.status), failure_message(failure)
     events = (Event(reason, message, warning=True),)
@@ -294,7 +310,7 @@ def _clean_up(context: ReconcileContext) -> Decision:
     expiry = children_expire(context.spec, status) if present else None
     if expiry is not None and expiry <= context.now:
         return Decision(status, deletes=(DeleteChildren(keep_revision=None),))
-    unfinished = context.delete_unfinished_jobs() if status.phase is Phase.FAILED else ()
+    unfinished = context.delete_unfinished_jobs() if status.phase in UNSUCCESSFUL_PHASES else ()
     return Decision(status, deletes=(*context.delete_old_revisions(), *unfinished), requeue_at=expiry)
 
 

@@ -25,24 +25,24 @@ WITHOUT_PLAN = {"plan_digest": None, "chunks": None, "prepared_time": None, "ren
 
 
 def reopen(status: TalkingVideoStatus, retry: str | None, now: datetime) -> TalkingVideoStatus:
-    """The status with which a failed revision is tried again.
+    """The status with which a revision that has failed or was cancelled is tried again.
 
-    One that failed before its first Job is checked again from the start: the profile may allow it by now.
+    One that ended before its first Job is checked again from the start: the profile may allow it by now.
 
     Args:
-        status: Of the failed revision.
+        status: Of the revision that has ended.
         retry: The retry annotation that requests it.
         now: The time of the decision.
     """
     status = reset_failures(status)
-    failed_before_first_job = status.plan_digest is None and not status.stage_attempts
+    ended_before_first_job = status.plan_digest is None and not status.stage_attempts
     return status.model_copy(
         update={
             "observed_retry": retry,
             "start_time": now,
             "completion_time": None,
             "phase": None,
-            "effective": None if failed_before_first_job else status.effective,
+            "effective": None if ended_before_first_job else status.effective,
         }
     )
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from talkingvideo_api.conditions import Phase, Reason
+from talkingvideo_api.conditions import ENDED_PHASES, UNSUCCESSFUL_PHASES, Phase, Reason
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import REPORT, THUMBNAIL, StitchReport
 from talkingvideo_api.status import ActiveChunk, Failure, OutputStatus, TalkingVideoStatus, Timings
@@ -16,7 +16,6 @@ from talkingvideo_operator.planning.context import Children
 from talkingvideo_operator.planning.observe import ObservedState
 from talkingvideo_operator.planning.progress import chunk_percent, estimated_end, percent
 
-ENDED_PHASES = frozenset({Phase.SUCCEEDED, Phase.FAILED})
 MAX_ACTIVE = 64
 """Status lists no more active chunks than these: it stays below 64 KiB."""
 
@@ -64,10 +63,11 @@ def status_in_phase(
     status = status.model_copy(update={"chunks": chunks, "phase": phase, "queue_position": queue_position})
     if ended:
         status = status.model_copy(update={"completion_time": status.completion_time or now})
+    progress = status.progress if phase in UNSUCCESSFUL_PHASES else percent(status, phase, observed, children)
     end = None if ended or phase is Phase.SUSPENDED else estimated_end(status, observed, children, now)
     return status.model_copy(
         update={
-            "progress": percent(status, phase, observed, children) if phase is not Phase.FAILED else status.progress,
+            "progress": progress,
             "estimated_completion_time": end,
             "timings": timings(status, children),
             "conditions": conditions(status.conditions, phase, reason, message, status.observed_generation, now),
@@ -79,7 +79,7 @@ def ended_status(video: Video) -> TalkingVideoStatus:
     """The status of a video that has ended: only the generation and the retry that were observed may change."""
     known = video.status
     observed = tuple(c.model_copy(update={"observed_generation": video.generation}) for c in known.conditions)
-    retry = known.observed_retry if known.phase is Phase.FAILED else video.retry
+    retry = known.observed_retry if known.phase in UNSUCCESSFUL_PHASES else video.retry
     return known.model_copy(
         update={"observed_generation": video.generation, "conditions": observed, "observed_retry": retry}
     )

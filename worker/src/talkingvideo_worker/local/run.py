@@ -7,18 +7,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from talkingvideo_api.reports import PrepareReport, StitchReport, decode_bitmap
+from talkingvideo_api.plan import Plan
+from talkingvideo_api.reports import PrepareReport, RenderReport, StitchReport, decode_bitmap
 from talkingvideo_api.stage_input import StageInput
 from talkingvideo_worker.files import scratch_folder
 from talkingvideo_worker.inputs.offline import Mounts
 from talkingvideo_worker.local.documents import Documents
 from talkingvideo_worker.progress import Reporter
 from talkingvideo_worker.stages.context import StageContext
+from talkingvideo_worker.stages.prepare.chunks import speech_profile
 from talkingvideo_worker.stages.prepare.fetch import fetch
+from talkingvideo_worker.stages.prepare.folders import prepared_folder
 from talkingvideo_worker.stages.prepare.process import process
 from talkingvideo_worker.stages.prepare.publish import publish
 from talkingvideo_worker.stages.render import render
 from talkingvideo_worker.stages.stitch import stitch
+from talkingvideo_worker.stages.workspace import require_plan
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,35 @@ def prepare_locally(stage_input: StageInput, mounts: LocalMounts, reporter: Repo
         return _prepare(context)
 
 
+@dataclass(frozen=True)
+class LocalPlan:
+    """What prepare has found and decided.
+
+    Attributes:
+        report: What the operator would be told.
+        plan: The whole plan.
+        silences: (first sample, end sample) of each silence of all speakers at 16 kHz; the end is exclusive.
+    """
+
+    report: PrepareReport
+    plan: Plan
+    silences: tuple[tuple[int, int], ...]
+
+
+def plan_locally(stage_input: StageInput, mounts: LocalMounts, reporter: Reporter) -> LocalPlan:
+    """Run prepare only, and keep what people want to know about the plan."""
+    with _context(stage_input, mounts, reporter) as context:
+        report = _prepare(context)
+        plan = require_plan(context)
+        tracks = [prepared_folder(context.scratch) / track.file for track in plan.tracks]
+        return LocalPlan(report, plan, speech_profile(stage_input.effective, tracks).silences)
+
+
 def run_locally(
     stage_input: StageInput,
     mounts: LocalMounts,
     reporter: Reporter,
-    on_prepared: Callable[[PrepareReport], None] = lambda _: None,
+    on_report: Callable[[PrepareReport | RenderReport], None] = lambda _: None,
 ) -> StitchReport:
     """Make one video. Chunks that an earlier run finished are reused.
 
@@ -54,16 +82,16 @@ def run_locally(
         stage_input: What to make.
         mounts: Stands in for the volumes of a pod.
         reporter: Receives the progress.
-        on_prepared: Called with the report of prepare.
+        on_report: Called with the report of each stage but the last one.
 
     Raises:
         StageError: Of the stage that failed.
     """
     with _context(stage_input, mounts, reporter) as context:
         report = _prepare(context)
-        on_prepared(report)
+        on_report(report)
         for index in decode_bitmap(report.missing, len(report.chunk_frames)):
-            render(context, index)
+            on_report(render(context, index))
         return stitch(context)
 
 

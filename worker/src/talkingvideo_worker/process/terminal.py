@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -25,6 +25,12 @@ def print_message(text: str, style: str | None = None) -> None:
     """Print a text on stderr: without markup, line breaks inside a path, and what terminals obey."""
     shown = "\n".join(map(printable, text.split("\n")))
     Console(stderr=True, highlight=False).print(shown, style=style, markup=False, emoji=False, soft_wrap=True)
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print what the user should know about a video, on stderr."""
+    for warning in warnings:
+        print_message(f"warning: {warning}", style="yellow")
 
 
 @contextmanager

@@ -1,0 +1,51 @@
+"""The application: routes of all dialects over one service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+
+from talkingvideo_gateway.dialects import DIALECTS, native
+from talkingvideo_gateway.http import probes, shared
+from talkingvideo_gateway.http.dependencies import Gateway
+from talkingvideo_gateway.http.dialect import add_dialects
+from talkingvideo_gateway.http.links import Links
+from talkingvideo_gateway.identity.caller import MEGABYTE, Authenticator
+from talkingvideo_gateway.settings import GatewayConfig
+from talkingvideo_gateway.videos.backend import Backend
+from talkingvideo_gateway.videos.service import VideoService
+
+
+def create_app(
+    config: GatewayConfig,
+    backend: AbstractAsyncContextManager[Backend],
+    authenticator: Authenticator,
+    link_key: str,
+) -> FastAPI:
+    """Make the application.
+
+    Args:
+        config: The configuration.
+        backend: What stands behind; opened when the application starts, closed when it ends.
+        authenticator: Tells callers apart.
+        link_key: Secret that signs links; replicas share it.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with backend as opened:
+            app.state.gateway = Gateway(config, VideoService(opened), authenticator, Links(link_key))
+            yield
+
+    app = FastAPI(
+        title="TalkingVideo",
+        description="A portrait and a voice go in; a lip-synced talking video comes out.",
+        lifespan=lifespan,
+        max_body_size=int(config.max_body_megabytes * MEGABYTE),
+    )
+    app.include_router(probes.router)
+    app.include_router(shared.router)
+    add_dialects(app, DIALECTS, otherwise=native.error)
+    return app

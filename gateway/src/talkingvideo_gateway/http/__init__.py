@@ -1,0 +1,1 @@
+"""What dialects share of HTTP: who calls, sending files, links, uploads."""

@@ -1,0 +1,68 @@
+"""What a route asks for: its caller and the service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Annotated, cast
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from talkingvideo_gateway.http.links import Links
+from talkingvideo_gateway.identity.caller import Authenticator, Caller
+from talkingvideo_gateway.settings import GatewayConfig
+from talkingvideo_gateway.videos.service import VideoService
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """What the routes work with.
+
+    Attributes:
+        config: The configuration.
+        service: The videos.
+        authenticator: Tells callers apart.
+        links: Addresses of results for whoever has no credentials.
+        version: The release.
+    """
+
+    config: GatewayConfig
+    service: VideoService
+    authenticator: Authenticator
+    links: Links
+    version: str = version("talkingvideo-gateway")
+
+
+def gateway_of(connection: HTTPConnection) -> Gateway:
+    """The gateway that serves a request or a WebSocket."""
+    return cast(Gateway, connection.app.state.gateway)
+
+
+async def caller_of(connection: HTTPConnection) -> Caller:
+    """Who sends a request.
+
+    Raises:
+        UnauthenticatedError: Nobody who is known.
+        ForbiddenError: Somebody who has no right to videos.
+    """
+    return await gateway_of(connection).authenticator.authenticate(connection)
+
+
+def service_of(connection: HTTPConnection) -> VideoService:
+    """The videos."""
+    return gateway_of(connection).service
+
+
+async def _gateway(connection: HTTPConnection) -> Gateway:
+    """`gateway_of` as a coroutine: FastAPI calls plain functions in a thread each, which takes longer than they do."""
+    return gateway_of(connection)
+
+
+async def _service(connection: HTTPConnection) -> VideoService:
+    return service_of(connection)
+
+
+CallerOf = Annotated[Caller, Depends(caller_of)]
+GatewayOf = Annotated[Gateway, Depends(_gateway)]
+ServiceOf = Annotated[VideoService, Depends(_service)]

@@ -1,0 +1,23 @@
+"""Liveness and readiness, for the kubelet and for load balancers."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse
+
+from talkingvideo_gateway.http.dependencies import ServiceOf
+
+router = APIRouter(tags=["probes"])
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """Whether the process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+async def readyz(service: ServiceOf) -> JSONResponse:
+    """Whether what stands behind the gateway is reached."""
+    health = service.health()
+    return JSONResponse({"ready": health.ready, "message": health.message}, 200 if health.ready else 503)

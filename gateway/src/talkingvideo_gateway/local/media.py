@@ -1,0 +1,93 @@
+"""Uploads and results in a folder of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from talkingvideo_gateway.videos.backend import MediaFile
+
+PIECE = 1 << 20
+
+
+class LocalMedia:
+    """Implements `Media`.
+
+    Args:
+        uploads: Folder of inputs; namespaces and callers have folders of their own.
+        results: Folder outside of which no result is opened or deleted.
+    """
+
+    def __init__(self, uploads: Path, results: Path) -> None:
+        self._uploads = uploads.resolve()
+        self._results = results.resolve()
+
+    @property
+    def schemes(self) -> frozenset[str]:
+        """See `Media`. Files and buckets of this machine's user are no business of whoever sends requests."""
+        return frozenset({"https", "http", "data"})
+
+    async def save(self, namespace: str, caller: str, name: str, content: BinaryIO) -> str:
+        """See `Media`."""
+        folder = self._uploads / namespace / (caller or "-")
+        return (await asyncio.to_thread(_write, folder, name, content)).as_uri()
+
+    async def open(self, uri: str) -> MediaFile | None:
+        """See `Media`."""
+        path = self._result(uri)
+        if path is None or not path.is_file():
+            return None
+        found = path.stat()
+        return MediaFile(found.st_size, f"{found.st_mtime_ns:x}-{found.st_size:x}", _Reader(path))
+
+    async def link(self, uri: str, seconds: int, file_name: str) -> str | None:  # noqa: ARG002
+        """See `Media`."""
+        return None
+
+    async def delete(self, uri: str) -> None:
+        """See `Media`."""
+        if (path := self._result(uri)) is not None:
+            path.unlink(missing_ok=True)
+
+    def _result(self, uri: str) -> Path | None:
+        parts = urlsplit(uri)
+        if parts.scheme != "file":
+            return None
+        path = Path(url2pathname(parts.path)).resolve()
+        return path if path.is_relative_to(self._results) else None
+
+
+class _Reader:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def __call__(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        with self._path.open("rb") as file:
+            file.seek(start)
+            while start < stop and (piece := await asyncio.to_thread(file.read, min(PIECE, stop - start))):
+                start += len(piece)
+                yield piece
+
+
+def _write(folder: Path, name: str, content: BinaryIO) -> Path:
+    """Store under the name, which is a digest: what is there already has this content."""
+    folder.mkdir(parents=True, exist_ok=True)
+    final = folder / name
+    if not final.exists():
+        unfinished = folder / f".{secrets.token_hex(8)}.part"
+        try:
+            with unfinished.open("xb") as file:
+                shutil.copyfileobj(content, file, PIECE)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(final)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    return final

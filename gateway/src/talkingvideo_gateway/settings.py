@@ -1,0 +1,50 @@
+"""The gateway's configuration, which an administrator writes (Helm values, a YAML file, or the command's options)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import Field, ValidationError
+
+from talkingvideo_api.model import Model
+from talkingvideo_gateway.errors import InvalidRequestError
+from talkingvideo_gateway.identity.caller import CallerLimits
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class GatewayConfig(Model):
+    """Everything that an administrator configures."""
+
+    namespace: str = "default"
+    """Namespace of callers that have none of their own."""
+    public_url: Annotated[str, Field(pattern=r"^(https?://[^/?#]+)?$")] = ""
+    """Address under which clients reach the gateway, without a path. By default that of each request."""
+    limits: CallerLimits = CallerLimits()
+    """Limits of callers that have none of their own."""
+    max_body_megabytes: Annotated[float, Field(gt=0, le=1_000)] = 100
+    """Largest body of a request: files in JSON are a third larger than the files."""
+    link_seconds: Annotated[int, Field(ge=60, le=604_800)] = 86_400
+    """How long links of results work that an answer has for clients without credentials."""
+    paths: dict[str, str] = Field(default_factory=dict)
+    """Folders of the older services' shared volumes, and the URIs that they stand for: ``/inputs: pvc://media/inputs``."""
+
+
+def load_config(file: Path | None) -> GatewayConfig:
+    """Read the configuration; everything has a default.
+
+    Raises:
+        InvalidRequestError: It cannot be read, or a value is wrong.
+    """
+    if file is None:
+        return GatewayConfig()
+    try:
+        return GatewayConfig.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")) or {})
+    except (OSError, yaml.YAMLError) as error:
+        raise InvalidRequestError(f"{file} cannot be read: {error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InvalidRequestError(f"{file}: {first['msg']}", field=field) from error

@@ -1,0 +1,145 @@
+"""What stands behind the gateway: objects, and files. A cluster and this machine each have both."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Protocol
+
+from talkingvideo_gateway.videos.object import VideoObject
+
+
+@dataclass(frozen=True, slots=True)
+class VideoChange:
+    """A video has changed, or is gone."""
+
+    video: VideoObject
+    """Its newest known state."""
+    deleted: bool = False
+
+
+class Videos(Protocol):
+    """The objects. Reading costs the API server nothing: it is answered by a cache that a watch keeps."""
+
+    async def create(self, namespace: str, document: dict[str, Any]) -> VideoObject:
+        """Create an object.
+
+        Raises:
+            AlreadyExistsError: There is one of that name.
+            InvalidRequestError: The API server refuses it, with the field.
+            UnavailableError: Nothing answers.
+        """
+        ...
+
+    async def get(self, namespace: str, name: str) -> VideoObject | None:
+        """An object, if there is one. What this process has just written is known."""
+        ...
+
+    async def list(self, namespace: str) -> Sequence[VideoObject]:
+        """All objects of a namespace, the oldest first."""
+        ...
+
+    def watch(self, namespace: str) -> AsyncIterator[VideoChange]:
+        """Changes from now on. A slow reader gets the newest state of each object, not every one."""
+        ...
+
+    async def patch(self, namespace: str, name: str, patch: dict[str, Any]) -> VideoObject:
+        """Change an object by a JSON merge patch (RFC 7396).
+
+        Raises:
+            NotFoundError: There is none of that name.
+        """
+        ...
+
+    async def delete(self, namespace: str, name: str) -> None:
+        """Delete an object, its work and, with the machine's own engine, its files. None of that name is no error."""
+        ...
+
+
+@dataclass(frozen=True)
+class MediaFile:
+    """A file that can be sent.
+
+    Attributes:
+        bytes: Its size.
+        etag: Changes with the content.
+        read: ``read(start, stop)`` yields the bytes of that range in pieces of at most 1 MiB.
+    """
+
+    bytes: int
+    etag: str
+    read: MediaReader
+
+
+class MediaReader(Protocol):
+    """Reads a range of a file."""
+
+    def __call__(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        """The bytes from start up to, not including, stop."""
+        ...
+
+
+class Media(Protocol):
+    """The files: inputs that callers upload, and results."""
+
+    @property
+    def schemes(self) -> frozenset[str]:
+        """Schemes of URIs that callers may give; what they refer to is checked where it is fetched."""
+        ...
+
+    async def save(self, namespace: str, caller: str, name: str, content: BinaryIO) -> str:
+        """Store an input, whole or not at all.
+
+        Args:
+            namespace: The caller's namespace.
+            caller: Label value of the caller; two callers of one namespace share no folder.
+            name: A file name, safe in a path.
+            content: Its bytes, from the present position on.
+
+        Returns:
+            The URI by which the namespace's videos may name it.
+        """
+        ...
+
+    async def open(self, uri: str) -> MediaFile | None:
+        """Open a result, if it is there."""
+        ...
+
+    async def link(self, uri: str, seconds: int, file_name: str) -> str | None:
+        """An address at which anybody can download a result for a while; None where only the gateway can serve it."""
+        ...
+
+    async def delete(self, uri: str) -> None:
+        """Delete a file. None of that name is no error."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How what stands behind the gateway is doing; known without asking it."""
+
+    ready: bool
+    """Whether new videos would be rendered."""
+    engine: str
+    """Engine of videos that name none; empty where unknown."""
+    gpu: bool
+    """Whether it renders on GPUs."""
+    message: str = ""
+    """Why it is not ready."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Objects, files and health, which belong together."""
+
+    videos: Videos
+    media: Media
+    health: HealthCheck
+
+
+class HealthCheck(Protocol):
+    """Knows the health."""
+
+    def __call__(self) -> Health:
+        """The health as it was known last; never waits."""
+        ...

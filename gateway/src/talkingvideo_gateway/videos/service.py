@@ -1,0 +1,297 @@
+"""What dialects call: submit, look, cancel, retry, delete. Every rule that is not about a wire format is here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any
+
+from talkingvideo_api import names
+from talkingvideo_api.errors import StageError
+from talkingvideo_api.resource import parse
+from talkingvideo_api.uris import scheme_of
+from talkingvideo_gateway.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    QueueFullError,
+    TooLargeError,
+    UnprocessableError,
+)
+from talkingvideo_gateway.identity.caller import MEGABYTE, Caller
+from talkingvideo_gateway.videos.backend import Backend, Health, MediaFile, VideoChange
+from talkingvideo_gateway.videos.object import RequestRecord, State, VideoObject
+from talkingvideo_gateway.videos.request import UPLOAD_SCHEME, InputKind, Upload, VideoRequest
+
+RETRY_AFTER_SECONDS = 30
+MEBIBYTE = 1 << 20
+
+
+class VideoService:
+    """The gateway's rules, over whatever stands behind it.
+
+    Args:
+        backend: Objects and files.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._videos = backend.videos
+        self._media = backend.media
+        self._health = backend.health
+
+    async def submit(self, caller: Caller, request: VideoRequest) -> VideoObject:
+        """Create a video. The same idempotency key returns the video that it made before.
+
+        Raises:
+            InvalidRequestError: The spec is wrong, with the field.
+            TooLargeError: An upload exceeds the caller's limit.
+            QueueFullError: The caller has too many unfinished videos.
+            UnprocessableError: The idempotency key has been used for another request.
+        """
+        digest = await asyncio.to_thread(_digest, request)
+        name = _name(caller, request)
+        if request.idempotency_key and (known := await self._known(caller, name, digest)):
+            return known
+        self._check_uris(request)
+        for upload in request.uploads.values():
+            _check_size(caller, upload)
+        await self._check_queue(caller)
+        spec = _with_uploads(request.spec, dict.fromkeys((*request.uploads, *request.files), "data:,"))
+        _check_spec(name, caller, spec)
+        saved = {key: await self._save(caller, upload) for key, upload in request.uploads.items()}
+        document = _document(caller, request, name, digest, _with_uploads(request.spec, {**request.files, **saved}))
+        try:
+            return await self._videos.create(caller.namespace, document)
+        except AlreadyExistsError:
+            if request.idempotency_key and (known := await self._known(caller, name, digest)):
+                return known
+            raise
+
+    async def get(self, caller: Caller, name: str) -> VideoObject:
+        """One of the caller's videos.
+
+        Raises:
+            NotFoundError: It has none of that name.
+        """
+        video = await self._videos.get(caller.namespace, name) if names.is_object_name(name) else None
+        if video is None or not sees(caller, video):
+            raise NotFoundError("There is no video of that id.")
+        return video
+
+    async def list(self, caller: Caller) -> Sequence[VideoObject]:
+        """The caller's videos, the oldest first."""
+        return [video for video in await self._videos.list(caller.namespace) if sees(caller, video)]
+
+    def watch(self, caller: Caller) -> AsyncIterator[VideoChange]:
+        """Changes of the caller's videos from this call on."""
+        return _seen(caller, self._videos.watch(caller.namespace))
+
+    async def wait(self, caller: Caller, name: str, seconds: float) -> VideoObject:
+        """The video once it has ended, or as it stands after that time."""
+        changes = self._videos.watch(caller.namespace)
+        video = await self.get(caller, name)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not video.state.ended:
+                    change = await anext(changes)
+                    if change.video.name == name:
+                        video = await self.get(caller, name)
+        return video
+
+    async def cancel(self, caller: Caller, name: str) -> VideoObject:
+        """End a video for good. One that has ended stays as it is."""
+        video = await self.get(caller, name)
+        if video.state.ended:
+            return video
+        return await self._videos.patch(caller.namespace, name, {"spec": {"cancel": True}})
+
+    async def retry(self, caller: Caller, name: str) -> VideoObject:
+        """Start a video again that has failed or was cancelled; its finished chunks are kept.
+
+        Raises:
+            ConflictError: It is in another state.
+        """
+        video = await self.get(caller, name)
+        if video.state not in (State.FAILED, State.TIMED_OUT, State.CANCELLED):
+            raise ConflictError(f"The video is {video.state.value.lower()}: only one that has failed can be retried.")
+        annotations = {names.ANNOTATION_RETRY: secrets.token_hex(8)}
+        patch = {"metadata": {"annotations": annotations}, "spec": {"cancel": None}}
+        return await self._videos.patch(caller.namespace, name, patch)
+
+    async def delete(self, caller: Caller, name: str) -> None:
+        """Delete a video with its result."""
+        video = await self.get(caller, name)
+        if video.status.output is not None:
+            output = video.status.output
+            for uri in (output.uri, output.thumbnail_uri, output.report_uri):
+                await self._media.delete(uri)
+        await self._videos.delete(caller.namespace, name)
+
+    async def open_result(self, caller: Caller, name: str) -> MediaFile:
+        """The finished video.
+
+        Raises:
+            NotFoundError: There is none (yet).
+        """
+        video = await self.get(caller, name)
+        return await self._open(video, None if video.status.output is None else video.status.output.uri)
+
+    async def open_thumbnail(self, caller: Caller, name: str) -> MediaFile:
+        """The finished video's thumbnail, a JPEG file."""
+        video = await self.get(caller, name)
+        return await self._open(video, None if video.status.output is None else video.status.output.thumbnail_uri)
+
+    async def result_link(self, video: VideoObject, seconds: int, file_name: str) -> str | None:
+        """An address of the result for whoever has no credentials; None where only the gateway can serve it."""
+        output = video.status.output
+        return None if output is None else await self._media.link(output.uri, seconds, file_name)
+
+    def health(self) -> Health:
+        """How what stands behind is doing; never waits."""
+        return self._health()
+
+    async def _open(self, video: VideoObject, uri: str | None) -> MediaFile:
+        file = None if uri is None else await self._media.open(uri)
+        if file is None:
+            raise NotFoundError(f"The video is {video.state.value.lower()}: there is no file.")
+        return file
+
+    async def _known(self, caller: Caller, name: str, digest: str) -> VideoObject | None:
+        video = await self._videos.get(caller.namespace, name)
+        if video is None or not sees(caller, video):
+            return None
+        if video.request is None or video.request.digest != digest:
+            raise UnprocessableError("The idempotency key belongs to another request; use a new one.")
+        return video
+
+    async def _check_queue(self, caller: Caller) -> None:
+        unfinished = sum(
+            not video.state.ended for video in await self._videos.list(caller.namespace) if video.caller == caller.name
+        )
+        if unfinished >= caller.limits.unfinished:
+            message = f"{unfinished} videos have not ended, and that is the limit. Wait for one to end, or cancel one."
+            raise QueueFullError(message, retry_after=RETRY_AFTER_SECONDS)
+
+    def _check_uris(self, request: VideoRequest) -> None:
+        for path, uri in _uris(request.spec, "spec"):
+            scheme = scheme_of(uri)
+            if scheme == UPLOAD_SCHEME:
+                if uri.removeprefix(f"{UPLOAD_SCHEME}://") not in {*request.uploads, *request.files}:
+                    raise InvalidRequestError("The request has no such upload.", field=path)
+            elif scheme not in self._media.schemes:
+                allowed = ", ".join(f"{each}:" for each in sorted(self._media.schemes))
+                raise InvalidRequestError(f"Addresses here begin with {allowed}, or are uploads.", field=path)
+
+    async def _save(self, caller: Caller, upload: Upload) -> str:
+        upload.content.seek(0)
+        digest = await asyncio.to_thread(_file_digest, upload)
+        upload.content.seek(0)
+        return await self._media.save(caller.namespace, caller.name, digest, upload.content)
+
+
+async def _seen(caller: Caller, changes: AsyncIterator[VideoChange]) -> AsyncIterator[VideoChange]:
+    async for change in changes:
+        if sees(caller, change.video):
+            yield change
+
+
+def sees(caller: Caller, video: VideoObject) -> bool:
+    """Whether a video is the caller's to see."""
+    return video.namespace == caller.namespace and (caller.sees_namespace or video.caller == caller.name)
+
+
+def _name(caller: Caller, request: VideoRequest) -> str:
+    if request.idempotency_key:
+        text = json.dumps([caller.name, request.dialect, request.idempotency_key])
+        return f"v-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+    return request.name or f"v-{secrets.token_hex(16)}"
+
+
+def _digest(request: VideoRequest) -> str:
+    digest = hashlib.sha256(
+        json.dumps([request.spec, request.options, request.files], sort_keys=True, default=str).encode()
+    )
+    for key, upload in sorted(request.uploads.items()):
+        digest.update(f"{key}={_file_digest(upload)}".encode())
+    return digest.hexdigest()
+
+
+def _file_digest(upload: Upload) -> str:
+    digest = hashlib.sha256()
+    upload.content.seek(0)
+    while piece := upload.content.read(MEBIBYTE):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _check_size(caller: Caller, upload: Upload) -> None:
+    is_picture = upload.kind is InputKind.PICTURE
+    megabytes = caller.limits.picture_megabytes if is_picture else caller.limits.sound_megabytes
+    size = upload.content.seek(0, os.SEEK_END)
+    if size > megabytes * MEGABYTE:
+        raise TooLargeError(f"It has {size:,} bytes; at most {megabytes:g} MB are allowed.", field=upload.field)
+    if size == 0:
+        raise InvalidRequestError("The file is empty.", field=upload.field)
+
+
+def _check_spec(name: str, caller: Caller, spec: Mapping[str, Any]) -> None:
+    document = {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "metadata": {"name": name, "namespace": caller.namespace},
+        "spec": spec,
+    }
+    try:
+        parse(document)
+    except StageError as error:
+        raise InvalidRequestError(error.message, field=error.field) from error
+
+
+def _document(caller: Caller, request: VideoRequest, name: str, digest: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    record = RequestRecord(
+        dialect=request.dialect, digest=digest, options=dict(request.options), warnings=request.warnings
+    )
+    labels = {names.LABEL_CALLER: caller.name} | ({names.LABEL_BATCH: request.batch} if request.batch else {})
+    profile = {} if caller.profile is None else {"profile": caller.profile}
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "metadata": {
+            "name": name,
+            "namespace": caller.namespace,
+            "labels": labels,
+            "annotations": {names.ANNOTATION_REQUEST: record.to_json()},
+        },
+        "spec": {**spec, **profile},
+    }
+
+
+def _with_uploads(value: Any, uris: Mapping[str, str]) -> Any:
+    """The spec with the uploads' own URIs in place of those that stand for them."""
+    if isinstance(value, Mapping):
+        return {key: _with_uploads(item, uris) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_uploads(item, uris) for item in value]
+    prefix = f"{UPLOAD_SCHEME}://"
+    if isinstance(value, str) and value.startswith(prefix):
+        return uris.get(value.removeprefix(prefix), value)
+    return value
+
+
+def _uris(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Every URI that the spec names, with its path."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if key == "uri" and isinstance(item, str):
+                yield f"{path}.uri", item
+            else:
+                yield from _uris(item, f"{path}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from _uris(item, f"{path}[{index}]")
