@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from talkingvideo_api.plan import PlannedFile
+from talkingvideo_api.plan import PlannedFile, PlannedTrack
 from talkingvideo_worker.untrusted import UntrustedError, copy_plain, parse, read_arrays, read_file, read_plain
 
 CONTENT = b"picture"
@@ -79,6 +79,12 @@ def test_an_error_names_fields_and_never_values() -> None:
     with pytest.raises(UntrustedError, match="sha256") as refusal:
         parse(PlannedFile, b'{"sha256": "s3cr3t", "usedBy": ["render"]}')
     assert "s3cr3t" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-1", "1.5", "1e400"])
+def test_a_speakers_rectangle_lies_in_the_picture(number: str) -> None:
+    with pytest.raises(UntrustedError, match="region"):
+        parse(PlannedTrack, f'{{"file": "sound-0.wav", "region": [0, 0, {number}, 1]}}'.encode())
 
 
 FORGED_PLANS = """

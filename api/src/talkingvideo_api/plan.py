@@ -68,6 +68,10 @@ class PlannedChunk(Model):
         return sum(self.windows)
 
 
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+"""A part of the picture's width or height."""
+
+
 class PlannedTrack(Model):
     """The speech of one speaker, as engines read it."""
 
@@ -75,7 +79,7 @@ class PlannedTrack(Model):
     """Name among the plan's files: 16 kHz mono WAV."""
     phonemes: Annotated[tuple[Phoneme, ...], Field(max_length=MAX_PHONEMES), FailFast()] = ()
     """Start in seconds and espeak-ng mnemonic of each phoneme, if the text is known."""
-    region: tuple[float, float, float, float] | None = None
+    region: tuple[Fraction, Fraction, Fraction, Fraction] | None = None
     """The speaker's rectangle in fractions of the picture: x, y, width, height."""
     mask: FileName | None = None
     """Name of a picture of the rendered size, white where the speaker is. Replaces region."""

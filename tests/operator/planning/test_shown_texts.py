@@ -55,7 +55,7 @@ def texts(value: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("changes", AUTHORS.values(), ids=list(AUTHORS))
-def test_of_an_author(changes: dict[str, Any]) -> None:
+def test_texts_of_an_author_are_plain(changes: dict[str, Any]) -> None:
     allow = {"overrides": ["nodeSelector", "resources"], "secrets": [{"name": "auth", "hosts": ["*"]}]}
     video = Video.of(body(spec(**changes)))
     decision = plan(video, Children(), config(profile={"allow": allow}), START, Admission, Namespace())
@@ -63,14 +63,14 @@ def test_of_an_author(changes: dict[str, Any]) -> None:
         assert text.isprintable(), text
 
 
-def test_of_an_annotation() -> None:
+def test_texts_of_an_annotation_are_plain() -> None:
     document = body(spec())
     document["metadata"]["annotations"] = {ANNOTATION_RETRY: HOSTILE}
     decision = plan(Video.of(document), Children(), config(), START, Admission, Namespace())
     assert all(text.isprintable() for text in texts(decision.status.to_dict()))
 
 
-def test_of_a_container_that_reads_media() -> None:
+def test_texts_of_a_container_that_reads_media_are_plain() -> None:
     cluster = FakeCluster()
     cluster.reconcile()
     report = {"kind": "failure", "code": "E_INPUT_VALIDATION", "message": HOSTILE, "field": HOSTILE, "retryable": False}
@@ -81,7 +81,7 @@ def test_of_a_container_that_reads_media() -> None:
     assert all(text.isprintable() for text in texts(cluster.status.to_dict()))
 
 
-def test_of_what_keeps_a_pod_from_running() -> None:
+def test_texts_of_what_keeps_a_pod_from_running_are_plain() -> None:
     cluster = FakeCluster()
     cluster.reconcile()
     waiting = Container("fetch", init=True, waiting_reason="ImagePullBackOff", waiting_message=HOSTILE)
