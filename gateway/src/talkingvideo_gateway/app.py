@@ -17,6 +17,7 @@ from talkingvideo_gateway.identity.caller import MEGABYTE, Authenticator
 from talkingvideo_gateway.settings import GatewayConfig
 from talkingvideo_gateway.videos.backend import Backend
 from talkingvideo_gateway.videos.service import VideoService
+from talkingvideo_gateway.videos.uploads import Uploads
 
 
 def create_app(
@@ -37,7 +38,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with backend as opened:
-            app.state.gateway = Gateway(config, VideoService(opened), authenticator, Links(link_key))
+            uploads = Uploads(opened.media)
+            app.state.gateway = Gateway(config, VideoService(opened), uploads, authenticator, Links(link_key))
             yield
 
     app = FastAPI(
@@ -48,5 +50,5 @@ def create_app(
     app.add_middleware(BodyLimit, most=int(config.max_body_megabytes * MEGABYTE))
     app.include_router(probes.router)
     app.include_router(shared.router)
-    add_dialects(app, DIALECTS, otherwise=videos.error)
+    add_dialects(app, DIALECTS, otherwise=videos.DIALECT.error)
     return app
