@@ -13,6 +13,7 @@ from talkingvideo_gateway.http.dependencies import Gateway
 from talkingvideo_gateway.http.dialect import add_dialects
 from talkingvideo_gateway.http.limits import BodyLimit
 from talkingvideo_gateway.http.links import Links
+from talkingvideo_gateway.http.openapi import describe
 from talkingvideo_gateway.identity.caller import MEGABYTE, Authenticator
 from talkingvideo_gateway.settings import GatewayConfig
 from talkingvideo_gateway.videos.backend import Backend
@@ -45,10 +46,12 @@ def create_app(
     app = FastAPI(
         title="TalkingVideo",
         description="A portrait and a voice go in; a lip-synced talking video comes out.",
+        version="1",
         lifespan=lifespan,
     )
     app.add_middleware(BodyLimit, most=int(config.max_body_megabytes * MEGABYTE))
     app.include_router(probes.router)
     app.include_router(shared.router)
     add_dialects(app, DIALECTS, otherwise=videos.DIALECT.error)
+    describe(app, DIALECTS, otherwise=videos.DIALECT.error)
     return app
