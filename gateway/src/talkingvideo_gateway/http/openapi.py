@@ -13,9 +13,14 @@ from talkingvideo_gateway.http.dialect import Dialect, ErrorResponse
 
 SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A token, as OpenAI's and RunPod's clients send it."},
-    "key": {"type": "apiKey", "in": "header", "name": "Authorization", "description": "The token without a word before."},
+    "key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "The token without a word before.",
+    },
 }
-ANY_OF_THEM = [{"bearer": []}, {"key": []}, {}]
+ANY_OF_THEM: list[dict[str, list[str]]] = [{"bearer": []}, {"key": []}, {}]
 """The last one: on loopback nobody is asked."""
 
 METHODS = ("get", "put", "post", "delete", "head", "patch", "options")
@@ -32,9 +37,7 @@ def describe(app: FastAPI, dialects: tuple[Dialect, ...], otherwise: ErrorRespon
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
-            found = get_openapi(
-                title=app.title, version=app.version, description=app.description, routes=app.routes
-            )
+            found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
             app.openapi_schema = _completed(found, dialects, otherwise)
         return app.openapi_schema
 
