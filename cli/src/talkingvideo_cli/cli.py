@@ -244,13 +244,14 @@ def explain(
     kubeconfig: opt.Kubeconfig = None,
 ) -> None:
     """Say what a failure means and what to do about it."""
-    from talkingvideo_cli.commands.explain import explain_failure, explain_object
-    from talkingvideo_cli.explanations import code_of
+    from talkingvideo_cli.explanations import code_of, explain_code
+    from talkingvideo_cli.printing import out
 
-    code = code_of(failure)
-    if code is not None:
-        explain_failure(code)
+    if code := code_of(failure):
+        out("\n".join(explain_code(code)))
         return
+
+    from talkingvideo_cli.commands.explain import explain_object
 
     async def command(session: Session) -> None:
         await explain_object(session, failure)

@@ -41,13 +41,13 @@ Sounds = Annotated[
     typer.Argument(metavar="[SOUND]...", help="Recording: a file, or an address. Two for two speakers."),
 ]
 Texts = Annotated[list[str] | None, typer.Option("--text", help="Text to speak instead of a recording. Repeatable.")]
-Voices = Annotated[list[str] | None, typer.Option("--voice", help="Voice or language of the text. Repeatable.")]
+Voices = Annotated[list[str] | None, typer.Option("--voice", help="Voice or language of the texts, or of each.")]
 ObjectName = Annotated[str | None, typer.Option("--name", help="Name of the object. Default: made from the picture's.")]
 ProfileName = Annotated[str | None, typer.Option("--profile", help="Profile of the cluster.")]
 PresetName = Annotated[str | None, typer.Option("--preset", help="quality, fast or turbo. Default: the profile's.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="A field of the spec, such as video.resolution=720p. Repeatable."),
+    typer.Option("--set", metavar="spec.FIELD=VALUE", help="A field, such as spec.video.resolution=720p. Repeatable."),
 ]
 
 Store = Annotated[

@@ -7,15 +7,18 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
-from talkingvideo_gateway.dialects import DIALECTS, native
+from talkingvideo_gateway.dialects import DIALECTS, videos
 from talkingvideo_gateway.http import probes, shared
 from talkingvideo_gateway.http.dependencies import Gateway
 from talkingvideo_gateway.http.dialect import add_dialects
+from talkingvideo_gateway.http.limits import BodyLimit
 from talkingvideo_gateway.http.links import Links
+from talkingvideo_gateway.http.openapi import describe
 from talkingvideo_gateway.identity.caller import MEGABYTE, Authenticator
 from talkingvideo_gateway.settings import GatewayConfig
 from talkingvideo_gateway.videos.backend import Backend
 from talkingvideo_gateway.videos.service import VideoService
+from talkingvideo_gateway.videos.uploads import Uploads
 
 
 def create_app(
@@ -36,16 +39,19 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with backend as opened:
-            app.state.gateway = Gateway(config, VideoService(opened), authenticator, Links(link_key))
+            uploads = Uploads(opened.media)
+            app.state.gateway = Gateway(config, VideoService(opened), uploads, authenticator, Links(link_key))
             yield
 
     app = FastAPI(
         title="TalkingVideo",
         description="A portrait and a voice go in; a lip-synced talking video comes out.",
+        version="1",
         lifespan=lifespan,
-        max_body_size=int(config.max_body_megabytes * MEGABYTE),
     )
+    app.add_middleware(BodyLimit, most=int(config.max_body_megabytes * MEGABYTE))
     app.include_router(probes.router)
     app.include_router(shared.router)
-    add_dialects(app, DIALECTS, otherwise=native.error)
+    add_dialects(app, DIALECTS, otherwise=videos.DIALECT.error)
+    describe(app, DIALECTS, otherwise=videos.DIALECT.error)
     return app

@@ -48,7 +48,8 @@ def serve(
     except GatewayError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
-    uvicorn.run(application, host=host, port=port, timeout_graceful_shutdown=5)
+    # h11 bounds headers, which httptools does not.
+    uvicorn.run(application, host=host, port=port, http="h11", timeout_graceful_shutdown=5)
 
 
 def _link_key(folder: Path) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 import typer
 
 from talkingvideo_api.errors import StageError
-from talkingvideo_cli.exits import CommandError, of_api_error, of_stage_error, usage
+from talkingvideo_cli.exits import CommandError, usage
 from talkingvideo_cli.printing import tell
+from talkingvideo_cli.refusals import of_api_error, of_stage_error
 from talkingvideo_clients.kube.api import VIDEOS, Api, ApiError
 from talkingvideo_clients.kube.connection import Context, KubeconfigError, connected
 

@@ -13,6 +13,7 @@ from talkingvideo_gateway.http.links import Links
 from talkingvideo_gateway.identity.caller import Authenticator, Caller
 from talkingvideo_gateway.settings import GatewayConfig
 from talkingvideo_gateway.videos.service import VideoService
+from talkingvideo_gateway.videos.uploads import Uploads
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Gateway:
     Attributes:
         config: The configuration.
         service: The videos.
+        uploads: Files that come before their videos.
         authenticator: Tells callers apart.
         links: Addresses of results for whoever has no credentials.
         version: The release.
@@ -29,6 +31,7 @@ class Gateway:
 
     config: GatewayConfig
     service: VideoService
+    uploads: Uploads
     authenticator: Authenticator
     links: Links
     version: str = version("talkingvideo-gateway")
