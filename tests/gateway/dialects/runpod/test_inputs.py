@@ -12,7 +12,8 @@ from tests.gateway.dialects.runpod.bodies import BATCH, CONDITIONS, SITE, URLS, 
 
 from talkingvideo_api import names
 from talkingvideo_api.resource import parse
-from talkingvideo_gateway.dialects.runpod.requests import Recipient, RunBody, to_requests
+from talkingvideo_gateway.dialects.runpod.body import RunBody
+from talkingvideo_gateway.dialects.runpod.requests import Recipient, to_requests
 from talkingvideo_gateway.errors import InvalidRequestError
 from talkingvideo_gateway.http.volumes import Volumes
 from talkingvideo_gateway.settings import ResultForm, RunPodEndpoint

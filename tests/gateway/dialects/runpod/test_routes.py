@@ -83,8 +83,8 @@ class TestRun:
             ({"input": {}}, 400, "input.image_url: It is missing."),
             ({}, 400, "input: Field required"),
             ({"input": []}, 400, "input: Input should be a valid dictionary"),
-            ({"input": INPUT | {"\ud800": 1}}, 400, "input: Value error, It has a text that is not Unicode."),
-            ({"input": {"batch": [{"id": "\ud800"}]}}, 400, "input: Value error, It has a text that is not Unicode."),
+            ({"input": INPUT | {"\ud800": 1}}, 400, "It is not UTF-8."),
+            ({"input": INPUT | {"prompt": "a\0b"}}, 400, "input.prompt: A text must not contain NUL."),
             ({"input": INPUT, "policy": {"ttl": -1}}, 400, "policy.ttl: Input should be greater than 0"),
             (
                 {"input": INPUT, "s3Config": {"accessId": "a"}},
@@ -107,6 +107,12 @@ class TestRun:
         assert (answer.status_code, answer.json().keys()) == (status, {"error"})
         assert answer.json()["error"].startswith(error)
         assert gateway.videos() == []
+
+    def test_the_content_type_is_not_asked_for(self, http: httpx.Client) -> None:
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        answer = http.post("/v2/talking/run", content=json.dumps({"input": INPUT}), headers=headers)
+
+        assert answer.status_code == 200
 
     def test_runsync_answers_with_the_output(self, http: httpx.Client, gateway: ServedGateway) -> None:
         def finish() -> None:

@@ -7,12 +7,10 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
-from talkingvideo_gateway.dialects.runpod.policy import Policy, policy_spec
+from talkingvideo_gateway.dialects.runpod.body import RunBody
+from talkingvideo_gateway.dialects.runpod.policy import policy_spec
 from talkingvideo_gateway.dialects.runpod.schemas import conditions, schema_of
 from talkingvideo_gateway.dialects.runpod.schemas.fields import Fields, Notes, unknown_fields
 from talkingvideo_gateway.dialects.runpod.schemas.schema import DELIVERY, Delivery, Schema
@@ -35,28 +33,6 @@ NO_WEBHOOK = "is ignored: this release calls no addresses. Ask for the status in
 
 DELIVERIES = {ResultForm.LINK: Delivery.LINK, ResultForm.INLINE: Delivery.INLINE}
 INPUT = "input"
-
-
-def _is_unicode(values: dict[str, Any]) -> dict[str, Any]:
-    """Refuse halves of surrogate pairs, which JSON can name and nothing can store."""
-    try:
-        json.dumps(values, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("It has a text that is not Unicode.") from error
-    return values
-
-
-class RunBody(BaseModel):
-    """Body of ``/run`` and ``/runsync``."""
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="allow")
-
-    input: Annotated[dict[str, Any], AfterValidator(_is_unicode)]
-    """What the worker gets; see the schemas."""
-    policy: Policy | None = None
-    webhook: Any = None
-    webhook_v2: Any = None
-    s3_config: Any = None
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from talkingvideo_gateway.dialects.runpod import responses
+from talkingvideo_gateway.dialects.runpod.body import DOCUMENT, BodyOf
 from talkingvideo_gateway.dialects.runpod.job import Job
 from talkingvideo_gateway.dialects.runpod.jobs import Jobs, results_of
-from talkingvideo_gateway.dialects.runpod.requests import Recipient, RunBody, job_id, to_requests
+from talkingvideo_gateway.dialects.runpod.requests import Recipient, job_id, to_requests
 from talkingvideo_gateway.errors import NotFoundError
 from talkingvideo_gateway.http.dependencies import CallerOf, Gateway, GatewayOf, ServiceOf
 from talkingvideo_gateway.http.sending import send_json_with_files
@@ -59,10 +60,10 @@ Wait = Annotated[float, Query(description="Milliseconds that the answer may wait
 Ttl = Annotated[float | None, Query(alias="ttl", description="Without effect: jobs are kept until they are deleted.")]
 
 
-@router.post("/run")
+@router.post("/run", openapi_extra=DOCUMENT)
 async def run(
     endpoint: str,
-    body: RunBody,
+    body: BodyOf,
     caller: CallerOf,
     gateway: GatewayOf,
     jobs: JobsOf,
@@ -75,10 +76,10 @@ async def run(
     return responses.accepted(await jobs.submit(job, await asyncio.to_thread(to_requests, body, recipient)))
 
 
-@router.post("/runsync")
+@router.post("/runsync", openapi_extra=DOCUMENT)
 async def runsync(
     endpoint: str,
-    body: RunBody,
+    body: BodyOf,
     request: Request,
     caller: CallerOf,
     gateway: GatewayOf,

@@ -18,7 +18,7 @@ from talkingvideo_gateway.errors import InvalidRequestError
 from talkingvideo_gateway.videos.object import VideoObject
 
 NAME = "urls"
-ADDRESS = re.compile(r"(https?|s3|pvc|configmap)://")
+ADDRESS = re.compile(r"(https?|s3|pvc|configmap|upload)://")
 DEFAULT_RATIO, DEFAULT_RESOLUTION = "9:16", "480p"
 SIZES = {
     ("16:9", "480p"): (854, 480),
