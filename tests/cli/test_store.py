@@ -36,7 +36,8 @@ def bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
 def finished(server: ApiServer, s3_server: S3Server, bucket: str) -> ApiServer:
     """A server with a video whose result is in the bucket."""
     s3_server.client().put_object(Bucket=bucket, Key="videos/films/hello 1.mp4", Body=FILM, ContentType="video/mp4")
-    output = {"uri": f"s3://{bucket}/videos/films/hello 1.mp4", "sha256": hashlib.sha256(FILM).hexdigest()}
+    digest = hashlib.sha256(FILM).hexdigest()
+    output = {"uri": f"s3://{bucket}/videos/films/hello 1.mp4", "sha256": digest, "bytes": len(FILM)}
     server.add("hello", phase="Succeeded", output=output)
     return server
 
@@ -195,7 +196,7 @@ def test_an_existing_file_is_replaced_on_request_only(run: Run, finished: ApiSer
 def test_a_file_that_is_not_the_result_any_more_is_not_kept(
     run: Run, finished: ApiServer, s3_server: S3Server, bucket: str, tmp_path: Path
 ) -> None:
-    s3_server.client().put_object(Bucket=bucket, Key="videos/films/hello 1.mp4", Body=b"another")
+    s3_server.client().put_object(Bucket=bucket, Key="videos/films/hello 1.mp4", Body=FILM[::-1])
     done = run("download", "hello", "-o", tmp_path / "x.mp4")
     assert done.exit_code == 1
     assert "is not the result any more" in done.stderr

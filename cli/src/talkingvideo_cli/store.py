@@ -150,8 +150,12 @@ class Result:
             raise CommandError(ExitStatus.NOT_FOUND, message)
         return cls(location, options)
 
-    def download(self, destination: Path) -> None:
+    def download(self, destination: Path, size: int) -> None:
         """Copy it to a file, which is complete or absent.
+
+        Args:
+            destination: The file.
+            size: Bytes that it has according to status; a larger file is not the result.
 
         Raises:
             CommandError: The store does not have it, refuses or does not answer.
@@ -159,7 +163,7 @@ class Result:
         folder, _, name = self.location.path.rpartition("/")
         store = S3Store(s3_client(self.options.connection()), self.location.container, folder)
         try:
-            store.get(name, destination)
+            store.get(name, destination, size)
         except MissingFileError as error:
             raise CommandError(ExitStatus.NOT_FOUND, f"{self.location} is not in the store any more") from error
         except StageError as error:

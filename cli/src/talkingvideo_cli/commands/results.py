@@ -34,7 +34,7 @@ async def download(session: Session, name: str, destination: Path, options: Stor
         raise usage(f"{file} exists: give another -o, or --force")
     view = await _finished(session, name)
     result = Result.of(str(view.output["uri"]), options)
-    _fetch(result, file, str(view.output.get("sha256", "")))
+    _fetch(result, file, str(view.output.get("sha256", "")), int(view.output["bytes"]))
     out(str(file))
 
 
@@ -71,13 +71,13 @@ async def _finished(session: Session, name: str) -> VideoView:
     return view
 
 
-def _fetch(result: Result, file: Path, sha256: str) -> None:
+def _fetch(result: Result, file: Path, sha256: str, size: int) -> None:
     """Download beside the file, compare with the digest in status, and move into place."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=file.parent, prefix=".talkingvideo-") as folder:
             part = Path(folder) / file.name
-            result.download(part)
+            result.download(part, size)
             with part.open("rb") as content:
                 found = hashlib.file_digest(content, "sha256").hexdigest()
             if found != sha256:
