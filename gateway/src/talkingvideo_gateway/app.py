@@ -13,6 +13,7 @@ from talkingvideo_gateway.http.dependencies import Gateway
 from talkingvideo_gateway.http.dialect import add_dialects
 from talkingvideo_gateway.http.links import Links
 from talkingvideo_gateway.identity.caller import MEGABYTE, Authenticator
+from talkingvideo_gateway.page import routes as page
 from talkingvideo_gateway.settings import GatewayConfig
 from talkingvideo_gateway.videos.backend import Backend
 from talkingvideo_gateway.videos.service import VideoService
@@ -47,5 +48,6 @@ def create_app(
     )
     app.include_router(probes.router)
     app.include_router(shared.router)
+    app.include_router(page.router)
     add_dialects(app, DIALECTS, otherwise=native.error)
     return app
