@@ -7,10 +7,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
-from talkingvideo_gateway.dialects import DIALECTS, native
+from talkingvideo_gateway.dialects import DIALECTS, videos
 from talkingvideo_gateway.http import probes, shared
 from talkingvideo_gateway.http.dependencies import Gateway
 from talkingvideo_gateway.http.dialect import add_dialects
+from talkingvideo_gateway.http.limits import BodyLimit
 from talkingvideo_gateway.http.links import Links
 from talkingvideo_gateway.identity.caller import MEGABYTE, Authenticator
 from talkingvideo_gateway.page import routes as page
@@ -44,10 +45,10 @@ def create_app(
         title="TalkingVideo",
         description="A portrait and a voice go in; a lip-synced talking video comes out.",
         lifespan=lifespan,
-        max_body_size=int(config.max_body_megabytes * MEGABYTE),
     )
+    app.add_middleware(BodyLimit, most=int(config.max_body_megabytes * MEGABYTE))
     app.include_router(probes.router)
     app.include_router(shared.router)
     app.include_router(page.router)
-    add_dialects(app, DIALECTS, otherwise=native.error)
+    add_dialects(app, DIALECTS, otherwise=videos.error)
     return app

@@ -78,7 +78,7 @@ def add_dialects(app: FastAPI, dialects: tuple[Dialect, ...], otherwise: ErrorRe
         app.include_router(dialect.router)
 
     def respond(request: Request, error: GatewayError, status: int) -> Response:
-        write = next((dialect.error for dialect in dialects if dialect.owns(request.url.path)), otherwise)
+        write = next((dialect.error for dialect in dialects if dialect.owns(request.scope["path"])), otherwise)
         response = write(error)
         # What HTTP itself refuses (405, 415 …) keeps its status, in the dialect's form.
         if status != error.status and response.status_code == error.status:
@@ -100,9 +100,7 @@ def add_dialects(app: FastAPI, dialects: tuple[Dialect, ...], otherwise: ErrorRe
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"][1:]) or None
-        return respond(request, InvalidRequestError(first["msg"], field=field), InvalidRequestError.status)
+        return respond(request, InvalidRequestError.of(error.errors(), below=1), InvalidRequestError.status)
 
     async def unexpected(request: Request, error: Exception) -> Response:  # noqa: ARG001
         return respond(request, GatewayError("Something went wrong here; it is in the log."), GatewayError.status)

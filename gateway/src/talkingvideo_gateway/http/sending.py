@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from talkingvideo_gateway.videos.backend import MediaFile
 
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
 def send_file(request: Request, file: MediaFile, media_type: str, file_name: str, *, inline: bool = True) -> Response:

@@ -28,9 +28,16 @@ async def download(token: str, request: Request, gateway: GatewayOf) -> Response
     return send_file(request, file, "video/mp4", f"{name}.mp4")
 
 
-async def result_url(request: Request, gateway: Gateway, video: VideoObject) -> str:
-    """An address of the result that works without credentials for a while: the store's own where it can sign."""
-    seconds = gateway.config.link_seconds
+async def result_url(request: Request, gateway: Gateway, video: VideoObject, seconds: int | None = None) -> str:
+    """An address of the result that works without credentials for a while: the store's own where it can sign.
+
+    Args:
+        request: Its own address is used where the configuration has none.
+        gateway: The gateway.
+        video: Whose result.
+        seconds: How long; as configured where None.
+    """
+    seconds = seconds or gateway.config.link_seconds
     if link := await gateway.service.result_link(video, seconds, f"{video.name}.mp4"):
         return link
     base = gateway.config.public_url or str(request.base_url).rstrip("/")

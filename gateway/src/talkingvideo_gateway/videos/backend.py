@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
@@ -33,6 +33,10 @@ class Videos(Protocol):
 
     async def get(self, namespace: str, name: str) -> VideoObject | None:
         """An object, if there is one. What this process has just written is known."""
+        ...
+
+    async def read(self, namespace: str, name: str) -> Mapping[str, Any] | None:
+        """The whole object, if there is one: a cache may leave out ``data:`` URIs."""
         ...
 
     async def list(self, namespace: str) -> Sequence[VideoObject]:
@@ -79,6 +83,19 @@ class MediaReader(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class StoredInput:
+    """An input in the store.
+
+    Attributes:
+        uri: By which the namespace's videos may name it.
+        file: Its content.
+    """
+
+    uri: str
+    file: MediaFile
+
+
 class Media(Protocol):
     """The files: inputs that callers upload, and results."""
 
@@ -99,6 +116,18 @@ class Media(Protocol):
         Returns:
             The URI by which the namespace's videos may name it.
         """
+        ...
+
+    async def find(self, namespace: str, caller: str, name: str) -> StoredInput | None:
+        """An input that was stored under this name, if it is there."""
+        ...
+
+    async def names(self, namespace: str, caller: str, prefix: str) -> Sequence[str]:
+        """Names of a caller's stored inputs that begin like this, in order."""
+        ...
+
+    async def forget(self, namespace: str, caller: str, name: str) -> None:
+        """Delete a stored input. None of that name is no error."""
         ...
 
     async def open(self, uri: str) -> MediaFile | None:
