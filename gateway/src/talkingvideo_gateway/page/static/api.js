@@ -34,9 +34,8 @@ export async function list() {
 }
 
 /** Make a video, or with `from` a video's id: make that one again with changes. Reports the share that has arrived. */
-export async function create({ spec, files, prompt }, from, onSent) {
+export async function create({ spec, files }, from, onSent) {
   const form = new FormData();
-  if (prompt) form.set("prompt", prompt);
   form.set("talkingvideo", JSON.stringify(spec));
   for (const [name, file] of Object.entries(files)) form.set(name, file, file.name);
   return toVideo(await upload(from ? `${at(from)}/remix` : VIDEOS, form, onSent));

@@ -6,7 +6,7 @@ const REGIONS = [
   { left: 0.54, top: 0.1, width: 0.4, height: 0.8 },
 ];
 
-export const newSpeaker = () => ({ by: "text", text: "", voice: "en-us", sound: null });
+export const newSpeaker = () => ({ by: "text", text: "", voice: "en-us", sound: null, kept: null });
 
 export const newDraft = () => ({
   picture: null,
@@ -22,24 +22,25 @@ export const newDraft = () => ({
 
 /** The same again: a draft that keeps picture and sounds of a video until others are chosen. */
 export function draftFrom(video) {
-  const { source = {}, speech = {}, video: size = {}, render = {}, prompt = "" } = video.spec;
-  const speakers = (speech.speakers ?? [{}]).map((speaker) => ({
+  const { speech = {}, video: size = {}, render = {}, prompt = "" } = video.spec;
+  const asked = speech.speakers ?? [{}];
+  const speakers = asked.map((speaker) => ({
+    ...newSpeaker(),
     by: speaker.text === undefined ? "kept" : "text",
     text: speaker.text ?? "",
     voice: speaker.voice ?? "en-us",
-    sound: null,
+    kept: speaker,
   }));
-  const regions = (speech.speakers ?? []).map((speaker, index) => speaker.region ?? REGIONS[index]);
   return {
     ...newDraft(),
     speakers,
-    regions: regions.length === 2 ? regions : REGIONS,
+    regions: REGIONS.map((region, index) => asked[index]?.region ?? region),
     arrangement: speech.arrangement ?? "",
     shape: size.aspectRatio ?? "Source",
     resolution: size.resolution ?? "480p",
     preset: render.preset ?? "",
     prompt,
-    from: { id: video.id, kind: source.video ? "video" : "image" },
+    from: { id: video.id, speakers: asked, hasPoster: video.state === "succeeded" },
   };
 }
 
@@ -71,23 +72,40 @@ export function missing(draft) {
 const speaks = (speaker) =>
   speaker.by === "kept" || (speaker.by === "text" ? speaker.text.trim() !== "" : speaker.sound !== null);
 
-/** Fields of the resource, and the files by the form's names for them. */
+/** Fields of the resource, and the files by the form's names for them. A null removes what the video before had. */
 export function requestOf(draft) {
   const files = {};
-  const spec = { speech: { speakers: draft.speakers.map((speaker, index) => speakerOf(draft, speaker, index, files)) } };
-  if (draft.picture) files[draft.picture.kind === "video" ? "video" : "input_reference"] = draft.picture.file;
-  spec.video = { resolution: draft.resolution, aspectRatio: draft.shape };
-  if (draft.arrangement && draft.speakers.length > 1) spec.speech.arrangement = draft.arrangement;
-  if (draft.preset) spec.render = { preset: draft.preset };
-  return { spec, files, prompt: draft.prompt.trim() };
+  if (draft.picture) files[draft.picture.kind === "video" ? "video_reference" : "input_reference"] = draft.picture.file;
+  const spec = {
+    prompt: draft.prompt.trim() || null,
+    video: { resolution: draft.resolution, aspectRatio: draft.shape, width: null, height: null },
+    render: { preset: draft.preset || null },
+  };
+  if (!isSpeechKept(draft)) spec.speech = speechOf(draft, files);
+  return { spec, files };
 }
 
-function speakerOf(draft, speaker, index, files) {
-  const region = draft.speakers.length > 1 ? { region: rounded(draft.regions[index]) } : {};
-  if (speaker.by === "text") return { text: speaker.text.trim(), voice: speaker.voice, ...region };
-  if (speaker.by !== "kept") files[index ? "audio_2" : "audio"] = speaker.sound.file;
-  return region;
+function speechOf(draft, files) {
+  const two = draft.speakers.length > 1;
+  const speakers = draft.speakers.map((speaker, index) => ({
+    ...saidBy(speaker, index, files),
+    ...(two ? { region: rounded(draft.regions[index]) } : {}),
+  }));
+  return { speakers, turns: null, arrangement: (two && draft.arrangement) || null };
 }
+
+function saidBy(speaker, index, files) {
+  if (speaker.by === "text") return { text: speaker.text.trim(), voice: speaker.voice };
+  if (speaker.by === "kept") return { audio: speaker.kept.audio };
+  files[index ? "audio_2" : "audio"] = speaker.sound.file;
+  return {};
+}
+
+const isSpeechKept = (draft) =>
+  draft.from !== null &&
+  draft.picture === null &&
+  draft.speakers.length === draft.from.speakers.length &&
+  draft.speakers.every((speaker) => speaker.by === "kept");
 
 const rounded = (region) =>
   Object.fromEntries(Object.entries(region).map(([key, value]) => [key, Math.floor(value * 1_000) / 1_000]));

@@ -29,7 +29,7 @@ export function PictureField({ draft, onChange, limit }) {
     }
   };
 
-  const chosen = draft.picture ?? (draft.from && { kept: true, url: posterUrl(draft.from.id) });
+  const chosen = draft.picture ?? (draft.from && { kept: true, url: draft.from.hasPoster ? posterUrl(draft.from.id) : "" });
   return html`
     <fieldset>
       <legend>Picture</legend>
@@ -45,16 +45,16 @@ export function PictureField({ draft, onChange, limit }) {
 }
 
 function Chosen({ picture, draft, onChange, onFile }) {
-  const two = draft.speakers.length > 1;
+  const two = draft.speakers.length > 1 && !picture.kept;
   return html`
     <figure class="picture">
-      <div class="frame">
+      ${picture.url && html`<div class="frame">
         ${picture.kind === "video"
           ? html`<video src=${picture.url} muted playsinline loop autoplay=${!reducedMotion()} aria-label="The video to dub"></video>`
           : html`<img src=${picture.url} alt=${picture.kept ? "The picture of the video that is made again" : "The chosen picture"} />`}
         ${!picture.kept && html`<${Cut} shape=${draft.shape} picture=${picture} />`}
         ${two && html`<${Regions} regions=${draft.regions} onChange=${(regions) => onChange({ regions })} />`}
-      </div>
+      </div>`}
       <figcaption>
         <span class="quiet">${describe(picture, draft.shape)}</span>
         <label class="plain">

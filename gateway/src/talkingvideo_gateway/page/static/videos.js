@@ -26,7 +26,7 @@ export function useVideos(onStranger) {
     }
   }, []);
 
-  const unfinished = (videos ?? []).filter((video) => video.state === "running" || video.state === "queued");
+  const unfinished = (videos ?? []).filter(isUnfinished);
   const pace = !reached || broken ? FAST : SLOW;
   useEffect(() => void look(), []);
   useEffect(() => {
@@ -40,7 +40,7 @@ export function useVideos(onStranger) {
     return () => document.removeEventListener("visibilitychange", seen);
   }, []);
 
-  useStreams(unfinished.slice(-FOLLOWED).map((video) => video.id), put, look, () => setBroken(true));
+  useStreams(broken ? [] : unfinished.slice(-FOLLOWED).map((video) => video.id), put, look, () => setBroken(true));
   return { videos, reached, add: put, remove };
 }
 
@@ -63,19 +63,21 @@ function useStreams(ids, onVideo, onEnd, onBroken) {
 
 function stream(id, onVideo, onEnd, onBroken) {
   const source = new EventSource(eventsUrl(id));
-  const take = (event) => {
+  source.addEventListener("video", (event) => {
     const video = toVideo(JSON.parse(event.data));
     onVideo(video);
-    if (video.state !== "running" && video.state !== "queued") onEnd();
-  };
-  source.onmessage = take;
-  source.addEventListener("video", take);
-  source.onerror = () => {
-    onBroken();
+    if (isUnfinished(video)) return;
+    source.close();
     onEnd();
+  });
+  source.onerror = () => {
+    source.close();
+    onBroken();
   };
   return source;
 }
+
+const isUnfinished = (video) => video.state === "running" || video.state === "queued";
 
 function merged(known, video) {
   const rest = known.filter((each) => each.id !== video.id);

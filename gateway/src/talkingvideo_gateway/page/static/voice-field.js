@@ -13,7 +13,7 @@ const LONGEST_TEXT = 50_000;
 
 export function VoiceField({ index, of, speaker, limit, onChange, onRemove }) {
   const [problem, setProblem] = useState("");
-  const ways = speaker.by === "kept" || speaker.wasKept ? [["kept", "As before"], ...WAYS] : WAYS;
+  const ways = speaker.kept?.audio ? [["kept", "As before"], ...WAYS] : WAYS;
 
   const take = async (file) => {
     setProblem("");
@@ -26,7 +26,7 @@ export function VoiceField({ index, of, speaker, limit, onChange, onRemove }) {
   };
   const choose = (by) => {
     setProblem("");
-    onChange({ by, sound: null, wasKept: speaker.wasKept || speaker.by === "kept" });
+    onChange({ by, sound: null });
   };
 
   const problemId = `voice-problem-${index}`;

@@ -18,7 +18,7 @@ export function clock(seconds) {
 
 /** "about 3 minutes" */
 export function about(seconds) {
-  if (seconds < 10) return "a few seconds";
+  if (seconds < 10) return `about ${Math.max(1, Math.round(seconds))} second${seconds < 1.5 ? "" : "s"}`;
   if (seconds < 50) return `about ${Math.round(seconds / 10) * 10} seconds`;
   const [size, unit] = UNITS.find(([length]) => seconds >= length * 0.8) ?? UNITS.at(-1);
   const count = Math.max(1, Math.round(seconds / size));
