@@ -18,6 +18,7 @@ from talkingvideo_gateway.page import routes as page
 from talkingvideo_gateway.settings import GatewayConfig
 from talkingvideo_gateway.videos.backend import Backend
 from talkingvideo_gateway.videos.service import VideoService
+from talkingvideo_gateway.videos.uploads import Uploads
 
 
 def create_app(
@@ -38,7 +39,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with backend as opened:
-            app.state.gateway = Gateway(config, VideoService(opened), authenticator, Links(link_key))
+            uploads = Uploads(opened.media)
+            app.state.gateway = Gateway(config, VideoService(opened), uploads, authenticator, Links(link_key))
             yield
 
     app = FastAPI(
@@ -50,5 +52,5 @@ def create_app(
     app.include_router(probes.router)
     app.include_router(shared.router)
     app.include_router(page.router)
-    add_dialects(app, DIALECTS, otherwise=videos.error)
+    add_dialects(app, DIALECTS, otherwise=videos.DIALECT.error)
     return app

@@ -135,5 +135,18 @@ class UnavailableError(GatewayError):
     code = "unavailable"
 
 
+class VideoFailedError(GatewayError):
+    """A request that waits for its video gets none, because it has failed."""
+
+    code = "video_failed"
+
+
+class VideoTimedOutError(VideoFailedError):
+    """The video ran past its deadline."""
+
+    status = HTTPStatus.GATEWAY_TIMEOUT
+    code = "video_timed_out"
+
+
 def _path(location: Sequence[int | str]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")

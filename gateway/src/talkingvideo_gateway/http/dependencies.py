@@ -12,6 +12,7 @@ from talkingvideo_gateway.http.links import Links
 from talkingvideo_gateway.identity.caller import Authenticator, Caller
 from talkingvideo_gateway.settings import GatewayConfig
 from talkingvideo_gateway.videos.service import VideoService
+from talkingvideo_gateway.videos.uploads import Uploads
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,14 @@ class Gateway:
     Attributes:
         config: The configuration.
         service: The videos.
+        uploads: Files that come before their videos.
         authenticator: Tells callers apart.
         links: Addresses of results for whoever has no credentials.
     """
 
     config: GatewayConfig
     service: VideoService
+    uploads: Uploads
     authenticator: Authenticator
     links: Links
 

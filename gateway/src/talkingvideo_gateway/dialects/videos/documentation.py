@@ -7,7 +7,7 @@ from typing import Any
 from talkingvideo_gateway.dialects.videos.models import CreateVideo
 
 
-def _request_body(required: bool) -> dict[str, Any]:
+def _request_body(*, required: bool) -> dict[str, Any]:
     fields = CreateVideo.model_json_schema()
     example = fields.pop("examples")[0]
     files = {

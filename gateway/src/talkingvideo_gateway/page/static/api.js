@@ -1,6 +1,7 @@
 // The native API, /v1/videos. Nothing else of this page knows addresses or the wire format.
 
 const VIDEOS = "/v1/videos";
+export const EVENTS = "/v1/events";
 const PAGE = 100; // most videos of one answer
 
 /** The server refuses a request, for a reason that a person can read. */
@@ -49,7 +50,6 @@ export const link = (id) => call(`${at(id)}/link`, { method: "POST" });
 
 export const contentUrl = (id) => `${at(id)}/content`;
 export const posterUrl = (id) => `${at(id)}/content?variant=thumbnail`;
-export const eventsUrl = (id) => `${at(id)}/events`;
 
 /** A video as the page knows it, from the API's form. */
 export function toVideo(answer) {
