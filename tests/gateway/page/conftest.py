@@ -17,7 +17,7 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ("--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 """Root has no sandbox; microphones are simulated ones that hum."""
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +36,7 @@ def chromium() -> Iterator[Browser]:
 def tab(chromium: Browser) -> Iterator[Page]:
     """A desktop's window. What the page reports as an error fails the test."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, permissions=["microphone"])
+    context.set_default_timeout(15_000)
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -45,7 +46,7 @@ def tab(chromium: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def page(tab: Page, gateway: ServedGateway) -> Page:
+def page(gateway: ServedGateway, tab: Page) -> Page:
     """The page of a gateway whose videos nobody makes."""
     tab.goto(gateway.url)
     return tab

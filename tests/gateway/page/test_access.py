@@ -39,7 +39,7 @@ def opened(page: Page, gateway: ServedGateway, portrait: Path) -> Page:
     page.goto(gateway.url)
     page.get_by_label("Drop a picture here").set_input_files(portrait)
     page.get_by_role("button", name="Add a second speaker").click()
-    page.get_by_text("Tall", exact=True).click()
+    page.get_by_role("radio", name="Tall").check()
     page.get_by_text("More", exact=True).click()
     page.get_by_role("button", name="Share").click()
     expect(page.get_by_role("article")).to_have_count(5)

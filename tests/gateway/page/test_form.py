@@ -33,7 +33,7 @@ def test_a_text_with_a_voice_a_shape_and_more(page: Page, gateway: ServedGateway
     choose_picture(page, portrait)
     page.get_by_label("What is said").fill("Guten Tag!")
     page.get_by_label("Read by").select_option("de")
-    page.get_by_text("Tall", exact=True).click()
+    page.get_by_role("radio", name="Tall").check()
     page.get_by_text("More", exact=True).click()
     page.get_by_label("Preset").select_option("fast")
     page.get_by_label("Resolution").select_option("720p")
@@ -48,7 +48,7 @@ def test_a_text_with_a_voice_a_shape_and_more(page: Page, gateway: ServedGateway
 def test_the_cut_of_a_shape_is_shown_on_the_picture(page: Page, portrait: Path) -> None:
     choose_picture(page, portrait)
     expect(page.locator(".cut")).to_have_count(0)
-    page.get_by_text("Tall", exact=True).click()
+    page.get_by_role("radio", name="Tall").check()
     expect(page.get_by_text("44 % is cut away")).to_be_visible()
     frame, cut = page.locator(".frame").bounding_box(), page.locator(".cut").bounding_box()
     assert frame is not None
@@ -61,7 +61,7 @@ def test_a_file_of_sound_is_shown_and_heard_before_it_is_sent(
     page: Page, gateway: ServedGateway, portrait: Path, recording: Path
 ) -> None:
     choose_picture(page, portrait)
-    page.get_by_text("File", exact=True).click()
+    page.get_by_role("radio", name="File").check()
     page.get_by_label("Drop a sound here").set_input_files(recording)
     expect(page.get_by_label("What will be heard")).to_be_visible()
     expect(page.get_by_text("voice.ogg · 0:08")).to_be_visible()
@@ -72,7 +72,7 @@ def test_a_file_of_sound_is_shown_and_heard_before_it_is_sent(
 
 def test_a_recording_is_made_with_the_microphone(page: Page, gateway: ServedGateway, portrait: Path) -> None:
     choose_picture(page, portrait)
-    page.get_by_text("Record", exact=True).click()
+    page.get_by_role("radio", name="Record").check()
     page.get_by_role("button", name="Record").click()
     expect(page.get_by_role("timer")).to_have_text("0:01")
     page.get_by_role("button", name="Stop").click()
@@ -90,7 +90,7 @@ class TestTwoSpeakers:
         page.get_by_role("group", name="Voice of speaker 2").get_by_label("What is said").fill("And I go on.")
 
     def test_each_has_a_voice_and_a_rectangle(self, page: Page, gateway: ServedGateway) -> None:
-        page.get_by_text("At the same time").click()
+        page.get_by_role("radio", name="At the same time").check()
         speech = made(page, gateway)["speech"]
         assert [speaker["text"] for speaker in speech["speakers"]] == ["I begin.", "And I go on."]
         assert [speaker["region"]["left"] for speaker in speech["speakers"]] == [0.06, 0.54]
@@ -98,6 +98,7 @@ class TestTwoSpeakers:
 
     def test_rectangles_are_drawn_with_the_mouse(self, page: Page, gateway: ServedGateway) -> None:
         face = page.get_by_role("button", name="Face of speaker 2")
+        face.scroll_into_view_if_needed()
         box, frame = face.bounding_box(), page.locator(".frame").bounding_box()
         assert box is not None
         assert frame is not None
@@ -141,7 +142,7 @@ def test_a_picture_that_cannot_be_used_is_refused_at_once(
 
 def test_a_sound_that_cannot_be_decoded_is_refused_at_once(page: Page, tmp_path: Path) -> None:
     (tmp_path / "talk.mp3").write_bytes(b"ID3 and then nothing")
-    page.get_by_text("File", exact=True).click()
+    page.get_by_role("radio", name="File").check()
     page.get_by_label("Drop a sound here").set_input_files(tmp_path / "talk.mp3")
     expect(page.get_by_role("alert").filter(has_text="talk.mp3 is no sound")).to_be_visible()
 
@@ -175,7 +176,7 @@ def test_the_whole_form_works_with_the_keyboard(page: Page, gateway: ServedGatew
 
     tab_to("Drop a picture here")
     with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
+        page.keyboard.press("Space")
     chooser.value.set_files(portrait)
     expect(page.get_by_alt_text("The chosen picture")).to_be_visible()
     tab_to("As the picture")

@@ -33,7 +33,7 @@ def name(gateway: ServedGateway, portrait: Path) -> str:
 
 
 @pytest.fixture
-def shown(tab: Page, gateway: ServedGateway, name: str) -> Page:
+def shown(gateway: ServedGateway, name: str, tab: Page) -> Page:
     """The page with one video."""
     tab.goto(gateway.url)
     return tab
