@@ -154,7 +154,9 @@ def served_gateway(
     gateway = ServedGateway(folder)
     everybody = EverybodyIs(Caller("tester", config.namespace, limits=config.limits))
     app = create_app(config, gateway.backend(), authenticator or everybody, LINK_KEY)
-    settings = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=1)
+    settings = uvicorn.Config(
+        app, host="127.0.0.1", port=0, http="h11", log_level="warning", timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run)
     thread.start()

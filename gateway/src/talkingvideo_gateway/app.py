@@ -13,6 +13,7 @@ from talkingvideo_gateway.http.dependencies import Gateway
 from talkingvideo_gateway.http.dialect import add_dialects
 from talkingvideo_gateway.http.limits import BodyLimit
 from talkingvideo_gateway.http.links import Links
+from talkingvideo_gateway.http.openapi import describe
 from talkingvideo_gateway.identity.caller import MEGABYTE, Authenticator
 from talkingvideo_gateway.page import routes as page
 from talkingvideo_gateway.settings import GatewayConfig
@@ -46,6 +47,7 @@ def create_app(
     app = FastAPI(
         title="TalkingVideo",
         description="A portrait and a voice go in; a lip-synced talking video comes out.",
+        version="1",
         lifespan=lifespan,
     )
     app.add_middleware(BodyLimit, most=int(config.max_body_megabytes * MEGABYTE))
@@ -53,4 +55,5 @@ def create_app(
     app.include_router(shared.router)
     app.include_router(page.router)
     add_dialects(app, DIALECTS, otherwise=videos.DIALECT.error)
+    describe(app, DIALECTS, otherwise=videos.DIALECT.error)
     return app

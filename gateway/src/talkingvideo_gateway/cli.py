@@ -49,7 +49,8 @@ def serve(
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo(f"The page: http://{host}:{port}")
-    uvicorn.run(application, host=host, port=port, timeout_graceful_shutdown=5)
+    # h11 bounds headers, which httptools does not.
+    uvicorn.run(application, host=host, port=port, http="h11", timeout_graceful_shutdown=5)
 
 
 def _link_key(folder: Path) -> str:

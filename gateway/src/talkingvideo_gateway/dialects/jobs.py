@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from talkingvideo_gateway.errors import GatewayError, InvalidRequestError, NotFoundError
@@ -39,6 +39,12 @@ router = APIRouter(tags=["jobs"])
 
 class CreateJob(BaseModel):
     """Body of ``POST /jobs``; unknown fields are ignored."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"image_base64": "iVBORw0KGgo=", "audio_base64": "UklGRg==", "width": 384, "height": 576}]
+        }
+    )
 
     image_base64: Annotated[str, Field(min_length=1)]
     audio_base64: Annotated[str, Field(min_length=1)]

@@ -15,7 +15,8 @@ from talkingvideo_gateway.videos.object import VideoObject
 router = APIRouter(tags=["results"])
 
 
-@router.api_route(f"{PATH}/{{token}}", methods=["GET", "HEAD"])
+@router.head(f"{PATH}/{{token}}", include_in_schema=False, response_class=Response)
+@router.get(f"{PATH}/{{token}}", response_class=Response)
 async def download(token: str, request: Request, gateway: GatewayOf) -> Response:
     """The result that a link is for."""
     namespace, name, uid = gateway.links.read(token)

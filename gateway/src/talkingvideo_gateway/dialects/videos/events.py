@@ -32,7 +32,7 @@ HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events: video.queued, video.in_progress, video.completed, video.failed, video.deleted.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {}},
     }
 }
 ENDED: dict[int | str, dict[str, Any]] = {204: {"description": "It has ended, and the client knows how."}}

@@ -16,7 +16,7 @@ def _json_text(value: Any) -> Any:
 
 Reference = Annotated[dict[str, Any], BeforeValidator(_json_text)]
 """``{"image_url": …}`` and its like: an https address, or a data: URL; or ``{"file_id": …}`` of a file that was uploaded."""
-Fields = Annotated[dict[str, JsonValue], BeforeValidator(_json_text)]
+Fields = Annotated[dict[str, Any], BeforeValidator(_json_text)]
 
 
 class CreateVideo(BaseModel):
@@ -71,7 +71,7 @@ class CreateVideo(BaseModel):
     """Width of the result in pixels, with height."""
     height: Annotated[int, Field(ge=1, le=99_999)] | None = None
     """Height of the result in pixels, with width."""
-    fps: Annotated[float, Field(gt=0, le=1_000)] | None = None
+    fps: Annotated[float, Field(ge=1, le=1_000)] | None = None
     """Videos have 25 frames per second; another number is ignored, with a warning."""
     num_frames: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Most frames; the speech is cut there."""

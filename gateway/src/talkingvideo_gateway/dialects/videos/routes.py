@@ -80,7 +80,7 @@ async def delete(video_id: VideoId, caller: CallerOf, service: ServiceOf) -> mod
     return models.DeletedVideo(id=video_id)
 
 
-@router.api_route("/{video_id}/content", methods=["HEAD"], include_in_schema=False, response_class=Response)
+@router.head("/{video_id}/content", include_in_schema=False, response_class=Response)
 @router.get("/{video_id}/content", response_class=Response, responses=BYTES)
 async def content(
     video_id: VideoId,

@@ -67,6 +67,7 @@ class _Inputs:
     """Files of a request, and where they belong."""
 
     def __init__(self, asked: CreateVideo, body: Body) -> None:
+        self._own = asked.talkingvideo or {}
         self.uploads: dict[str, Upload] = {}
         self.source: tuple[str, str] | None = None
         self.audio: dict[int, str] = {}
@@ -123,18 +124,30 @@ class _Inputs:
     def placed(self, spec: dict[str, Any]) -> dict[str, Any]:
         """The spec with the source and the recordings in their places."""
         if self.source is not None:
+            if "source" in self._own:
+                message = "There is a picture or a video outside of talkingvideo, too: send one of them."
+                raise InvalidRequestError(message, field="talkingvideo.source")
             kind, uri = self.source
             spec = {**spec, "source": {kind: {"uri": uri}}}
         if not self.audio:
             return spec
-        speech = spec.get("speech")
-        speakers = speech.get("speakers") if isinstance(speech, Mapping) else None
-        placed = [dict(each) if isinstance(each, Mapping) else {} for each in speakers or ()]
+        speech = _mapping(spec.get("speech", {}), "talkingvideo.speech")
+        speakers = speech.get("speakers", [])
+        if not isinstance(speakers, list):
+            raise InvalidRequestError("It must be a list.", field="talkingvideo.speech.speakers")
+        placed = [dict(_mapping(each, f"talkingvideo.speech.speakers[{index}]")) for index, each in enumerate(speakers)]
         placed += [{} for _ in range(max(self.audio) + 1 - len(placed))]
         for index, uri in self.audio.items():
-            kept = {key: value for key, value in placed[index].items() if key not in ("text", "voice")}
-            placed[index] = {**kept, "audio": {"uri": uri}}
-        return {**spec, "speech": {**(speech if isinstance(speech, Mapping) else {}), "speakers": placed}}
+            placed[index] = {**self._without_voice(placed[index], index), "audio": {"uri": uri}}
+        return {**spec, "speech": {**speech, "speakers": placed}}
+
+    def _without_voice(self, speaker: Mapping[str, Any], index: int) -> dict[str, Any]:
+        """A speaker whose recording comes from elsewhere. What another video had is replaced; what this request has contradicts it."""
+        said = sorted({"audio", "text"} & speaker.keys())
+        if said and "speech" in self._own:
+            message = "There is a recording outside of talkingvideo, too: send one of them."
+            raise InvalidRequestError(message, field=f"talkingvideo.speech.speakers[{index}].{said[0]}")
+        return {key: value for key, value in speaker.items() if key not in ("audio", "text", "voice")}
 
     def used(self, spec: Mapping[str, Any]) -> dict[str, Upload]:
         """The uploads, each of which the spec must name.
@@ -175,6 +188,12 @@ def _simple_fields(asked: CreateVideo) -> dict[str, Any]:
             "video": _present(video) or None,
         }
     )
+
+
+def _mapping(value: Any, field: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidRequestError("It must be an object.", field=field)
+    return value
 
 
 def _present(fields: Mapping[str, Any]) -> dict[str, Any]:
