@@ -34,10 +34,18 @@ class LocalGateway:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        command = [str(Path(sys.executable).parent / "talkingvideo-gateway"), "serve", "--local", str(self._folder / "state")]
+        command = [
+            str(Path(sys.executable).parent / "talkingvideo-gateway"),
+            "serve",
+            "--local",
+            str(self._folder / "state"),
+        ]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--engine", "preview", "--port", str(self._port)], stdout=log, stderr=log, start_new_session=True
+                [*command, "--engine", "preview", "--port", str(self._port)],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         deadline = time.monotonic() + STARTS_IN
         while not self._answers():

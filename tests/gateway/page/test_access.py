@@ -9,11 +9,11 @@ from typing import Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
+from tests.gateway.page.test_list import create
+from tests.gateway.serving import ServedGateway
 
 from talkingvideo_api.conditions import Phase
 from talkingvideo_api.errors import ErrorCode
-from tests.gateway.page.test_list import create
-from tests.gateway.serving import ServedGateway
 
 pytestmark = pytest.mark.browser
 
@@ -66,18 +66,27 @@ def test_axe_finds_nothing_serious(chromium: Browser, states: ServedGateway, por
     page = opened(context.new_page(), states, portrait)
     violations = Axe().run(page).response["violations"]
     context.close()
-    found = [(row["id"], node["target"], node["failureSummary"]) for row in violations if row["impact"] in SERIOUS for node in row["nodes"]]
+    found = [
+        (row["id"], node["target"], node["failureSummary"])
+        for row in violations
+        if row["impact"] in SERIOUS
+        for node in row["nodes"]
+    ]
     assert found == []
 
 
-def test_a_phone_shows_everything_without_scrolling_sideways(phone: Page, states: ServedGateway, portrait: Path) -> None:
+def test_a_phone_shows_everything_without_scrolling_sideways(
+    phone: Page, states: ServedGateway, portrait: Path
+) -> None:
     opened(phone, states, portrait)
     assert phone.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def test_what_a_finger_touches_is_large_enough(phone: Page, states: ServedGateway, portrait: Path) -> None:
     opened(phone, states, portrait)
-    controls = phone.locator("button:visible, a.plain:visible, select:visible, label.plain:visible, .segments label:visible")
+    controls = phone.locator(
+        "button:visible, a.plain:visible, select:visible, label.plain:visible, .segments label:visible"
+    )
     sizes = {control.inner_text(): control.bounding_box() for control in controls.all()}
     assert {text for text, box in sizes.items() if box is None or min(box["width"], box["height"]) < 24} == set()
 
@@ -91,8 +100,15 @@ def test_a_finger_draws_the_rectangles(phone: Page, states: ServedGateway, portr
     assert box is not None
     session = phone.context.new_cdp_session(phone)
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    for kind, points in (("touchStart", [(x, y)]), ("touchMove", [(x + 30, y)]), ("touchMove", [(x + 60, y)]), ("touchEnd", [])):
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": px, "y": py} for px, py in points]})
+    for kind, points in (
+        ("touchStart", [(x, y)]),
+        ("touchMove", [(x + 30, y)]),
+        ("touchMove", [(x + 60, y)]),
+        ("touchEnd", []),
+    ):
+        session.send(
+            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": px, "y": py} for px, py in points]}
+        )
     expect(face).not_to_have_attribute("aria-label", before or "")
     assert phone.evaluate("scrollX") == 0
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from talkingvideo_gateway.page.assets import load
-from talkingvideo_gateway.page.facts import REMEDIES
 
 from talkingvideo_api.errors import ErrorCode
+from talkingvideo_gateway.page.assets import load
+from talkingvideo_gateway.page.facts import REMEDIES
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "gateway/src/talkingvideo_gateway/page"

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-
 from tests.gateway.serving import ServedGateway
 
 pytestmark = pytest.mark.browser

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
+from tests.gateway.serving import VIDEO, ServedGateway
 
 from talkingvideo_api.conditions import Phase
 from talkingvideo_api.errors import ErrorCode
-from tests.gateway.serving import VIDEO, ServedGateway
 
 pytestmark = pytest.mark.browser
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
-
 from tests.gateway.page.local_gateway import LocalGateway
 
 pytestmark = [pytest.mark.browser, pytest.mark.media]
@@ -52,7 +51,23 @@ def test_a_page_that_is_loaded_again_goes_on(page: Page, portrait: Path) -> None
     expect(card).to_contain_text("Ready", timeout=MADE)
 
 
-def test_a_gateway_that_is_killed_and_started_again_is_nothing_to_act_on(page: Page, portrait: Path, local: LocalGateway) -> None:
+def test_what_is_finished_is_watched_while_the_rest_is_made(page: Page, portrait: Path) -> None:
+    card = ask_for(page, portrait, "The beginning is watched before the end is made. " * 8)
+    card.get_by_role("button", name="Watch what is finished").click(timeout=MADE)
+    player = card.get_by_label("What is finished of the video")
+    expect(player).to_have_js_property("videoWidth", 640, timeout=MADE)
+    expect(player).to_have_js_property("paused", False)
+    assert player.evaluate("video => video.duration") > 15
+    page.wait_for_timeout(500)
+    assert 0 < player.evaluate("video => video.currentTime") <= player.evaluate("video => video.buffered.end(0)")
+    expect(card).to_contain_text("Being made")
+    card.get_by_role("button", name="Cancel").click()
+    expect(card).to_contain_text("Cancelled")
+
+
+def test_a_gateway_that_is_killed_and_started_again_is_nothing_to_act_on(
+    page: Page, portrait: Path, local: LocalGateway
+) -> None:
     card = ask_for(page, portrait, "This gateway is killed.")
     expect(card).to_contain_text("Being made", timeout=MADE)
     local.kill()

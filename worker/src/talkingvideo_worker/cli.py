@@ -82,7 +82,9 @@ def run(
     ] = ProgressForm.BAR,
     plan_folder: Annotated[
         Path | None,
-        typer.Option("--plan", metavar="DIR", help="With json and one video: keep its plan and sound in DIR meanwhile."),
+        typer.Option(
+            "--plan", metavar="DIR", help="With json and one video: keep its plan and sound in DIR meanwhile."
+        ),
     ] = None,
 ) -> None:
     """Make the videos in FILE on this machine."""

@@ -30,17 +30,19 @@ REMEDIES: dict[ErrorCode, str] = {
 """What somebody at the page can do; the failure's own message says what was wrong."""
 
 
-def facts(caller: Caller, health: Health) -> dict[str, Any]:
+def facts(caller: Caller, health: Health, *, has_parts: bool) -> dict[str, Any]:
     """The facts, as JSON.
 
     Args:
         caller: Whose limits they are.
         health: How what stands behind is doing.
+        has_parts: Whether videos can be watched while they are being made.
     """
     return {
         "engine": health.engine,
         "ready": health.ready,
         "message": health.message,
+        "has_parts": has_parts,
         "limits": {
             "picture_bytes": int(caller.limits.picture_megabytes * MEGABYTE),
             "sound_bytes": int(caller.limits.sound_megabytes * MEGABYTE),

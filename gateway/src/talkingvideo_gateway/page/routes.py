@@ -58,7 +58,7 @@ async def index(request: Request) -> Response:
 @router.get(f"{PREFIX}/facts")
 async def page_facts(caller: CallerOf, service: ServiceOf) -> dict[str, Any]:
     """What the page must know of this gateway and of who looks at it."""
-    return facts(caller, service.health())
+    return facts(caller, service.health(), has_parts=service.has_parts)
 
 
 @router.api_route(f"{PREFIX}/{{digest}}/{{path:path}}", methods=["GET", "HEAD"])

@@ -14,11 +14,6 @@ MAX_MODE = 200
 """Most characters of a memory mode: every pod of a namespace may write the file that it is read from."""
 
 
-def segment_name(key: str, window: int) -> str:
-    """Name of a window's frames, a closed-GOP mp4."""
-    return f"{key}/segment-{window:04d}.mp4"
-
-
 def state_name(key: str, window: int, segment_digest: str) -> str:
     """Name of the state that the next window needs.
 

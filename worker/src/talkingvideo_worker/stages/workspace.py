@@ -6,14 +6,11 @@ from pathlib import Path
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.names import Stage
-from talkingvideo_api.plan import PLAN_NAME, Plan
+from talkingvideo_api.plan import PLAN_NAME, SOUND_NAME, Plan
 from talkingvideo_clients.stores.base import MissingFileError
 from talkingvideo_worker.files import file_digest
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.untrusted import UntrustedError, parse
-
-SOUND_NAME = "sound.m4a"
-"""The delivered sound."""
 
 ENGINE_FOLDER = "engine"
 """Folder of the files that the engine's prepare wrote."""

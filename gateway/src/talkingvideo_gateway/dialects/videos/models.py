@@ -207,6 +207,33 @@ class Video(BaseModel):
     talkingvideo: Details
 
 
+class Part(BaseModel):
+    """Frames that are finished."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    start_frame: int
+    """Index of the first one in the video."""
+    frames: int
+    content: str
+    """Path of the file: MP4 with H.264, closed GOPs, no sound."""
+
+
+class Parts(BaseModel):
+    """What can be watched of a video that is being made."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    object: Literal["video.parts"] = "video.parts"
+    frames: int
+    """Frames of the whole video."""
+    frame_rate: int
+    sound: str
+    """Path of the sound of the whole video: MP4 with AAC."""
+    data: list[Part]
+    """In the order of the video."""
+
+
 class VideoList(BaseModel):
     """A page of videos."""
 

@@ -48,6 +48,14 @@ export const retry = async (id) => toVideo(await call(`${at(id)}/retry`, { metho
 export const remove = (id) => call(at(id), { method: "DELETE" });
 export const link = (id) => call(`${at(id)}/link`, { method: "POST" });
 
+export const parts = (id) => call(`${at(id)}/parts`);
+
+export async function bytesOf(path, signal) {
+  const response = await fetch(path, { credentials: "same-origin", signal });
+  if (!response.ok) throw new Refused(response.status, null);
+  return response.arrayBuffer();
+}
+
 export const contentUrl = (id) => `${at(id)}/content`;
 export const posterUrl = (id) => `${at(id)}/content?variant=thumbnail`;
 

@@ -13,7 +13,7 @@ export function VideoList({ videos, reached, facts, onAgain, onChange, onDeleted
           : html`<ol>
               ${videos.map(
                 (video) => html`<li key=${video.id}>
-                  <${VideoCard} video=${video} failures=${facts.failures} onAgain=${onAgain} onChange=${onChange} onDeleted=${onDeleted} />
+                  <${VideoCard} video=${video} facts=${facts} onAgain=${onAgain} onChange=${onChange} onDeleted=${onDeleted} />
                 </li>`,
               )}
             </ol>`}

@@ -1,13 +1,14 @@
 // One video of the list: how it stands, and what can be done with it.
 
-import { html, useState } from "./vendor/htm-preact.js";
+import { html, useRef, useState } from "./vendor/htm-preact.js";
 import { cancel, contentUrl, posterUrl, remove, retry } from "./api.js";
+import { canPlayEarly, EarlyPlayer } from "./early-player.js";
 import { Failure } from "./failure.js";
 import { Progress } from "./progress.js";
 import { Share } from "./share.js";
 import { ago, bytes, clock, happening, remaining, stateWord } from "./words.js";
 
-export function VideoCard({ video, failures, onAgain, onChange, onDeleted }) {
+export function VideoCard({ video, facts, onAgain, onChange, onDeleted }) {
   const [playing, setPlaying] = useState(false);
   const [sharing, setSharing] = useState(false);
   const [sure, setSure] = useState(false);
@@ -27,6 +28,7 @@ export function VideoCard({ video, failures, onAgain, onChange, onDeleted }) {
     onDeleted(video.id);
   });
 
+  const canWatch = facts.has_parts && video.state === "running" && video.chunks.total > 0 && canPlayEarly();
   const title = titleOf(video);
   return html`
     <article class=${`card ${video.state}`} aria-label=${title}>
@@ -39,13 +41,14 @@ export function VideoCard({ video, failures, onAgain, onChange, onDeleted }) {
         </p>
         ${under && html`<${Progress} video=${video} />`}
         ${under && html`<p class="now"><span>${happening(video)}</span><span class="quiet">${remaining(video)}</span></p>`}
-        ${video.error && video.state !== "cancelled" && html`<${Failure} error=${video.error} failures=${failures} />`}
+        ${video.error && video.state !== "cancelled" && html`<${Failure} error=${video.error} failures=${facts.failures} />`}
         ${video.warnings.length > 0 && html`<${Warnings} warnings=${video.warnings} />`}
         <div class="actions">
           ${video.state === "succeeded" && html`
             ${!playing && html`<button type="button" class="plain" onClick=${() => setPlaying(true)}>Play</button>`}
             <a class="plain" href=${contentUrl(video.id)} download=${`${title.slice(0, 40)}.mp4`}>Download</a>
             <button type="button" class="plain" aria-expanded=${sharing} onClick=${() => setSharing(!sharing)}>Share</button>`}
+          ${canWatch && !playing && html`<button type="button" class="plain" onClick=${() => setPlaying(true)}>Watch what is finished</button>`}
           ${under && html`<button type="button" class="plain" onClick=${doing(async () => onChange(await cancel(video.id)))}>Cancel</button>`}
           ${!under && video.state !== "succeeded" && html`
             <button type="button" class="plain" onClick=${doing(async () => onChange(await retry(video.id)))}>Try again</button>`}
@@ -62,9 +65,12 @@ export function VideoCard({ video, failures, onAgain, onChange, onDeleted }) {
 }
 
 function Poster({ video, playing, onPlay }) {
+  const time = useRef(0); // where the whole video goes on when the early one ends
+  if (video.state === "running" && playing) return html`<${EarlyPlayer} id=${video.id} onTime=${(seconds) => (time.current = seconds)} />`;
   if (video.state !== "succeeded") return html`<div class="poster blank" aria-hidden="true"><span class="mark"></span></div>`;
   if (playing) {
-    return html`<video class="player" controls autoplay playsinline src=${contentUrl(video.id)} poster=${posterUrl(video.id)}></video>`;
+    return html`<video class="player" controls autoplay playsinline src=${contentUrl(video.id)} poster=${posterUrl(video.id)}
+      onLoadedMetadata=${(event) => (event.target.currentTime = time.current)}></video>`;
   }
   return html`
     <button type="button" class="poster" onClick=${onPlay} aria-label="Play">
