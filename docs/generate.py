@@ -1,7 +1,7 @@
 """Writes the reference pages from the models: ``python docs/generate.py``, a part of ``make crds``.
 
-``resource.md`` (the resource), ``configuration.md`` (the operator and its profiles) and ``errors.md`` are generated,
-so that what they say is what is checked. Do not edit them: edit the field's docstring.
+``resource.md`` (the resource), ``configuration.md`` (the operator and its profiles), ``errors.md`` and ``openapi.json`` (the
+gateway) are generated, so that what they say is what is checked. Do not edit them: edit the field's docstring.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from talkingvideo_api.errors import ERRORS
 from talkingvideo_api.rules import CEL_KEY
 from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.status import TalkingVideoStatus
+from talkingvideo_gateway.app import openapi_document
 from talkingvideo_operator.settings import OperatorConfig
 
 Schema = dict[str, Any]
@@ -49,9 +50,9 @@ The operator reads one YAML file when it starts: `talkingvideo-operator run --co
 | Helm | `profiles`, `namespaces` and `progressFromLogs` are values of the same names; all others are set below the value `config`. A `helm upgrade` restarts the operator. |
 | kustomize | `manifests/base/config.yaml` |
 
-The operator refuses unknown fields and values out of bounds, and prints their paths. Users select a *profile* with
-`spec.profile`. A video that is being made keeps the engine, the preset, the image and the store that its profile chose when it
-began, as long as the profile allows them; everything else, `allow` included, applies at once.
+The operator refuses unknown fields and values out of bounds, and prints their paths with the names that were probably meant.
+Users select a *profile* with `spec.profile`. A video that is being made keeps the engine, the preset, the image and the store
+that its profile chose when it began, as long as the profile allows them; everything else, `allow` included, applies at once.
 [operations.md](operations.md#changing-a-profile) explains what a change does, and stores, Secrets and permissions.
 
 """
@@ -60,15 +61,15 @@ ERRORS_HEAD = """\
 # Errors
 
 `status.failure` has a code, a message and, if a field caused the failure, its path. The process of a stage ends with the
-exit status of the code, and so does `talkingvideo run`.
+exit status of the code, and so does [`talkingvideo`](cli.md#errors-and-exit-status) on your machine.
 
 *Who acts*: **User**: correct the object or its inputs. **Cluster**: another attempt often succeeds; otherwise the cluster
 lacks something. **Project**: a defect of this project, please report it. *Retried*: whether the operator makes further
 attempts, up to the number in the profile. A failure may differ from its code (a download that is answered with 404 is not
 retried): `status.failure.retryable` tells.
 
-| code | exit status | who acts | retried | meaning |
-|---|---|---|---|---|
+| code | exit status | who acts | retried | meaning | what to do |
+|---|---|---|---|---|---|
 """
 
 
@@ -223,13 +224,24 @@ def configuration_page() -> str:
 def errors_page() -> str:
     """``errors.md``."""
     rows = (
-        f"| `{code}` | {kind.exit_status} | {kind.responsible} | {'yes' if kind.retryable else 'no'} | {kind.meaning} |"
+        f"| `{code}` | {kind.exit_status} | {kind.responsible} | {'yes' if kind.retryable else 'no'} | "
+        f"{kind.meaning} | {kind.remedy} |"
         for code, kind in ERRORS.items()
     )
     return NOTE + ERRORS_HEAD + "\n".join(rows) + "\n"
 
 
-PAGES = {"resource.md": resource_page, "configuration.md": configuration_page, "errors.md": errors_page}
+def openapi_page() -> str:
+    """``openapi.json``."""
+    return json.dumps(openapi_document(), indent=1, ensure_ascii=False) + "\n"
+
+
+PAGES = {
+    "resource.md": resource_page,
+    "configuration.md": configuration_page,
+    "errors.md": errors_page,
+    "openapi.json": openapi_page,
+}
 
 if __name__ == "__main__":
     for file, page in PAGES.items():

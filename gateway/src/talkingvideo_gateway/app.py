@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
+from starlette.types import Lifespan
 
 from talkingvideo_gateway.dialects import DIALECTS, videos
 from talkingvideo_gateway.http import probes, shared
@@ -44,13 +46,23 @@ def create_app(
             app.state.gateway = Gateway(config, VideoService(opened), uploads, authenticator, Links(link_key))
             yield
 
+    app = _application(lifespan)
+    app.add_middleware(BodyLimit, most=int(config.max_body_megabytes * MEGABYTE))
+    return app
+
+
+def openapi_document() -> dict[str, Any]:
+    """The OpenAPI document of every route, whatever stands behind."""
+    return _application().openapi()
+
+
+def _application(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     app = FastAPI(
         title="TalkingVideo",
         description="A portrait and a voice go in; a lip-synced talking video comes out.",
         version="1",
         lifespan=lifespan,
     )
-    app.add_middleware(BodyLimit, most=int(config.max_body_megabytes * MEGABYTE))
     app.include_router(probes.router)
     app.include_router(shared.router)
     app.include_router(page.router)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 from kubernetes.aio.client import ApiClient
+from kubernetes.aio.client.rest import RESTResponse
 
 from talkingvideo_api.names import GROUP, PLURAL, VERSION
 
@@ -29,7 +31,13 @@ PAGE_CHARACTERS = 4_000_000
 """Desired size of a page. Authors decide how large an object is, up to the API server's limit of 1.5 MB."""
 
 REQUEST_SECONDS = 30
+WATCH_SECONDS = 240
+"""How long the API server is asked to keep one watch open."""
+SILENCE_SECONDS = 60
+"""How long a stream other than a watch may send nothing."""
 MAX_MESSAGE = 4_000
+STRICT = {"fieldValidation": "Strict"}
+"""Unknown fields are errors, as with ``kubectl``; without it the server drops them."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +135,7 @@ class Api:
         """Read one object; one without a namespace where that is None."""
         return await self._call("GET", resource.path(namespace, name))
 
-    async def pages(self, resource: Resource, namespace: str | None, selector: str = "") -> AsyncIterator[Body]:
+    async def pages(self, resource: Resource, namespace: str | None, selector: str = "") -> AsyncGenerator[Body]:
         """List a collection page by page; all pages show the same resource version.
 
         The pages are as long as the sizes of the previous one's objects suggest, so that a page of large objects does not
@@ -149,6 +157,14 @@ class Api:
         """Create an object."""
         return await self._write("POST", resource.path(namespace), body=body)
 
+    async def check(self, resource: Resource, namespace: str, body: Body) -> Body:
+        """Ask the server whether it would create an object; nothing is created, and an unknown field is an error."""
+        return await self._write("POST", resource.path(namespace), {"dryRun": "All", **STRICT}, body)
+
+    async def merge_patch(self, resource: Resource, namespace: str, name: str, body: Body) -> Body:
+        """Change the fields that a merge patch has (RFC 7386); an unknown field is an error."""
+        return await self._write("PATCH", resource.path(namespace, name), STRICT, body)
+
     async def replace_status(self, resource: Resource, namespace: str, name: str, body: Body) -> Body:
         """Replace the status; fails with 409 if the object has changed since it was read."""
         return await self._write("PUT", resource.path(namespace, name, "status"), body=body)
@@ -166,6 +182,30 @@ class Api:
         """Delete the objects that a selector matches, and what they own."""
         options = {"propagationPolicy": "Background"}
         await self._write("DELETE", resource.path(namespace), {"labelSelector": selector}, options)
+
+    async def watch(self, resource: Resource, namespace: str, name: str, version: str) -> AsyncGenerator[Body]:
+        """The events of one object after a resource version, until the server ends the watch.
+
+        The last event may be of type ERROR: the version is too old, and the object has to be read again.
+        """
+        query = {
+            "watch": "true",
+            "fieldSelector": f"metadata.name={name}",
+            "resourceVersion": version,
+            "timeoutSeconds": str(WATCH_SECONDS),
+        }
+        timeout = aiohttp.ClientTimeout(total=WATCH_SECONDS + REQUEST_SECONDS)
+        async with aclosing(self._lines(resource.path(namespace), query, timeout)) as lines:
+            async for line in lines:
+                yield _parse(line)
+
+    async def log_lines(self, namespace: str, pod: str, container: str) -> AsyncGenerator[str]:
+        """A container's log so far, line by line, whatever its size."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=SILENCE_SECONDS)
+        path = PODS.path(namespace, pod, "log")
+        async with aclosing(self._lines(path, {"container": container}, timeout)) as lines:
+            async for line in lines:
+                yield line
 
     async def log_tail(self, namespace: str, pod: str, container: str, limit: int) -> str:
         """The last bytes of a container's log."""
@@ -185,24 +225,61 @@ class Api:
         return _parse(await self._send(method, path, query, body))
 
     async def _send(self, method: str, path: str, query: dict[str, str] | None = None, body: Body | None = None) -> str:
-        serialized = await self._client.param_serialize(
-            method,
-            path,
-            query_params=[(key, value) for key, value in (query or {}).items() if value],
-            header_params={"Accept": "*/*" if path.endswith("/log") else "application/json"},
-            body=body,
-            auth_settings=["BearerToken"],
-        )
-        try:
-            response = await self._client.call_api(*serialized, _request_timeout=REQUEST_SECONDS)
+        with _no_response():
+            response = await self._request(method, path, query, body, REQUEST_SECONDS)
             text: str = (await response.read()).decode("utf-8", "replace")  # type: ignore[no-untyped-call]
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise ApiError(0, f"no response from the API server: {error!r}") from error
         if method != "GET":
             logger.debug("%s %s: %s", method, path, response.status)
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise ApiError.of(response.status, text)
         return text
+
+    async def _lines(self, path: str, query: dict[str, str], timeout: aiohttp.ClientTimeout) -> AsyncGenerator[str]:
+        """The lines of a response as they arrive."""
+        with _no_response():
+            response = await self._request("GET", path, query, None, timeout)
+            try:
+                if response.status >= HTTPStatus.BAD_REQUEST:
+                    content = await response.read()  # type: ignore[no-untyped-call]
+                    raise ApiError.of(response.status, content.decode("utf-8", "replace"))
+                unfinished = b""
+                async for part in response.response.content.iter_any():
+                    *lines, unfinished = (unfinished + part).split(b"\n")
+                    for line in lines:
+                        yield line.decode("utf-8", "replace")
+                if unfinished:
+                    yield unfinished.decode("utf-8", "replace")
+            finally:
+                response.response.close()
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None,
+        body: Body | None,
+        timeout: float | aiohttp.ClientTimeout,
+    ) -> RESTResponse:
+        headers = {"Accept": "*/*" if path.endswith("/log") else "application/json"}
+        if method == "PATCH":
+            headers["Content-Type"] = "application/merge-patch+json"
+        serialized = await self._client.param_serialize(
+            method,
+            path,
+            query_params=[(key, value) for key, value in (query or {}).items() if value],
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        return await self._client.call_api(*serialized, _request_timeout=timeout)
+
+
+@contextmanager
+def _no_response() -> Iterator[None]:
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise ApiError(0, f"no response from the API server: {error!r}") from error
 
 
 def _next_limit(limit: int, characters: int) -> int:

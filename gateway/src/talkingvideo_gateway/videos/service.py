@@ -66,8 +66,9 @@ class VideoService:
             _check_size(caller, upload)
         stored = await self._stored_files(caller, request.spec)
         await self._check_queue(caller)
-        spec = _checked_spec(name, caller, request.spec, {*request.uploads, *stored})
-        uris = stored | {key: await self._save(caller, upload) for key, upload in request.uploads.items()}
+        spec = _checked_spec(name, caller, request.spec, {*request.uploads, *request.files, *stored})
+        saved = {key: await self._save(caller, upload) for key, upload in request.uploads.items()}
+        uris = {**request.files, **stored, **saved}
         document = _document(caller, request, name, digest, _replaced(spec, _by_placeholder(uris)))
         try:
             return await self._videos.create(caller.namespace, document)
@@ -222,7 +223,7 @@ class VideoService:
             scheme = scheme_of(uri)
             if scheme == UPLOAD_SCHEME:
                 key = uri.removeprefix(f"{UPLOAD_SCHEME}://")
-                if key not in request.uploads and not FILE_ID.fullmatch(key):
+                if key not in {*request.uploads, *request.files} and not FILE_ID.fullmatch(key):
                     raise InvalidRequestError("The request has no such upload.", field=path)
             elif scheme not in self._media.schemes and uri not in own:
                 allowed = ", ".join(f"{each}:" for each in sorted(self._media.schemes))
@@ -269,7 +270,9 @@ def _name(caller: Caller, request: VideoRequest) -> str:
 
 
 def _digest(request: VideoRequest) -> str:
-    digest = hashlib.sha256(json.dumps([request.spec, request.options], sort_keys=True, default=str).encode())
+    digest = hashlib.sha256(
+        json.dumps([request.spec, request.options, request.files], sort_keys=True, default=str).encode()
+    )
     for key, upload in sorted(request.uploads.items()):
         digest.update(f"{key}={_file_digest(upload)}".encode())
     return digest.hexdigest()
