@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -17,9 +16,8 @@ from schemathesis.specs.openapi.checks import (
 )
 from tests.gateway.serving import ServedGateway, served_gateway
 
-from talkingvideo_gateway.app import create_app
-from talkingvideo_gateway.identity.caller import Caller, CallerLimits
-from talkingvideo_gateway.identity.loopback import EverybodyIs
+from talkingvideo_gateway.app import openapi_document
+from talkingvideo_gateway.identity.caller import CallerLimits
 from talkingvideo_gateway.settings import GatewayConfig
 
 MANY = GatewayConfig(limits=CallerLimits(queue=100_000))
@@ -34,12 +32,7 @@ VIDEO = {
 }
 
 
-def document() -> dict[str, Any]:
-    app = create_app(MANY, nullcontext(), EverybodyIs(Caller("tester", "default")), "key")  # type: ignore[arg-type]
-    return app.openapi()
-
-
-schema = schemathesis.openapi.from_dict(document()).exclude(path_regex=ENDLESS)
+schema = schemathesis.openapi.from_dict(openapi_document()).exclude(path_regex=ENDLESS)
 
 
 @pytest.fixture(scope="module")
@@ -73,14 +66,14 @@ def some_video(gateway: ServedGateway) -> str:
 
 
 def test_every_operation_is_described() -> None:
-    operations = [operation for path in document()["paths"].values() for operation in path.values()]
+    operations = [operation for path in openapi_document()["paths"].values() for operation in path.values()]
 
     assert [operation["operationId"] for operation in operations if not operation.get("description")] == []
     assert len({operation["operationId"] for operation in operations}) == len(operations)
 
 
 def test_refusals_have_the_form_of_their_dialect() -> None:
-    paths = document()["paths"]
+    paths = openapi_document()["paths"]
 
     assert list(paths["/v1/videos"]["post"]["responses"]["4XX"]["content"]) == ["application/problem+json"]
     example = paths["/jobs"]["post"]["responses"]["4XX"]["content"]["application/json"]["example"]

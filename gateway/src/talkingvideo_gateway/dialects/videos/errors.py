@@ -44,7 +44,8 @@ def problem(failure: GatewayError) -> dict[str, Any]:
         body["errors"] = [{"field": _field(fault.field), "message": fault.message} for fault in failure.faults]
     server = failure.status >= HTTPStatus.INTERNAL_SERVER_ERROR
     kind = "server_error" if server else OPENAI_TYPES.get(failure.status, "invalid_request_error")
-    body["error"] = {"message": str(failure), "type": kind, "param": field, "code": failure.code}
+    message = failure.message if field is None else f"{field}: {failure.message}"
+    body["error"] = {"message": message, "type": kind, "param": field, "code": failure.code}
     return body
 
 
