@@ -76,6 +76,12 @@ FORBIDDEN_IMPORTS = [
     ("gateway-local", "talkingvideo_gateway.local.status", "talkingvideo_gateway.local.queue"),
     ("gateway-identity", "talkingvideo_gateway.identity.caller", "talkingvideo_gateway.identity.loopback"),
     ("gateway-http", "talkingvideo_gateway.http.links", "talkingvideo_gateway.http.shared"),
+    ("gateway-runpod", "talkingvideo_gateway.dialects.runpod.responses", "talkingvideo_gateway.dialects.runpod.jobs"),
+    (
+        "gateway-runpod-schemas",
+        "talkingvideo_gateway.dialects.runpod.schemas.schema",
+        "talkingvideo_gateway.dialects.runpod.schemas.urls",
+    ),
     ("gateway-dialects", "talkingvideo_gateway.dialects.jobs", "talkingvideo_gateway.dialects.generate"),
     ("worker", "talkingvideo_worker.stages.render", "talkingvideo_worker.local.run"),
     ("worker", "talkingvideo_worker.engines.base", "talkingvideo_worker.stages.context"),
