@@ -76,6 +76,7 @@ FORBIDDEN_IMPORTS = [
     ("gateway-local", "talkingvideo_gateway.local.status", "talkingvideo_gateway.local.queue"),
     ("gateway-identity", "talkingvideo_gateway.identity.caller", "talkingvideo_gateway.identity.loopback"),
     ("gateway-http", "talkingvideo_gateway.http.links", "talkingvideo_gateway.http.shared"),
+    ("gateway-native", "talkingvideo_gateway.dialects.videos.ids", "talkingvideo_gateway.dialects.videos.routes"),
     ("gateway-runpod", "talkingvideo_gateway.dialects.runpod.responses", "talkingvideo_gateway.dialects.runpod.jobs"),
     (
         "gateway-runpod-schemas",
