@@ -61,12 +61,12 @@ def plugin(cluster: Cluster, namespace: str, kubeconfig: Path) -> Plugin:
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, error = process.communicate(timeout=60)
+    out, error = process.communicate(timeout=120)
     return process.returncode, out, error
 
 
 def test_a_video_from_submit_to_success(sandbox: Sandbox, kubectl: Plugin) -> None:
-    watched = kubectl("submit", FACE, SPEECH, "--set", "spec.render.seed=7", "--watch", "--timeout", "60")
+    watched = kubectl("submit", FACE, SPEECH, "--set", "spec.render.seed=7", "--watch", "--timeout", "300")
     sandbox.finish_everything()
     status, out, error = ended(watched)
     assert status == 0, error

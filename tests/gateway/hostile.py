@@ -15,8 +15,8 @@ MAX_BODY = 300_000
 CLOSED = 0
 """Instead of a status: the connection ended before the answer was read, because the request was still being sent."""
 
-Form = Literal["problem", "jobs", "server"]
-"""Who answers: the native API, /jobs, or the HTTP server itself, which has not understood what dialect is meant."""
+Form = Literal["problem", "jobs", "runpod", "server"]
+"""Who answers: the native API, /jobs, RunPod's API, or the HTTP server itself, which has not understood what dialect is meant."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,17 @@ def job(name: str, **fields: Any) -> Hostile:
     """The same of /jobs."""
     content = json.dumps({**JOB, "width": 384, "height": 576, **fields}).encode()
     return Hostile(name, "POST /jobs", JSON, content, form="jobs")
+
+
+def run(name: str, content: Any, **options: Any) -> Hostile:
+    """A body for a job of RunPod's API."""
+    return body(name, content, **{"target": "POST /v2/endpoint/run", "form": "runpod"} | options)
+
+
+def run_input(name: str, **fields: Any) -> Hostile:
+    """A whole input of such a job but for fields."""
+    files = {"image_url": "https://example.com/a.png", "wav_url": "https://example.com/a.wav"}
+    return run(name, {"input": {**files, **fields}})
 
 
 SIZES = [
@@ -301,4 +312,43 @@ HEADERS = [
     ),
 ]
 
-HOSTILE = [*SIZES, *FORMS, *JSONS, *TYPES, *ADDRESSES, *PATHS, *QUERIES, *ENCODINGS, *HEADERS]
+RUNS = [
+    run("a run that is no object", []),
+    run("a run without an input", {}),
+    run("a run nested ten thousand times", b'{"input":' * 10_000),
+    run("a run with a field twice", b'{"input": {}, "input": {}}'),
+    run("a run larger than the limit", b" " * (MAX_BODY + 1), statuses=(413,)),
+    run(
+        "a bomb to run",
+        gzip.compress(b" " * 10_000_000),
+        headers=(*JSON, ("Content-Encoding", "gzip")),
+        statuses=(415,),
+    ),
+    run("an input that is a list", {"input": ["a"]}),
+    run("a batch that is an object", {"input": {"batch": {"0": {}}}}),
+    run("a batch without an item", {"input": {"batch": []}}),
+    run("a policy for ever", b'{"input": {}, "policy": {"ttl": 1e999}}'),
+    run("a policy of less than nothing", {"input": {}, "policy": {"executionTimeout": -1}}),
+    run("credentials for a bucket", {"input": {}, "s3Config": {"accessId": "a", "accessSecret": "b"}}),
+    run_input("a run of a machine's file", image_url="file:///etc/passwd"),
+    run_input("a run of a machine's path", image_path="/etc/passwd.png", image_url=None),
+    run_input("a run of a path that climbs", image_path="/runpod-volume/../etc/passwd", image_url=None),
+    run_input("a run with credentials in an address", wav_url="https://user:password@example.com/a.wav"),
+    run_input("a run of somebody's upload", wav_url=f"upload://file_{'0' * 64}"),
+    run_input("a run of more frames than a number has", max_frame=10**400),
+    run_input("a run of a size that is an object", width={}),
+    run_input(
+        "a run that uploads to an address", cond_video="https://example.com/a.png", output_config={"video_url": "x"}
+    ),
+    run(
+        "a run of a picture larger than its limit",
+        {"input": {"image_base64": base64.b64encode(b"x" * 100_001).decode(), "wav_url": "https://example.com/a.wav"}},
+        statuses=(413,),
+    ),
+    Hostile("an endpoint of a thousand letters", f"GET /v2/{'a' * 1_000}/health", statuses=(404,), form="runpod"),
+    Hostile("a job of a path", "GET /v2/a/status/..%2f..%2fetc", statuses=(404,), form="runpod"),
+    Hostile("a job with a header in it", "POST /v2/a/cancel/a%0d%0aX:b", statuses=(400, 404), form="runpod"),
+    Hostile("a wait that is no number", "GET /v2/a/status-sync/b?wait=a", form="runpod"),
+]
+
+HOSTILE = [*SIZES, *FORMS, *JSONS, *TYPES, *ADDRESSES, *PATHS, *QUERIES, *ENCODINGS, *HEADERS, *RUNS]

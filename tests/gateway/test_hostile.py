@@ -22,6 +22,7 @@ CONFIG = GatewayConfig(
 FORMS = {
     "problem": ("application/problem+json", {"type", "title", "status", "detail", "code", "error"}),
     "jobs": ("application/json", {"error", "code"}),
+    "runpod": ("application/json", {"error"}),
 }
 
 

@@ -74,7 +74,10 @@ def sound(seconds: float) -> bytes:
 
 
 def created(client: httpx.Client, seconds: float) -> str:
-    files = {"input_reference": ("a.jpg", PORTRAIT.read_bytes(), "image/jpeg"), "audio": ("a.wav", sound(seconds))}
+    files = {
+        "input_reference": ("a.jpg", PORTRAIT.read_bytes(), "image/jpeg"),
+        "audio": ("a.wav", sound(seconds), "audio/wav"),
+    }
     answer = client.post("/v1/videos", files=files)
     assert answer.status_code == 200, answer.text
     return str(answer.json()["id"])
@@ -113,7 +116,7 @@ def test_a_killed_gateway_goes_on_from_the_last_window(tmp_path: Path) -> None:
     assert {path: after[path] for path in before} == before
     assert len(after) > len(before)
     assert details["chunks_reused"] == len(details["chunks"])
-    with av.open(io.BytesIO(content)) as container:
+    with av.open(io.BytesIO(content), "r") as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert len(frames) == 14 * 25
     assert frames[0].std() > 10

@@ -77,6 +77,13 @@ FORBIDDEN_IMPORTS = [
     ("gateway-page", "talkingvideo_gateway.page.assets", "talkingvideo_gateway.page.routes"),
     ("gateway-identity", "talkingvideo_gateway.identity.caller", "talkingvideo_gateway.identity.loopback"),
     ("gateway-http", "talkingvideo_gateway.http.links", "talkingvideo_gateway.http.shared"),
+    ("gateway-native", "talkingvideo_gateway.dialects.videos.models", "talkingvideo_gateway.dialects.videos.answers"),
+    ("gateway-runpod", "talkingvideo_gateway.dialects.runpod.responses", "talkingvideo_gateway.dialects.runpod.jobs"),
+    (
+        "gateway-runpod-schemas",
+        "talkingvideo_gateway.dialects.runpod.schemas.schema",
+        "talkingvideo_gateway.dialects.runpod.schemas.urls",
+    ),
     ("gateway-dialects", "talkingvideo_gateway.dialects.jobs", "talkingvideo_gateway.dialects.generate"),
     ("worker", "talkingvideo_worker.stages.render", "talkingvideo_worker.local.run"),
     ("worker", "talkingvideo_worker.engines.base", "talkingvideo_worker.stages.context"),

@@ -61,6 +61,10 @@ def exit_on_error() -> Iterator[None]:
         _exit(of_api_error(error))
     except StageError as error:
         _exit(of_stage_error(error))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _exit(usage(f"{error.filename or ''}: {error.strerror or error}".lstrip(": ")))
     except KubeconfigError as error:
         _exit(usage(f"the kubeconfig cannot be used: {error}"))
 

@@ -48,7 +48,8 @@ class VideoRequest:
             uploaded before, ``upload://file_SHA256``.
         uploads: The uploads by key.
         files: URIs of files on configured volumes by key; in the spec they are named as uploads are.
-        name: Name of the object; made up where a dialect has no form of its own.
+        name: Name of the object; made up where a dialect has no form of its own. With an idempotency key it is the same for
+            the same key and caller.
         idempotency_key: Requests of one caller with the same key make one video.
         options: What answers depend on; see `RequestRecord.options`. The same request has the same options, whenever it comes:
             they are compared where an idempotency key is used again.

@@ -186,6 +186,11 @@ class VideoService:
         output = video.status.output
         return None if output is None else await self._media.link(output.uri, seconds, file_name)
 
+    async def thumbnail_link(self, video: VideoObject, seconds: int, file_name: str) -> str | None:
+        """An address of the result's thumbnail, likewise."""
+        output = video.status.output
+        return None if output is None else await self._media.link(output.thumbnail_uri, seconds, file_name)
+
     def health(self) -> Health:
         """How what stands behind is doing; never waits."""
         return self._health()
@@ -263,7 +268,7 @@ def sees(caller: Caller, video: VideoObject) -> bool:
 
 
 def _name(caller: Caller, request: VideoRequest) -> str:
-    if request.idempotency_key:
+    if request.idempotency_key and not request.name:
         text = json.dumps([caller.name, request.dialect, request.idempotency_key])
         return f"v-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
     return request.name or f"v-{secrets.token_hex(16)}"
