@@ -13,15 +13,6 @@ from typing import Any, TypeVar
 
 import httpx
 import uvicorn
-from talkingvideo_gateway.app import create_app
-from talkingvideo_gateway.identity.caller import Authenticator, Caller
-from talkingvideo_gateway.identity.loopback import EverybodyIs
-from talkingvideo_gateway.local.database import Database
-from talkingvideo_gateway.local.media import LocalMedia
-from talkingvideo_gateway.local.objects import LocalVideos
-from talkingvideo_gateway.settings import GatewayConfig
-from talkingvideo_gateway.videos.backend import Backend, Health
-from talkingvideo_gateway.videos.object import VideoObject
 
 from talkingvideo_api.conditions import Phase
 from talkingvideo_api.errors import ErrorCode
@@ -32,6 +23,15 @@ from talkingvideo_api.status import (
     OutputStatus,
     TalkingVideoStatus,
 )
+from talkingvideo_gateway.app import create_app
+from talkingvideo_gateway.identity.caller import Authenticator, Caller
+from talkingvideo_gateway.identity.loopback import EverybodyIs
+from talkingvideo_gateway.local.database import Database
+from talkingvideo_gateway.local.media import LocalMedia
+from talkingvideo_gateway.local.objects import LocalVideos
+from talkingvideo_gateway.settings import GatewayConfig
+from talkingvideo_gateway.videos.backend import Backend, Health
+from talkingvideo_gateway.videos.object import VideoObject
 
 T = TypeVar("T")
 

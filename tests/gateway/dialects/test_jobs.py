@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from tests.gateway.serving import VIDEO, ServedGateway
 
 from talkingvideo_api.errors import ErrorCode

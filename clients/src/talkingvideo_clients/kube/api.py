@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -31,6 +32,14 @@ PAGE_CHARACTERS = 4_000_000
 REQUEST_SECONDS = 30
 MAX_MESSAGE = 4_000
 
+WATCH_SECONDS = 240
+"""How long the server keeps one watch; the next one goes on where it ended."""
+
+SILENCE_SECONDS = 150
+"""Silence after which a watch counts as broken. A server sends a bookmark about once a minute."""
+
+MERGE_PATCH = "application/merge-patch+json"
+
 
 @dataclass(frozen=True)
 class Resource:
@@ -52,6 +61,10 @@ CONFIG_MAPS = Resource("/api/v1", "configmaps")
 NAMESPACES = Resource("/api/v1", "namespaces")
 EVENTS = Resource("/apis/events.k8s.io/v1", "events")
 LEASES = Resource("/apis/coordination.k8s.io/v1", "leases")
+TOKEN_REVIEWS = Resource("/apis/authentication.k8s.io/v1", "tokenreviews")
+SUBJECT_ACCESS_REVIEWS = Resource("/apis/authorization.k8s.io/v1", "subjectaccessreviews")
+
+REVIEW_KINDS = {TOKEN_REVIEWS: "TokenReview", SUBJECT_ACCESS_REVIEWS: "SubjectAccessReview"}
 
 
 @dataclass(frozen=True)
@@ -145,9 +158,48 @@ class Api:
             if not token:
                 return
 
-    async def create(self, resource: Resource, namespace: str, body: Body) -> Body:
+    async def watch(
+        self, resource: Resource, namespace: str | None, version: str, selector: str = ""
+    ) -> AsyncIterator[Body]:
+        """Watch a collection from a version on, until the server ends the watch.
+
+        Yields:
+            Events as the server sends them: ADDED, MODIFIED, DELETED, and BOOKMARK, which has nothing but a newer version.
+
+        Raises:
+            ApiError: With status 410 when the version is too old, so that the collection must be listed again.
+        """
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(WATCH_SECONDS),
+            "labelSelector": selector,
+        }
+        patience = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=SILENCE_SECONDS)
+        try:
+            response = await self._request("GET", resource.path(namespace), query, timeout=patience)
+            with closing(response):
+                if response.status >= HTTPStatus.BAD_REQUEST:
+                    raise ApiError.of(response.status, await response.text(errors="replace"))
+                while line := await response.content.readline():
+                    yield _event(line)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise ApiError(0, f"the watch is broken: {error!r}") from error
+
+    async def create(self, resource: Resource, namespace: str | None, body: Body) -> Body:
         """Create an object."""
         return await self._write("POST", resource.path(namespace), body=body)
+
+    async def review(self, resource: Resource, spec: Body) -> Body:
+        """Ask the server a question that it answers in the status of an object that it does not keep."""
+        body = {"apiVersion": resource.prefix.removeprefix("/apis/"), "kind": REVIEW_KINDS[resource], "spec": spec}
+        status: Body = (await self._call("POST", resource.path(None), body=body)).get("status") or {}
+        return status
+
+    async def patch(self, resource: Resource, namespace: str, name: str, patch: Body) -> Body:
+        """Change an object by a JSON merge patch (RFC 7396)."""
+        return await self._write("PATCH", resource.path(namespace, name), body=patch)
 
     async def replace_status(self, resource: Resource, namespace: str, name: str, body: Body) -> Body:
         """Replace the status; fails with 409 if the object has changed since it was read."""
@@ -185,17 +237,9 @@ class Api:
         return _parse(await self._send(method, path, query, body))
 
     async def _send(self, method: str, path: str, query: dict[str, str] | None = None, body: Body | None = None) -> str:
-        serialized = await self._client.param_serialize(
-            method,
-            path,
-            query_params=[(key, value) for key, value in (query or {}).items() if value],
-            header_params={"Accept": "*/*" if path.endswith("/log") else "application/json"},
-            body=body,
-            auth_settings=["BearerToken"],
-        )
         try:
-            response = await self._client.call_api(*serialized, _request_timeout=REQUEST_SECONDS)
-            text: str = (await response.read()).decode("utf-8", "replace")  # type: ignore[no-untyped-call]
+            response = await self._request(method, path, query, body)
+            text = (await response.read()).decode("utf-8", "replace")
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ApiError(0, f"no response from the API server: {error!r}") from error
         if method != "GET":
@@ -204,10 +248,41 @@ class Api:
             raise ApiError.of(response.status, text)
         return text
 
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: Body | None = None,
+        timeout: float | aiohttp.ClientTimeout = REQUEST_SECONDS,
+    ) -> aiohttp.ClientResponse:
+        headers = {"Accept": "*/*" if path.endswith("/log") else "application/json"}
+        if method == "PATCH":
+            headers["Content-Type"] = MERGE_PATCH
+        serialized = await self._client.param_serialize(
+            method,
+            path,
+            query_params=[(key, value) for key, value in (query or {}).items() if value],
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        answer = await self._client.call_api(*serialized, _request_timeout=timeout)
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
 
 def _next_limit(limit: int, characters: int) -> int:
     """The number of objects whose page has the desired size, if they are like those of the last page; at most doubled."""
     return min(limit * PAGE_CHARACTERS // max(characters, 1) or 1, 2 * limit, LARGEST_PAGE)
+
+
+def _event(line: bytes) -> Body:
+    """An event of a watch. The server reports an error in the stream, since it has sent its status before."""
+    event: Body = json.loads(line)
+    if event["type"] == "ERROR":
+        raise ApiError.of(int(event["object"].get("code", 0)), json.dumps(event["object"]))
+    return event
 
 
 def _parse(text: str) -> Body:

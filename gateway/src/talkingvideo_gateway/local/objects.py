@@ -54,9 +54,14 @@ class LocalVideos:
         """See `Videos`."""
         return self._objects.get((namespace, name))
 
-    async def list(self, namespace: str) -> Sequence[VideoObject]:
+    async def read(self, namespace: str, name: str) -> VideoObject | None:
         """See `Videos`."""
-        return [video for (where, _), video in self._objects.items() if where == namespace]
+        return await self.get(namespace, name)
+
+    async def list(self, namespace: str, caller: str | None = None) -> Sequence[VideoObject]:
+        """See `Videos`."""
+        own = (video for (where, _), video in self._objects.items() if where == namespace)
+        return [video for video in own if caller is None or video.caller == caller]
 
     def watch(self, namespace: str) -> AsyncIterator[VideoChange]:
         """See `Videos`."""

@@ -58,7 +58,7 @@ class VideoService:
         name = _name(caller, request)
         if request.idempotency_key and (known := await self._known(caller, name, digest)):
             return known
-        self._check_uris(request)
+        self._check_uris(caller, request)
         for upload in request.uploads.values():
             _check_size(caller, upload)
         await self._check_queue(caller)
@@ -86,7 +86,7 @@ class VideoService:
 
     async def list(self, caller: Caller) -> Sequence[VideoObject]:
         """The caller's videos, the oldest first."""
-        return [video for video in await self._videos.list(caller.namespace) if sees(caller, video)]
+        return await self._videos.list(caller.namespace, None if caller.sees_namespace else caller.name)
 
     def watch(self, caller: Caller) -> AsyncIterator[VideoChange]:
         """Changes of the caller's videos from this call on."""
@@ -130,7 +130,7 @@ class VideoService:
         if video.status.output is not None:
             output = video.status.output
             for uri in (output.uri, output.thumbnail_uri, output.report_uri):
-                await self._media.delete(uri)
+                await self._media.delete(caller.namespace, uri)
         await self._videos.delete(caller.namespace, name)
 
     async def open_result(self, caller: Caller, name: str) -> MediaFile:
@@ -150,14 +150,14 @@ class VideoService:
     async def result_link(self, video: VideoObject, seconds: int, file_name: str) -> str | None:
         """An address of the result for whoever has no credentials; None where only the gateway can serve it."""
         output = video.status.output
-        return None if output is None else await self._media.link(output.uri, seconds, file_name)
+        return None if output is None else await self._media.link(video.namespace, output.uri, seconds, file_name)
 
     def health(self) -> Health:
         """How what stands behind is doing; never waits."""
         return self._health()
 
     async def _open(self, video: VideoObject, uri: str | None) -> MediaFile:
-        file = None if uri is None else await self._media.open(uri)
+        file = None if uri is None else await self._media.open(video.namespace, uri)
         if file is None:
             raise NotFoundError(f"The video is {video.state.value.lower()}: there is no file.")
         return file
@@ -171,14 +171,12 @@ class VideoService:
         return video
 
     async def _check_queue(self, caller: Caller) -> None:
-        unfinished = sum(
-            not video.state.ended for video in await self._videos.list(caller.namespace) if video.caller == caller.name
-        )
+        unfinished = sum(not video.state.ended for video in await self._videos.list(caller.namespace, caller.name))
         if unfinished >= caller.limits.unfinished:
             message = f"{unfinished} videos have not ended, and that is the limit. Wait for one to end, or cancel one."
             raise QueueFullError(message, retry_after=RETRY_AFTER_SECONDS)
 
-    def _check_uris(self, request: VideoRequest) -> None:
+    def _check_uris(self, caller: Caller, request: VideoRequest) -> None:
         for path, uri in _uris(request.spec, "spec"):
             scheme = scheme_of(uri)
             if scheme == UPLOAD_SCHEME:
@@ -187,6 +185,8 @@ class VideoService:
             elif scheme not in self._media.schemes:
                 allowed = ", ".join(f"{each}:" for each in sorted(self._media.schemes))
                 raise InvalidRequestError(f"Addresses here begin with {allowed}, or are uploads.", field=path)
+            elif not self._media.may_name(caller, uri):
+                raise InvalidRequestError("This address is not yours to name; upload the file instead.", field=path)
 
     async def _save(self, caller: Caller, upload: Upload) -> str:
         upload.content.seek(0)
