@@ -34,13 +34,14 @@ def settings(bucket: str = "media", prefix: str = "shared", **s3: Any) -> Cluste
     )
 
 
-@pytest.fixture
-def media(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Media]:
+@pytest.fixture(scope="module")
+def media() -> Iterator[S3Media]:
     """Without a server: what is decided before anything is asked."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    made = S3Media(settings(endpoint="http://127.0.0.1:1", linkEndpoint="https://files.example.com"))
-    yield made
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ACCESS_KEY_ID", "x")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "x")
+        made = S3Media(settings(endpoint="http://127.0.0.1:1", linkEndpoint="https://files.example.com"))
+        yield made
     made.close()
 
 
