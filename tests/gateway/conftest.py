@@ -7,11 +7,19 @@ import httpx
 import pytest
 from tests.gateway.serving import ServedGateway, served_gateway
 
+from talkingvideo_gateway.settings import GatewayConfig
+
 
 @pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[ServedGateway]:
+def config() -> GatewayConfig:
+    """The configuration of the gateway."""
+    return GatewayConfig()
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, config: GatewayConfig) -> Iterator[ServedGateway]:
     """A gateway over HTTP whose videos nobody makes."""
-    with served_gateway(tmp_path) as served:
+    with served_gateway(tmp_path, config) as served:
         yield served
 
 

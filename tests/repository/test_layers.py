@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("api/src", "clients/src", "operator/src", "worker/src")
+SOURCES = ("api/src", "clients/src", "gateway/src", "operator/src", "worker/src")
 
 FORBIDDEN_IMPORTS = [
     # contract, module, what it may not import
@@ -27,6 +27,8 @@ FORBIDDEN_IMPORTS = [
     ("distributions", "talkingvideo_clients.stores.base", "talkingvideo_worker.files"),
     ("distributions", "talkingvideo_operator.builders.pod", "talkingvideo_worker.units"),
     ("distributions", "talkingvideo_worker.units", "talkingvideo_operator.settings"),
+    ("distributions", "talkingvideo_gateway.settings", "talkingvideo_worker.units"),
+    ("distributions", "talkingvideo_gateway.local.queue", "talkingvideo_operator.settings"),
     ("operator-opens-no-store", "talkingvideo_operator.effects", "talkingvideo_clients.stores.local"),
     ("operator-opens-no-store", "talkingvideo_operator.main", "boto3"),
     ("worker-calls-no-cluster", "talkingvideo_worker.progress", "talkingvideo_clients.kube.objects"),
@@ -58,6 +60,14 @@ FORBIDDEN_IMPORTS = [
     ("operator-planning-is-pure", "talkingvideo_clients.kube.objects", "kubernetes"),
     ("operator-builders", "talkingvideo_operator.builders.metadata", "talkingvideo_operator.builders.context"),
     ("operator-builders", "talkingvideo_operator.builders.mounts", "talkingvideo_operator.builders.pod"),
+    ("gateway", "talkingvideo_gateway.http.bodies", "talkingvideo_gateway.dialects.jobs"),
+    ("gateway", "talkingvideo_gateway.videos.service", "talkingvideo_gateway.local.queue"),
+    ("gateway", "talkingvideo_gateway.errors", "talkingvideo_gateway.settings"),
+    ("gateway-videos", "talkingvideo_gateway.videos.object", "talkingvideo_gateway.videos.service"),
+    ("gateway-local", "talkingvideo_gateway.local.status", "talkingvideo_gateway.local.queue"),
+    ("gateway-identity", "talkingvideo_gateway.identity.caller", "talkingvideo_gateway.identity.loopback"),
+    ("gateway-http", "talkingvideo_gateway.http.links", "talkingvideo_gateway.http.shared"),
+    ("gateway-dialects", "talkingvideo_gateway.dialects.jobs", "talkingvideo_gateway.dialects.generate"),
     ("worker", "talkingvideo_worker.stages.render", "talkingvideo_worker.local.run"),
     ("worker", "talkingvideo_worker.engines.base", "talkingvideo_worker.stages.context"),
     ("worker", "talkingvideo_worker.media.join", "talkingvideo_worker.engines.base"),
@@ -167,7 +177,9 @@ def test_a_module_that_no_layer_names_is_refused(
     assert "unnamed" in found.output
 
 
-@pytest.mark.parametrize("distribution", ["talkingvideo_api", "talkingvideo_clients", "talkingvideo_operator"])
+@pytest.mark.parametrize(
+    "distribution", ["talkingvideo_api", "talkingvideo_clients", "talkingvideo_gateway", "talkingvideo_operator"]
+)
 def test_every_package_of_a_distribution_has_a_contract_that_names_its_modules(distribution: str) -> None:
     folders = {init.parent for source in SOURCES for init in (ROOT / source).glob(f"{distribution}/**/__init__.py")}
     packages = {".".join(folder.parts[folder.parts.index(distribution) :]) for folder in folders}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
 import time
 from contextlib import suppress
@@ -14,8 +13,9 @@ from starlette.responses import JSONResponse, Response
 
 from talkingvideo_gateway.errors import GatewayError, InvalidRequestError, NotFoundError
 from talkingvideo_gateway.http.bodies import base64_upload
-from talkingvideo_gateway.http.dependencies import CallerOf, Gateway, GatewayOf, ServiceOf
+from talkingvideo_gateway.http.dependencies import CallerOf, GatewayOf, ServiceOf
 from talkingvideo_gateway.http.dialect import Dialect
+from talkingvideo_gateway.http.sending import send_json_with_file
 from talkingvideo_gateway.http.shared import result_url
 from talkingvideo_gateway.videos.object import State, VideoObject
 from talkingvideo_gateway.videos.request import InputKind, VideoRequest, upload_uri
@@ -51,6 +51,12 @@ class CreateJob(BaseModel):
     force_offload: bool | None = None
 
 
+@router.get("/health")
+async def health() -> dict[str, str]:
+    """Whether the process answers."""
+    return {"status": "ok"}
+
+
 @router.post("/jobs", status_code=202)
 async def create(body: CreateJob, caller: CallerOf, service: ServiceOf) -> dict[str, str]:
     """Make a video of a picture and a recording, both in base64."""
@@ -59,13 +65,15 @@ async def create(body: CreateJob, caller: CallerOf, service: ServiceOf) -> dict[
 
 
 @router.get("/jobs/{job_id}")
-async def get(job_id: str, request: Request, caller: CallerOf, gateway: GatewayOf) -> dict[str, Any]:
+async def get(job_id: str, request: Request, caller: CallerOf, gateway: GatewayOf) -> Response:
     """How a job stands, with its result."""
     video = await gateway.service.get(caller, job_id)
     answer = to_response(video)
-    if video.state is State.SUCCEEDED and video.status.output is not None:
-        answer |= await _result(request, gateway, caller, video)
-    return answer
+    if video.status.output is None:
+        return JSONResponse(answer)
+    if video.option("push_to_s3"):
+        return JSONResponse(answer | {"video_url": await result_url(request, gateway, video)})
+    return send_json_with_file(answer, "video_base64", await gateway.service.open_result(caller, video.name))
 
 
 @router.post("/jobs/{job_id}/video/delete", status_code=204)
@@ -110,14 +118,6 @@ def to_response(video: VideoObject) -> dict[str, Any]:
     return answer
 
 
-async def _result(request: Request, gateway: Gateway, caller: CallerOf, video: VideoObject) -> dict[str, str]:
-    if video.option("push_to_s3"):
-        return {"video_url": await result_url(request, gateway, video)}
-    file = await gateway.service.open_result(caller, video.name)
-    content = b"".join([piece async for piece in file.read(0, file.bytes)])
-    return {"video_base64": base64.b64encode(content).decode()}
-
-
 def _size(width: int, height: int) -> tuple[int, int, tuple[str, ...]]:
     """The nearest size that the resource allows, and what was changed."""
     used = tuple(min(LARGEST, max(SMALLEST, value - value % 2)) for value in (width, height))
@@ -132,4 +132,4 @@ def error(failure: GatewayError) -> Response:
     return JSONResponse({"error": text, "code": codes.get(type(failure), failure.code.upper())}, failure.status)
 
 
-DIALECT = Dialect(NAME, ("/jobs",), router, error)
+DIALECT = Dialect(NAME, ("/jobs", "/health"), router, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Annotated, cast
 
 from fastapi import Depends
@@ -23,12 +24,14 @@ class Gateway:
         service: The videos.
         authenticator: Tells callers apart.
         links: Addresses of results for whoever has no credentials.
+        version: The release.
     """
 
     config: GatewayConfig
     service: VideoService
     authenticator: Authenticator
     links: Links
+    version: str = version("talkingvideo-gateway")
 
 
 def gateway_of(connection: HTTPConnection) -> Gateway:
@@ -51,6 +54,15 @@ def service_of(connection: HTTPConnection) -> VideoService:
     return gateway_of(connection).service
 
 
+async def _gateway(connection: HTTPConnection) -> Gateway:
+    """`gateway_of` as a coroutine: FastAPI calls plain functions in a thread each, which takes longer than they do."""
+    return gateway_of(connection)
+
+
+async def _service(connection: HTTPConnection) -> VideoService:
+    return service_of(connection)
+
+
 CallerOf = Annotated[Caller, Depends(caller_of)]
-GatewayOf = Annotated[Gateway, Depends(gateway_of)]
-ServiceOf = Annotated[VideoService, Depends(service_of)]
+GatewayOf = Annotated[Gateway, Depends(_gateway)]
+ServiceOf = Annotated[VideoService, Depends(_service)]

@@ -35,12 +35,14 @@ class Dialect:
         paths: What its routes' paths begin with; errors below them, unknown routes included, are written in its form.
         router: Its routes.
         error: Writes an error.
+        invalid: Writes what is wrong with a body or a form; as an error where None.
     """
 
     name: str
     paths: tuple[str, ...]
     router: APIRouter
     error: ErrorResponse
+    invalid: Callable[[RequestValidationError], Response] | None = None
 
     def owns(self, path: str) -> bool:
         """Whether a path belongs to it."""
@@ -77,9 +79,12 @@ def add_dialects(app: FastAPI, dialects: tuple[Dialect, ...], otherwise: ErrorRe
     for dialect in dialects:
         app.include_router(dialect.router)
 
+    def dialect_of(request: Request) -> Dialect | None:
+        return next((dialect for dialect in dialects if dialect.owns(request.url.path)), None)
+
     def respond(request: Request, error: GatewayError, status: int) -> Response:
-        write = next((dialect.error for dialect in dialects if dialect.owns(request.url.path)), otherwise)
-        response = write(error)
+        dialect = dialect_of(request)
+        response = otherwise(error) if dialect is None else dialect.error(error)
         # What HTTP itself refuses (405, 415 …) keeps its status, in the dialect's form.
         if status != error.status and response.status_code == error.status:
             response.status_code = status
@@ -100,6 +105,9 @@ def add_dialects(app: FastAPI, dialects: tuple[Dialect, ...], otherwise: ErrorRe
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
+        dialect = dialect_of(request)
+        if dialect is not None and dialect.invalid is not None:
+            return dialect.invalid(error)
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"][1:]) or None
         return respond(request, InvalidRequestError(first["msg"], field=field), InvalidRequestError.status)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
+from collections.abc import AsyncIterator, Mapping
 from email.utils import quote
 from http import HTTPStatus
 
@@ -11,7 +14,8 @@ from starlette.responses import Response, StreamingResponse
 
 from talkingvideo_gateway.videos.backend import MediaFile
 
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+"""A single range. A header of any other form is ignored, as RFC 9110 has it."""
 
 
 def send_file(request: Request, file: MediaFile, media_type: str, file_name: str, *, inline: bool = True) -> Response:
@@ -34,15 +38,14 @@ def send_file(request: Request, file: MediaFile, media_type: str, file_name: str
     }
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    wanted = request.headers.get("range")
-    if wanted is None or request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
-        start, stop, status = 0, file.bytes, HTTPStatus.OK
-    else:
-        found = _range(wanted, file.bytes)
-        if found is None:
+    start, stop, status = 0, file.bytes, HTTPStatus.OK
+    found = RANGE.fullmatch(request.headers.get("range", "").strip())
+    if found and any(found.groups()) and request.headers.get("if-range", headers["ETag"]) == headers["ETag"]:
+        start, stop = _range(found, file.bytes)
+        if start >= stop:
             headers["Content-Range"] = f"bytes */{file.bytes}"
             return Response(status_code=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers=headers)
-        (start, stop), status = found, HTTPStatus.PARTIAL_CONTENT
+        status = HTTPStatus.PARTIAL_CONTENT
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.bytes}"
     headers["Content-Length"] = str(stop - start)
     if request.method == "HEAD":
@@ -50,14 +53,35 @@ def send_file(request: Request, file: MediaFile, media_type: str, file_name: str
     return StreamingResponse(file.read(start, stop), status_code=status, headers=headers, media_type=media_type)
 
 
-def _range(header: str, size: int) -> tuple[int, int] | None:
-    """Start and stop of the first range; the whole file where the header is no single range of bytes."""
-    found = RANGE.fullmatch(header.strip())
-    if found is None or found[0] == "bytes=-":
-        return 0, size
-    first, last = found[1], found[2]
+def send_json_with_file(answer: Mapping[str, object], field: str, file: MediaFile, prefix: str = "") -> Response:
+    """A JSON object with one more field: a file in base64, which is never in memory as a whole.
+
+    Args:
+        answer: The other fields.
+        field: Name of the file's field.
+        file: The file.
+        prefix: What the field begins with, such as ``data:video/mp4;base64,``.
+    """
+    return StreamingResponse(_json_with_file(answer, field, file, prefix), media_type="application/json")
+
+
+async def _json_with_file(
+    answer: Mapping[str, object], field: str, file: MediaFile, prefix: str
+) -> AsyncIterator[bytes]:
+    beginning = json.dumps({**answer, field: prefix})
+    yield beginning.removesuffix('"}').encode()
+    rest = b""
+    async for piece in file.read(0, file.bytes):
+        content = rest + piece
+        whole = len(content) - len(content) % 3
+        yield base64.b64encode(content[:whole])
+        rest = content[whole:]
+    yield base64.b64encode(rest) + b'"}'
+
+
+def _range(header: re.Match[str], size: int) -> tuple[int, int]:
+    """Start and stop of a single range; no byte where it cannot be satisfied."""
+    first, last = header.groups()
     if not first:
-        length = min(int(last), size)
-        return (size - length, size) if length else None
-    start, stop = int(first), min(int(last) + 1 if last else size, size)
-    return (start, stop) if start < stop else None
+        return max(0, size - int(last)), size
+    return int(first), min(int(last) + 1 if last else size, size)

@@ -43,9 +43,11 @@ class VideoRequest:
         dialect: Name of the dialect, for its answers later on.
         spec: Fields of the resource, in camelCase. Where an upload belongs, its URI is ``upload://KEY``.
         uploads: The uploads by key.
+        files: URIs of files on configured volumes by key; in the spec they are named as uploads are.
         name: Name of the object; made up where a dialect has no form of its own.
         idempotency_key: Requests of one caller with the same key make one video.
-        options: What answers depend on; see `RequestRecord.options`.
+        options: What answers depend on; see `RequestRecord.options`. The same request has the same options, whenever it comes:
+            they are compared where an idempotency key is used again.
         warnings: What the dialect has changed or ignored.
         batch: Label value that the items of a batch share.
     """
@@ -53,6 +55,7 @@ class VideoRequest:
     dialect: str
     spec: Mapping[str, Any]
     uploads: Mapping[str, Upload] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
     name: str | None = None
     idempotency_key: str | None = None
     options: Mapping[str, JsonValue] = field(default_factory=dict)

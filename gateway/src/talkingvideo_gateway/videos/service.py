@@ -62,10 +62,10 @@ class VideoService:
         for upload in request.uploads.values():
             _check_size(caller, upload)
         await self._check_queue(caller)
-        spec = _with_uploads(request.spec, dict.fromkeys(request.uploads, "data:,"))
+        spec = _with_uploads(request.spec, dict.fromkeys((*request.uploads, *request.files), "data:,"))
         _check_spec(name, caller, spec)
-        uris = {key: await self._save(caller, upload) for key, upload in request.uploads.items()}
-        document = _document(caller, request, name, digest, _with_uploads(request.spec, uris))
+        saved = {key: await self._save(caller, upload) for key, upload in request.uploads.items()}
+        document = _document(caller, request, name, digest, _with_uploads(request.spec, {**request.files, **saved}))
         try:
             return await self._videos.create(caller.namespace, document)
         except AlreadyExistsError:
@@ -180,7 +180,7 @@ class VideoService:
         for path, uri in _uris(request.spec, "spec"):
             scheme = scheme_of(uri)
             if scheme == UPLOAD_SCHEME:
-                if uri.removeprefix(f"{UPLOAD_SCHEME}://") not in request.uploads:
+                if uri.removeprefix(f"{UPLOAD_SCHEME}://") not in {*request.uploads, *request.files}:
                     raise InvalidRequestError("The request has no such upload.", field=path)
             elif scheme not in self._media.schemes:
                 allowed = ", ".join(f"{each}:" for each in sorted(self._media.schemes))
@@ -214,7 +214,9 @@ def _name(caller: Caller, request: VideoRequest) -> str:
 
 
 def _digest(request: VideoRequest) -> str:
-    digest = hashlib.sha256(json.dumps([request.spec, request.options], sort_keys=True, default=str).encode())
+    digest = hashlib.sha256(
+        json.dumps([request.spec, request.options, request.files], sort_keys=True, default=str).encode()
+    )
     for key, upload in sorted(request.uploads.items()):
         digest.update(f"{key}={_file_digest(upload)}".encode())
     return digest.hexdigest()
