@@ -132,7 +132,8 @@ class ApiServer:
                         await response.write(json.dumps(event).encode() + b"\n")
                 position = len(self._events)
                 async with self._news:
-                    await self._news.wait_for(lambda: len(self._events) > position)
+                    while len(self._events) == position:
+                        await self._news.wait()
         finally:
             self._watches.discard(task)
             if request.transport is not None:

@@ -60,7 +60,7 @@ def named(name: str) -> dict[str, Any]:
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(scenario(), 30))  # type: ignore[arg-type]
+    asyncio.run(asyncio.wait_for(scenario(), 30))
 
 
 def test_what_is_there_is_listed_and_what_comes_and_goes_is_followed() -> None:

@@ -11,12 +11,13 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.cluster.s3 import S3Server
+
 from talkingvideo_gateway.cluster.media import S3Media
 from talkingvideo_gateway.cluster.settings import ClusterSettings
 from talkingvideo_gateway.errors import UnavailableError
 from talkingvideo_gateway.identity.caller import Caller
 from talkingvideo_gateway.videos.backend import MediaFile
-from tests.cluster.s3 import S3Server
 
 ALICE, BOB = Caller("alice", "films"), Caller("bob", "films")
 ADMINISTRATOR = Caller("admin", "films", sees_namespace=True)
@@ -102,7 +103,7 @@ def test_only_files_of_the_namespaces_own_folder_are_linked_to_and_no_other_is_a
         assert asyncio.run(media.open(namespace, uri)) is None
         asyncio.run(media.delete(namespace, uri))
     else:
-        assert link.startswith("https://files.example.com/") or link.startswith("https://media.files.example.com/")
+        assert link.startswith(("https://files.example.com/", "https://media.files.example.com/"))
 
 
 def test_a_store_that_does_not_answer_is_unavailable(media: S3Media) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from talkingvideo_gateway.cluster.records import MAX_DOCUMENT, ObjectRecord
-from talkingvideo_gateway.videos.object import RequestRecord, VideoObject
 from tests.incompressible import incompressible
 from tests.operator.fake_cluster import body, spec
 
 from talkingvideo_api import names
+from talkingvideo_gateway.cluster.records import MAX_DOCUMENT, ObjectRecord
+from talkingvideo_gateway.videos.object import RequestRecord, VideoObject
 
 REQUEST = RequestRecord(dialect="jobs", digest="0" * 64, options={"push_to_s3": True}, warnings=("It was changed.",))
 METADATA = {

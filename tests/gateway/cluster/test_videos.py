@@ -10,6 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from tests.clients.kube.api_server import ApiServer, eventually, serving, status_object
+from tests.operator.fake_cluster import spec
+
+from talkingvideo_api.names import LABEL_CALLER
+from talkingvideo_clients.kube.api import VIDEOS, Api
+from talkingvideo_clients.kube.reflector import Reflector
 from talkingvideo_gateway.cluster.cache import VideoCache
 from talkingvideo_gateway.cluster.missing import LOOKUPS_PER_SECOND, SECONDS, MissingNames
 from talkingvideo_gateway.cluster.records import ObjectRecord
@@ -23,12 +29,6 @@ from talkingvideo_gateway.errors import (
     TooLargeError,
     UnavailableError,
 )
-from tests.clients.kube.api_server import ApiServer, eventually, serving, status_object
-from tests.operator.fake_cluster import spec
-
-from talkingvideo_api.names import LABEL_CALLER
-from talkingvideo_clients.kube.api import VIDEOS, Api
-from talkingvideo_clients.kube.reflector import Reflector
 
 
 @dataclass
@@ -78,7 +78,7 @@ async def ended(task: asyncio.Task[None]) -> None:
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(scenario(), 30))  # type: ignore[arg-type]
+    asyncio.run(asyncio.wait_for(scenario(), 30))
 
 
 def document(name: str, caller: str = "alice") -> dict[str, Any]:

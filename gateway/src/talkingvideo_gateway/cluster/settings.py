@@ -16,8 +16,10 @@ ObjectName = Annotated[str, StringConstraints(pattern=DNS_SUBDOMAIN, max_length=
 
 
 class S3Settings(Model):
-    """A bucket of an S3-compatible service, as a store of a profile describes it. Credentials come from the environment
-    (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY) or from the identity of the gateway's ServiceAccount.
+    """A bucket of an S3-compatible service, as a store of a profile describes it.
+
+    Credentials come from the environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY) or from the identity of the gateway's
+    ServiceAccount.
     """
 
     bucket: str

@@ -24,9 +24,10 @@ from talkingvideo_gateway.errors import (
     TooLargeError,
     UnprocessableError,
 )
-from talkingvideo_gateway.identity.caller import MEGABYTE, Caller
+from talkingvideo_gateway.identity.caller import MEGABYTE, AllRights, Caller, Rights, Verb
 from talkingvideo_gateway.videos.backend import Backend, Health, MediaFile, VideoChange
 from talkingvideo_gateway.videos.object import RequestRecord, State, VideoObject
+from talkingvideo_gateway.videos.ownership import require_own
 from talkingvideo_gateway.videos.request import UPLOAD_SCHEME, InputKind, Upload, VideoRequest
 
 RETRY_AFTER_SECONDS = 30
@@ -38,9 +39,11 @@ class VideoService:
 
     Args:
         backend: Objects and files.
+        rights: What callers may do.
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, rights: Rights | None = None) -> None:
+        self._rights = rights or AllRights()
         self._videos = backend.videos
         self._media = backend.media
         self._health = backend.health
@@ -54,11 +57,13 @@ class VideoService:
             QueueFullError: The caller has too many unfinished videos.
             UnprocessableError: The idempotency key has been used for another request.
         """
+        await self._rights.require(caller, Verb.CREATE)
         digest = await asyncio.to_thread(_digest, request)
         name = _name(caller, request)
         if request.idempotency_key and (known := await self._known(caller, name, digest)):
             return known
         self._check_uris(caller, request)
+        require_own(caller, request.spec)
         for upload in request.uploads.values():
             _check_size(caller, upload)
         await self._check_queue(caller)
@@ -79,6 +84,7 @@ class VideoService:
         Raises:
             NotFoundError: It has none of that name.
         """
+        await self._rights.require(caller, Verb.GET)
         video = await self._videos.get(caller.namespace, name) if names.is_object_name(name) else None
         if video is None or not sees(caller, video):
             raise NotFoundError("There is no video of that id.")
@@ -86,11 +92,12 @@ class VideoService:
 
     async def list(self, caller: Caller) -> Sequence[VideoObject]:
         """The caller's videos, the oldest first."""
+        await self._rights.require(caller, Verb.LIST)
         return await self._videos.list(caller.namespace, None if caller.sees_namespace else caller.name)
 
     def watch(self, caller: Caller) -> AsyncIterator[VideoChange]:
         """Changes of the caller's videos from this call on."""
-        return _seen(caller, self._videos.watch(caller.namespace))
+        return self._seen(caller, self._videos.watch(caller.namespace))
 
     async def wait(self, caller: Caller, name: str, seconds: float) -> VideoObject:
         """The video once it has ended, or as it stands after that time."""
@@ -109,6 +116,7 @@ class VideoService:
         video = await self.get(caller, name)
         if video.state.ended:
             return video
+        await self._rights.require(caller, Verb.PATCH)
         return await self._videos.patch(caller.namespace, name, {"spec": {"cancel": True}})
 
     async def retry(self, caller: Caller, name: str) -> VideoObject:
@@ -120,6 +128,7 @@ class VideoService:
         video = await self.get(caller, name)
         if video.state not in (State.FAILED, State.TIMED_OUT, State.CANCELLED):
             raise ConflictError(f"The video is {video.state.value.lower()}: only one that has failed can be retried.")
+        await self._rights.require(caller, Verb.PATCH)
         annotations = {names.ANNOTATION_RETRY: secrets.token_hex(8)}
         patch = {"metadata": {"annotations": annotations}, "spec": {"cancel": None}}
         return await self._videos.patch(caller.namespace, name, patch)
@@ -127,6 +136,7 @@ class VideoService:
     async def delete(self, caller: Caller, name: str) -> None:
         """Delete a video with its result."""
         video = await self.get(caller, name)
+        await self._rights.require(caller, Verb.DELETE)
         if video.status.output is not None:
             output = video.status.output
             for uri in (output.uri, output.thumbnail_uri, output.report_uri):
@@ -155,6 +165,12 @@ class VideoService:
     def health(self) -> Health:
         """How what stands behind is doing; never waits."""
         return self._health()
+
+    async def _seen(self, caller: Caller, changes: AsyncIterator[VideoChange]) -> AsyncIterator[VideoChange]:
+        await self._rights.require(caller, Verb.WATCH)
+        async for change in changes:
+            if sees(caller, change.video):
+                yield change
 
     async def _open(self, video: VideoObject, uri: str | None) -> MediaFile:
         file = None if uri is None else await self._media.open(video.namespace, uri)
@@ -193,12 +209,6 @@ class VideoService:
         digest = await asyncio.to_thread(_file_digest, upload)
         upload.content.seek(0)
         return await self._media.save(caller.namespace, caller.name, digest, upload.content)
-
-
-async def _seen(caller: Caller, changes: AsyncIterator[VideoChange]) -> AsyncIterator[VideoChange]:
-    async for change in changes:
-        if sees(caller, change.video):
-            yield change
 
 
 def sees(caller: Caller, video: VideoObject) -> bool:
