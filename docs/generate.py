@@ -1,7 +1,7 @@
 """Writes the reference pages from the models: ``python docs/generate.py``, a part of ``make crds``.
 
-``resource.md`` (the resource), ``configuration.md`` (the operator and its profiles) and ``errors.md`` are generated,
-so that what they say is what is checked. Do not edit them: edit the field's docstring.
+``resource.md`` (the resource), ``configuration.md`` (the operator and its profiles), ``gateway-configuration.md`` and
+``errors.md`` are generated, so that what they say is what is checked. Do not edit them: edit the field's docstring.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from talkingvideo_api.errors import ERRORS
 from talkingvideo_api.rules import CEL_KEY
 from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.status import TalkingVideoStatus
+from talkingvideo_gateway.settings import GatewayConfig
 from talkingvideo_operator.settings import OperatorConfig
 
 Schema = dict[str, Any]
@@ -53,6 +54,17 @@ The operator refuses unknown fields and values out of bounds, and prints their p
 `spec.profile`. A video that is being made keeps the engine, the preset, the image and the store that its profile chose when it
 began, as long as the profile allows them; everything else, `allow` included, applies at once.
 [operations.md](operations.md#changing-a-profile) explains what a change does, and stores, Secrets and permissions.
+
+"""
+
+GATEWAY = """\
+# Configuration of the gateway
+
+The gateway reads one YAML file when it starts: `talkingvideo-gateway serve --config FILE`. With Helm, `gateway.config` has these
+fields; the chart fills in those that follow from other values: the namespaces, the stores of the profile `default`, the operator's
+Lease, the files of the Secrets. [gateway.md](gateway.md#on-a-cluster) explains them.
+
+The gateway refuses unknown fields and values out of bounds, and names the first.
 
 """
 
@@ -220,6 +232,11 @@ def configuration_page() -> str:
     return NOTE + CONFIGURATION + "\n".join(Page.of(OperatorConfig, shows_defaults=True).sections("config.yaml"))
 
 
+def gateway_page() -> str:
+    """``gateway-configuration.md``."""
+    return NOTE + GATEWAY + "\n".join(Page.of(GatewayConfig, shows_defaults=True).sections("config.yaml"))
+
+
 def errors_page() -> str:
     """``errors.md``."""
     rows = (
@@ -229,7 +246,12 @@ def errors_page() -> str:
     return NOTE + ERRORS_HEAD + "\n".join(rows) + "\n"
 
 
-PAGES = {"resource.md": resource_page, "configuration.md": configuration_page, "errors.md": errors_page}
+PAGES = {
+    "resource.md": resource_page,
+    "configuration.md": configuration_page,
+    "gateway-configuration.md": gateway_page,
+    "errors.md": errors_page,
+}
 
 if __name__ == "__main__":
     for file, page in PAGES.items():

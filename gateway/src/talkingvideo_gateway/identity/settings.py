@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, IPvAnyNetwork, StringConstraints, model_validator
 
 from talkingvideo_api.model import Model
 from talkingvideo_api.names import DNS_SUBDOMAIN
@@ -28,7 +27,7 @@ class KubernetesTokens(Model):
 class ProxyHeaders(Model):
     """A proxy that has authenticated the user, such as oauth2-proxy, and says so in a header."""
 
-    addresses: Annotated[tuple[IPv4Network | IPv6Network, ...], Field(min_length=1)]
+    addresses: Annotated[tuple[IPvAnyNetwork, ...], Field(min_length=1)]
     """Addresses of the proxy, as CIDR. From everybody else the header is ignored. Whoever can send from such an address can be
     anybody: let a NetworkPolicy admit the proxy only."""
     user_header: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]+$")] = "X-Forwarded-User"
