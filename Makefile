@@ -2,6 +2,7 @@
 UV := scripts/uv
 PYTEST_ARGS ?=
 PYTHON ?= 3.13
+REPOSITORY ?= OWNER/NAME
 MUTANTS ?= 1000
 
 # Everything, with torch (3 GB), in .venv; without torch (0.8 GB) in .venv-fast.
@@ -15,7 +16,7 @@ FAST_TESTS := -m "not media and not model and not s3 and not harness and not con
 WITH_TORCH := engines/infinitetalk/|speech/kokoro|weights/fetch|^tests/(bench|worker/infinitetalk)/|tests/worker/(speech/t.*kokoro|stages/test_loras|weights/test_(fetch|update))|^scripts/update_weights
 
 .PHONY: help demo test test-fast test-python find-python lint lint-all types layers format crds fuzz cluster bench \
-	sbom audit update-images update-weights release-check clean
+	sbom plugin audit update-images update-weights release-check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -47,7 +48,7 @@ lint-all: ## the same with the types of everything: what CI asks before the test
 
 types: ## types of what needs no torch
 	$(FAST) mypy --cache-dir .mypy_cache-fast --follow-imports silent --exclude '$(WITH_TORCH)' \
-		api/src clients/src gateway/src operator/src worker/src charts docs examples scripts tests
+		api/src cli/src clients/src gateway/src operator/src worker/src charts docs examples scripts tests
 
 layers: ## which package may import which
 	$(FAST) lint-imports
@@ -79,6 +80,9 @@ bench: ## every figure of docs/benchmarks.md
 sbom: ## out/sbom.cdx.json: the locked Python packages as CycloneDX, from uv.lock alone
 	@mkdir -p out
 	$(UV) export --frozen --offline --quiet --all-packages --all-extras --no-dev --format cyclonedx1.5 --output-file out/sbom.cdx.json
+
+plugin: ## the kubectl plugin for krew, in out/: make plugin REPOSITORY=OWNER/NAME
+	$(FAST) python -m scripts.plugin $(REPOSITORY)
 
 audit: ## known vulnerabilities of the locked packages; asks osv.dev (ARGS="--service-url URL": another)
 	$(UV) audit --frozen $(ARGS)

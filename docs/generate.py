@@ -50,9 +50,9 @@ The operator reads one YAML file when it starts: `talkingvideo-operator run --co
 | Helm | `profiles`, `namespaces` and `progressFromLogs` are values of the same names; all others are set below the value `config`. A `helm upgrade` restarts the operator. |
 | kustomize | `manifests/base/config.yaml` |
 
-The operator refuses unknown fields and values out of bounds, and prints their paths. Users select a *profile* with
-`spec.profile`. A video that is being made keeps the engine, the preset, the image and the store that its profile chose when it
-began, as long as the profile allows them; everything else, `allow` included, applies at once.
+The operator refuses unknown fields and values out of bounds, and prints their paths with the names that were probably meant.
+Users select a *profile* with `spec.profile`. A video that is being made keeps the engine, the preset, the image and the store
+that its profile chose when it began, as long as the profile allows them; everything else, `allow` included, applies at once.
 [operations.md](operations.md#changing-a-profile) explains what a change does, and stores, Secrets and permissions.
 
 """
@@ -72,15 +72,15 @@ ERRORS_HEAD = """\
 # Errors
 
 `status.failure` has a code, a message and, if a field caused the failure, its path. The process of a stage ends with the
-exit status of the code, and so does `talkingvideo run`.
+exit status of the code, and so does [`talkingvideo`](cli.md#errors-and-exit-status) on your machine.
 
 *Who acts*: **User**: correct the object or its inputs. **Cluster**: another attempt often succeeds; otherwise the cluster
 lacks something. **Project**: a defect of this project, please report it. *Retried*: whether the operator makes further
 attempts, up to the number in the profile. A failure may differ from its code (a download that is answered with 404 is not
 retried): `status.failure.retryable` tells.
 
-| code | exit status | who acts | retried | meaning |
-|---|---|---|---|---|
+| code | exit status | who acts | retried | meaning | what to do |
+|---|---|---|---|---|---|
 """
 
 
@@ -240,7 +240,8 @@ def gateway_page() -> str:
 def errors_page() -> str:
     """``errors.md``."""
     rows = (
-        f"| `{code}` | {kind.exit_status} | {kind.responsible} | {'yes' if kind.retryable else 'no'} | {kind.meaning} |"
+        f"| `{code}` | {kind.exit_status} | {kind.responsible} | {'yes' if kind.retryable else 'no'} | "
+        f"{kind.meaning} | {kind.remedy} |"
         for code, kind in ERRORS.items()
     )
     return NOTE + ERRORS_HEAD + "\n".join(rows) + "\n"

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DISTRIBUTIONS = ("api", "clients", "gateway", "operator", "worker")
+DISTRIBUTIONS = ("api", "cli", "clients", "gateway", "operator", "worker")
 LICENCES = ("LICENSE", "NOTICE")
 """Each distribution has copies: its build may not look outside its own folder for them."""
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkingvideo_api.errors import ERRORS, EXIT_STATUSES, ErrorCode, StageError
-from talkingvideo_api.names import Stage, job_name
+from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import (
     MAX_TERMINATION_BYTES,
     Artifact,
@@ -156,19 +156,3 @@ def test_every_code_has_an_exit_status_of_its_own() -> None:
     assert set(ERRORS) == set(ErrorCode)
     assert len(EXIT_STATUSES) == len(ERRORS)
     assert all(1 < status < 126 for status in EXIT_STATUSES)
-
-
-@given(
-    st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", fullmatch=True),
-    st.uuids(),
-    st.sampled_from(Stage),
-    st.integers(0, 99),
-    st.integers(0, 499),
-)
-def test_a_jobs_name_is_a_label_whatever_the_objects_name(
-    name: str, uid: object, stage: Stage, attempt: int, chunk: int
-) -> None:
-    made = job_name(name, str(uid), "0a1b2c3d", stage, attempt, chunk)
-    assert len(made) <= 63
-    assert made[0].isalnum() and made[-1].isalnum()
-    assert all(character.isalnum() or character == "-" for character in made)

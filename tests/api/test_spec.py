@@ -192,7 +192,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("chunks too short", {"chunking": {"targetSeconds": 5}}, "spec.chunking.targetSeconds", "greater than or equal"),
     ("two outputs", {"output": {"s3": {}, "pvc": {"claim": "c"}}}, "spec.output", "at most one of s3 and pvc"),
     ("plain notification", {"notify": {"url": "http://example.com"}}, "spec.notify", "https://"),
-    ("unknown field", {"promt": "x"}, "spec.promt", "Extra inputs are not permitted"),
+    ("unknown field", {"promt": "x"}, "spec.promt", "unknown field; did you mean prompt?"),
 ]
 
 

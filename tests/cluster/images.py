@@ -25,6 +25,7 @@ _SHARED_INPUTS = (
     "scripts/uv.txt",
     "uv.lock",
     "api/pyproject.toml",
+    "cli/pyproject.toml",
     "clients/pyproject.toml",
     "gateway/pyproject.toml",
     "operator/pyproject.toml",

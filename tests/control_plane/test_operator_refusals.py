@@ -82,7 +82,15 @@ REFUSED_BY_THE_API: dict[str, tuple[dict[str, Any], str]] = {
     "steps above 100": ({"render": {"steps": 101}}, "less than or equal to 100"),
     "short chunks": ({"chunking": {"targetSeconds": 1}}, "greater than or equal to 10"),
     "two outputs": ({"output": {"s3": {}, "pvc": {"claim": "x"}}}, "set at most one of s3 and pvc"),
-    "an unknown field": ({"sourc": {}}, "unknown field"),
+    "an unknown field": ({"sourc": {}}, 'unknown field "spec.sourc"'),
+    "an unknown field of a list's item": (
+        {"speech": {"speakers": [{**AUDIO, "regio": LEFT}]}},
+        'unknown field "spec.speech.speakers[0].regio"',
+    ),
+    "a mistyped value": (
+        {"render": {"preset": "fsat"}},
+        'spec.render.preset: Unsupported value: "fsat": supported values: "quality", "fast", "turbo"',
+    ),
     "a region outside": (
         {"speech": {"speakers": [{**AUDIO, "region": {"left": 0.9, "top": 0.1, "width": 0.5, "height": 0.1}}]}},
         "the region ends outside the picture",

@@ -28,6 +28,13 @@ def test_the_shipped_configuration_can_be_used() -> None:
         ("profiles: {a: {stores: {default: {s3: {bucket: b}}}}}", "profiles.a.workerImage: Field required"),
         ("profiles: {a: {workerImage: w, stores: {x: {s3: {bucket: b}}}}}", "defaultStore 'default' is not one of"),
         ("profiles: {a: {workerImage: w, stores: {default: {}}}}", "exactly one of s3 and pvc"),
+        (
+            "{profiles: {a: {workerImag: w, stores: {}}}}",
+            "profiles.a.workerImag: unknown field; did you mean workerImage?",
+        ),
+        ("{profiles: {a: {workerImage: w, stores: {}, preset: fsat}}}", "did you mean fast?"),
+        ("{profiles: {}, progressFromLog: true}", "progressFromLog: unknown field; did you mean progressFromLogs?"),
+        ("", "must be a mapping with the fields profiles, namespaces,"),
         ("a: [", "is not YAML"),
         ("{profiles: {a: {workerImage: w, stores: {default: {s3: {bucket: b}}}}}, workers: 0}", "workers"),
     ],

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("api/src", "clients/src", "gateway/src", "operator/src", "worker/src")
+SOURCES = ("api/src", "cli/src", "clients/src", "gateway/src", "operator/src", "worker/src")
 
 FORBIDDEN_IMPORTS = [
     # contract, module, what it may not import
@@ -29,6 +29,15 @@ FORBIDDEN_IMPORTS = [
     ("distributions", "talkingvideo_worker.units", "talkingvideo_operator.settings"),
     ("distributions", "talkingvideo_gateway.settings", "talkingvideo_worker.units"),
     ("distributions", "talkingvideo_gateway.local.queue", "talkingvideo_operator.settings"),
+    ("distributions", "talkingvideo_cli.view", "talkingvideo_operator.settings"),
+    ("distributions", "talkingvideo_cli.manifest", "talkingvideo_worker.units"),
+    ("cli", "talkingvideo_cli.view", "talkingvideo_cli.manifest"),
+    ("cli", "talkingvideo_cli.exits", "talkingvideo_cli.printing"),
+    ("cli", "talkingvideo_cli.store", "talkingvideo_cli.commands.session"),
+    ("cli-commands", "talkingvideo_cli.commands.watch", "talkingvideo_cli.commands.submit"),
+    ("cli-commands", "talkingvideo_cli.commands.session", "talkingvideo_cli.commands.logs"),
+    ("cli-is-light", "talkingvideo_cli.files", "PIL"),
+    ("cli-is-light", "talkingvideo_cli.commands.listing", "structlog"),
     ("operator-opens-no-store", "talkingvideo_operator.effects", "talkingvideo_clients.stores.local"),
     ("operator-opens-no-store", "talkingvideo_operator.main", "boto3"),
     ("worker-calls-no-cluster", "talkingvideo_worker.progress", "talkingvideo_clients.kube.objects"),
@@ -182,7 +191,8 @@ def test_a_module_that_no_layer_names_is_refused(
 
 
 @pytest.mark.parametrize(
-    "distribution", ["talkingvideo_api", "talkingvideo_clients", "talkingvideo_gateway", "talkingvideo_operator"]
+    "distribution",
+    ["talkingvideo_api", "talkingvideo_cli", "talkingvideo_clients", "talkingvideo_gateway", "talkingvideo_operator"],
 )
 def test_every_package_of_a_distribution_has_a_contract_that_names_its_modules(distribution: str) -> None:
     folders = {init.parent for source in SOURCES for init in (ROOT / source).glob(f"{distribution}/**/__init__.py")}

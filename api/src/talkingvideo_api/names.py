@@ -76,9 +76,21 @@ ANNOTATION_MAX_PARALLEL = {
 """On a Namespace: its bound on each stage."""
 
 
-def _stem(name: str, uid: str, revision: str) -> str:
-    """The common prefix of a video's children. Dots are legal in the object's name, but not in a pod's hostname."""
-    return f"{name[:38].replace('.', '-').rstrip('-')}-{uid[:8]}-{revision[:4]}"
+SHOWN_NAME = 38
+"""Most characters of a video's name in the names of its children: all that attempts below 100 leave."""
+
+MAX_LABEL = 63
+"""Characters of a label's value: the Job controller labels pods with the Job's name."""
+
+
+def _child_name(name: str, uid: str, revision: str, part: str) -> str:
+    """The name of a video's child. What tells it from others is always whole; the video's own name is cut, for people to read.
+
+    Dots are legal in the object's name, but not in a pod's hostname.
+    """
+    rest = f"-{uid[:8]}-{revision[:4]}-{part}"
+    shown = name[: min(SHOWN_NAME, MAX_LABEL - len(rest))]
+    return shown.replace(".", "-").rstrip("-") + rest
 
 
 def stage_input_name(name: str, uid: str, revision: str, sha256: str) -> str:
@@ -91,9 +103,9 @@ def stage_input_name(name: str, uid: str, revision: str, sha256: str) -> str:
         sha256: Digest of the stage input, hexadecimal: a profile that changes makes another ConfigMap.
 
     Returns:
-        At most 75 characters; a ConfigMap's name may have 253.
+        At most 63 characters.
     """
-    return f"{_stem(name, uid, revision)}-input-{sha256[:16]}"
+    return _child_name(name, uid, revision, f"input-{sha256[:16]}")
 
 
 def job_name(name: str, uid: str, revision: str, stage: Stage, attempt: int, chunk: int | None = None) -> str:
@@ -111,4 +123,4 @@ def job_name(name: str, uid: str, revision: str, stage: Stage, attempt: int, chu
         At most 63 characters.
     """
     part = f"r{chunk}" if stage is Stage.RENDER else stage.value
-    return f"{_stem(name, uid, revision)}-{part}-{attempt}"
+    return _child_name(name, uid, revision, f"{part}-{attempt}")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import ConfigDict, Field, StringConstraints
 
-from talkingvideo_api.errors import StageError
 from talkingvideo_api.model import Model
 from talkingvideo_api.names import API_VERSION, DNS_LABEL, DNS_SUBDOMAIN, KIND, MAX_OBJECT_NAME
+from talkingvideo_api.problems import read_document
 from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.status import TalkingVideoStatus
 
@@ -42,11 +42,6 @@ def parse(document: dict[str, Any]) -> TalkingVideo:
     """Read a TalkingVideo from YAML or the API.
 
     Raises:
-        StageError: E_INPUT_VALIDATION, naming the first field that is wrong.
+        InvalidDocumentError: With every field that is wrong.
     """
-    try:
-        return TalkingVideo.model_validate(document)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-        raise StageError.invalid(first["msg"].removeprefix("Value error, "), path) from error
+    return read_document(TalkingVideo, document)

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from talkingvideo_api.model import Model
 from talkingvideo_api.names import Stage
+from talkingvideo_api.problems import InvalidDocumentError, read_document
 from talkingvideo_api.profile import Profile
 
 Seconds = Annotated[float, Field(ge=0)]
@@ -104,7 +105,6 @@ def load(path: Path) -> OperatorConfig:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {error}") from error
     try:
-        return OperatorConfig.model_validate(document)
-    except ValidationError as error:
-        problems = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
-        raise ConfigError(f"{path}:\n  " + "\n  ".join(problems)) from error
+        return read_document(OperatorConfig, document)
+    except InvalidDocumentError as error:
+        raise ConfigError(f"{path}:\n  " + "\n  ".join(map(str, error.problems))) from error

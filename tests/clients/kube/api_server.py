@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 from kubernetes.aio.client import ApiClient, Configuration
 
-from talkingvideo_clients.kube.api import MERGE_PATCH, Api
+from talkingvideo_clients.kube.api import Api
 
 Body = dict[str, Any]
 PREFIX = "/apis/talkingvideo.dev/v1alpha1/namespaces/{namespace}/talkingvideos"
@@ -146,7 +146,7 @@ class ApiServer:
             if key not in self.objects:
                 return web.json_response(status_object("NotFound", f"{key[1]} not found"), status=404)
             if request.method == "PATCH":
-                assert request.content_type == MERGE_PATCH
+                assert request.content_type == "application/merge-patch+json"
                 return await self.put(merged(self.objects[key], await request.json()), key[0])
             if request.method == "DELETE":
                 options = await request.json()

@@ -22,9 +22,9 @@ from tests.cluster.s3 import S3Server
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.stage_input import S3Connection
-from talkingvideo_clients.stores.base import MissingFileError, Store
+from talkingvideo_clients.stores.base import MAX_READ, MissingFileError, Store
 from talkingvideo_clients.stores.beneath import open_folder
-from talkingvideo_clients.stores.factory import open_store
+from talkingvideo_clients.stores.factory import open_parent, open_store
 from talkingvideo_clients.stores.local import LocalStore, _copied_into
 from talkingvideo_clients.stores.s3 import S3Store, s3_client
 
@@ -47,7 +47,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_file_that_was_put_is_read_back_with_its_size_and_digest(store: Store, file: Path, tmp_path: Path) -> None:
     store.put("a/b.mp4", file)
-    store.get("a/b.mp4", tmp_path / "deep" / "copy")
+    store.get("a/b.mp4", tmp_path / "deep" / "copy", 6)
     assert (tmp_path / "deep" / "copy").read_bytes() == store.read("a/b.mp4") == b"frames"
     stored = store.stat("a/b.mp4")
     assert stored is not None
@@ -55,12 +55,30 @@ def test_a_file_that_was_put_is_read_back_with_its_size_and_digest(store: Store,
     assert stored.sha256 == hashlib.sha256(b"frames").hexdigest()
 
 
+@pytest.mark.parametrize("size", [101, 30 << 20])
+def test_a_file_larger_than_expected_is_not_copied(store: Store, tmp_path: Path, size: int) -> None:
+    (tmp_path / "large").write_bytes(bytes(size))
+    store.put("a/large", tmp_path / "large")
+    with pytest.raises(StageError, match="a/large is larger than 100 bytes") as caught:
+        store.get("a/large", tmp_path / "deep" / "copy", 100)
+    assert (caught.value.code, caught.value.retryable) == (ErrorCode.WORKSPACE, False)
+    assert list((tmp_path / "deep").iterdir()) == []
+
+
+def test_a_file_larger_than_documents_is_not_read(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(bytes(MAX_READ + 1))
+    store.put("a/large", tmp_path / "large")
+    with pytest.raises(StageError, match="a/large is larger than") as caught:
+        store.read("a/large")
+    assert (caught.value.code, caught.value.retryable) == (ErrorCode.WORKSPACE, False)
+
+
 def test_a_file_that_does_not_exist_is_missing(store: Store, tmp_path: Path) -> None:
     assert store.stat("nothing") is None
     with pytest.raises(MissingFileError):
         store.read("nothing")
     with pytest.raises(MissingFileError):
-        store.get("nothing", tmp_path / "copy")
+        store.get("nothing", tmp_path / "copy", 6)
     assert not (tmp_path / "copy").exists()
 
 
@@ -125,6 +143,12 @@ def test_a_folder_whose_name_needs_quoting_is_found_again(tmp_path: Path, file: 
     store = open_store(folder.as_uri(), S3Connection(), tmp_path)
     store.put("a", file)
     assert (folder / "a").read_bytes() == b"frames"
+
+
+def test_a_file_whose_name_needs_quoting_has_that_name_in_its_folder(tmp_path: Path) -> None:
+    store, name = open_parent((tmp_path / "mein Film (1)%20").as_uri(), S3Connection(), tmp_path)
+    assert (store.uri(""), name) == (f"{tmp_path.as_uri()}/", "mein Film (1)%20")
+    assert open_parent("s3://films/a%20b/c%20d", S3Connection(), tmp_path)[1] == "c%20d"
 
 
 def test_without_hard_links_files_are_still_complete(

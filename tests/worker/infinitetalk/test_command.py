@@ -116,7 +116,7 @@ def test_missing_weights_are_listed_before_anything_is_rendered(
 
 def test_other_weights_make_another_chunk(folder: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def key() -> str:
-        done = talkingvideo("plan", "video.yaml")
+        done = talkingvideo("plan", "-o", "json", "video.yaml")
         assert done.exit_code == 0, done.stderr
         return str(json.loads(done.stdout)["planDigest"])
 

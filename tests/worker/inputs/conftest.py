@@ -7,7 +7,6 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -65,12 +64,6 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             else:
                 self.close_connection = True
 
-        def _write_endlessly(self, piece: bytes) -> None:
-            with_end = time.monotonic() + 20
-            while time.monotonic() < with_end:
-                self.wfile.write(piece)
-            self.close_connection = True
-
         def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
             self.send_response(status)
             for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
@@ -96,43 +89,11 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             self._answer(200, BODY, {"Content-Length": str(len(BODY) + 10)})
             self.close_connection = True
 
-        def endless(self) -> None:
-            """Announces nothing, and does not stop."""
-            self.send_response(200)
-            self.end_headers()
-            self._write_endlessly(b"x" * 65_536)
-
-        def drip(self) -> None:
-            """One byte at a time."""
-            self.send_response(200)
-            self.send_header("Content-Length", "1000")
-            self.end_headers()
-            for _ in range(1000):
-                self.wfile.write(b"x")
-                self.wfile.flush()
-                time.sleep(0.05)
-
         def zipped(self) -> None:
             self._answer(200, gzip.compress(BODY), {"Content-Encoding": "gzip"})
 
         def bomb(self) -> None:
             self._answer(200, gzip.compress(bytes(50_000_000)), {"Content-Encoding": "gzip"})
-
-        def endless_after_zip(self) -> None:
-            """A small compressed file, and then bytes that belong to nothing."""
-            self.send_response(200)
-            self.send_header("Content-Encoding", "gzip")
-            self.end_headers()
-            self.wfile.write(gzip.compress(BODY))
-            self._write_endlessly(b"x" * 65_536)
-
-        def endless_empty_blocks(self) -> None:
-            """A deflate stream whose blocks are all empty."""
-            self.send_response(200)
-            self.send_header("Content-Encoding", "gzip")
-            self.end_headers()
-            self.wfile.write(gzip.compress(b"")[:10])
-            self._write_endlessly(b"\x00\x00\x00\xff\xff" * 10_000)
 
         def half_zipped(self) -> None:
             self._answer(200, gzip.compress(BODY)[:-20], {"Content-Encoding": "gzip"})
@@ -154,12 +115,8 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
         "/empty": Handler.empty,
         "/flaky": Handler.flaky,
         "/short": Handler.short,
-        "/endless": Handler.endless,
-        "/drip": Handler.drip,
         "/zipped": Handler.zipped,
         "/bomb": Handler.bomb,
-        "/endless-after-zip": Handler.endless_after_zip,
-        "/endless-empty-blocks": Handler.endless_empty_blocks,
         "/half-zipped": Handler.half_zipped,
         "/brotli": Handler.brotli,
         "/aws-chunked": Handler.chunked_name,

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import ssl
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -69,24 +67,10 @@ def test_a_transient_failure_is_retried_with_growing_pauses(site: Site, tmp_path
     assert pauses == [0.5, 1.0]
 
 
-def test_a_truncated_body_is_an_error(site: Site, tmp_path: Path) -> None:
-    error = failure(site, "/short", tmp_path, FetchPolicy(open_hosts=NAMES, attempts=2))
-    assert (error.code, error.retryable) == (ErrorCode.DOWNLOAD_FAILED, True)
-    assert len(site.requests) == 2
-
-
 def test_an_announced_size_above_the_limit_is_refused_at_once(site: Site, tmp_path: Path) -> None:
     error = failure(site, "/picture", tmp_path, FetchPolicy(open_hosts=NAMES, max_bytes=len(BODY) - 1))
     assert error.code is ErrorCode.INPUT_VALIDATION
     assert f"{len(BODY):,}" in error.message
-
-
-def test_a_body_without_end_is_cut_off_at_the_limit(site: Site, tmp_path: Path) -> None:
-    began = time.monotonic()
-    error = failure(site, "/endless", tmp_path, FetchPolicy(open_hosts=NAMES, max_bytes=1_000_000))
-    assert error.code is ErrorCode.INPUT_VALIDATION
-    assert "larger than the limit" in error.message
-    assert time.monotonic() - began < 5
 
 
 def test_a_file_of_exactly_the_limit_is_taken(site: Site, tmp_path: Path) -> None:
@@ -94,33 +78,8 @@ def test_a_file_of_exactly_the_limit_is_taken(site: Site, tmp_path: Path) -> Non
     assert site.fetcher(policy).fetch(site.url("/picture"), tmp_path / "input", FIELD).bytes == len(BODY)
 
 
-def test_a_trickling_body_ends_at_the_deadline(site: Site, tmp_path: Path) -> None:
-    began = time.monotonic()
-    error = failure(site, f"/drip?sig={SECRET}", tmp_path, FetchPolicy(open_hosts=NAMES, timeout_seconds=0.6))
-    assert 0.5 < time.monotonic() - began < 3
-    assert (error.code, error.retryable) == (ErrorCode.DOWNLOAD_FAILED, True)
-    assert "0.6 seconds" in error.message
-    assert SECRET not in str(error)
-
-
 def test_a_compressed_body_is_decompressed(site: Site, tmp_path: Path) -> None:
     assert site.fetcher().fetch(site.url("/zipped"), tmp_path / "input", FIELD).path.read_bytes() == BODY
-
-
-def test_a_compression_bomb_meets_the_limit(site: Site, tmp_path: Path) -> None:
-    error = failure(site, "/bomb", tmp_path, FetchPolicy(open_hosts=NAMES, max_bytes=1_000_000))
-    assert error.code is ErrorCode.INPUT_VALIDATION
-
-
-@pytest.mark.parametrize("path", ["/endless-after-zip", "/endless-empty-blocks"])
-def test_bytes_that_yield_no_content_meet_the_limit(site: Site, tmp_path: Path, path: str) -> None:
-    error = failure(site, path, tmp_path, FetchPolicy(open_hosts=NAMES, max_bytes=1_000_000))
-    assert (error.code, error.retryable) == (ErrorCode.INPUT_VALIDATION, False)
-    assert "larger than the limit" in error.message
-
-
-def test_a_damaged_compressed_body_is_an_error(site: Site, tmp_path: Path) -> None:
-    assert failure(site, "/half-zipped", tmp_path).code is ErrorCode.DOWNLOAD_FAILED
 
 
 def test_a_content_coding_that_was_not_requested_is_refused_but_that_of_upload_tools_is_plain(
@@ -132,52 +91,6 @@ def test_a_content_coding_that_was_not_requested_is_refused_but_that_of_upload_t
 
 def test_an_empty_file_is_refused(site: Site, tmp_path: Path) -> None:
     assert failure(site, "/empty", tmp_path).code is ErrorCode.INPUT_VALIDATION
-
-
-def test_redirects_are_followed_and_headers_stay_with_their_host(site: Site, tmp_path: Path) -> None:
-    back = site.url("/picture")
-    there = site.url(f"/to/2?{back}", host="other.test")
-    fetcher = site.fetcher(headers={"Authorization": "Bearer x"})
-    fetched = fetcher.fetch(site.url(f"/to/1?/to/same?{there}"), tmp_path / "input", FIELD)
-    assert fetched.path.read_bytes() == BODY
-    assert ["authorization" in headers for _, headers in site.requests] == [True, True, False, False]
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        "https://169.254.169.254/latest/meta-data/",
-        "https://metadata.test/",
-        "http://store.test/picture",
-        "file:///etc/passwd",
-        "https://user:pa55@store.test/",
-        "https://[::ffff:127.0.0.1]/",
-        "https://2130706433/",
-        "//10.0.0.1/",
-    ],
-)
-def test_a_redirect_to_a_forbidden_place_is_refused(site: Site, tmp_path: Path, target: str) -> None:
-    def resolver(host: str, port: int) -> Sequence[str]:
-        known = {"metadata.test": "169.254.169.254", "2130706433": "127.0.0.1", "[::ffff:127.0.0.1]": "::ffff:7f00:1"}
-        return [known[host]] if host in known else site.resolver(host, port) if host in NAMES else [host.strip("[]")]
-
-    error = failure(site, f"/to/x?{target}", tmp_path, resolver=resolver)
-    assert error.code is ErrorCode.INPUT_VALIDATION
-    assert len(site.requests) == 1
-
-
-def test_a_redirect_outside_the_allowed_hosts_is_refused(site: Site, tmp_path: Path) -> None:
-    policy = FetchPolicy(allowed_hosts=("store.test",), open_hosts=("store.test",))
-    error = failure(site, f"/to/x?{site.url('/picture', host='other.test')}", tmp_path, policy)
-    assert error.code is ErrorCode.INPUT_VALIDATION
-    assert "other.test" in error.message
-
-
-def test_endless_redirects_and_those_without_a_location_are_refused(site: Site, tmp_path: Path) -> None:
-    error = failure(site, "/loop", tmp_path, FetchPolicy(open_hosts=NAMES, max_redirects=3))
-    assert (error.code, error.retryable) == (ErrorCode.DOWNLOAD_FAILED, False)
-    assert len(site.requests) == 4
-    assert failure(site, "/nowhere", tmp_path).code is ErrorCode.DOWNLOAD_FAILED
 
 
 @pytest.mark.parametrize(
@@ -293,6 +206,10 @@ def test_every_spelling_of_this_machine_is_refused_by_the_real_resolver(site: Si
         "store.test#@127.0.0.1",
         "store.test?@127.0.0.1",
         "xn--localhost-",
+        "xn--",
+        "a" * 64 + ".com",
+        "a..b.com",
+        "1.2.3.4]",
         "-",
         "..",
         "127..0.1",
@@ -323,13 +240,6 @@ def test_a_name_is_resolved_once_per_connection_so_that_a_second_answer_changes_
     )
     assert fetched.path.read_bytes() == BODY
     assert next(answers) == ["169.254.169.254"]
-
-
-def test_a_name_that_turns_private_between_two_connections_is_refused(site: Site, tmp_path: Path) -> None:
-    answers = iter([["127.0.0.1"], ["169.254.169.254"]])
-    error = failure(site, "/to/x?/picture", tmp_path, resolver=lambda host, port: next(answers))
-    assert error.code is ErrorCode.INPUT_VALIDATION
-    assert len(site.requests) == 1
 
 
 def test_the_next_address_is_tried_when_one_does_not_answer(site: Site, tmp_path: Path) -> None:

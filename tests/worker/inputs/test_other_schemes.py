@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,23 +20,11 @@ from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.stage_input import S3Connection
 from talkingvideo_clients.stores.s3 import s3_client
 from talkingvideo_worker.inputs.fetch import Fetcher
-from talkingvideo_worker.inputs.offline import Mounts, read_data, read_headers
+from talkingvideo_worker.inputs.offline import read_data, read_headers
 from talkingvideo_worker.inputs.policy import FetchPolicy
 
 FIELD = "spec.speech.speakers[0].audio.uri"
 LOCAL = FetchPolicy(allowed_schemes=("file", "data"))
-
-
-def volumes(
-    folder: Path, claims: Mapping[str, Path] | None = None, configmaps: Mapping[str, Path] | None = None
-) -> Mounts:
-    """Folders under the names by which URIs call them."""
-    mounts = Mounts(folder / "claims", folder / "configmaps", folder / "headers")
-    for parent, targets in ((mounts.claims, claims or {}), (mounts.configmaps, configmaps or {})):
-        parent.mkdir(parents=True)
-        for name, target in targets.items():
-            (parent / name).symlink_to(target)
-    return mounts
 
 
 def failure(fetcher: Fetcher, uri: str, folder: Path) -> StageError:
@@ -51,125 +36,9 @@ def failure(fetcher: Fetcher, uri: str, folder: Path) -> StageError:
     return caught.value
 
 
-@pytest.fixture
-def claim(tmp_path: Path) -> Path:
-    folder = tmp_path / "claim"
-    (folder / "voices").mkdir(parents=True)
-    (folder / "voices" / "a b.wav").write_bytes(b"sound")
-    (tmp_path / "secret").write_bytes(b"secret")
-    return folder
-
-
-@pytest.fixture
-def mounted(claim: Path, tmp_path: Path) -> Fetcher:
-    return Fetcher(
-        FetchPolicy(),
-        volumes(tmp_path / "mounts", claims={"media": claim}, configmaps={"texts": claim}),
-        sleep=lambda seconds: None,
-    )
-
-
-@pytest.mark.parametrize(
-    "uri", ["pvc://media/voices/a%20b.wav", "pvc://media/voices/a b.wav", "pvc://media//voices/./a%20b.wav"]
-)
-def test_a_file_of_a_claim_is_read(mounted: Fetcher, tmp_path: Path, uri: str) -> None:
-    assert mounted.fetch(uri, tmp_path / "input", FIELD).path.read_bytes() == b"sound"
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "../secret",
-        "voices/../../secret",
-        "%2e%2e/secret",
-        "voices/%2e%2e/%2e%2e/secret",
-        "escape",
-        "folder-escape/secret",
-        "%00",
-    ],
-)
-def test_no_path_leads_out_of_a_claim(mounted: Fetcher, claim: Path, tmp_path: Path, path: str) -> None:
-    (claim / "escape").symlink_to(tmp_path / "secret")
-    (claim / "folder-escape").symlink_to(tmp_path)
-    assert failure(mounted, f"pvc://media/{path}", tmp_path).code is ErrorCode.INPUT_VALIDATION
-
-
-def test_a_link_that_is_swapped_in_while_a_file_is_opened_leads_nowhere(claim: Path, tmp_path: Path) -> None:
-    """A neighbour of the same volume exchanges a folder for a link to what it may not see, as often as it can."""
-    outside, inside = tmp_path / "outside", claim / "racing"
-    outside.mkdir()
-    (outside / "a.wav").write_bytes(b"secret")
-    inside.mkdir()
-    (inside / "a.wav").write_bytes(b"sound")
-    (claim / "link").symlink_to(outside)
-    over = threading.Event()
-
-    def exchange() -> None:
-        while not over.is_set():
-            for one, other in (("racing", "aside"), ("link", "racing"), ("racing", "link"), ("aside", "racing")):
-                (claim / one).rename(claim / other)
-
-    thread = threading.Thread(target=exchange, daemon=True)
-    mounts = volumes(tmp_path / "mounts", claims={"media": claim})
-    thread.start()
-    try:
-        for _ in range(300):
-            with suppress(StageError):
-                fetcher = Fetcher(FetchPolicy(attempts=1), mounts)
-                found = fetcher.fetch("pvc://media/racing/a.wav", tmp_path / "fetched", FIELD)
-                assert found.path.read_bytes() == b"sound"
-    finally:
-        over.set()
-        thread.join()
-
-
-def test_links_within_a_configmap_are_followed_as_kubernetes_makes_them(tmp_path: Path) -> None:
-    folder = tmp_path / "map"
-    (folder / "..2026_11_21").mkdir(parents=True)
-    (folder / "..2026_11_21" / "face.png").write_bytes(b"picture")
-    (folder / "..data").symlink_to("..2026_11_21")
-    (folder / "face.png").symlink_to("..data/face.png")
-    fetcher = Fetcher(FetchPolicy(), volumes(tmp_path / "mounts", configmaps={"faces": folder}))
-    assert fetcher.fetch("configmap://faces/face.png", tmp_path / "input", FIELD).path.read_bytes() == b"picture"
-
-
-@pytest.mark.parametrize(
-    ("uri", "code", "said"),
-    [
-        ("pvc://media/missing.wav", ErrorCode.DOWNLOAD_FAILED, "does not exist"),
-        ("pvc://media/voices/a%20b.wav/more", ErrorCode.DOWNLOAD_FAILED, "does not exist"),
-        ("pvc://media/voices", ErrorCode.INPUT_VALIDATION, "not a file"),
-        ("pvc://media/pipe", ErrorCode.INPUT_VALIDATION, "not a file"),
-        ("pvc://media/", ErrorCode.INPUT_VALIDATION, "no file in it"),
-        ("pvc://media", ErrorCode.INPUT_VALIDATION, "no file in it"),
-        ("pvc://media/loop", ErrorCode.DOWNLOAD_FAILED, "cannot be read"),
-        (
-            "pvc://other/a.wav",
-            ErrorCode.INPUT_VALIDATION,
-            "'other' is not mounted: a local run needs the option --mount",
-        ),
-        ("pvc://../a.wav", ErrorCode.INPUT_VALIDATION, "'..' is not mounted"),
-        ("configmap://other/key", ErrorCode.INPUT_VALIDATION, "ConfigMap 'other' is not mounted: a local run reads"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_explained(
-    mounted: Fetcher, claim: Path, tmp_path: Path, uri: str, code: ErrorCode, said: str
-) -> None:
-    os.mkfifo(claim / "pipe")
-    (claim / "loop").symlink_to("loop")
-    error = failure(mounted, uri, tmp_path)
-    assert (error.code, error.retryable) == (code, False)
-    assert said in error.message
-
-
 def test_a_device_is_not_read(tmp_path: Path) -> None:
     error = failure(Fetcher(LOCAL), "file:///dev/zero", tmp_path)
     assert error.code is ErrorCode.INPUT_VALIDATION
-
-
-def test_a_mounted_file_above_the_limit_is_refused(claim: Path, tmp_path: Path) -> None:
-    fetcher = Fetcher(FetchPolicy(max_bytes=4), volumes(tmp_path / "mounts", claims={"media": claim}))
-    assert failure(fetcher, "pvc://media/voices/a%20b.wav", tmp_path).code is ErrorCode.INPUT_VALIDATION
 
 
 def test_local_files_are_read_only_where_the_caller_says_so(tmp_path: Path) -> None:

@@ -83,11 +83,34 @@ def test_inputs_may_be_in_the_yaml_itself_on_a_mounted_folder_or_in_a_configmap(
 
 @pytest.mark.media
 def test_a_plan_is_printed_as_json_and_nothing_is_rendered(folder: Path) -> None:
-    done = talkingvideo("plan", write(folder / "video.yaml"))
+    done = talkingvideo("plan", "-o", "json", write(folder / "video.yaml"))
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["chunkFrames"] == [4]
     assert json.loads(done.stdout)["estimate"] == {"windows": 1}
     assert not (folder / "out").exists()
+
+
+@pytest.mark.media
+def test_plans_of_a_file_are_tables_unless_another_format_is_asked_for(folder: Path) -> None:
+    text = write(folder / "1", "first").read_text() + "---\n" + write(folder / "2", "second", frames=5).read_text()
+    (folder / "all.yaml").write_text(text)
+    done = talkingvideo("plan", "all.yaml")
+    assert done.exit_code == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert [row[0] for row in rows if len(row) == 1] == ["first", "second"]
+    assert ["1", "0:00.00", "0:00.16", "4", "1", "with", "the", "video", "to", "render"] in rows
+    assert "because of video.maxFrames" in done.stdout
+    assert talkingvideo("plan", "all.yaml", "-o", "yaml").exit_code == 2
+
+
+@pytest.mark.media
+def test_a_plan_says_which_chunks_end_in_silence(folder: Path) -> None:
+    write_voice(folder / "voice.wav", seconds=20)
+    path = write(folder / "video.yaml", frames=500)
+    path.write_text(path.read_text() + "  chunking: {targetSeconds: 10}\n")
+    done = talkingvideo("plan", path)
+    assert done.exit_code == 0, done.stderr
+    assert "s of silence" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -101,6 +124,8 @@ def test_a_plan_is_printed_as_json_and_nothing_is_rendered(folder: Path) -> None
         (["broken.yaml"], "broken.yaml, line 1"),
         (["host.yaml"], "names another machine"),
         (["absent.yaml"], "spec.source.image.uri: /"),
+        (["face.yaml", "--out", "."], "spec.source.image.uri: the result would replace this file, face.jpg"),
+        (["typo.yaml"], "spec.vdeo: unknown field; did you mean video? (typo.yaml, document 1)"),
     ],
 )
 def test_a_mistake_is_answered_with_one_sentence_before_any_work(
@@ -109,6 +134,8 @@ def test_a_mistake_is_answered_with_one_sentence_before_any_work(
     write(folder / "video.yaml")
     write(folder / "host.yaml", picture="file://face.jpg")
     write(folder / "absent.yaml", picture="file:none.jpg")
+    write(folder / "face.yaml", "face")
+    (folder / "typo.yaml").write_text((folder / "video.yaml").read_text().replace("video:", "vdeo:"))
     (folder / "broken.yaml").write_text("a: [1, 2")
     done = talkingvideo("run", *arguments)
     assert done.exit_code in {kind.exit_status for kind in ERRORS.values()}
@@ -184,7 +211,7 @@ def test_native_libraries_do_not_announce_themselves_in_the_middle_of_the_bar(fo
 def test_help_needs_nothing_that_is_slow_to_load(folder: Path) -> None:
     code = "import sys; from talkingvideo_worker.cli import app; print([m for m in sys.modules if '.' not in m])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert not {"boto3", "cv2", "av", "numpy", "pydantic", "PIL"} & set(
+    assert not {"boto3", "cv2", "av", "numpy", "pydantic", "PIL", "yaml"} & set(
         loaded.strip("[]\n").replace("'", "").split(", ")
     )
 

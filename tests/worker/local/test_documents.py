@@ -104,6 +104,15 @@ def test_a_wrong_field_is_named_with_the_document_it_is_in(tmp_path: Path) -> No
     assert "document 2" in str(error)
 
 
+def test_all_wrong_fields_of_a_document_are_named_together(tmp_path: Path) -> None:
+    error = refusal(tmp_path, video() + video("wrong").replace("spec:", "spec:\n  promt: x\n  render: {preset: fsat}"))
+    assert str(error).splitlines() == [
+        f"2 fields are wrong in {tmp_path / 'video.yaml'}, document 2:",
+        "  spec.render.preset: Input should be 'quality', 'fast' or 'turbo'; did you mean fast?",
+        "  spec.promt: unknown field; did you mean prompt?",
+    ]
+
+
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     for path, message in ((tmp_path / "none.yaml", "does not exist"), (tmp_path, "is a folder")):
         with pytest.raises(StageError, match=message):

@@ -16,11 +16,11 @@ from PIL import Image
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_worker.faces.types import Box
+from talkingvideo_worker.media.confined import TASKS as MODULE
+from talkingvideo_worker.media.confined import ConfinedDecoders
 from talkingvideo_worker.media.formats import count_jpeg_scans
 from talkingvideo_worker.media.picture import MAX_SCANS
 from talkingvideo_worker.media.sandboxed import TASKS
-from talkingvideo_worker.media.untrusted import TASKS as MODULE
-from talkingvideo_worker.media.untrusted import UntrustedMedia
 from talkingvideo_worker.sandbox.client import Sandbox
 
 from .conftest import numbered, speechlike, write_sound, write_video
@@ -40,8 +40,8 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def media(sandbox: Sandbox, limits: InputLimits) -> UntrustedMedia:
-    return UntrustedMedia(sandbox, sandbox.folder, limits)
+def media(sandbox: Sandbox, limits: InputLimits) -> ConfinedDecoders:
+    return ConfinedDecoders(sandbox, sandbox.folder, limits)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ Words = Callable[[Callable[[], object]], str]
 
 
 @pytest.mark.parametrize("aspect", [Fraction(100), Fraction(1, 100), Fraction(21)])
-def test_a_line_of_wide_pixels(tmp_path: Path, media: UntrustedMedia, words: Words, aspect: Fraction) -> None:
+def test_a_line_of_wide_pixels(tmp_path: Path, media: ConfinedDecoders, words: Words, aspect: Fraction) -> None:
     """1,920 x 1,080 that is shown as 192,000 x 1,080: 2.4 GB when it is scaled."""
     path = tmp_path / "in"
     with av.open(path.as_posix(), "w", format="mp4") as file:
@@ -75,7 +75,7 @@ def test_a_line_of_wide_pixels(tmp_path: Path, media: UntrustedMedia, words: Wor
 
 
 @pytest.mark.parametrize("size", [(64, 6_400), (6_400, 64)])
-def test_a_line_of_pixels(tmp_path: Path, media: UntrustedMedia, words: Words, size: tuple[int, int]) -> None:
+def test_a_line_of_pixels(tmp_path: Path, media: ConfinedDecoders, words: Words, size: tuple[int, int]) -> None:
     Image.new("RGB", size).save(tmp_path / "in", "PNG")
     assert "20 times the shorter" in words(lambda: media.picture(tmp_path / "in", FIELD))
 
@@ -89,12 +89,12 @@ def progressive(path: Path, repeats: int) -> Path:
     return path
 
 
-def test_a_jpeg_of_thousands_of_scans(tmp_path: Path, media: UntrustedMedia, words: Words) -> None:
+def test_a_jpeg_of_thousands_of_scans(tmp_path: Path, media: ConfinedDecoders, words: Words) -> None:
     path = progressive(tmp_path / "in", 200)
     assert f"more than {MAX_SCANS} scans" in words(lambda: media.picture(path, FIELD))
 
 
-def test_only_the_scans_of_the_picture_are_counted(tmp_path: Path, media: UntrustedMedia) -> None:
+def test_only_the_scans_of_the_picture_are_counted(tmp_path: Path, media: ConfinedDecoders) -> None:
     """Not those of a preview in its data, nor of what phones append to it."""
     path = progressive(tmp_path / "in", 1)
     scans = count_jpeg_scans(path.read_bytes(), 1_000)
@@ -106,7 +106,7 @@ def test_only_the_scans_of_the_picture_are_counted(tmp_path: Path, media: Untrus
     assert media.picture(path, FIELD).rgb.shape == (512, 512, 3)
 
 
-def test_packets_of_one_sample(tmp_path: Path, media: UntrustedMedia, words: Words) -> None:
+def test_packets_of_one_sample(tmp_path: Path, media: ConfinedDecoders, words: Words) -> None:
     """4 MB of them take 474 s."""
     path = tmp_path / "in"
     with av.open(path.as_posix(), "w", format="matroska") as file:
@@ -118,7 +118,7 @@ def test_packets_of_one_sample(tmp_path: Path, media: UntrustedMedia, words: Wor
     assert "packets for" in words(lambda: media.engine_audio(path, tmp_path / "out.wav", FIELD))
 
 
-def test_an_hour_of_gaps_between_a_hundred_packets(tmp_path: Path, media: UntrustedMedia, words: Words) -> None:
+def test_an_hour_of_gaps_between_a_hundred_packets(tmp_path: Path, media: ConfinedDecoders, words: Words) -> None:
     """Silence is encoded, too: minutes of computing time for 2 kB."""
     path = tmp_path / "in"
     with av.open(path.as_posix(), "w", format="matroska") as file:
@@ -131,7 +131,7 @@ def test_an_hour_of_gaps_between_a_hundred_packets(tmp_path: Path, media: Untrus
     assert "mostly missing" in words(lambda: media.engine_audio(path, tmp_path / "out.wav", FIELD))
 
 
-def test_frames_of_a_hundred_megapixels(tmp_path: Path, media: UntrustedMedia, words: Words) -> None:
+def test_frames_of_a_hundred_megapixels(tmp_path: Path, media: ConfinedDecoders, words: Words) -> None:
     """3.2 GB at 16 threads."""
     path = write_video(tmp_path / "in", [np.zeros((9_984, 9_984, 3), np.uint8)], [Fraction(0)])
     assert "9984 x 9984; the limit is 35.6" in words(lambda: media.first_frame(path, FIELD))
@@ -148,7 +148,7 @@ def fragment_of(path: Path, samples: int) -> Path:
 
 
 @pytest.mark.parametrize("samples", [1_000_000, 80_000_000])
-def test_an_index_of_millions_of_samples(tmp_path: Path, media: UntrustedMedia, words: Words, samples: int) -> None:
+def test_an_index_of_millions_of_samples(tmp_path: Path, media: ConfinedDecoders, words: Words, samples: int) -> None:
     """FFmpeg's index needs 24 bytes for each: 1.9 GB from a file of 3 kB."""
     path = fragment_of(tmp_path / "in", samples)
     assert path.stat().st_size < 7_500
@@ -156,14 +156,14 @@ def test_an_index_of_millions_of_samples(tmp_path: Path, media: UntrustedMedia, 
 
 
 def test_a_picture_that_needs_more_memory_than_there_is(
-    tmp_path: Path, media: UntrustedMedia, words: Words, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, media: ConfinedDecoders, words: Words, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("talkingvideo_worker.sandbox.limits.MEMORY_BYTES", 128 << 20)
     Image.new("RGB", (7_000, 7_000)).save(tmp_path / "in", "PNG")
     assert "more than 134 MB of memory to decode" in words(lambda: media.picture(tmp_path / "in", FIELD))
 
 
-def test_a_source_is_read_as_far_as_the_speech_lasts(tmp_path: Path, media: UntrustedMedia) -> None:
+def test_a_source_is_read_as_far_as_the_speech_lasts(tmp_path: Path, media: ConfinedDecoders) -> None:
     """A still picture of two hours in a few kilobytes would otherwise be encoded for minutes."""
     times = [Fraction(0), Fraction(1, 25), Fraction(7_100)]
     path = write_video(tmp_path / "in", [numbered(n) for n in range(3)], times, "matroska", base=Fraction(1, 1000))
@@ -181,7 +181,7 @@ def test_a_source_is_read_as_far_as_the_speech_lasts(tmp_path: Path, media: Untr
     ],
 )
 def test_an_honest_picture_of_a_hundred_megapixels_is_read(
-    tmp_path: Path, media: UntrustedMedia, sandbox: Sandbox, mode: str, form: str, options: dict[str, object]
+    tmp_path: Path, media: ConfinedDecoders, sandbox: Sandbox, mode: str, form: str, options: dict[str, object]
 ) -> None:
     Image.new(mode, (10_000, 10_000), (200, 100, 50, 250)[: len(mode)]).save(tmp_path / "in", form, **options)
     assert max(media.picture(tmp_path / "in", FIELD).rgb.shape) <= 4_096

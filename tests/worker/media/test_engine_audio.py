@@ -187,6 +187,16 @@ def test_a_sound_without_samples_is_refused(tmp_path: Path, limits: InputLimits)
     assert caught.value.code is ErrorCode.INPUT_VALIDATION
 
 
+@pytest.mark.parametrize(("samples", "rate"), [(1, 48_000), (2, 96_000), (5, 192_000)])
+def test_a_sound_of_which_no_sample_remains_is_refused(
+    tmp_path: Path, limits: InputLimits, samples: int, rate: int
+) -> None:
+    wav = write_wav(tmp_path / "in", np.ones((1, samples), np.float32) / 2, rate)
+    with pytest.raises(StageError, match="too short") as caught:
+        write_engine_audio(wav, tmp_path / "out.wav", limits, FIELD)
+    assert (caught.value.code, caught.value.field) == (ErrorCode.INPUT_VALIDATION, FIELD)
+
+
 def test_little_damage_is_skipped_and_reported(tmp_path: Path, limits: InputLimits) -> None:
     path = write_sound(tmp_path / "in", speechlike(20, 44_100), 44_100, "adts", "aac")
     whole = write_engine_audio(path, tmp_path / "out.wav", limits, FIELD)

@@ -12,8 +12,8 @@ from tests.worker.preview.conftest import WriteSound, babble
 
 from talkingvideo_api.errors import StageError
 from talkingvideo_worker.engines.preview import audio
-from talkingvideo_worker.engines.preview.lip_sync import shapes_from_audio
-from talkingvideo_worker.engines.preview.visemes import JAW, PRESS, ROUNDING, SPREAD, MouthShapes
+from talkingvideo_worker.engines.preview.lip_sync import shapes_from_audio, shapes_from_phonemes
+from talkingvideo_worker.engines.preview.visemes import JAW, PRESS, ROUNDING, SPREAD, MouthShapes, viseme_timeline
 from talkingvideo_worker.units import SAMPLE_RATE
 
 TIMES = np.arange(int(0.4 * SAMPLE_RATE)) / SAMPLE_RATE
@@ -132,3 +132,9 @@ def test_shapes_have_a_row_for_every_frame(write_sound: WriteSound) -> None:
         rows: MouthShapes = shapes_from_audio(levels, audio.loudness(levels))
         assert rows.shape == (frames, 6)
         assert np.isfinite(rows).all()
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 25])
+def test_a_text_may_be_cut_to_any_number_of_frames(frames: int) -> None:
+    timeline = viseme_timeline([(0.0, "h"), (0.02, "a"), (0.5, "l")], frames / 25)
+    assert shapes_from_phonemes(timeline, np.ones(frames, np.float32), 25).shape[0] == frames

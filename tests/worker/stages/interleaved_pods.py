@@ -35,7 +35,7 @@ class MemoryStore:
         except KeyError:
             raise MissingFileError(name) from None
 
-    def get(self, name: str, destination: Path) -> None:
+    def get(self, name: str, destination: Path, limit: int) -> None:
         content = self.read(name)
         destination.parent.mkdir(parents=True, exist_ok=True)
         destination.write_bytes(content)

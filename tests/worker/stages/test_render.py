@@ -21,6 +21,7 @@ from talkingvideo_worker.chunking.windows import ChunkFrames
 from talkingvideo_worker.engines.base import PreparedEngine, RenderInput, RenderStats, Window
 from talkingvideo_worker.engines.preview.engine import PreviewEngine
 from talkingvideo_worker.progress import LogReporter, ProgressCallback, ignore_progress
+from talkingvideo_worker.stages.chunk_files import ChunkBounds
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.publish import publish
 from talkingvideo_worker.stages.render import render
@@ -160,7 +161,7 @@ def test_a_chunk_that_another_pod_has_begun_says_both_modes(
     (tmp_path / "work" / "hello" / "plan.json").write_text(plan.model_copy(update={"chunks": (halves,)}).to_json())
     begun = tmp_path / "begun.mp4"
     begun.write_bytes(b"three frames of another pod")
-    Segments(context.chunks, halves, tmp_path).commit(0, begun, {"level": np.array(50)}, "FP8")
+    Segments(context.chunks, halves, tmp_path, ChunkBounds.of(plan)).commit(0, begun, {"level": np.array(50)}, "FP8")
     use(GreyEngine(frames=3), monkeypatch)
     assert render(rendered.context(tmp_path), 0).memory_mode == "FP8; Resident"
 

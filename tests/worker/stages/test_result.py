@@ -63,10 +63,10 @@ class InterruptedReads(LocalStore):
         super().__init__(root)
         self._prefix, self._interruption = prefix, interruption
 
-    def get(self, name: str, destination: Path) -> None:
+    def get(self, name: str, destination: Path, limit: int) -> None:
         if name.startswith(self._prefix):
             self._interruption()
-        super().get(name, destination)
+        super().get(name, destination, limit)
 
 
 def interrupted(context: StageContext, number: int, interruption: Callable[[], None]) -> StageContext:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.plan import PlannedChunk
 from talkingvideo_api.reports import RenderReport
 from talkingvideo_clients.stores.base import FileInfo
 from talkingvideo_clients.stores.local import LocalStore
-from talkingvideo_worker.stages.chunk_files import read_render_report, write_done
+from talkingvideo_worker.stages.chunk_files import ChunkBounds, read_render_report, segment_name, state_name, write_done
 from talkingvideo_worker.stages.segments import Segments, State
 
 KEY = "ab" * 32
 CHUNK = PlannedChunk(index=0, start_frame=0, windows=(4, 4, 4), first_window=0, key=KEY)
+BOUNDS = ChunkBounds(rendered=64 * 64, delivered=64 * 64)
 
 
 class WithoutDigests(LocalStore):
@@ -38,7 +41,7 @@ class Pod:
     def __init__(self, name: str, store: LocalStore, scratch: Path) -> None:
         scratch.mkdir()
         self.name, self.scratch = name, scratch
-        self.segments = Segments(store, CHUNK, scratch)
+        self.segments = Segments(store, CHUNK, scratch, BOUNDS)
 
     def windows(self) -> Iterator[bool]:
         """Continue until all windows exist; yields after each whether this pod committed it."""
@@ -98,7 +101,7 @@ def test_a_window_whose_state_was_lost_is_made_again(store: LocalStore, tmp_path
     assert [next(pod), next(pod)] == [True, True]
     for state in (tmp_path / "store" / KEY).glob("state-0001-*"):
         state.unlink()
-    assert Segments(store, CHUNK, tmp_path / "a").resume_point(stateful=True)[0] == 1
+    assert Segments(store, CHUNK, tmp_path / "a", BOUNDS).resume_point(stateful=True)[0] == 1
     list(Pod("b", store, tmp_path / "b").windows())
     assert contents(store) == ["a", "ab", "abb"]
 
@@ -149,3 +152,48 @@ def _assert_same(found: State | None, wanted: State) -> None:
     assert found is not None
     assert found.keys() == wanted.keys()
     assert all(np.array_equal(found[name], wanted[name]) for name in wanted)
+
+
+def with_a_hole(path: Path, size: int) -> None:
+    """A file that says it has so many bytes, and takes no disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.truncate(size)
+
+
+HOSTILE_SIZES = [BOUNDS.state + 1, 100 << 30, 1 << 42]
+
+
+@pytest.mark.parametrize("size", HOSTILE_SIZES)
+def test_a_state_larger_than_engines_leave_ends_in_words(store: LocalStore, tmp_path: Path, size: int) -> None:
+    pod = Pod("a", store, tmp_path / "a")
+    assert next(pod.windows())
+    digest = hashlib.sha256(b"a").hexdigest()
+    with_a_hole(tmp_path / "store" / state_name(KEY, 0, digest), size)
+    with pytest.raises(StageError, match="is larger than") as caught:
+        pod.segments.resume_point(stateful=True)
+    assert (caught.value.code, caught.value.retryable) == (ErrorCode.WORKSPACE, False)
+    assert state_name(KEY, 0, digest) in caught.value.message
+    assert [path.name for path in pod.scratch.iterdir()] == ["segment.mp4"]
+
+
+@pytest.mark.parametrize("size", HOSTILE_SIZES)
+def test_a_segment_larger_than_its_frames_is_not_even_looked_at_for_its_digest(
+    store: LocalStore, tmp_path: Path, size: int
+) -> None:
+    pod = Pod("a", store, tmp_path / "a")
+    assert next(pod.windows())
+    with_a_hole(tmp_path / "store" / segment_name(KEY, 0), size)
+    assert pod.segments.count() == 1
+    if isinstance(store, WithoutDigests) or size > 64 << 30:
+        with pytest.raises(StageError, match="is larger than") as caught:
+            pod.segments.resume_point(stateful=True)
+        assert caught.value.code is ErrorCode.WORKSPACE
+
+
+def test_an_engine_that_leaves_more_than_would_be_read_is_told_so(store: LocalStore, tmp_path: Path) -> None:
+    pod = Pod("a", store, tmp_path / "a")
+    with pytest.raises(StageError, match="nothing would read it") as caught:
+        pod.segments.commit(0, pod.segment("a"), {"much": np.zeros(BOUNDS.state, np.uint8)})
+    assert caught.value.code is ErrorCode.GENERATION_RUNTIME
+    assert pod.segments.count() == 0

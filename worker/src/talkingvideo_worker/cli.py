@@ -37,6 +37,13 @@ class PrepareStep(StrEnum):
     PUBLISH = "publish"
 
 
+class PlanFormat(StrEnum):
+    """Formats of a plan."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
 File = Annotated[
     Path, typer.Argument(metavar="FILE", help="YAML file with TalkingVideos and the ConfigMaps that they refer to.")
 ]
@@ -70,6 +77,66 @@ Secrets = Annotated[
 
 
 @app.command()
+def make(
+    picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A PNG, JPEG or WebP picture, or a video to dub.")],
+    sound: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="SOUND", help="A recording; a second one is of the second speaker, to the right."),
+    ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option(help="Text to speak instead of SOUND. Repeat it for a second speaker.")
+    ] = None,
+    voice: Annotated[
+        list[str] | None, typer.Option(help="Voice or language of the text, such as af_heart or en-us.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.mp4",
+            help="The video. Default: PICTURE's name and -talking.mp4, in this folder.",
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+    engine: Annotated[
+        str | None, typer.Option(help="Default: infinitetalk with its weights and a GPU, otherwise preview.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(metavar="quality|fast|turbo", help="Default: fast.")] = None,
+    resolution: Annotated[str | None, typer.Option(metavar="480p|720p", help="Default: 480p.")] = None,
+    aspect_ratio: Annotated[
+        str | None, typer.Option(metavar="Source|16:9|9:16|1:1|3:4|4:3", help="Default: Source, that of PICTURE.")
+    ] = None,
+    prompt: Annotated[str | None, typer.Option(help="Text that conditions the model.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the random numbers; -1 draws one. Default: 42.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="spec.FIELD=VALUE", help="Any other field, as in docs/resource.md. Repeatable."),
+    ] = None,
+    yaml: Annotated[
+        bool, typer.Option("--yaml", help="Print the YAML for `talkingvideo run` instead of making the video.")
+    ] = False,
+    workspace: Workspace = None,
+    mount: MountOptions = None,
+    secrets: Secrets = None,
+) -> None:
+    """Make PICTURE speak SOUND, or a text, on this machine."""
+    from talkingvideo_worker.process.terminal import exit_on_failure
+
+    with exit_on_failure():
+        from talkingvideo_worker.local.commands import LocalOptions, make_video, yaml_of
+        from talkingvideo_worker.local.locations import default_workspace
+        from talkingvideo_worker.local.make import FIELDS, MakeArguments
+
+        values = dict(zip(FIELDS, (engine, preset, resolution, aspect_ratio, prompt, seed), strict=True))
+        arguments = MakeArguments(picture, sound or (), text or (), voice or (), values, set_ or (), output, overwrite)
+        if yaml:
+            typer.echo(yaml_of(arguments), nl=False)
+        else:
+            make_video(arguments, LocalOptions(mount or (), secrets), workspace or default_workspace())
+
+
+@app.command()
 def run(
     file: File,
     out: Out = Path("out"),
@@ -91,8 +158,9 @@ def run(
         match progress:
             case ProgressForm.BAR:
                 from talkingvideo_worker.local.commands import LocalOptions, make_videos
+                from talkingvideo_worker.local.documents import read_documents
 
-                make_videos(file, engine, LocalOptions(mount or (), secrets), locations)
+                make_videos(read_documents(file), engine, LocalOptions(mount or (), secrets), locations)
             case ProgressForm.JSON:
                 from talkingvideo_worker.local.lines import make_videos_in_lines
 
@@ -102,6 +170,7 @@ def run(
 @app.command()
 def plan(
     file: File,
+    output: Annotated[PlanFormat, typer.Option("--output", "-o", help="Format of the plans.")] = PlanFormat.TABLE,
     out: Out = Path("out"),
     engine: EngineName = None,
     workspace: Workspace = None,
@@ -113,11 +182,14 @@ def plan(
 
     with exit_on_failure():
         from talkingvideo_worker.local.commands import LocalOptions, plan_videos
+        from talkingvideo_worker.local.documents import read_documents
         from talkingvideo_worker.local.locations import LocalLocations, default_workspace
+        from talkingvideo_worker.local.plan_output import print_json, print_table
 
+        print_plan = {PlanFormat.TABLE: print_table, PlanFormat.JSON: print_json}[output]
         locations, volumes = LocalLocations(out, workspace or default_workspace()), LocalOptions(mount or (), secrets)
-        for report in plan_videos(file, engine, volumes, locations):
-            typer.echo(report.model_dump_json(by_alias=True, exclude_none=True, indent=2))
+        for planned in plan_videos(read_documents(file), engine, volumes, locations):
+            print_plan(planned)
 
 
 @app.command()

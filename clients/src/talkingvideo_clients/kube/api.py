@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import closing
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 from kubernetes.aio.client import ApiClient
+from kubernetes.aio.client.rest import RESTResponse
 
 from talkingvideo_api.names import GROUP, PLURAL, VERSION
 
@@ -30,15 +31,15 @@ PAGE_CHARACTERS = 4_000_000
 """Desired size of a page. Authors decide how large an object is, up to the API server's limit of 1.5 MB."""
 
 REQUEST_SECONDS = 30
-MAX_MESSAGE = 4_000
-
 WATCH_SECONDS = 240
-"""How long the server keeps one watch; the next one goes on where it ended."""
-
-SILENCE_SECONDS = 150
-"""Silence after which a watch counts as broken. A server sends a bookmark about once a minute."""
-
-MERGE_PATCH = "application/merge-patch+json"
+"""How long the API server is asked to keep one watch open."""
+WATCH_SILENCE_SECONDS = 150
+"""Silence after which a watch of many objects counts as broken. The server sends a bookmark about once a minute."""
+SILENCE_SECONDS = 60
+"""How long a stream other than a watch may send nothing."""
+MAX_MESSAGE = 4_000
+STRICT = {"fieldValidation": "Strict"}
+"""Unknown fields are errors, as with ``kubectl``; without it the server drops them."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class Api:
         """Read one object; one without a namespace where that is None."""
         return await self._call("GET", resource.path(namespace, name))
 
-    async def pages(self, resource: Resource, namespace: str | None, selector: str = "") -> AsyncIterator[Body]:
+    async def pages(self, resource: Resource, namespace: str | None, selector: str = "") -> AsyncGenerator[Body]:
         """List a collection page by page; all pages show the same resource version.
 
         The pages are as long as the sizes of the previous one's objects suggest, so that a page of large objects does not
@@ -158,38 +159,13 @@ class Api:
             if not token:
                 return
 
-    async def watch(
-        self, resource: Resource, namespace: str | None, version: str, selector: str = ""
-    ) -> AsyncIterator[Body]:
-        """Watch a collection from a version on, until the server ends the watch.
-
-        Yields:
-            Events as the server sends them: ADDED, MODIFIED, DELETED, and BOOKMARK, which has nothing but a newer version.
-
-        Raises:
-            ApiError: With status 410 when the version is too old, so that the collection must be listed again.
-        """
-        query = {
-            "watch": "true",
-            "allowWatchBookmarks": "true",
-            "resourceVersion": version,
-            "timeoutSeconds": str(WATCH_SECONDS),
-            "labelSelector": selector,
-        }
-        patience = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=SILENCE_SECONDS)
-        try:
-            response = await self._request("GET", resource.path(namespace), query, timeout=patience)
-            with closing(response):
-                if response.status >= HTTPStatus.BAD_REQUEST:
-                    raise ApiError.of(response.status, await response.text(errors="replace"))
-                while line := await response.content.readline():
-                    yield _event(line)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise ApiError(0, f"the watch is broken: {error!r}") from error
-
-    async def create(self, resource: Resource, namespace: str | None, body: Body) -> Body:
+    async def create(self, resource: Resource, namespace: str, body: Body) -> Body:
         """Create an object."""
         return await self._write("POST", resource.path(namespace), body=body)
+
+    async def check(self, resource: Resource, namespace: str, body: Body) -> Body:
+        """Ask the server whether it would create an object; nothing is created, and an unknown field is an error."""
+        return await self._write("POST", resource.path(namespace), {"dryRun": "All", **STRICT}, body)
 
     async def review(self, resource: Resource, spec: Body) -> Body:
         """Ask the server a question that it answers in the status of an object that it does not keep."""
@@ -197,9 +173,9 @@ class Api:
         status: Body = (await self._call("POST", resource.path(None), body=body)).get("status") or {}
         return status
 
-    async def patch(self, resource: Resource, namespace: str, name: str, patch: Body) -> Body:
-        """Change an object by a JSON merge patch (RFC 7396)."""
-        return await self._write("PATCH", resource.path(namespace, name), body=patch)
+    async def merge_patch(self, resource: Resource, namespace: str, name: str, body: Body) -> Body:
+        """Change the fields that a merge patch has (RFC 7386); an unknown field is an error."""
+        return await self._write("PATCH", resource.path(namespace, name), STRICT, body)
 
     async def replace_status(self, resource: Resource, namespace: str, name: str, body: Body) -> Body:
         """Replace the status; fails with 409 if the object has changed since it was read."""
@@ -219,6 +195,52 @@ class Api:
         options = {"propagationPolicy": "Background"}
         await self._write("DELETE", resource.path(namespace), {"labelSelector": selector}, options)
 
+    async def watch(self, resource: Resource, namespace: str, name: str, version: str) -> AsyncGenerator[Body]:
+        """The events of one object after a resource version, until the server ends the watch.
+
+        The last event may be of type ERROR: the version is too old, and the object has to be read again.
+        """
+        query = {"fieldSelector": f"metadata.name={name}", "resourceVersion": version}
+        timeout = aiohttp.ClientTimeout(total=WATCH_SECONDS + REQUEST_SECONDS)
+        async with aclosing(self._events(resource.path(namespace), query, timeout)) as events:
+            async for event in events:
+                yield event
+
+    async def watch_all(
+        self, resource: Resource, namespace: str | None, version: str, selector: str = ""
+    ) -> AsyncGenerator[Body]:
+        """The events of a collection after a resource version, until the server ends the watch.
+
+        Yields:
+            Events as the server sends them: ADDED, MODIFIED, DELETED, and BOOKMARK, which has nothing but a newer version.
+
+        Raises:
+            ApiError: With status 410 when the version is too old, so that the collection has to be listed again.
+        """
+        query = {"allowWatchBookmarks": "true", "resourceVersion": version, "labelSelector": selector}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=WATCH_SILENCE_SECONDS)
+        async with aclosing(self._events(resource.path(namespace), query, timeout)) as events:
+            async for event in events:
+                if event["type"] == "ERROR":
+                    raise ApiError.of(int(event["object"].get("code", 0)), json.dumps(event["object"]))
+                yield event
+
+    async def _events(
+        self, path: str, query: dict[str, str], timeout: aiohttp.ClientTimeout
+    ) -> AsyncGenerator[Body]:
+        watched = {"watch": "true", "timeoutSeconds": str(WATCH_SECONDS), **query}
+        async with aclosing(self._lines(path, watched, timeout)) as lines:
+            async for line in lines:
+                yield _parse(line)
+
+    async def log_lines(self, namespace: str, pod: str, container: str) -> AsyncGenerator[str]:
+        """A container's log so far, line by line, whatever its size."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=SILENCE_SECONDS)
+        path = PODS.path(namespace, pod, "log")
+        async with aclosing(self._lines(path, {"container": container}, timeout)) as lines:
+            async for line in lines:
+                yield line
+
     async def log_tail(self, namespace: str, pod: str, container: str, limit: int) -> str:
         """The last bytes of a container's log."""
         query = {"container": container, "tailLines": "20", "limitBytes": str(limit)}
@@ -237,28 +259,44 @@ class Api:
         return _parse(await self._send(method, path, query, body))
 
     async def _send(self, method: str, path: str, query: dict[str, str] | None = None, body: Body | None = None) -> str:
-        try:
-            response = await self._request(method, path, query, body)
-            text = (await response.read()).decode("utf-8", "replace")
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise ApiError(0, f"no response from the API server: {error!r}") from error
+        with _no_response():
+            response = await self._request(method, path, query, body, REQUEST_SECONDS)
+            text: str = (await response.read()).decode("utf-8", "replace")  # type: ignore[no-untyped-call]
         if method != "GET":
             logger.debug("%s %s: %s", method, path, response.status)
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise ApiError.of(response.status, text)
         return text
 
+    async def _lines(self, path: str, query: dict[str, str], timeout: aiohttp.ClientTimeout) -> AsyncGenerator[str]:
+        """The lines of a response as they arrive."""
+        with _no_response():
+            response = await self._request("GET", path, query, None, timeout)
+            try:
+                if response.status >= HTTPStatus.BAD_REQUEST:
+                    content = await response.read()  # type: ignore[no-untyped-call]
+                    raise ApiError.of(response.status, content.decode("utf-8", "replace"))
+                unfinished = b""
+                async for part in response.response.content.iter_any():
+                    *lines, unfinished = (unfinished + part).split(b"\n")
+                    for line in lines:
+                        yield line.decode("utf-8", "replace")
+                if unfinished:
+                    yield unfinished.decode("utf-8", "replace")
+            finally:
+                response.response.close()
+
     async def _request(
         self,
         method: str,
         path: str,
-        query: dict[str, str] | None = None,
-        body: Body | None = None,
-        timeout: float | aiohttp.ClientTimeout = REQUEST_SECONDS,
-    ) -> aiohttp.ClientResponse:
+        query: dict[str, str] | None,
+        body: Body | None,
+        timeout: float | aiohttp.ClientTimeout,
+    ) -> RESTResponse:
         headers = {"Accept": "*/*" if path.endswith("/log") else "application/json"}
         if method == "PATCH":
-            headers["Content-Type"] = MERGE_PATCH
+            headers["Content-Type"] = "application/merge-patch+json"
         serialized = await self._client.param_serialize(
             method,
             path,
@@ -267,22 +305,20 @@ class Api:
             body=body,
             auth_settings=["BearerToken"],
         )
-        answer = await self._client.call_api(*serialized, _request_timeout=timeout)
-        response: aiohttp.ClientResponse = answer.response
-        return response
+        return await self._client.call_api(*serialized, _request_timeout=timeout)
+
+
+@contextmanager
+def _no_response() -> Iterator[None]:
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise ApiError(0, f"no response from the API server: {error!r}") from error
 
 
 def _next_limit(limit: int, characters: int) -> int:
     """The number of objects whose page has the desired size, if they are like those of the last page; at most doubled."""
     return min(limit * PAGE_CHARACTERS // max(characters, 1) or 1, 2 * limit, LARGEST_PAGE)
-
-
-def _event(line: bytes) -> Body:
-    """An event of a watch. The server reports an error in the stream, since it has sent its status before."""
-    event: Body = json.loads(line)
-    if event["type"] == "ERROR":
-        raise ApiError.of(int(event["object"].get("code", 0)), json.dumps(event["object"]))
-    return event
 
 
 def _parse(text: str) -> Body:

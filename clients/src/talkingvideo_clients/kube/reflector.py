@@ -7,6 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import Generic, NoReturn, TypeVar
 
@@ -90,15 +91,19 @@ class Reflector(Generic[T]):
 
     async def _watch(self) -> None:
         began = time.monotonic()
-        async for event in self._api.watch(self._resource, self._namespace, self._version, self._selector):
-            self._answered()
-            body = event["object"]
-            if event["type"] != "BOOKMARK" and (item := try_parse(self._project, body)) is not None:
-                (self._index.delete if event["type"] == "DELETED" else self._index.update)(item)
-            self._version = body["metadata"]["resourceVersion"]
+        watching = self._api.watch_all(self._resource, self._namespace, self._version, self._selector)
+        async with aclosing(watching) as events:
+            async for event in events:
+                self._answered()
+                self._take(event["type"], event["object"])
         if time.monotonic() - began < SHORTEST_WATCH:
             raise ApiError(0, "the server ends watches as soon as they begin")
         self._answered()
+
+    def _take(self, kind: str, body: Body) -> None:
+        if kind != "BOOKMARK" and (item := try_parse(self._project, body)) is not None:
+            (self._index.delete if kind == "DELETED" else self._index.update)(item)
+        self._version = body["metadata"]["resourceVersion"]
 
     def _answered(self) -> None:
         self._failing_since, self._failures = None, 0

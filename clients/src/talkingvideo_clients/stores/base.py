@@ -49,16 +49,32 @@ class ListedFile:
     modified: datetime
 
 
-def bounded(content: bytes, uri: str) -> bytes:
-    """Content of which at most one byte more than `MAX_READ` was read.
+class Budget:
+    """Counts what is read of a file: whoever may write to the store chooses its size, and may change it meanwhile.
 
-    Raises:
-        StageError: E_WORKSPACE, not retryable, when it is larger.
+    Args:
+        uri: The file, for the error.
+        limit: Most bytes.
     """
-    if len(content) > MAX_READ:
-        message = f"{uri} is larger than {MAX_READ:,} bytes: it was not written by this project. Delete it, and retry."
-        raise StageError(ErrorCode.WORKSPACE, message, retryable=False)
-    return content
+
+    def __init__(self, uri: str, limit: int) -> None:
+        self._uri = uri
+        self._limit = limit
+        self._spent = 0
+
+    def spend(self, count: int) -> None:
+        """Count bytes.
+
+        Raises:
+            StageError: E_WORKSPACE, not retryable, when they are more than the limit.
+        """
+        self._spent += count
+        if self._spent > self._limit:
+            message = (
+                f"{self._uri} is larger than {self._limit:,} bytes: it was not written by this project. Delete it, and "
+                "retry."
+            )
+            raise StageError(ErrorCode.WORKSPACE, message, retryable=False)
 
 
 class Store(Protocol):
@@ -94,11 +110,17 @@ class Store(Protocol):
         """
         ...
 
-    def get(self, name: str, destination: Path) -> None:
+    def get(self, name: str, destination: Path, limit: int) -> None:
         """Copy a file out of the store; the destination is complete or absent.
+
+        Args:
+            name: The file.
+            destination: Where to copy it.
+            limit: Most bytes: whoever may write to the store chooses how many there are.
 
         Raises:
             MissingFileError: It does not exist.
+            StageError: E_WORKSPACE, not retryable, when it is larger.
         """
         ...
 

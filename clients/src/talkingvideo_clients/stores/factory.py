@@ -7,7 +7,7 @@ from urllib.request import url2pathname
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.stage_input import S3Connection
-from talkingvideo_api.uris import parse_object_uri
+from talkingvideo_api.uris import parse_object_uri, scheme_of
 from talkingvideo_clients.stores.base import Store
 from talkingvideo_clients.stores.local import LocalStore
 
@@ -47,4 +47,4 @@ def open_parent(uri: str, s3: S3Connection, claims: Path) -> tuple[Store, str]:
         The folder's store and the file's name in it.
     """
     folder, _, name = uri.rpartition("/")
-    return open_store(folder, s3, claims), name
+    return open_store(folder, s3, claims), url2pathname(name) if scheme_of(uri) == "file" else name

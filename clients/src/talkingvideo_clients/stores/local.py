@@ -16,19 +16,45 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_clients.stores.base import MAX_READ, FileInfo, ListedFile, MissingFileError, bounded
+from talkingvideo_clients.stores.base import MAX_READ, Budget, FileInfo, ListedFile, MissingFileError
 from talkingvideo_clients.stores.beneath import LeadsOutError, open_file, open_folder, readable
 
 WITHOUT_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 """Errors of file systems without hard links: SMB shares, buckets mounted as folders."""
+
+MAX_DIGESTED = 64 << 30
+"""Bytes of a file whose digest is computed: a file of nothing but a hole may say that it has exabytes."""
 
 JUST_MADE = 60.0
 """Seconds during which the writer of an empty unfinished file may not have locked it yet."""
 
 UNFINISHED = re.compile(r"\.[0-9a-f]{16}-.*\.part")
 """Names of files that are being written."""
+
+
+class Readable(Protocol):
+    """What can be copied."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read at most so many bytes."""
+        ...
+
+
+class Metered:
+    """A file of which only so much can be read."""
+
+    def __init__(self, file: Readable, budget: Budget) -> None:
+        self._file = file
+        self._budget = budget
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read at most so many bytes."""
+        piece = self._file.read(size)
+        self._budget.spend(len(piece))
+        return piece
 
 
 class LocalStore:
@@ -55,7 +81,7 @@ class LocalStore:
         try:
             with _failures("read", name), self._reading(name) as file:
                 size = os.fstat(file.fileno()).st_size
-                return FileInfo(size, hashlib.file_digest(file, "sha256").hexdigest())
+                return FileInfo(size, None if size > MAX_DIGESTED else hashlib.file_digest(file, "sha256").hexdigest())
         except MissingFileError:
             return None
 
@@ -80,15 +106,17 @@ class LocalStore:
     def read(self, name: str) -> bytes:
         """See `Store`."""
         with _failures("read", name), self._reading(name) as file:
-            return bounded(file.read(MAX_READ + 1), self.uri(name))
+            content = file.read(MAX_READ + 1)
+        Budget(self.uri(name), MAX_READ).spend(len(content))
+        return content
 
-    def get(self, name: str, destination: Path) -> None:
+    def get(self, name: str, destination: Path, limit: int) -> None:
         """See `Store`."""
         with _failures("read", name), self._reading(name) as file:
             destination.parent.mkdir(parents=True, exist_ok=True)
             folder = os.open(destination.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                with _copied_into(folder, destination.name, file) as unfinished:
+                with _copied_into(folder, destination.name, Metered(file, Budget(self.uri(name), limit))) as unfinished:
                     _replace(unfinished, destination.name, folder)
             finally:
                 os.close(folder)
@@ -186,7 +214,7 @@ def _take_name(unfinished: str, final: str, folder: int) -> bool:
 
 
 @contextmanager
-def _copied_into(folder: int, final: str, reading: BufferedReader) -> Iterator[str]:
+def _copied_into(folder: int, final: str, reading: Readable) -> Iterator[str]:
     """Copy a file to disk into the folder of its final name, under a temporary name that is removed at the end.
 
     The copy is locked while it is written. A killed process leaves an unlocked one, which the next writer of the name

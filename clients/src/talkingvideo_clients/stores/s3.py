@@ -16,7 +16,7 @@ from botocore.config import Config
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.stage_input import S3Connection
-from talkingvideo_clients.stores.base import MAX_READ, FileInfo, ListedFile, MissingFileError, bounded
+from talkingvideo_clients.stores.base import MAX_READ, Budget, FileInfo, ListedFile, MissingFileError
 from talkingvideo_clients.stores.s3_errors import S3_ERRORS, S3ErrorKind, s3_error_code, s3_error_kind
 
 SINGLE_PUT_LIMIT = 5 * 1024**3
@@ -118,16 +118,19 @@ class S3Store:
     def read(self, name: str) -> bytes:
         """See `Store`."""
         with self._failures("read", name), closing(self._body(name)) as body:
-            return bounded(body.read(MAX_READ + 1), self.uri(name))
+            content: bytes = body.read(MAX_READ + 1)
+        Budget(self.uri(name), MAX_READ).spend(len(content))
+        return content
 
     def _body(self, name: str) -> Any:
         return self._client.get_object(Bucket=self._bucket, Key=self._key(name))["Body"]
 
-    def get(self, name: str, destination: Path) -> None:
-        """See `Store`. boto3 downloads into a file beside the destination and renames it."""
+    def get(self, name: str, destination: Path, limit: int) -> None:
+        """See `Store`. boto3 downloads parts into a file beside the destination and renames it; a callback that raises ends it."""
         destination.parent.mkdir(parents=True, exist_ok=True)
+        received = Budget(self.uri(name), limit).spend
         with self._failures("read", name):
-            self._client.download_file(self._bucket, self._key(name), str(destination))
+            self._client.download_file(self._bucket, self._key(name), str(destination), Callback=received)
 
     def read_range(self, name: str, start: int, stop: int) -> Generator[bytes, None, None]:
         """Read a part of a file of any size, in pieces of at most `PIECE` bytes, all of one version of the file.

@@ -63,7 +63,7 @@ class ClusterVideos:
     async def patch(self, namespace: str, name: str, patch: dict[str, Any]) -> VideoObject:
         """See `Videos`."""
         try:
-            return self._cache.written(await self._api.patch(VIDEOS, namespace, name, patch))
+            return self._cache.written(await self._api.merge_patch(VIDEOS, namespace, name, patch))
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 raise NotFoundError("There is no video of that id.") from error

@@ -12,12 +12,12 @@ from pathlib import Path
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_worker.faces.framing import crop_for
+from talkingvideo_worker.media.confined import TASKS as TASKS_MODULE
+from talkingvideo_worker.media.confined import ConfinedDecoders
 from talkingvideo_worker.media.loudness import normalise_loudness
 from talkingvideo_worker.media.picture import fit
 from talkingvideo_worker.media.sandboxed import TASKS
 from talkingvideo_worker.media.soundtrack import TimedRecording
-from talkingvideo_worker.media.untrusted import TASKS as TASKS_MODULE
-from talkingvideo_worker.media.untrusted import UntrustedMedia
 from talkingvideo_worker.sandbox.client import Sandbox
 
 from .mutants import Mutant
@@ -60,7 +60,7 @@ def try_all(mutants: Iterator[Mutant], folder: Path) -> Ends:
     with Sandbox(TASKS_MODULE, folder / "made") as sandbox, _traces_of(ends) as current:
         (folder / "made").mkdir(exist_ok=True)
         recorder = _Recorder(sandbox)
-        media = UntrustedMedia(recorder, folder / "made", InputLimits())
+        media = ConfinedDecoders(recorder, folder / "made", InputLimits())
         for mutant in mutants:
             current[:] = [mutant.number]
             path = folder / "mutant"
@@ -116,7 +116,7 @@ class _Recorder(Sandbox):
                 self.used_seconds += ended.cpu_seconds
 
 
-def _use(media: UntrustedMedia, kind: Kind, path: Path, folder: Path, ends: Ends) -> str | None:
+def _use(media: ConfinedDecoders, kind: Kind, path: Path, folder: Path, ends: Ends) -> str | None:
     """Use a file in every way that it could be meant; returns what is wrong with how that ends."""
     uses = [_use_picture] if kind is Kind.PICTURE else [_use_sound] if kind is Kind.SOUND else [_use_video, _use_sound]
     problem = None
@@ -133,13 +133,13 @@ def _use(media: UntrustedMedia, kind: Kind, path: Path, folder: Path, ends: Ends
     return problem
 
 
-def _use_picture(media: UntrustedMedia, path: Path, folder: Path) -> None:
+def _use_picture(media: ConfinedDecoders, path: Path, folder: Path) -> None:
     rgb = media.picture(path, FIELD).rgb
     media.mask(path, FIELD)
     fit(rgb, crop_for(rgb.shape[1], rgb.shape[0], WIDTH / HEIGHT, []), WIDTH, HEIGHT)
 
 
-def _use_video(media: UntrustedMedia, path: Path, folder: Path) -> None:
+def _use_video(media: ConfinedDecoders, path: Path, folder: Path) -> None:
     rgb = media.first_frame(path, FIELD)
     size = rgb.shape[1], rgb.shape[0]
     crop = crop_for(*size, WIDTH / HEIGHT, [])
@@ -147,7 +147,7 @@ def _use_video(media: UntrustedMedia, path: Path, folder: Path) -> None:
     media.normalise_video(path, folder / "picture.mp4", (WIDTH, HEIGHT), crop, size, FRAMES, FIELD)
 
 
-def _use_sound(media: UntrustedMedia, path: Path, folder: Path) -> None:
+def _use_sound(media: ConfinedDecoders, path: Path, folder: Path) -> None:
     sound = media.engine_audio(path, folder / "sound.wav", FIELD)
     normalise_loudness(folder / "sound.wav", folder / "normal.wav")
     media.soundtrack([TimedRecording(path, FIELD, Fraction(0))], folder / "sound.m4a", -16.0, sound.duration)

@@ -211,8 +211,9 @@ def _same_origin(one: httpx.URL, other: httpx.URL) -> bool:
 
 
 def _header(answer: httpcore.Response, name: str) -> str:
+    """A header that may come several times, as one list (RFC 9110, 5.3); empty where it is absent."""
     values = [value for key, value in answer.headers if key.decode("latin-1").lower() == name]
-    return values[0].decode("latin-1").strip() if values else ""
+    return ", ".join(value.decode("latin-1").strip() for value in values)
 
 
 def _not_found(status: int, url: httpx.URL, field: str) -> StageError:

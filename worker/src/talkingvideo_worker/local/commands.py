@@ -1,4 +1,4 @@
-"""``talkingvideo run`` and ``talkingvideo plan``: what they do and what they print."""
+"""What ``talkingvideo run``, ``plan`` and ``make`` do: each makes or plans the videos of a document."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from talkingvideo_api.reports import PrepareReport, RenderReport, StitchReport
-from talkingvideo_api.resource import TalkingVideo
+from talkingvideo_api.resource import TalkingVideo, parse
 from talkingvideo_api.stage_input import StageInput
-from talkingvideo_worker.local.documents import Documents, read_documents
+from talkingvideo_worker.local.assignments import assemble, errors_by_option
+from talkingvideo_worker.local.documents import Documents
 from talkingvideo_worker.local.locations import LocalLocations, parse_mounts, parse_secrets
-from talkingvideo_worker.local.run import LocalMounts, prepare_locally, run_locally
+from talkingvideo_worker.local.make import MakeArguments, assignments_of, result_location
+from talkingvideo_worker.local.plan_output import PlannedVideo
+from talkingvideo_worker.local.run import LocalMounts, plan_locally, prepare_locally, run_locally
 from talkingvideo_worker.local.stage_inputs import default_engine, make_stage_input, warnings_of
-from talkingvideo_worker.process.terminal import TerminalReporter, print_message
+from talkingvideo_worker.process.terminal import TerminalReporter, print_message, print_warnings
 from talkingvideo_worker.stages.result_files import RESULT_FILES
 
 
@@ -30,41 +35,70 @@ class LocalOptions:
     secrets: Path | None = None
 
 
-def make_videos(file: Path, engine: str | None, options: LocalOptions, locations: LocalLocations) -> None:
-    """Make every video of a file that is not cancelled, and print where its files are.
+def make_videos(documents: Documents, engine: str | None, options: LocalOptions, locations: LocalLocations) -> None:
+    """Make every video that is not cancelled, and print where its files are.
 
     Args:
-        file: The YAML file.
+        documents: The videos, and the ConfigMaps that they refer to.
         engine: Engine of objects that do not set ``spec.engine``; `default_engine` when absent.
         options: What stands in for volumes.
         locations: Folders of results and chunks.
 
     Raises:
-        StageError: Before any work when the file or an option is wrong; otherwise of the first video that fails.
+        StageError: Before any work when a video or an option is wrong; otherwise of the first video that fails.
     """
-    stage_inputs, local_mounts = _stage_inputs(file, engine, options, locations)
+    stage_inputs, local_mounts = _stage_inputs(documents, engine, options, locations)
     locations.require_writable()
     for stage_input in stage_inputs:
         if stage_input.spec.dry_run:
-            _print_plan(stage_input, _plan_video(stage_input, local_mounts))
+            _print_dry_run(stage_input, _prepare_video(stage_input, local_mounts))
         else:
             _print_result(stage_input, _make_video(stage_input, local_mounts), locations)
 
 
+def make_video(arguments: MakeArguments, options: LocalOptions, workspace: Path) -> None:
+    """Make the video that arguments describe; see `make_videos`. Errors name the arguments instead of fields.
+
+    Args:
+        arguments: The arguments.
+        options: What stands in for volumes.
+        workspace: Folder of finished chunks.
+    """
+    assignments = assignments_of(arguments)
+    with errors_by_option(assignments):
+        video = parse(assemble(assignments))
+        make_videos(Documents((video,), {}), None, options, result_location(arguments, workspace))
+
+
+def yaml_of(arguments: MakeArguments) -> str:
+    """The document of a video that arguments describe, for ``talkingvideo run``.
+
+    Raises:
+        StageError: E_INPUT_VALIDATION with the argument that cannot be used.
+    """
+    assignments = assignments_of(arguments)
+    with errors_by_option(assignments):
+        video = parse(assemble(assignments))
+    named = {"apiVersion": video.api_version, "kind": video.kind, "metadata": {"name": video.metadata.name}}
+    return yaml.safe_dump({**named, "spec": video.spec.to_dict()}, sort_keys=False, allow_unicode=True)
+
+
 def plan_videos(
-    file: Path, engine: str | None, options: LocalOptions, locations: LocalLocations
-) -> Iterator[PrepareReport]:
-    """Plan every video of a file; see `make_videos`."""
-    stage_inputs, local_mounts = _stage_inputs(file, engine, options, locations)
+    documents: Documents, engine: str | None, options: LocalOptions, locations: LocalLocations
+) -> Iterator[PlannedVideo]:
+    """Plan every video; see `make_videos`."""
+    stage_inputs, local_mounts = _stage_inputs(documents, engine, options, locations)
     for stage_input in stage_inputs:
-        yield _plan_video(stage_input, local_mounts)
+        with TerminalReporter(stage_input.name) as reporter:
+            made = plan_locally(stage_input, local_mounts, reporter)
+        yield PlannedVideo(stage_input, made, (*warnings_of(stage_input), *made.report.warnings))
 
 
 def _stage_inputs(
-    file: Path, engine: str | None, options: LocalOptions, locations: LocalLocations
+    documents: Documents, engine: str | None, options: LocalOptions, locations: LocalLocations
 ) -> tuple[list[StageInput], LocalMounts]:
     """The stage inputs of all videos that are not cancelled: each is checked before the first one is made."""
-    claims, secrets, documents = parse_mounts(options.mounts), parse_secrets(options.secrets), read_documents(file)
+    claims, secrets = parse_mounts(options.mounts), parse_secrets(options.secrets)
     stage_inputs = [make_stage_input(video, engine or default_engine(), locations) for video in _wanted(documents)]
     return stage_inputs, LocalMounts(claims, documents, secrets)
 
@@ -78,10 +112,10 @@ def _wanted(documents: Documents) -> Iterator[TalkingVideo]:
             yield video
 
 
-def _plan_video(stage_input: StageInput, mounts: LocalMounts) -> PrepareReport:
+def _prepare_video(stage_input: StageInput, mounts: LocalMounts) -> PrepareReport:
     with TerminalReporter(stage_input.name) as reporter:
         report = prepare_locally(stage_input, mounts, reporter)
-    _print_warnings([*warnings_of(stage_input), *report.warnings])
+    print_warnings([*warnings_of(stage_input), *report.warnings])
     return report
 
 
@@ -95,16 +129,11 @@ def _make_video(stage_input: StageInput, mounts: LocalMounts) -> StitchReport:
                 warnings.extend(report.warnings)
 
         report = run_locally(stage_input, mounts, reporter, on_report)
-    _print_warnings(warnings)
+    print_warnings(warnings)
     return report
 
 
-def _print_warnings(warnings: Iterable[str]) -> None:
-    for warning in warnings:
-        print_message(f"warning: {warning}", style="yellow")
-
-
-def _print_plan(stage_input: StageInput, report: PrepareReport) -> None:
+def _print_dry_run(stage_input: StageInput, report: PrepareReport) -> None:
     frames, chunks = sum(report.chunk_frames), len(report.chunk_frames)
     size = f"{report.delivered_width}x{report.delivered_height}"
     message = f"{stage_input.name}: dry run, {frames} frames in {chunks} chunks, {size}; nothing was rendered"
@@ -117,4 +146,4 @@ def _print_result(stage_input: StageInput, report: StitchReport, locations: Loca
     print_message(message, style="green")
     width = max(len(file.name) for file in RESULT_FILES)
     for file in RESULT_FILES:
-        print_message(f"  {file.name:<{width}} {locations.out / f'{stage_input.name}{file.suffix}'}")
+        print_message(f"  {file.name:<{width}} {locations.result(stage_input.name, file.suffix)}")

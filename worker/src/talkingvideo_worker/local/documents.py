@@ -15,6 +15,7 @@ import yaml
 
 from talkingvideo_api.errors import StageError
 from talkingvideo_api.names import API_VERSION, KIND, is_object_name
+from talkingvideo_api.problems import InvalidDocumentError
 from talkingvideo_api.resource import TalkingVideo, parse
 from talkingvideo_api.uris import scheme_of
 
@@ -92,8 +93,8 @@ def _load(path: Path) -> list[Any]:
 def _video(document: dict[str, Any], path: Path, where: str) -> TalkingVideo:
     try:
         return parse(_with_absolute_uris(document, path.parent.resolve()))
-    except StageError as error:
-        raise StageError(error.code, f"{error.message} ({where})", field=error.field) from error
+    except InvalidDocumentError as error:
+        raise InvalidDocumentError(error.problems, where) from error
 
 
 def _with_absolute_uris(value: Any, folder: Path) -> Any:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from talkingvideo_api.plan import Plan
 from talkingvideo_api.reports import PrepareReport, RenderReport, StitchReport, decode_bitmap
 from talkingvideo_api.stage_input import StageInput
 from talkingvideo_worker.files import scratch_folder
@@ -14,11 +15,14 @@ from talkingvideo_worker.inputs.offline import Mounts
 from talkingvideo_worker.local.documents import Documents
 from talkingvideo_worker.progress import Reporter
 from talkingvideo_worker.stages.context import StageContext
+from talkingvideo_worker.stages.prepare.chunks import speech_profile
 from talkingvideo_worker.stages.prepare.fetch import fetch
+from talkingvideo_worker.stages.prepare.folders import prepared_folder
 from talkingvideo_worker.stages.prepare.process import process
 from talkingvideo_worker.stages.prepare.publish import publish
 from talkingvideo_worker.stages.render import render
 from talkingvideo_worker.stages.stitch import stitch
+from talkingvideo_worker.stages.workspace import require_plan
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,30 @@ def prepare_locally(stage_input: StageInput, mounts: LocalMounts, reporter: Repo
     """Run prepare only, as a dry run does."""
     with _context(stage_input, mounts, reporter) as context:
         return _prepare(context)
+
+
+@dataclass(frozen=True)
+class LocalPlan:
+    """What prepare has found and decided.
+
+    Attributes:
+        report: What the operator would be told.
+        plan: The whole plan.
+        silences: (first sample, end sample) of each silence of all speakers at 16 kHz; the end is exclusive.
+    """
+
+    report: PrepareReport
+    plan: Plan
+    silences: tuple[tuple[int, int], ...]
+
+
+def plan_locally(stage_input: StageInput, mounts: LocalMounts, reporter: Reporter) -> LocalPlan:
+    """Run prepare only, and keep what people want to know about the plan."""
+    with _context(stage_input, mounts, reporter) as context:
+        report = _prepare(context)
+        plan = require_plan(context)
+        tracks = [prepared_folder(context.scratch) / track.file for track in plan.tracks]
+        return LocalPlan(report, plan, speech_profile(stage_input.effective, tracks).silences)
 
 
 def run_locally(

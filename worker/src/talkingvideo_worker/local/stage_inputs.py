@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from importlib.util import find_spec
 
 from talkingvideo_api.effective import resolve
@@ -13,9 +12,10 @@ from talkingvideo_api.profile import InputLimits, Network, Profile, PvcStore, St
 from talkingvideo_api.resource import TalkingVideo
 from talkingvideo_api.revision import revision_of
 from talkingvideo_api.spec import Output
-from talkingvideo_api.stage_input import Locations, S3Connection, StageInput
+from talkingvideo_api.stage_input import Locations, StageInput
 from talkingvideo_api.support import unsupported, without_effect
 from talkingvideo_api.uris import LOCAL_SCHEMES
+from talkingvideo_clients.stores.environment import connection_from_environment
 from talkingvideo_worker.engines.infinitetalk.weights.files import CONFIG
 from talkingvideo_worker.engines.registry import engine_names, require_engine
 from talkingvideo_worker.local.locations import LocalLocations
@@ -34,8 +34,10 @@ def make_stage_input(video: TalkingVideo, engine: str, locations: LocalLocations
         locations: Folders of results and chunks.
 
     Raises:
-        StageError: E_NOT_SUPPORTED when the engine is not installed or does not support what the spec requests.
+        StageError: E_NOT_SUPPORTED when the engine is not installed or does not support what the spec requests,
+            E_INPUT_VALIDATION when the result would replace an input.
     """
+    locations.require_apart_from_inputs(video)
     spec, metadata = video.spec, video.metadata
     revision = revision_of(spec)
     uid = hashlib.sha256(f"{metadata.namespace}/{metadata.name}".encode()).hexdigest()[:32]
@@ -55,9 +57,9 @@ def make_stage_input(video: TalkingVideo, engine: str, locations: LocalLocations
         locations=Locations(
             workspace=(namespace_folder / f"{metadata.name}-{revision}").as_uri(),
             chunks=(namespace_folder / "chunks").as_uri(),
-            result=(locations.out.resolve() / metadata.name).as_uri(),
+            result=(locations.out.resolve() / locations.result(metadata.name).name).as_uri(),
         ),
-        s3=_s3_from_environment(),
+        s3=connection_from_environment(),
         limits=InputLimits(),
         network=Network(schemes=LOCAL_SCHEMES),
         input_buckets=("*",),
@@ -69,7 +71,7 @@ def warnings_of(stage_input: StageInput) -> list[str]:
     output = stage_input.spec.output or Output()
     fields = [name for name in ("store", "s3", "pvc", "name") if getattr(output, name) is not None]
     local = [
-        f"spec.output.{field} has no effect in a local run: results are in --out, named after the object"
+        f"spec.output.{field} has no effect in a local run: the command's options say where results are"
         for field in fields
     ]
     return without_effect(stage_input.spec, stage_input.effective) + local
@@ -101,10 +103,3 @@ def _has_cuda() -> bool:
     import torch
 
     return bool(torch.cuda.is_available())
-
-
-def _s3_from_environment() -> S3Connection:
-    """The connection in the variables that AWS's own tools read; boto3 reads the credentials itself."""
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    return S3Connection(endpoint=endpoint, region=region)

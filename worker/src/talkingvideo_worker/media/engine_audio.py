@@ -10,6 +10,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
+from talkingvideo_api.errors import StageError
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_worker.media.audio_decoder import Block, open_audio
 from talkingvideo_worker.media.wav import Samples, WavWriter
@@ -81,6 +82,8 @@ def write_engine_audio(path: Path, out: Path, limits: InputLimits, field: str) -
             peak = max(peak, float(np.abs(mono).max()))
             wav.write(resampler.push(mono))
         samples = round_half_up(Fraction(source.samples * SAMPLE_RATE, source.rate))
+        if not samples:
+            raise StageError.invalid(f"The sound is too short: {_count(source.samples)} at {source.rate} Hz.", field)
         wav.write(_exactly(resampler.rest(), samples - wav.samples))
     warnings = [*source.warnings, *(["The sound is silent."] if peak < SILENCE_PEAK else [])]
     return EngineAudio(source.samples, source.rate, source.channels, samples, tuple(warnings))
@@ -89,6 +92,10 @@ def write_engine_audio(path: Path, out: Path, limits: InputLimits, field: str) -
 def round_half_up(value: Fraction) -> int:
     """Round to the nearest integer, halves up, unlike Python's ``round``."""
     return int(value + Fraction(1, 2))
+
+
+def _count(samples: int) -> str:
+    return "1 sample" if samples == 1 else f"{samples} samples"
 
 
 def _exactly(samples: Samples, count: int) -> Samples:

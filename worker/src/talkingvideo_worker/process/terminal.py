@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -23,6 +23,12 @@ STAGE_SPANS = {Stage.PREPARE: (0.0, 0.1), Stage.RENDER: (0.1, 0.95), Stage.STITC
 def print_message(text: str, style: str | None = None) -> None:
     """Print a text on stderr as it is: without markup, and without line breaks inside a path."""
     Console(stderr=True, highlight=False).print(text, style=style, markup=False, emoji=False, soft_wrap=True)
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print what the user should know about a video, on stderr."""
+    for warning in warnings:
+        print_message(f"warning: {warning}", style="yellow")
 
 
 @contextmanager

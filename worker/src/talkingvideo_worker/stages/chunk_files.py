@@ -1,17 +1,58 @@
-"""Files of a chunk in the store: their names, and ``done.json``, which says that the chunk is finished."""
+"""Files of a chunk in the store: their names, their bounds, and ``done.json``, which says that the chunk is finished."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from talkingvideo_api.plan import PlannedChunk
+from talkingvideo_api.plan import Plan, PlannedChunk
 from talkingvideo_api.reports import RenderReport
 from talkingvideo_clients.stores.base import MissingFileError, Store
 
 MAX_MODE = 200
 """Most characters of a memory mode: every pod of a namespace may write the file that it is read from."""
+
+
+SMALL_FILE = 1 << 20
+"""Bytes of headers and indices."""
+
+MAX_FILE = 4 << 30
+"""Most bytes of a chunk's file, whatever the plan says: plans lie in the store, too."""
+
+RAW_PIXEL = 2
+"""Bytes: more than a pixel has without any compression (1.5 in 4:2:0), which is what H.264 falls back to."""
+
+STATE_PICTURES, STATE_PIXEL = 256, 12
+"""A state has at most as many pictures as the longest window, each of three channels of 4 bytes. Engines leave a tenth of it."""
+
+
+@dataclass(frozen=True)
+class ChunkBounds:
+    """Most bytes of a chunk's files: every pod of a namespace may write them.
+
+    Attributes:
+        rendered: Pixels of a picture as the engine makes it.
+        delivered: Pixels of a picture of the result.
+    """
+
+    rendered: int
+    delivered: int
+
+    @classmethod
+    def of(cls, plan: Plan) -> ChunkBounds:
+        """The bounds of a plan's chunks."""
+        return cls(plan.width * plan.height, plan.delivered_width * plan.delivered_height)
+
+    def segment(self, frames: int) -> int:
+        """Most bytes of a segment of so many frames."""
+        return min(MAX_FILE, SMALL_FILE + frames * self.delivered * RAW_PIXEL)
+
+    @property
+    def state(self) -> int:
+        """Most bytes of a window's state."""
+        return min(MAX_FILE, SMALL_FILE + STATE_PICTURES * self.rendered * STATE_PIXEL)
 
 
 def segment_name(key: str, window: int) -> str:

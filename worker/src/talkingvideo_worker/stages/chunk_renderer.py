@@ -14,6 +14,7 @@ from talkingvideo_worker.engines.base import Window
 from talkingvideo_worker.media.encoder import SegmentEncoder
 from talkingvideo_worker.media.scaling import FrameScaler
 from talkingvideo_worker.progress import ProgressCallback
+from talkingvideo_worker.stages.chunk_files import ChunkBounds
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.render_input import chunk_frames
 from talkingvideo_worker.stages.segments import Segments, State
@@ -34,7 +35,7 @@ class ChunkRenderer:
 
     def segments(self, chunk: PlannedChunk) -> Segments:
         """The windows of a chunk in the store."""
-        return Segments(self._context.chunks, chunk, self._context.scratch)
+        return Segments(self._context.chunks, chunk, self._context.scratch, ChunkBounds.of(self._plan))
 
     def render_missing(self, chunk: PlannedChunk, progress: ProgressCallback) -> None:
         """Render the windows of a chunk that the store lacks."""

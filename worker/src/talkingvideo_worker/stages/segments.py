@@ -19,11 +19,14 @@ from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.plan import PlannedChunk
 from talkingvideo_clients.stores.base import MissingFileError, Store
 from talkingvideo_worker.files import file_digest
-from talkingvideo_worker.stages.chunk_files import memory_mode_name, memory_mode_of, segment_name, state_name
+from talkingvideo_worker.stages.chunk_files import (
+    ChunkBounds,
+    memory_mode_name,
+    memory_mode_of,
+    segment_name,
+    state_name,
+)
 from talkingvideo_worker.untrusted import UntrustedError, read_arrays
-
-MAX_STATE = 4 << 30
-"""Bytes of a window's state, far above what engines leave."""
 
 State = Mapping[str, NDArray[Any]]
 """What an engine's window leaves for the next one: arrays by name."""
@@ -36,9 +39,11 @@ class Segments:
         store: Finished chunks.
         chunk: The chunk.
         scratch: Folder for temporary files.
+        bounds: Most bytes of the chunk's files.
     """
 
-    def __init__(self, store: Store, chunk: PlannedChunk, scratch: Path) -> None:
+    def __init__(self, store: Store, chunk: PlannedChunk, scratch: Path, bounds: ChunkBounds) -> None:
+        self._bounds = bounds
         self._store = store
         self._chunk = chunk
         self._scratch = scratch
@@ -117,7 +122,7 @@ class Segments:
         if stored is not None and stored.sha256 is not None:
             return stored.sha256
         path = self._scratch / "stored-segment.mp4"
-        self._store.get(self._segment_name(window), path)
+        self._store.get(self._segment_name(window), path, self._bounds.segment(self._chunk.windows[window]))
         digest = file_digest(path)
         path.unlink()
         return digest
@@ -126,11 +131,12 @@ class Segments:
         """The state that belongs to the segment in the store."""
         path = self._scratch / "state.npz"
         try:
-            self._store.get(state_name(self._chunk.key, window, self._segment_digest(window)), path)
+            name = state_name(self._chunk.key, window, self._segment_digest(window))
+            self._store.get(name, path, self._bounds.state)
         except MissingFileError:
             return None
         try:
-            return read_arrays(path, MAX_STATE)
+            return read_arrays(path, self._bounds.state)
         except UntrustedError as error:
             message = (
                 f"The state of window {window} of chunk {self._chunk.index} in the store {error}: it was not written by this "
@@ -144,6 +150,11 @@ class Segments:
         path = self._scratch / "state.npz"
         with path.open("wb") as file:
             np.savez(file, allow_pickle=False, **state)
+        if path.stat().st_size > self._bounds.state:
+            message = (
+                f"The engine's state after a window is larger than {self._bounds.state:,} bytes: nothing would read it."
+            )
+            raise StageError(ErrorCode.GENERATION_RUNTIME, message, retryable=False)
         self._store.put_new(name, path)
         path.unlink()
 

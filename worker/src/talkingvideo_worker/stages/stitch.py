@@ -17,7 +17,7 @@ from talkingvideo_api.reports import StitchReport
 from talkingvideo_clients.stores.base import MissingFileError
 from talkingvideo_worker.media.finished_video import verify
 from talkingvideo_worker.media.join import JoinedVideo, join_segments
-from talkingvideo_worker.stages.chunk_files import done_name, segment_name
+from talkingvideo_worker.stages.chunk_files import ChunkBounds, done_name, segment_name
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.result import deliver, existing_result
 from talkingvideo_worker.stages.result_files import ARTIFACTS, VIDEO, FinishedVideo, ResultFile
@@ -77,12 +77,12 @@ def _metadata(context: StageContext) -> dict[str, str]:
 
 def _segments(context: StageContext, plan: Plan) -> Iterator[Path]:
     """Fetch the segments one by one; each is removed when the next one is requested."""
-    total = sum(len(chunk.windows) for chunk in plan.chunks)
+    total, bounds = sum(len(chunk.windows) for chunk in plan.chunks), ChunkBounds.of(plan)
     done, path = 0, context.scratch / "segment.mp4"
     for chunk in plan.chunks:
-        for window in range(len(chunk.windows)):
+        for window, frames in enumerate(chunk.windows):
             try:
-                context.chunks.get(segment_name(chunk.key, window), path)
+                context.chunks.get(segment_name(chunk.key, window), path, bounds.segment(frames))
             except MissingFileError as error:
                 raise _incomplete(context, chunk, window) from error
             yield path

@@ -7,10 +7,15 @@ from pathlib import Path
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.names import Stage
 from talkingvideo_api.plan import PLAN_NAME, Plan
+from talkingvideo_api.profile import InputLimits
 from talkingvideo_clients.stores.base import MissingFileError
 from talkingvideo_worker.files import file_digest
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.untrusted import UntrustedError, parse
+
+MADE_BYTES = 1 << 30
+MADE_BYTES_PER_SECOND = 4 << 20
+"""Generous bounds of what engines make from a picture and from each second of sound, such as embeddings per frame."""
 
 SOUND_NAME = "sound.m4a"
 """The delivered sound."""
@@ -67,15 +72,21 @@ def get_prepared(context: StageContext, plan: Plan, name: str, destination: Path
     """Copy one of a plan's files out of the workspace, and compare its content with the plan's digest.
 
     Raises:
-        StageError: E_WORKSPACE when it is missing or has other content.
+        StageError: E_WORKSPACE when it is missing, larger than all prepared files can be, or has other content.
     """
     try:
-        context.workspace.get(plan.stored_name(name), destination)
+        context.workspace.get(plan.stored_name(name), destination, most_prepared_bytes(context.stage_input.limits))
     except MissingFileError as error:
         raise lost_data(f"{name} is missing from the workspace.") from error
     if file_digest(destination) != plan.files[name].sha256:
         destination.unlink()
         raise lost_data(f"{name} in the workspace has other content than its digest says.")
+
+
+def most_prepared_bytes(limits: InputLimits) -> int:
+    """The most that all prepared files can have together: the inputs, and what is made from frames and samples."""
+    inputs = limits.image_bytes * 3 + limits.video_bytes + limits.audio_bytes * 2 + limits.lora_bytes
+    return 2 * inputs + MADE_BYTES + int(limits.seconds * MADE_BYTES_PER_SECOND)
 
 
 def lost_data(message: str) -> StageError:

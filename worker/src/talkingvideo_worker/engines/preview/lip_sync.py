@@ -81,13 +81,16 @@ def shapes_from_phonemes(timeline: Sequence[tuple[float, MouthShape, float]], lo
     dominance = np.array([weight for _, _, weight in timeline] + [1.0], np.float32)
     weights = dominance[current]  # -1, before the first phoneme, indexes the rest shape at the end of the table
     kernel = np.hanning(2 * oversampling + 3).astype(np.float32)
-    total = np.convolve(weights, kernel, "same")
-    columns = [
-        np.convolve(table[current, column] * weights, kernel, "same") / total for column in range(table.shape[1])
-    ]
+    total = _spread(weights, kernel)
+    columns = [_spread(table[current, column] * weights, kernel) / total for column in range(table.shape[1])]
     result = np.stack(columns, axis=1).reshape(len(loud), oversampling, -1).mean(axis=1).astype(np.float32)
     result[:, JAW] *= 0.3 + 0.85 * _with_contrast(np.clip((loud - 0.2) / 0.8, 0, 1))
     return np.asarray(result * np.clip(loud / 0.25, 0, 1)[:, np.newaxis], np.float32)
+
+
+def _spread(values: Series, kernel: Series) -> Series:
+    """Convolve, and keep the length also where the kernel is longer than the values, as numpy's mode ``same`` does not."""
+    return np.convolve(values, kernel)[len(kernel) // 2 :][: len(values)]
 
 
 def _softened(rows: MouthShapes) -> MouthShapes:

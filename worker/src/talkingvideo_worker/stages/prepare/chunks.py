@@ -29,12 +29,15 @@ def _independent_chunks(
     effective: Effective, render_input: RenderInput, settings: PlanSettings
 ) -> tuple[ChunkFrames, ...]:
     """Cut on whole frames, where no speaker speaks."""
-    profiles = [
-        sound_profile(track.path, effective.silence_threshold_db, effective.min_silence_seconds)
-        for track in render_input.tracks
-    ]
-    profile = _combine(profiles)
+    profile = speech_profile(effective, [track.path for track in render_input.tracks])
     return plan_chunks(render_input.frames, profile.silences, profile.energy, settings)
+
+
+def speech_profile(effective: Effective, tracks: Sequence[Path]) -> SoundProfile:
+    """Measure the speakers' tracks together: what a video is cut by."""
+    return _combine(
+        [sound_profile(path, effective.silence_threshold_db, effective.min_silence_seconds) for path in tracks]
+    )
 
 
 def _combine(profiles: Sequence[SoundProfile]) -> SoundProfile:

@@ -13,8 +13,8 @@ from talkingvideo_worker.faces.detection import detect
 from talkingvideo_worker.faces.framing import crop_for
 from talkingvideo_worker.faces.report import describe
 from talkingvideo_worker.faces.types import Box
+from talkingvideo_worker.media.confined import ConfinedDecoders
 from talkingvideo_worker.media.picture import Mask, Picture, fit, fit_mask, write_mask, write_png
-from talkingvideo_worker.media.untrusted import UntrustedMedia
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.prepare.folders import PICTURE, VIDEO, input_path
 from talkingvideo_worker.stages.prepare.sizes import Size, Sizes, choose_sizes
@@ -84,7 +84,7 @@ class FramedSource:
     warnings: tuple[str, ...]
 
 
-def frame_source(context: StageContext, media: UntrustedMedia) -> FramedSource:
+def frame_source(context: StageContext, media: ConfinedDecoders) -> FramedSource:
     """Read the source, find its faces, and choose the sizes and the crop.
 
     Raises:
@@ -104,7 +104,7 @@ def frame_source(context: StageContext, media: UntrustedMedia) -> FramedSource:
 
 
 def write_portrait(
-    context: StageContext, media: UntrustedMedia, framed: FramedSource, frames: int, folder: Path
+    context: StageContext, media: ConfinedDecoders, framed: FramedSource, frames: int, folder: Path
 ) -> PreparedPortrait:
     """Write ``picture.png``, or as many frames of ``picture.mp4`` as the speech lasts.
 
@@ -134,7 +134,7 @@ def write_portrait(
 
 
 def write_masks(
-    context: StageContext, media: UntrustedMedia, portrait: PreparedPortrait, folder: Path
+    context: StageContext, media: ConfinedDecoders, portrait: PreparedPortrait, folder: Path
 ) -> tuple[Path | None, ...]:
     """Write ``mask-<speaker>.png`` for every speaker that has a mask, cropped and scaled exactly as the portrait.
 
@@ -151,7 +151,7 @@ def write_masks(
 
 
 def _write_mask(
-    context: StageContext, media: UntrustedMedia, portrait: PreparedPortrait, folder: Path, given: Input
+    context: StageContext, media: ConfinedDecoders, portrait: PreparedPortrait, folder: Path, given: Input
 ) -> Path:
     mask = media.mask(input_path(context.scratch, given), given.field)
     _expect_shape(mask, portrait.source, given.field)

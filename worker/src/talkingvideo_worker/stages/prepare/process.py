@@ -12,8 +12,8 @@ from talkingvideo_api.plan import PLAN_NAME, Plan, PlannedFile, PlannedTrack
 from talkingvideo_api.spec import Mode, Region
 from talkingvideo_worker.engines.base import PreparedEngine, RenderInput, Track
 from talkingvideo_worker.files import file_digest
+from talkingvideo_worker.media.confined import ConfinedDecoders, confined_decoders
 from talkingvideo_worker.media.encoder import EncoderSettings
-from talkingvideo_worker.media.untrusted import UntrustedMedia, open_untrusted
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.loras import fetched_loras, lora_files, lora_name
 from talkingvideo_worker.stages.prepare.chunks import divide, with_keys
@@ -60,16 +60,16 @@ def process(context: StageContext) -> None:
         return
     folder = prepared_folder(context.scratch)
     (folder / ENGINE_FOLDER).mkdir(parents=True, exist_ok=True)
-    with open_untrusted(context.scratch / "decoded", context.stage_input.limits) as untrusted:
-        _process(context, untrusted, folder)
+    with confined_decoders(context.scratch / "decoded", context.stage_input.limits) as decoders:
+        _process(context, decoders, folder)
 
 
-def _process(context: StageContext, untrusted: UntrustedMedia, folder: Path) -> None:
-    media = _prepare_media(context, untrusted, folder)
+def _process(context: StageContext, decoders: ConfinedDecoders, folder: Path) -> None:
+    media = _prepare_media(context, decoders, folder)
     _report(context, 0.4, "Preparing the engine")
     engine = context.engine.prepare(media.render_input, folder / ENGINE_FOLDER)
     _report(context, 0.5, "Encoding the sound")
-    untrusted.soundtrack(
+    decoders.soundtrack(
         media.timeline.recordings,
         folder / SOUND_NAME,
         target_lufs=context.stage_input.effective.loudness,
@@ -84,15 +84,15 @@ def _report(context: StageContext, fraction: float, message: str) -> None:
     context.reporter.report(Stage.PREPARE, fraction, message)
 
 
-def _prepare_media(context: StageContext, untrusted: UntrustedMedia, folder: Path) -> _PreparedMedia:
+def _prepare_media(context: StageContext, decoders: ConfinedDecoders, folder: Path) -> _PreparedMedia:
     _report(context, 0.2, "Preparing the picture")
-    framed = frame_source(context, untrusted)
+    framed = frame_source(context, decoders)
     _report(context, 0.3, "Preparing the speech")
     working = context.scratch / "working"
     working.mkdir(parents=True, exist_ok=True)
-    timeline = build_timeline(context, untrusted, working)
-    portrait = write_portrait(context, untrusted, framed, timeline.frames, folder)
-    masks = write_masks(context, untrusted, portrait, folder)
+    timeline = build_timeline(context, decoders, working)
+    portrait = write_portrait(context, decoders, framed, timeline.frames, folder)
+    masks = write_masks(context, decoders, portrait, folder)
     lora_digests = _link_loras(context, working)
     render_input = RenderInput(
         portrait=portrait.portrait,

@@ -22,12 +22,8 @@ from talkingvideo_worker.stages.loras import fetched_loras, lora_name
 from talkingvideo_worker.stages.prepare.checking import read_prepared_plan, refused
 from talkingvideo_worker.stages.prepare.folders import inputs_folder, prepared_folder
 from talkingvideo_worker.stages.result import existing_result
-from talkingvideo_worker.stages.workspace import read_complete_plan, read_plan
+from talkingvideo_worker.stages.workspace import most_prepared_bytes, read_complete_plan, read_plan
 from talkingvideo_worker.untrusted import UntrustedError, copy_plain
-
-MADE_BYTES = 1 << 30
-MADE_BYTES_PER_SECOND = 4 << 20
-"""Generous bounds of what engines make from a picture and from each second of sound, such as embeddings per frame."""
 
 
 def publish(context: StageContext) -> PrepareReport:
@@ -96,7 +92,7 @@ def _upload_files(context: StageContext, plan: Plan, copy: Path) -> None:
     ``process`` parsed untrusted media, and this step has credentials: a link that an attacker made ``process`` leave
     could point at them.
     """
-    left = _most_bytes(context)
+    left = most_prepared_bytes(context.stage_input.limits)
     for done, (name, file) in enumerate(plan.files.items()):
         context.reporter.report(Stage.PREPARE, 0.8 + 0.15 * done / len(plan.files), f"Writing {name}")
         folder, path = _source(context, name)
@@ -114,10 +110,3 @@ def _source(context: StageContext, name: str) -> tuple[Path, str]:
         if name == lora_name(lora.index):
             return inputs_folder(context.scratch), lora.name
     return prepared_folder(context.scratch), name
-
-
-def _most_bytes(context: StageContext) -> int:
-    """The most that all prepared files can have together: the inputs, and what is made from frames and samples."""
-    limits = context.stage_input.limits
-    inputs = limits.image_bytes * 3 + limits.video_bytes + limits.audio_bytes * 2 + limits.lora_bytes
-    return 2 * inputs + MADE_BYTES + int(limits.seconds * MADE_BYTES_PER_SECOND)

@@ -10,11 +10,11 @@ from talkingvideo_api.errors import StageError
 from talkingvideo_api.inputs import InputKind, require_input
 from talkingvideo_api.spec import Mode, Speaker
 from talkingvideo_worker.engines.base import Track
+from talkingvideo_worker.media.confined import ConfinedDecoders
 from talkingvideo_worker.media.engine_audio import frames_of
 from talkingvideo_worker.media.loudness import normalise_loudness
 from talkingvideo_worker.media.soundtrack import TimedRecording
 from talkingvideo_worker.media.tracks import mute_outside, pad_track, start_times, total_duration
-from talkingvideo_worker.media.untrusted import UntrustedMedia
 from talkingvideo_worker.speech import SynthesizedSpeech, UnknownVoiceError, synthesize
 from talkingvideo_worker.speech.weights import KOKORO
 from talkingvideo_worker.stages.context import StageContext
@@ -67,7 +67,7 @@ class Timeline:
     spans: tuple[Spans, ...] | None = None
 
 
-def build_timeline(context: StageContext, media: UntrustedMedia, folder: Path) -> Timeline:
+def build_timeline(context: StageContext, media: ConfinedDecoders, folder: Path) -> Timeline:
     """Decode or synthesize every speaker's recording, and arrange the recordings in time.
 
     Args:
@@ -129,7 +129,7 @@ def _track_file(folder: Path, index: int) -> Path:
     return folder / f"sound-{index}.wav"
 
 
-def _record(context: StageContext, media: UntrustedMedia, folder: Path, index: int, speaker: Speaker) -> Recording:
+def _record(context: StageContext, media: ConfinedDecoders, folder: Path, index: int, speaker: Speaker) -> Recording:
     """A speaker's recording, not yet arranged: it starts at 0."""
     speaker_path = f"spec.speech.speakers[{index}]"
     if speaker.text is not None:

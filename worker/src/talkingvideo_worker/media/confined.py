@@ -1,4 +1,4 @@
-"""Untrusted media, opened in the sandbox: pictures, masks, videos and recordings as arrays and files of our own encoding."""
+"""Asks confined children to decode media: pictures, masks, videos and recordings as arrays and files of our own encoding."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ SMALL_FILE = 1 << 20
 """Bytes added to the expected size of a result: headers, and indices of short files."""
 
 
-class UntrustedMedia:
-    """Opens untrusted media. Each file is opened by a child of its own; whatever it does there ends in words.
+class ConfinedDecoders:
+    """Decoders in confined children. Each file is opened by a child of its own; whatever it does there ends in words.
 
     Args:
         sandbox: Its tasks are `TASKS`.
@@ -187,7 +187,7 @@ class UntrustedMedia:
 
 
 @contextmanager
-def open_untrusted(folder: Path, limits: InputLimits) -> Iterator[UntrustedMedia]:
+def confined_decoders(folder: Path, limits: InputLimits) -> Iterator[ConfinedDecoders]:
     """Start the sandbox.
 
     Args:
@@ -196,4 +196,4 @@ def open_untrusted(folder: Path, limits: InputLimits) -> Iterator[UntrustedMedia
     """
     folder.mkdir(parents=True, exist_ok=True)
     with Sandbox(TASKS, folder) as sandbox:
-        yield UntrustedMedia(sandbox, folder, limits)
+        yield ConfinedDecoders(sandbox, folder, limits)

@@ -1,0 +1,1 @@
+"""`kubectl talkingvideo`: talking videos on a cluster, without YAML."""
