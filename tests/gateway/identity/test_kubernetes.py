@@ -79,9 +79,7 @@ def test_what_is_no_kubernetes_token_is_not_asked_for(key: str) -> None:
     ("wanted", "given", "known"),
     [((), (), True), (("gateway",), ("gateway", "x"), True), (("gateway",), ("x",), False), (("gateway",), (), False)],
 )
-def test_a_token_for_another_audience_is_nobodys(
-    wanted: tuple[str, ...], given: tuple[str, ...], known: bool
-) -> None:
+def test_a_token_for_another_audience_is_nobodys(wanted: tuple[str, ...], given: tuple[str, ...], known: bool) -> None:
     reviews = Reviews(audiences=given)
     assert (asyncio.run(identity(reviews, audiences=wanted).by_key("n8n.token.x")) is not None) is known
     assert reviews.asked[0][1].get("audiences", []) == list(wanted)

@@ -225,9 +225,7 @@ class Api:
                     raise ApiError.of(int(event["object"].get("code", 0)), json.dumps(event["object"]))
                 yield event
 
-    async def _events(
-        self, path: str, query: dict[str, str], timeout: aiohttp.ClientTimeout
-    ) -> AsyncGenerator[Body]:
+    async def _events(self, path: str, query: dict[str, str], timeout: aiohttp.ClientTimeout) -> AsyncGenerator[Body]:
         watched = {"watch": "true", "timeoutSeconds": str(WATCH_SECONDS), **query}
         async with aclosing(self._lines(path, watched, timeout)) as lines:
             async for line in lines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -16,6 +17,8 @@ from talkingvideo_gateway.cluster.records import ObjectRecord
 from talkingvideo_gateway.cluster.settings import ClusterSettings
 from talkingvideo_gateway.cluster.videos import ClusterVideos
 from talkingvideo_gateway.videos.backend import Backend, Health
+
+logger = logging.getLogger(__name__)
 
 STALE_SECONDS = 60.0
 """Time without an answer of the API server after which what the cache says is too old to be served."""
@@ -38,6 +41,8 @@ async def cluster_backend(api: Api, settings: ClusterSettings) -> AsyncIterator[
     reflectors = [Reflector(api, cache.records, VIDEOS, ObjectRecord.of, namespace) for namespace in namespaces]
     tasks = [asyncio.create_task(each.run(), name="watch") for each in reflectors]
     tasks.append(asyncio.create_task(operator.run(), name="operator-lease"))
+    for task in tasks:
+        task.add_done_callback(_log_end)
     try:
         with suppress(TimeoutError):
             async with asyncio.timeout(FIRST_LIST_SECONDS):
@@ -50,6 +55,11 @@ async def cluster_backend(api: Api, settings: ClusterSettings) -> AsyncIterator[
             with suppress(asyncio.CancelledError):
                 await task
         media.close()
+
+
+def _log_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("the task %s has ended", task.get_name(), exc_info=error)
 
 
 def _health(
