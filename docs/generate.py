@@ -1,7 +1,7 @@
 """Writes the reference pages from the models: ``python docs/generate.py``, a part of ``make crds``.
 
-``resource.md`` (the resource), ``configuration.md`` (the operator and its profiles), ``gateway-configuration.md`` and
-``errors.md`` are generated, so that what they say is what is checked. Do not edit them: edit the field's docstring.
+``resource.md`` (the resource), ``configuration.md`` (the operator and its profiles), ``gateway-configuration.md``, ``errors.md`` and
+``openapi.json`` (the gateway) are generated, so that what they say is what is checked. Do not edit them: edit the field's docstring.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from talkingvideo_api.errors import ERRORS
 from talkingvideo_api.rules import CEL_KEY
 from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.status import TalkingVideoStatus
+from talkingvideo_gateway.app import openapi_document
 from talkingvideo_gateway.settings import GatewayConfig
 from talkingvideo_operator.settings import OperatorConfig
 
@@ -247,11 +248,17 @@ def errors_page() -> str:
     return NOTE + ERRORS_HEAD + "\n".join(rows) + "\n"
 
 
+def openapi_page() -> str:
+    """``openapi.json``."""
+    return json.dumps(openapi_document(), indent=1, ensure_ascii=False) + "\n"
+
+
 PAGES = {
     "resource.md": resource_page,
     "configuration.md": configuration_page,
     "gateway-configuration.md": gateway_page,
     "errors.md": errors_page,
+    "openapi.json": openapi_page,
 }
 
 if __name__ == "__main__":

@@ -68,6 +68,17 @@ def _mounted(path: str, **source: Any) -> Change:
     return change
 
 
+def _moved(path: str, **source: Any) -> Change:
+    """Another volume in the place of the one that is mounted there."""
+
+    def change(job: Manifest) -> None:
+        mounts = _main(job)["volumeMounts"]
+        _main(job)["volumeMounts"] = [each for each in mounts if each["mountPath"] != path]
+        _mounted(path, **source)(job)
+
+    return change
+
+
 def _mount_field(**fields: Any) -> Change:
     return lambda job: _main(job)["volumeMounts"][0].update(fields)
 
@@ -215,6 +226,7 @@ JOBS: dict[str, Attack] = {
     "credentials from a ConfigMap": (_env_value("AWS_SHARED_CREDENTIALS_FILE", "/mnt/configmaps/evil/keys"), FOLDERS),
     "a home with configuration": (_env_value("HOME", "/mnt/configmaps/evil"), FOLDERS),
     "kernels from a ConfigMap": (_env_value("TRITON_CACHE_DIR", "/mnt/configmaps/evil"), FOLDERS),
+    "weights from an author's claim": (_env_value("TALKINGVIDEO_WEIGHTS", "/mnt/claims/inputs"), FOLDERS),
     "another's Secret as environment": (_env(name="TALKINGVIDEO_X", valueFrom=_SECRET_KEY), VALUES),
     "a ConfigMap as environment": (
         _env(name="TALKINGVIDEO_X", valueFrom={"configMapKeyRef": {"name": "others", "key": "key"}}),
@@ -241,6 +253,12 @@ JOBS: dict[str, Attack] = {
         PLACES,
     ),
     "a user database from a claim": (_mounted("/etc", persistentVolumeClaim={"claimName": "inputs"}), PLACES),
+    "kernels from a ConfigMap, where they belong": (_mounted("/compile-cache", configMap={"name": "evil"}), PLACES),
+    "an author's claim as kernels": (_mounted("/compile-cache", persistentVolumeClaim={"claimName": "inputs"}), PLACES),
+    "the store as kernels": (_mounted("/compile-cache", persistentVolumeClaim={"claimName": "media"}), PLACES),
+    "weights from a ConfigMap": (_mounted("/models", configMap={"name": "evil"}), PLACES),
+    "an author's claim as weights": (_mounted("/models", persistentVolumeClaim={"claimName": "inputs"}), PLACES),
+    "a stage input from a claim": (_moved("/stage-input", persistentVolumeClaim={"claimName": "inputs"}), PLACES),
     "one file of a volume": (_mount_field(subPath="x"), "mounted whole and without propagation"),
     "mounts that reach the host": (_mount_field(mountPropagation="HostToContainer"), "without propagation"),
 }

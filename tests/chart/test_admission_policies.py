@@ -189,7 +189,14 @@ def test_only_children_of_videos_are_deleted_and_none_is_changed(cluster: Cluste
     own, others = job_of(PLAIN, namespace, Stage.STITCH), {"metadata": {"name": "others"}, "data": {"a": "b"}}
     cluster.batch.create_namespaced_job(namespace, {**own, "spec": {**own["spec"], "suspend": True}})
     cluster.core.create_namespaced_config_map(namespace, others)
+    left_behind, planted = job_of(PLAIN, namespace, Stage.STITCH), config_map_of(PLAIN, namespace)
+    for each in (left_behind, planted):
+        each["metadata"] |= {"name": "of-nobody", "ownerReferences": []}
+    cluster.batch.create_namespaced_job(namespace, {**left_behind, "spec": {**left_behind["spec"], "suspend": True}})
+    cluster.core.create_namespaced_config_map(namespace, planted)
     assert operator.refusal_of_deletion("Job", own["metadata"]["name"]) == ""
+    assert operator.refusal_of_deletion("Job", "of-nobody") == ""
+    assert "only what one TalkingVideo owns" in operator.refusal_of_deletion("ConfigMap", "of-nobody")
     assert "changes no child" in operator.refusal_of_change(own["metadata"]["name"])
     assert "only what has its own labels" in operator.refusal_of_deletion("ConfigMap", "others")
     assert "only what has its own labels" in operator.refusal_of_deletion_of_all()

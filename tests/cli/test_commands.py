@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripts.release import version
 from tests.cli.api_server import SPEC, ApiServer
 from tests.cli.conftest import Run
 from tests.cli.test_watch import DONE, FAILURE, chunks
@@ -338,6 +339,22 @@ def test_a_name_that_is_taken(run: Run, server: ApiServer) -> None:
     done = run("submit", "https://example.com/a.png", "--text", "x", "--name", "hello")
     assert done.exit_code == 2
     assert "already exists" in done.stderr
+
+
+def test_a_file_that_cannot_be_read(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may read everything: the error is a disk's."""
+
+    def fail(file: Path) -> bytes:
+        raise OSError(5, "Input/output error", str(file))
+
+    (tmp_path / "face.png").write_bytes(b"x")
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    done = run("submit", tmp_path / "face.png", "--text", "x")
+    assert (done.exit_code, done.stderr) == (2, f"error: {tmp_path / 'face.png'}: Input/output error\n")
+
+
+def test_the_version(run: Run) -> None:
+    assert run("--version").stdout == f"{version()}\n"
 
 
 # the choice of a cluster

@@ -27,7 +27,14 @@ def test_addresses_are_passed_through(run: Run, server: ApiServer) -> None:
 
 
 def test_options_are_fields_of_the_spec(run: Run, server: ApiServer) -> None:
-    fields = ("--set", "render.steps=8", "--set", "spec.video.aspectRatio=9:16", "--set", "render.loras[0].name=x")
+    fields = (
+        "--set",
+        "spec.render.steps=8",
+        "--set",
+        "spec.video.aspectRatio=9:16",
+        "--set",
+        "spec.render.loras[0].name=x",
+    )
     done = run("submit", FACE, "--text", "Hallo", "--voice", "de", "--profile", "gold", "--preset", "fast", *fields)
     assert done.exit_code == 0, done.stderr
     assert server.videos["face-x7k2p"]["spec"] == {
@@ -107,18 +114,19 @@ def test_a_generated_name_is_a_valid_one(
         ((FACE,), "give a SOUND or --text for each speaker: one or two, not 0"),
         ((FACE, SPEECH, SPEECH, SPEECH), "one or two, not 3"),
         ((FACE, SPEECH, "--voice", "de"), "--voice belongs to a --text"),
-        ((FACE, SPEECH, "--name", "Not a name"), "--name Not a name: use lower case letters"),
+        ((FACE, SPEECH, "--name", "Not a name"), "--name: "),
+        ((FACE, "--text", "a", "--voice", "de", "--voice", "fr"), "one voice for all texts, or one for each"),
         (("missing.png", SPEECH), "missing.png: there is no such file"),
         (("http://example.com/face.png", SPEECH), "the cluster fetches from https:// only"),
         (("ftp://example.com/face.png", SPEECH), "give a path, or an address that begins with https, s3"),
-        ((FACE, SPEECH, "--set", "render.steps"), "--set render.steps: write path=value"),
-        ((FACE, SPEECH, "--set", "render.steps=[1"), "spec.render.steps"),
-        ((FACE, SPEECH, "--set", "prompt=a", "--set", "prompt.x.y=1"), "the spec has no place for it"),
-        ((FACE, SPEECH, "--set", "prompt[0]=a"), "spec.prompt"),
-        ((FACE, SPEECH, "--set", "render.loras[1].name=x"), "indices follow one another from [0]"),
-        ((FACE, SPEECH, "--set", "promt=x"), "spec.promt"),
-        ((FACE, SPEECH, "--set", "render.steps=1000"), "spec.render.steps"),
-        ((FACE, SPEECH, "--preset", "best"), "spec.render.preset"),
+        ((FACE, SPEECH, "--set", "spec.render.steps"), "--set spec.render.steps: give spec.FIELD=VALUE"),
+        ((FACE, SPEECH, "--set", "render.steps=8"), "--set render.steps: give spec.FIELD=VALUE"),
+        ((FACE, SPEECH, "--set", "spec.render.steps=[1"), "--set spec.render.steps: "),
+        ((FACE, SPEECH, "--set", "spec.render.steps=1000"), "--set spec.render.steps: "),
+        ((FACE, SPEECH, "--set", "spec.render.loras[1].name=x"), "set [0] first"),
+        ((FACE, SPEECH, "--set", "spec.promt=x"), "--set spec.promt: unknown field; did you mean prompt?"),
+        ((FACE, SPEECH, "--preset", "best"), "--preset: "),
+        ((FACE, SPEECH, "--preset", "fast", "--set", "spec.render.preset=turbo"), "another option sets this field"),
     ],
 )
 def test_what_is_wrong_is_named_before_the_cluster_is_asked(

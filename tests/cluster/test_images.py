@@ -27,7 +27,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in SINGLE_FILES:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(images.REPOSITORY / name, tmp_path / name)
-    for name in ("api", "cli", "clients", "operator", "worker"):
+    for name in ("api", "cli", "clients", "gateway", "operator", "worker"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(images.REPOSITORY / name, tmp_path / name, ignore=ignored)
     monkeypatch.setattr(images, "REPOSITORY", tmp_path)

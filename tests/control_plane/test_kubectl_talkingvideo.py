@@ -61,12 +61,12 @@ def plugin(cluster: Cluster, namespace: str, kubeconfig: Path) -> Plugin:
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, error = process.communicate(timeout=60)
+    out, error = process.communicate(timeout=120)
     return process.returncode, out, error
 
 
 def test_a_video_from_submit_to_success(sandbox: Sandbox, kubectl: Plugin) -> None:
-    watched = kubectl("submit", FACE, SPEECH, "--set", "render.seed=7", "--watch", "--timeout", "60")
+    watched = kubectl("submit", FACE, SPEECH, "--set", "spec.render.seed=7", "--watch", "--timeout", "300")
     sandbox.finish_everything()
     status, out, error = ended(watched)
     assert status == 0, error
@@ -100,9 +100,9 @@ def test_a_plan_leaves_nothing_behind(sandbox: Sandbox, kubectl: Plugin) -> None
 
 def test_what_the_schema_refuses_is_a_sentence(kubectl: Plugin) -> None:
     """The command's own models refuse it first; a name that is taken is for the server alone to refuse."""
-    status, _, error = ended(kubectl("submit", FACE, SPEECH, "--set", "priority=Very High"))
+    status, _, error = ended(kubectl("submit", FACE, SPEECH, "--set", "spec.priority=Very High"))
     assert (status, "must be a name of a Kubernetes object" in error) == (2, True)
-    assert ended(kubectl("submit", FACE, SPEECH, "--name", "taken", "--set", "suspend=true"))[0] == 0
+    assert ended(kubectl("submit", FACE, SPEECH, "--name", "taken", "--set", "spec.suspend=true"))[0] == 0
     status, _, error = ended(kubectl("submit", FACE, SPEECH, "--name", "taken"))
     assert (status, error) == (2, 'error: talkingvideos.talkingvideo.dev "taken" already exists\n')
 

@@ -16,6 +16,7 @@ import uvicorn
 
 from talkingvideo_api.conditions import Phase
 from talkingvideo_api.errors import ErrorCode
+from talkingvideo_api.reports import Estimate
 from talkingvideo_api.status import (
     Chunks,
     Dimensions,
@@ -67,6 +68,12 @@ class ServedGateway:
         """One object."""
         return next(video for video in self.videos() if video.name == name)
 
+    def first_video(self) -> VideoObject:
+        """The first object, as soon as there is one."""
+        while not (videos := self.videos()):
+            time.sleep(0.01)
+        return videos[0]
+
     def document(self, name: str) -> dict[str, Any]:
         """The whole object."""
         return self._videos.document(self.video(name))
@@ -80,6 +87,12 @@ class ServedGateway:
         """Two of four chunks are finished."""
         chunks = Chunks(total=4, done=2, summary="2/4", frames=(100, 100, 100, 50), finished="Aw==")
         self.set_status(name, phase=Phase.RENDERING, progress=percent, plan_digest="0" * 64, chunks=chunks)
+
+    def plan(self, name: str) -> None:
+        """A dry run has ended well, with two chunks."""
+        chunks = Chunks(total=2, done=0, summary="0/2", frames=(100, 50), finished="AA==")
+        estimate = Estimate(windows=3, gpu_seconds=12)
+        self.set_status(name, phase=Phase.SUCCEEDED, plan_digest="0" * 64, chunks=chunks, estimate=estimate)
 
     def succeed(self, name: str, **values: Any) -> None:
         """The video is finished; its files are there."""
@@ -145,7 +158,13 @@ def served_gateway(
     everybody = EverybodyIs(Caller("tester", config.namespace, limits=config.limits))
     app = create_app(config, gateway.backend(), authenticator or everybody, LINK_KEY, rights)
     settings = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="warning", proxy_headers=False, timeout_graceful_shutdown=1
+        app,
+        host="127.0.0.1",
+        port=0,
+        http="h11",
+        log_level="warning",
+        proxy_headers=False,
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run)

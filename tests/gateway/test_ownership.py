@@ -20,7 +20,9 @@ ALLOWED: list[dict[str, Any]] = [
     {"output": None},
     {"output": {"overwrite": True, "loudness": -16}},
     {"output": {"name": "{namespace}/{name}-{revision}"}},
-    {"output": {"name": "{namespace}/{name}/take-{date}"}},
+    {"output": {"name": "{namespace}/infinitetalk/jobs/{name}-{revision}"}},
+    {"output": {"name": "{name}-{revision}", "pvc": {"claim": "media", "path": "out"}}},
+    {"output": {"store": "archive", "s3": {"prefix": "x"}}},
     {"output": "not even an object"},
 ]
 
@@ -30,11 +32,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"output": {"name": "{namespace}/hello-1234"}}, "spec.output.name"),
     ({"output": {"name": "films/hello-1234"}}, "spec.output.name"),
     ({"output": {"name": "{namespace}/{name}lo-1234"}}, "spec.output.name"),
-    ({"output": {"name": "{namespace}/uploads/bob/x"}}, "spec.output.name"),
-    ({"output": {"name": "/{namespace}/{name}/x"}}, "spec.output.name"),
-    ({"output": {"store": "archive"}}, "spec.output.store"),
-    ({"output": {"s3": {"prefix": "x"}}}, "spec.output.s3"),
-    ({"output": {"pvc": {"claim": "x"}}}, "spec.output.pvc"),
+    ({"output": {"name": "{namespace}/x{name}-{revision}"}}, "spec.output.name"),
+    ({"output": {"name": "{namespace}/{name}-{revision}/x"}}, "spec.output.name"),
+    ({"output": {"name": "{namespace}/{name}/take-{date}"}}, "spec.output.name"),
+    ({"output": {"name": "{namespace}/{name}"}}, "spec.output.name"),
+    ({"output": {"name": ""}}, "spec.output.name"),
+    ({"output": {"name": "x", "pvc": {"claim": "media"}}}, "spec.output.name"),
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 from talkingvideo_clients.kube.api import ApiError, Resource
@@ -30,7 +31,7 @@ class FakeApi:
         meta = stored["metadata"]
         meta["resourceVersion"] = str(self.version)
         meta.setdefault("uid", f"uid-{self.version}")
-        meta.setdefault("creationTimestamp", "2026-01-01T00:00:00Z")
+        meta.setdefault("creationTimestamp", f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
         self.objects[resource.plural, meta["name"]] = stored
         return copy.deepcopy(stored)
 

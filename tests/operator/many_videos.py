@@ -114,6 +114,13 @@ class ManyVideos:
         asyncio.run(run())
         self.settle()
 
+    def age(self, job: Job) -> None:
+        """The Job turns out to be months old, and still has no pod."""
+        manifest: Any = self.fake.objects["jobs", job.name]
+        manifest["metadata"] |= {"creationTimestamp": "2026-01-01T00:00:00Z", "resourceVersion": str(self._version())}
+        asyncio.run(self.handlers.job({"type": "MODIFIED", "object": manifest}))
+        self.settle()
+
     def videos(self) -> list[Video]:
         """All videos, as the cache has them."""
         return [record.video() for record in self.cache.videos.all()]

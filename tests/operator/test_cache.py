@@ -47,6 +47,15 @@ def test_a_pod_that_none_of_the_videos_jobs_owns_counts_nowhere(forged: Pod) -> 
     assert list(cache.running_pods()) == []
 
 
+def test_a_job_that_nobody_owns_is_no_videos_job() -> None:
+    cache = cache_with(POD)
+    cache.jobs.update(replace(JOB, orphaned=True, resource_version=2))
+    assert JOB.uid not in {job.uid for job in cache.jobs_of(VIDEO)}
+    assert [job.uid for job in cache.orphans("video")] == [JOB.uid]
+    cache.jobs.update(replace(JOB, orphaned=True, complete=True, resource_version=3))
+    assert cache.orphans("video") == ()
+
+
 def test_what_has_changed_is_taken_once() -> None:
     cache = cache_with(POD)
     assert cache.take_changed() == {"video"}

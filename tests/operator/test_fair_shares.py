@@ -66,6 +66,20 @@ def test_a_namespace_with_one_video_gets_the_next_free_slot_although_another_has
     assert cluster.by_namespace(Stage.PREPARE) == {"many": 7, "one": 1}
 
 
+def test_pods_that_cannot_start_keep_no_slot_from_the_others() -> None:
+    """A namespace without the claim, the Secret or the quota that its pods need: none of them ever starts."""
+    cluster = ManyVideos(maxParallelPrepare=4)
+    cluster.create("stuck", 20)
+    cluster.settle()
+    cluster.create("one", 2)
+    cluster.settle()
+    assert cluster.by_namespace() == {"stuck": 4}
+    for job in cluster.active()[:2]:
+        cluster.age(job)
+    assert cluster.by_namespace() == {"stuck": 2, "one": 2}
+    assert cluster.most[Stage.PREPARE] == 4
+
+
 @pytest.mark.parametrize("slots", [4, 8, 10])
 def test_weights_of_one_to_three_are_honoured_within_one_slot(slots: int) -> None:
     cluster = ManyVideos(maxParallelPrepare=slots)

@@ -100,6 +100,26 @@ def test_a_job_of_another_owner_is_never_taken_over() -> None:
     assert operator.cache.jobs.by_owner(operator.uid) == ()
 
 
+@pytest.mark.parametrize("video", ["deleted", "deleting", "there"])
+def test_the_jobs_that_a_video_leaves_behind_are_deleted(video: str) -> None:
+    """``kubectl delete --cascade=orphan`` would otherwise give an author as many GPUs as they like: nobody counts the Jobs."""
+    operator = Operator()
+    operator.reconcile()
+    (key,) = [key for key in operator.api.objects if key[0] == "jobs"]
+    job = operator.api.objects[key]
+    del job["metadata"]["ownerReferences"]
+    operator.cache.jobs.update(Job.of({**job, "metadata": {**job["metadata"], "resourceVersion": "9999"}}))
+    document = operator.api.objects["talkingvideos", "hello"]
+    if video == "deleted":
+        operator.cache.videos.delete(VideoRecord.of(document))
+    if video == "deleting":
+        document["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "resourceVersion": "9999"}
+        operator.cache.videos.update(VideoRecord.of(document))
+    operator.reconcile()
+    assert operator.api.calls.count("delete jobs") == 1
+    assert (key in operator.api.objects) == (video == "there")  # it is made again, with an owner
+
+
 @pytest.mark.parametrize("whose", ["ours", "nobodys"])
 @pytest.mark.parametrize(
     "change", [{"data": {"stage-input.json": "{}"}}, {"immutable": False}, {"binaryData": {"x": "eA=="}}, {}]

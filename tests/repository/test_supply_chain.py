@@ -37,6 +37,14 @@ def test_a_dockerfile_stands_on_a_digest_or_on_what_it_is_given(name: str) -> No
         assert PINNED.fullmatch(default), default
 
 
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_what_a_dockerfile_copies_is_in_the_context_of_its_build(name: str) -> None:
+    included = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    copies = re.findall(r"^COPY ((?!--from)\S.*) \S+$", (ROOT / name).read_text(), re.MULTILINE)
+    for source in " ".join(copies).split():
+        assert any(source == place or source.startswith(f"{place}/") for place in included), source
+
+
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_a_workflow_runs_in_images_by_digest(name: str) -> None:
     text = (ROOT / name).read_text()

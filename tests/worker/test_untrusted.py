@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from talkingvideo_api.plan import PlannedFile
+from talkingvideo_api.plan import PlannedFile, PlannedTrack
 from talkingvideo_worker.untrusted import UntrustedError, copy_plain, parse, read_arrays, read_file, read_plain
 
 CONTENT = b"picture"
@@ -78,6 +81,53 @@ def test_an_error_names_fields_and_never_values() -> None:
     assert "s3cr3t" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-1", "1.5", "1e400"])
+def test_a_speakers_rectangle_lies_in_the_picture(number: str) -> None:
+    with pytest.raises(UntrustedError, match="region"):
+        parse(PlannedTrack, f'{{"file": "sound-0.wav", "region": [0, 0, {number}, 1]}}'.encode())
+
+
+FORGED_PLANS = """
+import itertools, resource, sys
+from pathlib import Path
+from talkingvideo_api.plan import Plan
+from talkingvideo_worker.untrusted import UntrustedError, parse
+
+SIZE = 4 << 20
+def filled(before, item, after):
+    return (before + item * ((SIZE - len(before) - len(after)) // len(item))).rstrip(b",") + after
+
+keys = b"".join(b'"%x":0,' % number for number in range(440_000))[:-1]
+documents = [
+    filled(b'{"tracks":[{"file":"a","phonemes":[', b"0,", b"]}]}"),
+    filled(b'{"chunks":[{"windows":[', b"0,", b"]}]}"),
+    filled(b'{"chunks":[', b"{},", b"]}"),
+    filled(b'{"chunks":[', b'{"a":0,"b":0},', b"]}"),
+    filled(b'{"files":{"a":{"usedBy":[', b"0,", b"]}}}"),
+    filled(b'{"warnings":[', b"0,", b"]}"),
+    filled(b'{"found":{"a":[', b"[],", b"]}}"),
+    b'{"files":{' + keys + b"}}",
+    b"{" + keys + b"}",
+    b'{"found":{"a":' + b"[" * 2_000_000 + b"}}",
+    b"[" * SIZE,
+    b'"' + b"x" * SIZE,
+]
+address_space = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (address_space + (768 << 20),) * 2)
+for document in documents:
+    try:
+        parse(Plan, document)
+    except UntrustedError:
+        print("refused")
+"""
+
+
+def test_what_is_wrong_with_a_document_takes_no_gigabytes_to_say() -> None:
+    """Each error of pydantic's reader of JSON kept a copy of the whole document: 2.5 GB for a plan of 4 MB."""
+    done = subprocess.run([sys.executable, "-c", FORGED_PLANS], capture_output=True, text=True, check=False)
+    assert (done.stdout.split(), done.stderr) == (["refused"] * 12, "")
+
+
 def saved(path: Path, **arrays: np.ndarray) -> Path:
     with path.open("wb") as file:
         np.savez(file, allow_pickle=True, **arrays)
@@ -97,16 +147,51 @@ def zipped(path: Path, content: bytes, compression: int = zipfile.ZIP_STORED) ->
 
 
 def test_arrays_come_back_as_they_were_saved(tmp_path: Path) -> None:
-    state = {"latents": np.arange(12, dtype=np.float32).reshape(3, 4), "frame": np.array(7)}
+    state: dict[str, Any] = {
+        "latents": np.arange(12, dtype=np.float32).reshape(3, 4),
+        "columns": np.asfortranarray(np.arange(12, dtype=np.float16).reshape(3, 4)),
+        "frame": np.array(7),
+        "mask": np.array([True, False]),
+        "nothing": np.zeros((0, 3)),
+    }
     found = read_arrays(saved(tmp_path / "state.npz", **state), 10_000)
     assert found.keys() == state.keys()
-    assert all((found[name] == state[name]).all() for name in state)
+    assert all((found[name] == state[name]).all() and found[name].dtype == state[name].dtype for name in state)
+    found["latents"] += 1
 
 
 def array_bytes() -> bytes:
     file = io.BytesIO()
     np.save(file, np.zeros(50_000_000, np.uint8))
     return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(",
+        "-" * 9_000 + "1",
+        "[" * 5_000,
+        "\t\n  x\n y",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (True,), }\n",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (" + "9" * 5_000 + ",), }\n",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (" + "1, " * 65 + "), }\n",
+        "{'descr': '<f3', 'fortran_order': False, 'shape': (1,), }\n",
+        "{'descr': '|V0', 'fortran_order': False, 'shape': (1000000000000,), }\n",
+        "{'descr': '<U0', 'fortran_order': False, 'shape': (1000000000000,), }\n",
+        "{'descr': '<M8[1000000000000000000000Y]', 'fortran_order': False, 'shape': (1,), }\n",
+        "{'descr': [('a', '<f4', (100000, 100000))], 'fortran_order': False, 'shape': (1,), }\n",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1L,), }\n",
+        "",
+    ],
+    ids=lambda text: text[:50],
+)
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_header_is_not_evaluated(tmp_path: Path, text: str, version: int) -> None:
+    length = len(text).to_bytes(2 if version == 1 else 4, "little")
+    zipped(tmp_path / "state.npz", b"\x93NUMPY" + bytes([version, 0]) + length + text.encode() + bytes(4))
+    with pytest.raises(UntrustedError):
+        read_arrays(tmp_path / "state.npz", 100_000)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,12 @@ def key_problem(key: str) -> str | None:
     return None
 
 
+def is_work(path: str) -> bool:
+    """Whether a path of a volume leads to work in progress: in any spelling that a file system may take for it."""
+    shown = "".join(character for character in IGNORABLE.sub("", path) if character.isprintable())
+    return any(form.casefold() == WORK_FOLDER for form in _segments(shown))
+
+
 def template_problem(template: str) -> str | None:
     """What is wrong with a template of a key, as the end of a sentence that begins with "the template", or None."""
     try:

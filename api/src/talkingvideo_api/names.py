@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from enum import StrEnum
 
 GROUP = "talkingvideo.dev"
@@ -24,6 +25,17 @@ MAX_OBJECT_NAME = 253
 def is_object_name(text: str) -> bool:
     """Whether a Kubernetes object may have this name."""
     return len(text) <= MAX_OBJECT_NAME and re.fullmatch(DNS_SUBDOMAIN, text) is not None
+
+
+def object_name_of(text: str, limit: int) -> str:
+    """What the name of an object may have of a text, such as the name of a file; ``video`` where that is nothing.
+
+    Args:
+        text: Any text.
+        limit: Most characters.
+    """
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:limit].rstrip("-") or "video"
 
 
 LABEL_NAME = "app.kubernetes.io/name"

@@ -11,7 +11,7 @@ import hashlib
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import FailFast, Field, StringConstraints, model_validator
 
 from talkingvideo_api.model import Model
 from talkingvideo_api.names import Stage
@@ -25,6 +25,7 @@ MAX_CHUNKS = 500
 MAX_FILES = 500
 MAX_FRAMES = 10_000_000
 MAX_SIDE = 16_384
+MAX_PHONEMES = 200_000
 """Bounds of what prepare can write, far above what it does: the plan is input for the stages that read it."""
 
 Frames = Annotated[int, Field(ge=1, le=MAX_FRAMES)]
@@ -35,11 +36,14 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """sha256, hexadecimal."""
 
 
+Phoneme = tuple[Annotated[float, Field(ge=0, le=MAX_FRAMES)], Annotated[str, StringConstraints(max_length=32)]]
+
+
 class PlannedFile(Model):
     """A prepared file."""
 
     sha256: Digest
-    used_by: tuple[Stage, ...]
+    used_by: Annotated[tuple[Stage, ...], Field(max_length=len(Stage)), FailFast()]
     """Stages that fetch it."""
 
 
@@ -49,7 +53,7 @@ class PlannedChunk(Model):
     index: int
     start_frame: int
     """Index of its first frame in the video."""
-    windows: Annotated[tuple[Frames, ...], Field(min_length=1)]
+    windows: Annotated[tuple[Frames, ...], Field(min_length=1), FailFast()]
     """Number of new frames of each window."""
     first_window: Annotated[int, Field(ge=0)]
     """Index of its first window in the video."""
@@ -64,14 +68,18 @@ class PlannedChunk(Model):
         return sum(self.windows)
 
 
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+"""A part of the picture's width or height."""
+
+
 class PlannedTrack(Model):
     """The speech of one speaker, as engines read it."""
 
     file: FileName
     """Name among the plan's files: 16 kHz mono WAV."""
-    phonemes: tuple[tuple[float, str], ...] = ()
+    phonemes: Annotated[tuple[Phoneme, ...], Field(max_length=MAX_PHONEMES), FailFast()] = ()
     """Start in seconds and espeak-ng mnemonic of each phoneme, if the text is known."""
-    region: tuple[float, float, float, float] | None = None
+    region: tuple[Fraction, Fraction, Fraction, Fraction] | None = None
     """The speaker's rectangle in fractions of the picture: x, y, width, height."""
     mask: FileName | None = None
     """Name of a picture of the rendered size, white where the speaker is. Replaces region."""
@@ -87,7 +95,7 @@ class Plan(Model):
     """Every prepared file by the name that stages use; see `stored_name`."""
     picture: FileName
     """Name among the files: ``picture.png`` or ``picture.mp4``."""
-    tracks: Annotated[tuple[PlannedTrack, ...], Field(max_length=2)]
+    tracks: Annotated[tuple[PlannedTrack, ...], Field(max_length=2), FailFast()]
     frames: Frames
     width: Side
     """Rendered width in pixels."""
@@ -99,10 +107,10 @@ class Plan(Model):
     """Length of the result's audio in seconds."""
     engine_digest: Text
     """Digest of the engine's code and weights that the keys were made with."""
-    chunks: Annotated[tuple[PlannedChunk, ...], Field(min_length=1, max_length=MAX_CHUNKS)]
+    chunks: Annotated[tuple[PlannedChunk, ...], Field(min_length=1, max_length=MAX_CHUNKS), FailFast()]
     found: dict[str, Any] = Field(default_factory=dict)
     """Findings about the inputs (faces, formats), for the report."""
-    warnings: Annotated[tuple[Text, ...], Field(max_length=500)] = ()
+    warnings: Annotated[tuple[Text, ...], Field(max_length=500), FailFast()] = ()
 
     @model_validator(mode="after")
     def _files_exist(self) -> Plan:

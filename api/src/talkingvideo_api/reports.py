@@ -18,7 +18,7 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, fie
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.model import Model
 from talkingvideo_api.names import Stage
-from talkingvideo_api.texts import ELLIPSIS, truncate
+from talkingvideo_api.texts import ELLIPSIS, Line, truncate
 
 MAX_TERMINATION_BYTES = 4_096
 MAX_MESSAGE_BYTES = 3_000
@@ -94,9 +94,9 @@ class PrepareReport(Model):
     estimate: Estimate | None = None
     chained: bool = False
     """Whether each chunk continues the previous one, so that chunks render in order."""
-    memory_modes: tuple[str, ...] | None = None
+    memory_modes: tuple[Line, ...] | None = None
     """Those that made the chunks that are in the store already, now or for an earlier video."""
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Line, ...] = ()
 
     @model_validator(mode="after")
     def _check_bitmap(self) -> Self:
@@ -121,7 +121,7 @@ class RenderReport(Model):
     """Windows that an earlier, killed pod had finished."""
     load_seconds: Amount = 0
     render_seconds: Amount = 0
-    memory_mode: str | None = None
+    memory_mode: Line | None = None
     """Memory mode of the engine, if it has any; several are joined by ``; ``."""
     peak_gpu_bytes: Bytes | None = None
     """Peak memory of one GPU, if the engine measures it."""
@@ -131,7 +131,7 @@ class RenderReport(Model):
     """Time of loading and rendering multiplied by GPUs, of the attempt that finished the chunk."""
     part_seconds: dict[str, Amount] = Field(default_factory=dict)
     """Wall time by part of the engine."""
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Line, ...] = ()
     """What the user should know about how it was made."""
 
     def shortened(self) -> Self | None:
@@ -188,8 +188,8 @@ class FailureReport(Model):
 
     kind: Literal["failure"] = "failure"
     code: ErrorCode
-    message: Annotated[str, StringConstraints(max_length=MAX_TERMINATION_BYTES)]
-    field: Annotated[str, StringConstraints(max_length=MAX_FIELD_BYTES)] | None = None
+    message: Annotated[Line, StringConstraints(max_length=MAX_TERMINATION_BYTES)]
+    field: Annotated[Line, StringConstraints(max_length=MAX_FIELD_BYTES)] | None = None
     retryable: bool
 
     @classmethod
@@ -252,7 +252,7 @@ class Progress(Model):
     stage: Stage
     fraction: Annotated[float, Field(allow_inf_nan=False)]
     """Finished part of the stage or chunk, 0..1."""
-    message: str = ""
+    message: Line = ""
     """Current activity, for people."""
     chunk: int | None = None
 

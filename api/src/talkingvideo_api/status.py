@@ -32,6 +32,7 @@ from talkingvideo_api.reports import (
     Sha256,
     decode_bitmap,
 )
+from talkingvideo_api.texts import Line
 
 EARLIEST, LATEST = 2_000, 2_200
 
@@ -45,7 +46,7 @@ def _plausible(moment: datetime) -> datetime:
 
 Time = Annotated[AwareDatetime, AfterValidator(_plausible)]
 Percent = Annotated[int, Field(ge=0, le=100)]
-Text = Annotated[str, StringConstraints(max_length=1_024)]
+Text = Annotated[Line, StringConstraints(max_length=1_024)]
 """A text for people."""
 ShortText = Annotated[str, StringConstraints(max_length=320)]
 """A name, or one sentence."""
@@ -211,9 +212,9 @@ class Failure(Model):
 
     code: ErrorCode
     """Error code."""
-    message: Annotated[str, StringConstraints(max_length=MAX_TERMINATION_BYTES)]
+    message: Annotated[Line, StringConstraints(max_length=MAX_TERMINATION_BYTES)]
     """What is wrong and what to do about it."""
-    field: Annotated[str, StringConstraints(max_length=MAX_FIELD_BYTES)] | None = None
+    field: Annotated[Line, StringConstraints(max_length=MAX_FIELD_BYTES)] | None = None
     """Path of the field that caused the failure."""
     retryable: bool
     """Whether another attempt may succeed without any change."""

@@ -1,9 +1,28 @@
-"""Texts of bounded size."""
+"""Texts for people: of bounded size, and without what would move a terminal's cursor."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import AfterValidator
+
 ELLIPSIS = "…"
 """End of a truncated text."""
+
+
+def printable(text: str) -> str:
+    """The text in one line, with spaces for control characters and for those that hide or turn others.
+
+    Messages repeat what authors, files and servers have written, and are shown by terminals: an escape sequence there may
+    write to the clipboard, and a line end may look like another message.
+    """
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+Line = Annotated[str, AfterValidator(printable)]
+"""A text in one line."""
 
 
 def truncate(text: str, limit: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -19,12 +20,26 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="kubectl talkingvideo",
-    help="Make lip-synced talking videos on a cluster, from a portrait and a voice.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("talkingvideo-cli"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Make lip-synced talking videos on a cluster, from a portrait and a voice."""
 
 
 @app.command()
@@ -42,7 +57,7 @@ def submit(
     output: opt.Output = None,
     store: opt.Store = None,
     endpoint: opt.Endpoint = None,
-    addressing_style: opt.Addressing = "auto",
+    addressing_style: opt.Addressing = opt.AddressingStyle.AUTO,
     namespace: opt.Namespace = None,
     context: opt.ContextName = None,
     kubeconfig: opt.Kubeconfig = None,
@@ -76,7 +91,7 @@ def plan(
     output: opt.Output = None,
     store: opt.Store = None,
     endpoint: opt.Endpoint = None,
-    addressing_style: opt.Addressing = "auto",
+    addressing_style: opt.Addressing = opt.AddressingStyle.AUTO,
     namespace: opt.Namespace = None,
     context: opt.ContextName = None,
     kubeconfig: opt.Kubeconfig = None,
@@ -198,7 +213,7 @@ def download(
     ] = Path(),
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     endpoint: opt.Endpoint = None,
-    addressing_style: opt.Addressing = "auto",
+    addressing_style: opt.Addressing = opt.AddressingStyle.AUTO,
     namespace: opt.Namespace = None,
     context: opt.ContextName = None,
     kubeconfig: opt.Kubeconfig = None,
@@ -220,7 +235,7 @@ def open_video(
     expires: Annotated[int, typer.Option(metavar="SECONDS", help="How long the address works, up to 7 days.")] = 3_600,
     browser: Annotated[bool, typer.Option(help="Open it; only printed where the output is not a terminal.")] = True,
     endpoint: opt.Endpoint = None,
-    addressing_style: opt.Addressing = "auto",
+    addressing_style: opt.Addressing = opt.AddressingStyle.AUTO,
     namespace: opt.Namespace = None,
     context: opt.ContextName = None,
     kubeconfig: opt.Kubeconfig = None,
@@ -244,13 +259,14 @@ def explain(
     kubeconfig: opt.Kubeconfig = None,
 ) -> None:
     """Say what a failure means and what to do about it."""
-    from talkingvideo_cli.commands.explain import explain_failure, explain_object
-    from talkingvideo_cli.explanations import code_of
+    from talkingvideo_cli.explanations import code_of, explain_code
+    from talkingvideo_cli.printing import out
 
-    code = code_of(failure)
-    if code is not None:
-        explain_failure(code)
+    if code := code_of(failure):
+        out("\n".join(explain_code(code)))
         return
+
+    from talkingvideo_cli.commands.explain import explain_object
 
     async def command(session: Session) -> None:
         await explain_object(session, failure)
@@ -267,7 +283,7 @@ def _run(
     run(Context(kubeconfig, context, namespace), command)
 
 
-def _media(store: str | None, endpoint: str | None, addressing_style: str) -> Media:
+def _media(store: str | None, endpoint: str | None, addressing_style: opt.AddressingStyle) -> Media:
     from talkingvideo_cli.commands.creating import Media
     from talkingvideo_cli.store import StoreOptions
 
@@ -286,4 +302,4 @@ def main() -> None:
     """Entry point."""
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _exit_on_signal)
-    app()
+    app(prog_name="kubectl talkingvideo")

@@ -48,7 +48,7 @@ class Bars:
         self._console = console
         self._progress = Progress(
             TextColumn("{task.fields[title]}", markup=False),
-            BarColumn(),
+            BarColumn(complete_style="cyan", finished_style="green"),
             TextColumn("{task.percentage:>3.0f}%"),
             TextColumn("{task.description}", markup=False),
             console=console,

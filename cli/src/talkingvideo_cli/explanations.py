@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from talkingvideo_api.errors import ERRORS, ErrorCode, Responsibility
-from talkingvideo_cli.exits import CommandError, ExitStatus, usage
+from talkingvideo_cli.exits import CommandError, ExitStatus
 from talkingvideo_cli.view import Outcome, VideoView
 
 WHO_ACTS = {
@@ -19,18 +19,6 @@ def code_of(text: str) -> ErrorCode | None:
     """The code that a person means: ``E_OOM``, ``oom``; None if it is no code."""
     plain = text.upper().replace("-", "_")
     return next((code for code in ErrorCode if plain in (code.value, code.value.removeprefix("E_"))), None)
-
-
-def known_code(text: str) -> ErrorCode:
-    """The code that a person means.
-
-    Raises:
-        CommandError: It is none.
-    """
-    code = code_of(text)
-    if code is None:
-        raise usage(f"there is no code {text}: the codes are {', '.join(ErrorCode)}")
-    return code
 
 
 def explain_code(code: ErrorCode) -> Iterator[str]:

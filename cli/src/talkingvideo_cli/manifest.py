@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from talkingvideo_api.names import API_VERSION, KIND, is_object_name
+from talkingvideo_api.assignments import Assignment, assemble, errors_by_option, parse_assignment
+from talkingvideo_api.names import API_VERSION, KIND, object_name_of
 from talkingvideo_api.resource import parse
 from talkingvideo_api.spec import MAX_SPEAKERS
 from talkingvideo_cli.exits import usage
-from talkingvideo_cli.settings import assign
 
 MAX_STEM = 40
 """Characters of a generated name before its random end. The names of Jobs keep 38."""
@@ -33,10 +31,10 @@ class Wish:
         texts: Texts to speak.
         title: Name of the picture's file, from which a name is generated.
         name: Name of the object; generated when absent.
-        voices: Voices of the texts, in their order.
+        voices: A voice for each text, or one for all.
         profile: Name of a profile.
         preset: Name of a preset.
-        settings: ``path=value`` each.
+        settings: ``spec.FIELD=VALUE`` each.
     """
 
     picture: str
@@ -54,22 +52,22 @@ def manifest(wish: Wish) -> dict[str, Any]:
     """The object that a wish describes.
 
     Raises:
-        CommandError: The options contradict each other, or the name is none.
-        StageError: The models refuse the spec; with the field.
+        CommandError: The options contradict each other.
+        StageError: The models refuse the object; with the option.
     """
-    spec: dict[str, Any] = {
-        "source": {"video" if _is_video(wish.title) else "image": {"uri": wish.picture}},
-        "speech": {"speakers": _speakers(wish)},
-    }
-    if wish.profile is not None:
-        spec["profile"] = wish.profile
-    if wish.preset is not None:
-        spec["render"] = {"preset": wish.preset}
-    for setting in wish.settings:
-        assign(spec, setting)
-    body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": _metadata(wish), "spec": spec}
-    parse({**body, "metadata": {"name": wish.name or "generated"}})
-    return body
+    assignments = [
+        Assignment("", "apiVersion", API_VERSION),
+        Assignment("", "kind", KIND),
+        Assignment("--name", "metadata.name", wish.name or "generated"),
+        Assignment("PICTURE", f"spec.source.{'video' if _is_video(wish.title) else 'image'}.uri", wish.picture),
+        *_speech(wish),
+        *_choices(wish),
+    ]
+    with errors_by_option(assignments):
+        video = parse(assemble(assignments))
+    title = PurePosixPath(wish.title).stem
+    name = {"name": wish.name} if wish.name else {"generateName": f"{object_name_of(title, MAX_STEM)}-"}
+    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": name, "spec": video.spec.to_dict()}
 
 
 def dry_run_of(video: dict[str, Any]) -> dict[str, Any]:
@@ -93,32 +91,29 @@ def title_of(uri: str) -> str:
     return PurePosixPath(unquote(urlsplit(uri).path)).name
 
 
-def stem_of(title: str) -> str:
-    """The beginning of an object's name, from the name of a file."""
-    plain = unicodedata.normalize("NFKD", PurePosixPath(title).stem).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:MAX_STEM].strip("-") or "video"
-
-
-def _metadata(wish: Wish) -> dict[str, str]:
-    if wish.name is None:
-        return {"generateName": f"{stem_of(wish.title)}-"}
-    if not is_object_name(wish.name):
-        raise usage(
-            f"--name {wish.name}: use lower case letters, digits, '-' and '.', with a letter or digit at each end, "
-            "at most 253 characters"
-        )
-    return {"name": wish.name}
-
-
-def _speakers(wish: Wish) -> list[dict[str, Any]]:
+def _speech(wish: Wish) -> Iterator[Assignment]:
     count = len(wish.sounds) + len(wish.texts)
     if not 1 <= count <= MAX_SPEAKERS:
         raise usage(f"give a SOUND or --text for each speaker: one or two, not {count}")
-    if len(wish.voices) > len(wish.texts):
+    if wish.voices and len(wish.voices) not in (1, len(wish.texts)):
+        raise usage("--voice: give one voice for all texts, or one for each text")
+    if wish.voices and not wish.texts:
         raise usage("--voice belongs to a --text: a recording has its own voice")
-    voices = [{"voice": voice} for voice in wish.voices] + [{}] * (len(wish.texts) - len(wish.voices))
-    texts = [{"text": text, **voice} for text, voice in zip(wish.texts, voices, strict=True)]
-    return [{"audio": {"uri": uri}} for uri in wish.sounds] + texts
+    for index, sound in enumerate(wish.sounds):
+        yield Assignment("SOUND", f"spec.speech.speakers[{index}].audio.uri", sound)
+    for number, text in enumerate(wish.texts):
+        index = len(wish.sounds) + number
+        yield Assignment("--text", f"spec.speech.speakers[{index}].text", text)
+        if wish.voices:
+            yield Assignment("--voice", f"spec.speech.speakers[{index}].voice", wish.voices[number % len(wish.voices)])
+
+
+def _choices(wish: Wish) -> Iterator[Assignment]:
+    if wish.profile is not None:
+        yield Assignment("--profile", "spec.profile", wish.profile)
+    if wish.preset is not None:
+        yield Assignment("--preset", "spec.render.preset", wish.preset)
+    yield from (parse_assignment(setting) for setting in wish.settings)
 
 
 def _is_video(title: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -38,16 +39,16 @@ Picture = Annotated[
 ]
 Sounds = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[SOUND]...", help="Recording: a file, or an address. Two for two speakers."),
+    typer.Argument(metavar="SOUND", help="Recording: a file, or an address. Two for two speakers."),
 ]
 Texts = Annotated[list[str] | None, typer.Option("--text", help="Text to speak instead of a recording. Repeatable.")]
-Voices = Annotated[list[str] | None, typer.Option("--voice", help="Voice or language of the text. Repeatable.")]
+Voices = Annotated[list[str] | None, typer.Option("--voice", help="Voice or language of the texts, or of each.")]
 ObjectName = Annotated[str | None, typer.Option("--name", help="Name of the object. Default: made from the picture's.")]
 ProfileName = Annotated[str | None, typer.Option("--profile", help="Profile of the cluster.")]
 PresetName = Annotated[str | None, typer.Option("--preset", help="quality, fast or turbo. Default: the profile's.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="A field of the spec, such as video.resolution=720p. Repeatable."),
+    typer.Option("--set", metavar="spec.FIELD=VALUE", help="A field, such as spec.video.resolution=720p. Repeatable."),
 ]
 
 Store = Annotated[
@@ -69,9 +70,17 @@ Endpoint = Annotated[
         rich_help_panel=STORE,
     ),
 ]
+
+
+class AddressingStyle(StrEnum):
+    """How a bucket is addressed: in the path or in the host of a URL."""
+
+    AUTO = "auto"
+    PATH = "path"
+    VIRTUAL = "virtual"
+
+
 Addressing = Annotated[
-    str,
-    typer.Option(
-        envvar="TALKINGVIDEO_ADDRESSING_STYLE", help="auto, path or virtual, as in the profile.", rich_help_panel=STORE
-    ),
+    AddressingStyle,
+    typer.Option(envvar="TALKINGVIDEO_ADDRESSING_STYLE", help="As in the profile.", rich_help_panel=STORE),
 ]

@@ -18,8 +18,9 @@ from talkingvideo_api.errors import StageError
 from talkingvideo_api.keys import key_problem
 from talkingvideo_api.stage_input import S3Connection
 from talkingvideo_api.uris import ObjectUri, parse_object_uri
-from talkingvideo_cli.exits import CommandError, ExitStatus, of_stage_error, usage
+from talkingvideo_cli.exits import CommandError, ExitStatus, usage
 from talkingvideo_cli.files import LocalFile
+from talkingvideo_cli.refusals import of_stage_error
 from talkingvideo_clients.stores.base import MissingFileError
 from talkingvideo_clients.stores.environment import connection_from_environment
 from talkingvideo_clients.stores.presign import LONGEST_EXPIRY, presigned_url

@@ -70,7 +70,8 @@ def _serve_local(settings: GatewayConfig, folder: Path, host: str, port: int, at
     backend = local_backend(LocalOptions(folder, at_once, engine))
     everybody = EverybodyIs(caller, Origins(settings.public_url))
     application = create_app(settings, backend, everybody, _link_key(folder))
-    uvicorn.run(application, host=host, port=port, proxy_headers=False, timeout_graceful_shutdown=5)
+    # h11 bounds headers, which httptools does not.
+    uvicorn.run(application, host=host, port=port, http="h11", proxy_headers=False, timeout_graceful_shutdown=5)
 
 
 async def _serve_cluster(settings: GatewayConfig, host: str, port: int) -> None:
@@ -89,6 +90,7 @@ async def _serve_cluster(settings: GatewayConfig, host: str, port: int) -> None:
         application,
         host=host,
         port=port,
+        http="h11",
         proxy_headers=False,
         access_log=False,
         lifespan="on",

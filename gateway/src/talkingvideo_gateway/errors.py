@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import ClassVar
+from typing import Any, ClassVar, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a request.
+
+    Attributes:
+        field: A field of the request, or a path in the resource; empty where it is about the whole.
+        message: What is wrong.
+    """
+
+    field: str
+    message: str
 
 
 class GatewayError(Exception):
@@ -13,17 +28,26 @@ class GatewayError(Exception):
         message: What is wrong and what to do, without secrets.
         field: What it is about: a field of the request, or a path in the resource.
         retry_after: Seconds after which the same request may be accepted.
+        faults: All that is wrong, where more than one thing may be; the first one is in message and field.
     """
 
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
     code: ClassVar[str] = "internal_error"
     """For programs; the same in every dialect that has a place for it and no word of its own."""
 
-    def __init__(self, message: str, *, field: str | None = None, retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        retry_after: int | None = None,
+        faults: tuple[Fault, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.field = field
         self.retry_after = retry_after
+        self.faults = faults
 
     def __str__(self) -> str:
         return f"{self.field}: {self.message}" if self.field else self.message
@@ -34,6 +58,19 @@ class InvalidRequestError(GatewayError):
 
     status = HTTPStatus.BAD_REQUEST
     code = "invalid_request"
+
+    @classmethod
+    def of(cls, errors: Sequence[Any], *, below: int = 0) -> Self:
+        """What pydantic has found.
+
+        Args:
+            errors: Of a ``ValidationError``.
+            below: How many parts of each location are left out of the field's path.
+        """
+        faults = tuple(
+            Fault(_path(error["loc"][below:]), error["msg"].removeprefix("Value error, ")) for error in errors
+        )
+        return cls(faults[0].message, field=faults[0].field or None, faults=faults)
 
 
 class UnauthenticatedError(GatewayError):
@@ -96,3 +133,20 @@ class UnavailableError(GatewayError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "unavailable"
+
+
+class VideoFailedError(GatewayError):
+    """A request that waits for its video gets none, because it has failed."""
+
+    code = "video_failed"
+
+
+class VideoTimedOutError(VideoFailedError):
+    """The video ran past its deadline."""
+
+    status = HTTPStatus.GATEWAY_TIMEOUT
+    code = "video_timed_out"
+
+
+def _path(location: Sequence[int | str]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,22 @@ from talkingvideo_gateway.identity.caller import CallerLimits
 from talkingvideo_gateway.identity.settings import Authentication
 
 Seconds = Annotated[float, Field(gt=0)]
+
+
+class ResultForm(StrEnum):
+    """How answers have the video where the request does not say it."""
+
+    LINK = "Link"
+    INLINE = "Inline"
+
+
+class RunPodEndpoint(Model):
+    """An endpoint of RunPod's API."""
+
+    profile: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    """Profile of its videos, for callers that have none of their own. The operator's default where it is not set."""
+    results: ResultForm = ResultForm.LINK
+    """Link: an address, as workers with a bucket answer. Inline: base64, as workers without one do."""
 
 
 class GatewayConfig(Model):
@@ -43,6 +60,8 @@ class GatewayConfig(Model):
     """Port of Prometheus metrics, path /metrics; 0 for none. Not with `--local`."""
     paths: dict[str, str] = Field(default_factory=dict)
     """Folders of the older services' shared volumes, and the URIs that they stand for: ``/inputs: pvc://media/inputs``."""
+    endpoints: dict[str, RunPodEndpoint] = Field(default_factory=dict)
+    """Endpoints of RunPod's API by their ids. Every id is an endpoint as long as none is configured."""
 
 
 def load_config(file: Path | None) -> GatewayConfig:

@@ -47,8 +47,13 @@ class Cache:
         return video
 
     def jobs_of(self, video: Video | VideoRecord) -> tuple[Job, ...]:
-        """A video's Jobs. A Job of another namespace is none of them, whatever its labels say."""
-        return tuple(job for job in self.jobs.by_owner(video.uid) if job.namespace == video.namespace)
+        """A video's Jobs. A Job of another namespace is none of them, nor one that nobody owns, whatever its labels say."""
+        jobs = self.jobs.by_owner(video.uid)
+        return tuple(job for job in jobs if job.namespace == video.namespace and not job.orphaned)
+
+    def orphans(self, uid: str) -> tuple[Job, ...]:
+        """The unfinished Jobs whose labels name a video, and that nobody owns."""
+        return tuple(job for job in self.jobs.by_owner(uid) if job.orphaned and job.unfinished)
 
     def pods_of(self, video: Video | VideoRecord) -> dict[str, tuple[Pod, ...]]:
         """The pods of a video's Jobs, by uid of the Job. Anyone who may create pods may write the same labels on others."""

@@ -78,6 +78,14 @@ class Effects:
                         if job.revision != keep_revision:
                             self._cache.mark_deleting(job)
 
+    async def delete_orphans(self, uid: str) -> None:
+        """Delete the Jobs that a video left behind when it was deleted without its children.
+
+        They would render on without taking a slot, and nobody would read their reports.
+        """
+        for job in self._cache.orphans(uid):
+            await self._delete_job(job)
+
     def children(self, video: Video, decision: Decision) -> list[Child]:
         """The manifests of what a decision creates: the stage input first, then the Jobs."""
         effective, spec = decision.status.effective, video.spec

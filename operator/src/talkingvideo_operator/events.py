@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from talkingvideo_api import names
-from talkingvideo_api.texts import truncate
+from talkingvideo_api.texts import printable, truncate
 from talkingvideo_clients.kube.api import EVENTS, Api, ApiError, LeaseNotHeldError
 from talkingvideo_clients.kube.objects import Video
 from talkingvideo_operator.planning.decision import Event
@@ -39,7 +39,7 @@ class EventRecorder:
 
     def record(self, video: Video, events: tuple[Event, ...]) -> None:
         """Queue events to be posted; when too many wait, the newest are dropped."""
-        for event in (replace(each, message=truncate(each.message, MAX_NOTE_BYTES)) for each in events):
+        for event in (replace(each, message=truncate(printable(each.message), MAX_NOTE_BYTES)) for each in events):
             if self._is_repeated(video, event):
                 continue
             try:

@@ -86,6 +86,7 @@ class Reconciler:
 
     async def reconcile(self, uid: str) -> None:
         """Take one video one step further."""
+        await self._effects.delete_orphans(uid)
         video = self._cache.video(uid)
         if video is None or video.deleting:
             self._last_write.pop(uid, None)

@@ -58,6 +58,9 @@ class OperatorConfig(Model):
     """Maximum number of interruptions (eviction, preemption, lost node) per stage or chunk before the video fails."""
     lost_pod_seconds: Annotated[float, Field(ge=0, le=86_400)] = 60
     """Seconds past a pod's grace period after which the pod counts as lost and its work starts again."""
+    start_seconds: PositiveSeconds = 1_800
+    """Seconds within which a pod must start in a stage that has a bound. Its Job is then deleted, so that the slot goes to who is
+    next, and is created again when it is its turn; this counts as an interruption. Jobs in a Kueue queue are not affected."""
     missing_report_seconds: Seconds = 10
     """Seconds for which the operator waits for the report of a finished Job before the work counts as lost."""
     waiting_seconds: Seconds = 15

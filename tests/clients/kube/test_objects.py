@@ -33,10 +33,15 @@ def test_a_job_that_the_video_owns_is_its_child() -> None:
     assert (job.owner, job.chunk) == ("u1", 0)
 
 
-@pytest.mark.parametrize("owners", [None, [], [{"kind": "TalkingVideo", "name": "other", "uid": "u2"}]])
-def test_a_job_whose_labels_alone_name_the_video_is_none_of_its_children(owners: Any) -> None:
-    metadata = {**OWNED["metadata"], "ownerReferences": owners}
+def test_a_job_of_another_owner_is_none_of_the_videos_children() -> None:
+    metadata = {**OWNED["metadata"], "ownerReferences": [{"kind": "TalkingVideo", "name": "other", "uid": "u2"}]}
     assert try_parse(Job.of, {**OWNED, "metadata": metadata}) is None
+
+
+@pytest.mark.parametrize("owners", [None, []])
+def test_a_job_that_nobody_owns_is_an_orphan(owners: Any) -> None:
+    job = try_parse(Job.of, {**OWNED, "metadata": {**OWNED["metadata"], "ownerReferences": owners}})
+    assert job is not None and job.orphaned
 
 
 @pytest.mark.parametrize("label", [names.LABEL_UID, names.LABEL_STAGE, names.LABEL_ATTEMPT])

@@ -156,6 +156,23 @@ def test_an_upload_is_read_back_by_ranges_in_pieces(stored: S3Media) -> None:
     asyncio.run(scenario())
 
 
+def test_what_a_caller_has_stored_is_found_listed_and_forgotten_in_its_own_folder(stored: S3Media) -> None:
+    async def scenario() -> None:
+        for name in ("upload-1.record", "upload-1.part_0001", "other"):
+            await stored.save("films", "alice", name, io.BytesIO(name.encode()))
+        found = await stored.find("films", "alice", "upload-1.record")
+        assert found is not None and stored.may_name(ALICE, found.uri) and not stored.may_name(BOB, found.uri)
+        assert b"".join(await content(found.file, 0, found.file.bytes)) == b"upload-1.record"
+        assert await stored.names("films", "alice", "upload-1.") == ["upload-1.part_0001", "upload-1.record"]
+        assert await stored.names("films", "ali", "") == await stored.names("clips", "alice", "") == []
+        assert await stored.find("films", "bob", "upload-1.record") is None
+        await stored.forget("films", "alice", "upload-1.record")
+        await stored.forget("films", "alice", "upload-1.record")
+        assert await stored.names("films", "alice", "upload") == ["upload-1.part_0001"]
+
+    asyncio.run(scenario())
+
+
 def test_a_reader_that_stops_in_the_middle_leaves_the_store_usable(stored: S3Media) -> None:
     async def scenario() -> None:
         data = b"x" * 5_000_000

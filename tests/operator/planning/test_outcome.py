@@ -1,5 +1,6 @@
 """The outcome of one attempt."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -146,6 +147,52 @@ def test_a_report_says_more_than_the_pods_state() -> None:
 def test_only_a_disruption_is_no_failure() -> None:
     assert judge(FAILED, pod("Failed", main(137), disrupted=True)).interrupted
     assert not judge(FAILED, pod("Failed", main(137), reason="Evicted")).interrupted
+
+
+WAITING = Container("render", init=False, waiting_reason="CreateContainerConfigError", waiting_message="no secret s3")
+STARTED = Container("render", init=False, started=START)
+QUEUED = replace(JOB, queued=True)
+STUCK = [
+    (JOB, (), "before"),
+    (JOB, (pod("Pending"),), "before"),
+    (JOB, (pod("Pending", unschedulable="0/3 nodes are available"),), "0/3 nodes are available"),
+    (JOB, (pod("Pending", WAITING),), "no secret s3"),
+    (JOB, (pod("Failed", disrupted=True), pod("Pending")), "before"),
+]
+NOT_STUCK = [
+    (JOB, (pod("Running", STARTED),)),
+    (JOB, (pod("Pending", STARTED),)),
+    (JOB, (pod("Failed", disrupted=True),)),
+    (JOB, (replace(pod("Pending"), created=START + timedelta(seconds=60)),)),
+    (QUEUED, ()),
+    (replace(JOB, suspended=True), ()),
+]
+
+
+@pytest.mark.parametrize(("job", "pods", "why"), STUCK)
+def test_a_pod_that_does_not_start_gives_its_slot_back(job: Job, pods: Any, why: str) -> None:
+    def judged(after: int) -> Any:
+        bounded = config(maxParallel=4, startSeconds=60)
+        return outcome(job, pods, bounded, START + timedelta(seconds=after), lambda _job, _report: None)
+
+    assert judged(59) == Running(START + timedelta(seconds=60))
+    found = judged(60)
+    assert isinstance(found, Failed) and found.interrupted
+    assert (found.failure.code, found.failure.retryable) == (ErrorCode.TIMEOUT, True)
+    assert "did not start within 60 s" in found.failure.message
+    assert why == "before" or why in found.failure.message
+
+
+@pytest.mark.parametrize(("job", "pods"), NOT_STUCK)
+def test_a_pod_that_has_started_or_takes_no_slot_keeps_its_time(job: Job, pods: Any) -> None:
+    bounded = config(maxParallel=4, startSeconds=60)
+    assert isinstance(outcome(job, pods, bounded, START + timedelta(seconds=60), lambda *_: None), Running)
+
+
+@pytest.mark.parametrize("pods", [(), (pod("Pending"),)])
+def test_where_nothing_is_bounded_nobody_waits_for_a_slot(pods: Any) -> None:
+    later = START + timedelta(days=1)
+    assert outcome(JOB, pods, config(startSeconds=60), later, lambda *_: None) == Running(None)
 
 
 def test_the_pod_of_a_failed_job_is_awaited_for_a_while() -> None:

@@ -83,6 +83,36 @@ def test_an_input_from_something_that_cannot_exist_is_refused_and_not_mounted(ur
     assert refused(allow, source={"image": {"uri": uri}}) == ["spec.source.image.uri"]
 
 
+WORK_ON_A_VOLUME = [
+    ".work/ns/hello-11111111/r/picture.png",
+    "tv/.work/ns/chunks/k/0.mp4",
+    "/.work/x",
+    "a//.work//x",
+    "./.work/x",
+    "%2ework/x",
+    ".%77ork/x",
+    ".WORK/x",
+    "\uff0ework/x",
+    "%EF%BC%8Ework/x",
+    ".wo\u180brk/x",
+    ".wo\u200drk/x",
+    "a%2F.work/x",
+]
+
+
+@pytest.mark.parametrize("path", WORK_ON_A_VOLUME)
+def test_work_on_a_volume_is_no_input(path: str) -> None:
+    """The store's claim may be listed for inputs; a neighbour's prepared picture is still none."""
+    allow = {"allow": {"claims": ["*"]}}
+    assert refused(allow, source={"image": {"uri": f"pvc://media/{path}"}}) == ["spec.source.image.uri"]
+    assert refused(allow, render={"loras": [{"uri": f"pvc://media/{path}"}]}) == ["spec.render.loras[0].uri"]
+
+
+@pytest.mark.parametrize("path", ["work/a.png", ".works/a.png", "a.work/b.png", ".hidden/a.png", "ns/hello.mp4"])
+def test_everything_else_on_it_is(path: str) -> None:
+    assert refused({"allow": {"claims": ["media"]}}, source={"image": {"uri": f"pvc://media/{path}"}}) == []
+
+
 @pytest.mark.parametrize("prefix", ["filmsx", "films/../other", "other", "films/a"])
 def test_a_prefix_is_compared_by_whole_folders(prefix: Any) -> None:
     assert refused({"allow": {"outputPrefixes": ["films"]}}, output={"s3": {"prefix": prefix}})

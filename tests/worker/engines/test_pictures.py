@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,7 +16,7 @@ from tests.worker.media.conftest import write_video
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.base import Portrait
-from talkingvideo_worker.engines.pictures import load_mask, load_picture, portrait_frames
+from talkingvideo_worker.engines.pictures import PNG_SIGNATURE, load_mask, load_picture, portrait_frames
 
 pytestmark = pytest.mark.media
 
@@ -47,6 +50,45 @@ def test_a_picture_of_another_format_is_refused_under_the_name_of_a_png(tmp_path
     for load in (load_picture, load_mask):
         with pytest.raises(StageError, match="is not the PNG picture"):
             load(path)
+
+
+@pytest.mark.parametrize("size", [(30_000, 30_000), (16_777_217, 1), (1, 2**31 - 1)])
+def test_a_picture_that_claims_gigabytes_is_refused_before_it_is_decoded(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Of one bit per pixel and all black: 110 kB for 2.7 GB, and a GPU waits for each attempt."""
+    path = tmp_path / "picture.png"
+    path.write_bytes(black_png(*size))
+    for load in (load_picture, load_mask):
+        with pytest.raises(StageError, match="is not the PNG picture"):
+            load(path)
+
+
+def test_a_video_of_enormous_frames_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "picture.mp4"
+    write_video(path, [np.zeros((4_098, 4_098, 3), np.uint8)], [Fraction(0)])
+    with pytest.raises(StageError, match="is not the MP4 video"):
+        next(portrait_frames(Portrait(path, True, 64, 64), 0))
+
+
+def test_a_video_whose_frames_are_larger_than_it_says_is_refused(tmp_path: Path) -> None:
+    path, large = tmp_path / "picture.mp4", tmp_path / "large.mp4"
+    write_video(large, [np.zeros((4_098, 4_098, 3), np.uint8)], [Fraction(0)])
+    content = large.read_bytes()
+    claimed, real = struct.pack(">HH", 64, 64), struct.pack(">HH", 4_098, 4_098)
+    assert content.count(real) == 1  # of the sample entry; the stream's own size is in its parameter sets
+    path.write_bytes(content.replace(real, claimed))
+    with pytest.raises((StageError, av.FFmpegError)):
+        next(portrait_frames(Portrait(path, True, 64, 64), 0))
+
+
+def black_png(width: int, height: int) -> bytes:
+    compress = zlib.compressobj(9)
+    row = bytes(1 + (width + 7) // 8)
+    rows = b"".join(compress.compress(row) for _ in range(min(height, 100_000))) + compress.flush()
+    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return PNG_SIGNATURE + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in ((b"IHDR", head), (b"IDAT", rows), (b"IEND", b""))
+    )
 
 
 def test_a_png_is_read_in_rgb(tmp_path: Path) -> None:

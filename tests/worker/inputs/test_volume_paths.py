@@ -343,3 +343,8 @@ def test_what_is_swapped_in_while_a_file_is_opened_leads_nowhere(
             with suppress(StageError):
                 found = fetcher.fetch("pvc://media/deep/folder/a.wav", tmp_path / "fetched", FIELD)
                 assert found.path.read_bytes() == b"sound"
+
+
+@pytest.mark.parametrize("path", [".work/ns/a", "tv/%2ework/a", ".WORK/a", "\uff0ework/a"])
+def test_work_in_progress_on_a_claim_is_no_input(mounted: Fetcher, tmp_path: Path, path: str) -> None:
+    assert "which is no input" in failure(mounted, f"pvc://media/{path}", tmp_path).message

@@ -57,6 +57,47 @@ def test_videos_come_in_the_files_order_and_configmaps_by_name(tmp_path: Path) -
     assert documents.configmaps == {"media": {"voice.txt": b"x"}, "sounds": {"a.wav": bytes(range(200))}}
 
 
+LAUGHS = "\n".join(
+    ["a0: &a0 [x, x, x, x, x, x, x, x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))]
+)
+MERGED = "\n".join(
+    ["a0: &a0 {x: 1}", *(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 12))]
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LAUGHS,
+        f"{LAUGHS}\nkind: *a11\napiVersion: *a11",
+        MERGED,
+        "spec: &a [*a]",
+        "spec: &a {source: *a}",
+        "? &a [*a]\n: x",
+        "x: [" + "1, " * 100_000 + "]",
+    ],
+    ids=[
+        "aliases",
+        "a kind of aliases",
+        "merges",
+        "a list of itself",
+        "a mapping of itself",
+        "a key of itself",
+        "long",
+    ],
+)
+def test_a_few_lines_that_stand_for_billions_of_values_are_refused(tmp_path: Path, text: str) -> None:
+    assert "more than 100,000 values" in refusal(tmp_path, text).message
+
+
+def test_an_alias_stands_for_its_value(tmp_path: Path) -> None:
+    text = video().replace('"https://example.com/face.png"', '&uri "https://example.com/a"')
+    text = text.replace('"https://example.com/voice.wav"', "*uri")
+    (found,) = read(tmp_path, text).videos
+    speaker = found.spec.speech.speakers[0]
+    assert speaker.audio is not None and speaker.audio.uri == "https://example.com/a"
+
+
 def test_configmaps_lie_as_a_pod_would_find_them(tmp_path: Path) -> None:
     read(tmp_path, video() + config_map()).write_configmaps(tmp_path / "mounted")
     assert (tmp_path / "mounted" / "media" / "voice.txt").read_bytes() == b"x"

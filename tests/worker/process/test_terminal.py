@@ -51,6 +51,11 @@ def test_a_chunk_counts_by_its_frames() -> None:
     assert reporter.completed == pytest.approx(0.1 + 0.85 * 0.75)
 
 
+def test_a_sentence_moves_no_cursor_and_writes_to_no_clipboard(capsys: pytest.CaptureFixture[str]) -> None:
+    print_message("a\x1b]52;c;ZXZpbA==\x07b\x9b2J\u202e\rc\nd")
+    assert capsys.readouterr().err == "a ]52;c;ZXZpbA== b 2J  c\nd\n"
+
+
 def test_a_sentence_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     sentence = f"/home/[bold]me[/bold]/{'a long path/' * 20}:smile: [link=x]"
     print_message(sentence)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import resource
 import signal
@@ -77,6 +78,47 @@ def write(given: Given) -> Given:
 
 def link(given: Given) -> Given:
     return outcome(lambda: Path(given["path"]).symlink_to("/etc/passwd"))
+
+
+def empty(given: Given) -> Given:
+    return outcome(lambda: os.truncate(given["path"], 0))
+
+
+def empty_by_opening(given: Given) -> Given:
+    """Without asking to write, which is all that Landlock's first versions look at."""
+    return outcome(lambda: os.close(os.open(given["path"], given["mode"] | os.O_TRUNC)))
+
+
+def empty_by_openat2(given: Given) -> Given:
+    how = (ctypes.c_uint64 * 3)(os.O_RDONLY | os.O_TRUNC, 0, 0)
+    path = ctypes.c_char_p(given["path"].encode())
+    return outcome(lambda: syscall(437, -100, path, ctypes.byref(how), ctypes.sizeof(how)))
+
+
+def change_mode(given: Given) -> Given:
+    return outcome(lambda: Path(given["path"]).chmod(0o777))
+
+
+def change_mode_of_descriptor(given: Given) -> Given:
+    return outcome(lambda: os.fchmod(os.open(given["path"], os.O_RDONLY), 0o777))
+
+
+def change_times(given: Given) -> Given:
+    return outcome(lambda: os.utime(given["path"], (0, 0)))
+
+
+def change_attributes(given: Given) -> Given:
+    return outcome(lambda: os.setxattr(given["path"], b"user.mine", b"x"))
+
+
+def change_owner(given: Given) -> Given:
+    return outcome(lambda: os.chown(given["path"], os.getuid(), os.getgid()))
+
+
+def signal_by_descriptor(given: Given) -> Given:
+    """The kernel signals whoever owns a descriptor that has become readable."""
+    reader, _writer = os.pipe()
+    return outcome(lambda: fcntl.fcntl(reader, fcntl.F_SETOWN, given["process"]))
 
 
 def start_thread(_: Given) -> Given:

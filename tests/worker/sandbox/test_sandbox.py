@@ -78,7 +78,7 @@ def test_a_child_has_threads(sandbox: Sandbox) -> None:
     assert tried(sandbox, "start_thread") == "allowed"
 
 
-@pytest.mark.parametrize("task", ["signal_process", "limit_process", "attach"])
+@pytest.mark.parametrize("task", ["signal_process", "signal_by_descriptor", "limit_process", "attach"])
 def test_a_child_reaches_no_other_process(sandbox: Sandbox, task: str) -> None:
     assert tried(sandbox, task, process=os.getpid()) in {"EPERM", "EACCES"}
 
@@ -106,6 +106,45 @@ def test_a_child_writes_in_its_folder_only(sandbox: Sandbox, tmp_path: Path) -> 
     assert tried(sandbox, "write", path=str(tmp_path / "x")) == "EACCES"
     assert tried(sandbox, "write", path=str(sandbox.folder / "x")) == "allowed"
     assert tried(sandbox, "link", path=str(sandbox.folder / "y")) == "EACCES"
+
+
+@pytest.mark.parametrize(
+    ("task", "arguments"),
+    [
+        ("empty", {}),
+        ("empty_by_opening", {"mode": os.O_RDONLY}),
+        ("empty_by_opening", {"mode": os.O_WRONLY}),
+        ("empty_by_opening", {"mode": os.O_RDWR}),
+        ("empty_by_opening", {"mode": os.O_ACCMODE}),
+        ("empty_by_openat2", {}),
+        ("change_mode", {}),
+        ("change_mode_of_descriptor", {}),
+        ("change_owner", {}),
+        ("change_times", {}),
+        ("change_attributes", {}),
+    ],
+)
+def test_a_child_changes_no_file_that_is_there(
+    sandbox: Sandbox, tmp_path: Path, task: str, arguments: dict[str, Any]
+) -> None:
+    path = tmp_path / "input"
+    path.write_text("precious")
+    before = path.stat()
+    assert tried(sandbox, task, path=str(path), **arguments) in {"EPERM", "EACCES", "ENOSYS"}
+    after = path.stat()
+    assert path.read_text() == "precious"
+    assert (after.st_mode, after.st_mtime_ns, after.st_ctime_ns) == (
+        before.st_mode,
+        before.st_mtime_ns,
+        before.st_ctime_ns,
+    )
+
+
+def test_a_child_overwrites_its_own_files(sandbox: Sandbox) -> None:
+    path = sandbox.folder / "own"
+    path.write_text("before")
+    assert tried(sandbox, "write", path=str(path)) == "allowed"
+    assert path.read_text() == "x"
 
 
 def test_a_child_has_no_secrets_and_writes_no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ Whether the policies are rendered: admissionPolicy.enabled, or where it is "auto
 {{- /* What the profiles together permit, as JSON: lists of names, which are literals of CEL as they stand. */}}
 {{- define "talkingvideo.permitted" -}}
 {{- $permitted := dict }}
-{{- range $list := list "images" "accounts" "keys" "secrets" "pullSecrets" "claims" "priorities" "weightsPaths" }}
+{{- range $list := list "images" "accounts" "keys" "secrets" "pullSecrets" "claims" "caches" "weights" "priorities" "weightsPaths" }}
 {{- $_ := set $permitted $list list }}
 {{- end }}
 {{- range $profile := .Values.profiles }}
@@ -33,6 +33,8 @@ Whether the policies are rendered: admissionPolicy.enabled, or where it is "auto
 {{- $_ := set $permitted "images" (concat $permitted.images (list $profile.workerImage) ($allow.workerImages | default list)) }}
 {{- $_ := set $permitted "secrets" (concat $permitted.secrets $secrets) }}
 {{- $_ := set $permitted "pullSecrets" (concat $permitted.pullSecrets ($profile.imagePullSecrets | default list) $secrets) }}
+{{- $_ := set $permitted "caches" (append $permitted.caches $profile.compileCacheClaim) }}
+{{- $_ := set $permitted "weights" (append $permitted.weights $profile.weightsClaim) }}
 {{- $_ := set $permitted "claims" (concat $permitted.claims $claims) }}
 {{- $_ := set $permitted "priorities" (concat $permitted.priorities ($allow.priorityClasses | default list)) }}
 {{- $_ := set $permitted "weightsPaths" (append $permitted.weightsPaths ($profile.weightsPath | default "/weights")) }}

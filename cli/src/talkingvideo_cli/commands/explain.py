@@ -1,17 +1,11 @@
-"""``explain``: what a failure means and what to do about it."""
+"""``explain``: why a video is in its state, and what to do about it."""
 
 from __future__ import annotations
 
-from talkingvideo_api.errors import ErrorCode
 from talkingvideo_cli.commands.session import Session
-from talkingvideo_cli.explanations import explain_code, explain_video
+from talkingvideo_cli.explanations import explain_video
 from talkingvideo_cli.printing import out
 from talkingvideo_cli.view import VideoView
-
-
-def explain_failure(code: ErrorCode) -> None:
-    """Print what a code means; no cluster is needed."""
-    out("\n".join(explain_code(code)))
 
 
 async def explain_object(session: Session, name: str) -> None:

@@ -27,7 +27,10 @@ async def plan_existing(session: Session, name: str, chosen: Format | None, time
 async def plan_new(session: Session, wish: Wish, media: Media, chosen: Format | None, timeout: float | None) -> None:
     """Plan what a picture and a sound would take."""
     await _plan(
-        session, await create(session, replace(wish, settings=[*wish.settings, "dryRun=true"]), media), chosen, timeout
+        session,
+        await create(session, replace(wish, settings=[*wish.settings, "spec.dryRun=true"]), media),
+        chosen,
+        timeout,
     )
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import typer
 
 from talkingvideo_api.errors import StageError
-from talkingvideo_cli.exits import CommandError, of_api_error, of_stage_error, usage
+from talkingvideo_cli.exits import CommandError, usage
 from talkingvideo_cli.printing import tell
+from talkingvideo_cli.refusals import of_api_error, of_stage_error
 from talkingvideo_clients.kube.api import VIDEOS, Api, ApiError
 from talkingvideo_clients.kube.connection import Context, KubeconfigError, connected
 
@@ -60,6 +61,10 @@ def exit_on_error() -> Iterator[None]:
         _exit(of_api_error(error))
     except StageError as error:
         _exit(of_stage_error(error))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _exit(usage(f"{error.filename or ''}: {error.strerror or error}".lstrip(": ")))
     except KubeconfigError as error:
         _exit(usage(f"the kubeconfig cannot be used: {error}"))
 

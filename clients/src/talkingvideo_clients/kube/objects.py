@@ -109,8 +109,8 @@ class Video:
 
 
 def _bounded(annotation: str | None) -> str | None:
-    """An annotation, or its digest if it is long: a value is copied into status, and may have 256 KiB."""
-    if annotation is None or len(annotation) <= MAX_RETRY_VALUE:
+    """An annotation, or its digest if it is long or no text: a value is copied into status, and may have 256 KiB."""
+    if annotation is None or (len(annotation) <= MAX_RETRY_VALUE and annotation.isprintable()):
         return annotation
     return f"sha256:{hashlib.sha256(annotation.encode()).hexdigest()}"
 
@@ -131,7 +131,8 @@ def _parse_status(status: Body) -> TalkingVideoStatus:
 
 
 def _require_owner(meta: Body, uid: str) -> None:
-    if uid not in {owner["uid"] for owner in meta.get("ownerReferences") or ()}:
+    owners = meta.get("ownerReferences")
+    if owners and uid not in {owner["uid"] for owner in owners}:
         raise ValueError("the TalkingVideo of its labels does not own it")
 
 
@@ -158,6 +159,8 @@ class Job:
     chunk: int | None
     attempt: int
     deleting: bool = False
+    orphaned: bool = False
+    """Nobody owns it: its video was deleted without its children, or somebody else has written the labels."""
     queued: bool = False
     """Kueue admits it, not the operator."""
     suspended: bool = False
@@ -178,7 +181,7 @@ class Job:
         """Project a Job as the API returns it, or as it is about to be created.
 
         Raises:
-            ValueError: The video that its labels name does not own it: anyone who may create Jobs may write labels.
+            ValueError: Something else owns it than the video that its labels name: anyone who may create Jobs may write labels.
         """
         meta, labels = body["metadata"], body["metadata"]["labels"]
         _require_owner(meta, labels[names.LABEL_UID])
@@ -197,6 +200,7 @@ class Job:
             chunk=None if chunk is None else _number(chunk, MAX_CHUNKS - 1),
             attempt=_number(labels[names.LABEL_ATTEMPT], MAX_ATTEMPT),
             deleting="deletionTimestamp" in meta,
+            orphaned=not meta.get("ownerReferences"),
             queued=KUEUE_QUEUE_LABEL in labels,
             suspended=bool(body["spec"].get("suspend")),
             created=parse_time(meta.get("creationTimestamp")),

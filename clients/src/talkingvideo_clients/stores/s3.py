@@ -156,18 +156,17 @@ class S3Store:
                     return
                 yield piece
 
-    def put_stream(self, name: str, content: BinaryIO, sha256: str) -> None:
+    def put_stream(self, name: str, content: BinaryIO, sha256: str | None = None) -> None:
         """Write a file from what can be read from the present position on, without holding it in memory.
 
         Args:
             name: The file; replaced where it exists.
             content: At most 5 GiB. It must be seekable: the request is signed before it is sent, and may be sent again.
-            sha256: Digest of the content, hexadecimal.
+            sha256: Digest of the content, hexadecimal, where it is known.
         """
+        metadata = {} if sha256 is None else {DIGEST_METADATA: sha256}
         with self._failures("write", name):
-            self._client.put_object(
-                Bucket=self._bucket, Key=self._key(name), Body=content, Metadata={DIGEST_METADATA: sha256}
-            )
+            self._client.put_object(Bucket=self._bucket, Key=self._key(name), Body=content, Metadata=metadata)
 
     def put(self, name: str, source: Path) -> None:
         """See `Store`. S3 shows an object only once its upload is complete."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from talkingvideo_clients.stores.s3 import S3Store, s3_client
 from talkingvideo_gateway.cluster.settings import ClusterSettings, S3Settings
 from talkingvideo_gateway.errors import NotFoundError, UnavailableError
 from talkingvideo_gateway.identity.caller import Caller
-from talkingvideo_gateway.videos.backend import MediaFile
+from talkingvideo_gateway.videos.backend import MediaFile, StoredInput
 
 UPLOADS = "uploads"
 """Folder of a namespace's folder with what callers have uploaded; each caller has a folder of its own in it."""
@@ -30,6 +31,8 @@ THREADS = 32
 
 RETRY_AFTER_SECONDS = 5
 SCHEMES = frozenset({"https", "s3", "pvc", "configmap", "data"})
+
+SHA256 = re.compile("[0-9a-f]{64}")
 
 T = TypeVar("T")
 
@@ -96,21 +99,34 @@ class S3Media:
 
     async def save(self, namespace: str, caller: str, name: str, content: BinaryIO) -> str:
         """See `Media`."""
-        if self._uploads is None:
-            raise UnavailableError("Nothing can be uploaded here: the gateway has no store. Name https:// addresses.")
-        key = joined(self._uploads.settings.prefix, namespace, UPLOADS, caller or "-", name)
-        await self._call(partial(self._uploads.store.put_stream, key, content, name))
-        return self._uploads.store.uri(key)
+        store, key = self._upload(namespace, caller, name)
+        await self._call(partial(store.put_stream, key, content, name if SHA256.fullmatch(name) else None))
+        return store.uri(key)
+
+    async def find(self, namespace: str, caller: str, name: str) -> StoredInput | None:
+        """See `Media`."""
+        store, key = self._upload(namespace, caller, name)
+        file = await self._file(store, key)
+        return None if file is None else StoredInput(store.uri(key), file)
+
+    async def names(self, namespace: str, caller: str, prefix: str) -> Sequence[str]:
+        """See `Media`."""
+        store, key = self._upload(namespace, caller, prefix)
+        folder = key.removesuffix(prefix)
+        found = await self._call(lambda: [each.name for each in store.list(key)])
+        return sorted(name.removeprefix(folder) for name in found)
+
+    async def forget(self, namespace: str, caller: str, name: str) -> None:
+        """See `Media`."""
+        store, key = self._upload(namespace, caller, name)
+        await self._call(partial(store.delete, key))
 
     async def open(self, namespace: str, uri: str) -> MediaFile | None:
         """See `Media`."""
         if (found := self._find(namespace, uri)) is None:
             return None
         bucket, key = found
-        info = await self._call(partial(bucket.store.stat, key))
-        if info is None:
-            return None
-        return MediaFile(info.bytes, info.sha256 or f"{info.bytes:x}", partial(self._read, bucket.store, key))
+        return await self._file(bucket.store, key)
 
     async def link(self, namespace: str, uri: str, seconds: int, file_name: str) -> str | None:
         """See `Media`."""
@@ -135,10 +151,24 @@ class S3Media:
             bucket, key = found
             await self._call(partial(bucket.store.delete, key))
 
+    def _upload(self, namespace: str, caller: str, name: str) -> tuple[S3Store, str]:
+        """The store of uploads, and the key of one."""
+        if self._uploads is None:
+            raise UnavailableError("Nothing can be uploaded here: the gateway has no store. Name https:// addresses.")
+        folder = joined(self._uploads.settings.prefix, namespace, UPLOADS, caller or "-")
+        return self._uploads.store, f"{folder}/{name}"
+
+    async def _file(self, store: S3Store, key: str) -> MediaFile | None:
+        info = await self._call(partial(store.stat, key))
+        if info is None:
+            return None
+        return MediaFile(info.bytes, info.sha256 or f"{info.bytes:x}", partial(self._read, store, key))
+
     def _own_uploads(self, namespace: str, caller: str) -> str | None:
         if self._uploads is None:
             return None
-        return self._uploads.store.uri(joined(self._uploads.settings.prefix, namespace, UPLOADS, caller or "-")) + "/"
+        store, key = self._upload(namespace, caller, "")
+        return store.uri(key)
 
     def _find(self, namespace: str, uri: str) -> tuple[Bucket, str] | None:
         """The bucket and the key of a file, if it lies in the namespace's folder.

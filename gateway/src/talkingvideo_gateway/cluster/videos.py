@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -47,10 +47,9 @@ class ClusterVideos:
             return None
         return self._cache.written(body)
 
-    async def read(self, namespace: str, name: str) -> VideoObject | None:
+    async def read(self, namespace: str, name: str) -> Mapping[str, Any] | None:
         """See `Videos`."""
-        body = await self._ask(namespace, name)
-        return None if body is None else VideoObject.of(body)
+        return await self._ask(namespace, name)
 
     async def list(self, namespace: str, caller: str | None = None) -> Sequence[VideoObject]:
         """See `Videos`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from talkingvideo_gateway.dialects import generate, generate_video, jobs
+from talkingvideo_gateway.dialects import generate, generate_video, jobs, runpod, videos
 from talkingvideo_gateway.http.dialect import Dialect
 
-DIALECTS: tuple[Dialect, ...] = (jobs.DIALECT, generate.DIALECT, generate_video.DIALECT)
+DIALECTS: tuple[Dialect, ...] = (videos.DIALECT, jobs.DIALECT, generate.DIALECT, generate_video.DIALECT, runpod.DIALECT)

@@ -94,7 +94,8 @@ async def queue(caller: CallerOf, service: ServiceOf) -> dict[str, Any]:
     return to_queue(caller, await service.list(caller))
 
 
-@router.api_route("/api/result/{request_id}", methods=["GET", "HEAD"])
+@router.head("/api/result/{request_id}", include_in_schema=False)
+@router.get("/api/result/{request_id}")
 async def result(request_id: str, request: Request, caller: CallerOf, service: ServiceOf) -> Response:
     """The video."""
     try:

@@ -86,7 +86,8 @@ async def health(service: ServiceOf, gateway: GatewayOf) -> dict[str, Any]:
     }
 
 
-@router.api_route(f"{OUTPUT}/{{file_name}}", methods=["GET", "HEAD"])
+@router.head(f"{OUTPUT}/{{file_name}}", include_in_schema=False)
+@router.get(f"{OUTPUT}/{{file_name}}")
 async def output(file_name: str, request: Request, caller: CallerOf, service: ServiceOf) -> Response:
     """The file that ``video_path`` names."""
     for video in reversed(await service.list(caller)):

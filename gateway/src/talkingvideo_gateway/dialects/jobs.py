@@ -8,9 +8,10 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
+from talkingvideo_gateway.dialects.values import allowed_size
 from talkingvideo_gateway.errors import GatewayError, InvalidRequestError, NotFoundError
 from talkingvideo_gateway.http.bodies import base64_upload
 from talkingvideo_gateway.http.dependencies import CallerOf, GatewayOf, ServiceOf
@@ -22,8 +23,6 @@ from talkingvideo_gateway.videos.request import InputKind, VideoRequest, upload_
 
 NAME = "jobs"
 DEFAULT_PROMPT = "high quality, realistic, speaking naturally"
-SMALLEST, LARGEST = 64, 2_048
-"""Sizes in pixels that the resource allows; even ones only."""
 
 STATUSES = {
     State.QUEUED: "IN_QUEUE",
@@ -39,6 +38,12 @@ router = APIRouter(tags=["jobs"])
 
 class CreateJob(BaseModel):
     """Body of ``POST /jobs``; unknown fields are ignored."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"image_base64": "iVBORw0KGgo=", "audio_base64": "UklGRg==", "width": 384, "height": 576}]
+        }
+    )
 
     image_base64: Annotated[str, Field(min_length=1)]
     audio_base64: Annotated[str, Field(min_length=1)]
@@ -86,7 +91,7 @@ async def delete(job_id: str, caller: CallerOf, service: ServiceOf) -> Response:
 
 def to_request(body: CreateJob) -> VideoRequest:
     """The request in the resource's words."""
-    width, height, warnings = _size(body.width, body.height)
+    width, height, warnings = allowed_size(body.width, body.height)
     spec = {
         "source": {"image": {"uri": upload_uri("image")}},
         "speech": {"speakers": [{"audio": {"uri": upload_uri("audio")}}]},
@@ -116,13 +121,6 @@ def to_response(video: VideoObject) -> dict[str, Any]:
     if video.warnings:
         answer["warnings"] = list(video.warnings)
     return answer
-
-
-def _size(width: int, height: int) -> tuple[int, int, tuple[str, ...]]:
-    """The nearest size that the resource allows, and what was changed."""
-    used = tuple(min(LARGEST, max(SMALLEST, value - value % 2)) for value in (width, height))
-    changed = (f"{width}x{height} was changed to {used[0]}x{used[1]}: sizes are even, from {SMALLEST} to {LARGEST}.",)
-    return used[0], used[1], () if used == (width, height) else changed
 
 
 def error(failure: GatewayError) -> Response:

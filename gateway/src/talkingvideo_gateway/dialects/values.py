@@ -4,6 +4,8 @@ from __future__ import annotations
 
 MAX_PROMPT = 4_000
 LARGEST_MOTION_FRAMES = 77
+SMALLEST, LARGEST = 64, 2_048
+"""Sizes in pixels; even ones only."""
 
 Warnings = tuple[str, ...]
 
@@ -20,3 +22,10 @@ def truncated_prompt(prompt: str) -> tuple[str, Warnings]:
     if len(prompt) <= MAX_PROMPT:
         return prompt, ()
     return prompt[:MAX_PROMPT], (f"The prompt of {len(prompt):,} characters was cut at {MAX_PROMPT:,}.",)
+
+
+def allowed_size(width: int, height: int) -> tuple[int, int, Warnings]:
+    """The nearest size."""
+    used = tuple(min(LARGEST, max(SMALLEST, value - value % 2)) for value in (width, height))
+    changed = (f"{width}x{height} was changed to {used[0]}x{used[1]}: sizes are even, from {SMALLEST} to {LARGEST}.",)
+    return used[0], used[1], () if used == (width, height) else changed

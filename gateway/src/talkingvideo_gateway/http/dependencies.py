@@ -15,6 +15,7 @@ from talkingvideo_gateway.identity.origins import Origins
 from talkingvideo_gateway.identity.session import Sessions
 from talkingvideo_gateway.settings import GatewayConfig
 from talkingvideo_gateway.videos.service import VideoService
+from talkingvideo_gateway.videos.uploads import Uploads
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Gateway:
     Attributes:
         config: The configuration.
         service: The videos.
+        uploads: Files that come before their videos.
         authenticator: Tells callers apart.
         links: Addresses of results for whoever has no credentials.
         sessions: The page's logins.
@@ -33,6 +35,7 @@ class Gateway:
 
     config: GatewayConfig
     service: VideoService
+    uploads: Uploads
     authenticator: Authenticator
     links: Links
     sessions: Sessions

@@ -80,7 +80,7 @@ def add_dialects(app: FastAPI, dialects: tuple[Dialect, ...], otherwise: ErrorRe
         app.include_router(dialect.router)
 
     def dialect_of(request: Request) -> Dialect | None:
-        return next((dialect for dialect in dialects if dialect.owns(request.url.path)), None)
+        return next((dialect for dialect in dialects if dialect.owns(request.scope["path"])), None)
 
     def respond(request: Request, error: GatewayError, status: int) -> Response:
         dialect = dialect_of(request)
@@ -110,9 +110,7 @@ def add_dialects(app: FastAPI, dialects: tuple[Dialect, ...], otherwise: ErrorRe
         dialect = dialect_of(request)
         if dialect is not None and dialect.invalid is not None:
             return dialect.invalid(error)
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"][1:]) or None
-        return respond(request, InvalidRequestError(first["msg"], field=field), InvalidRequestError.status)
+        return respond(request, InvalidRequestError.of(error.errors(), below=1), InvalidRequestError.status)
 
     async def unexpected(request: Request, error: Exception) -> Response:  # noqa: ARG001
         return respond(request, GatewayError("Something went wrong here; it is in the log."), GatewayError.status)

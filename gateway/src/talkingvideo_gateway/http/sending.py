@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import re
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from email.utils import quote
 from http import HTTPStatus
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from talkingvideo_gateway.videos.backend import MediaFile
 
-RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 """A single range. A header of any other form is ignored, as RFC 9110 has it."""
 
 
@@ -62,21 +63,44 @@ def send_json_with_file(answer: Mapping[str, object], field: str, file: MediaFil
         file: The file.
         prefix: What the field begins with, such as ``data:video/mp4;base64,``.
     """
-    return StreamingResponse(_json_with_file(answer, field, file, prefix), media_type="application/json")
+    mark = file_mark()
+    return send_json_with_files({**answer, field: f"{prefix}{mark}"}, {mark: file})
 
 
-async def _json_with_file(
-    answer: Mapping[str, object], field: str, file: MediaFile, prefix: str
-) -> AsyncIterator[bytes]:
-    beginning = json.dumps({**answer, field: prefix})
-    yield beginning.removesuffix('"}').encode()
+def send_json_with_files(answer: Mapping[str, object], files: Mapping[str, MediaFile]) -> Response:
+    """A JSON object in which marks stand for files: their base64 is sent instead, and is never in memory as a whole.
+
+    Args:
+        answer: The object; each mark is in it once.
+        files: The files by their marks.
+    """
+    if not files:
+        return JSONResponse(answer)
+    return StreamingResponse(_json_with_files(json.dumps(answer), files), media_type="application/json")
+
+
+def file_mark() -> str:
+    """A text that stands for a file, and is no part of any other."""
+    return secrets.token_hex(16)
+
+
+async def _json_with_files(text: str, files: Mapping[str, MediaFile]) -> AsyncIterator[bytes]:
+    for part in re.split(f"({'|'.join(files)})", text):
+        if part in files:
+            async for piece in _base64(files[part]):
+                yield piece
+        else:
+            yield part.encode()
+
+
+async def _base64(file: MediaFile) -> AsyncIterator[bytes]:
     rest = b""
     async for piece in file.read(0, file.bytes):
         content = rest + piece
         whole = len(content) - len(content) % 3
         yield base64.b64encode(content[:whole])
         rest = content[whole:]
-    yield base64.b64encode(rest) + b'"}'
+    yield base64.b64encode(rest)
 
 
 def _range(header: re.Match[str], size: int) -> tuple[int, int]:

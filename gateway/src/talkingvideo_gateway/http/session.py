@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
+from starlette.requests import HTTPConnection
 
 from talkingvideo_gateway.http.dependencies import CallerOf, GatewayOf
 from talkingvideo_gateway.identity.caller import Caller
@@ -36,7 +37,7 @@ async def log_in(login: Login, request: Request, response: Response, gateway: Ga
     """Begin a session."""
     gateway.origins.refuse_foreign(request)
     token = login.token.strip()
-    caller = await gateway.authenticator.by_key(token)
+    caller = await gateway.authenticator.authenticate(_with_header(request, token))
     gateway.sessions.open(request, response, token)
     return _who(caller)
 
@@ -54,6 +55,13 @@ async def log_out(request: Request, gateway: GatewayOf) -> Response:
     response = Response(status_code=204)
     gateway.sessions.close(request, response)
     return response
+
+
+def _with_header(request: Request, token: str) -> HTTPConnection:
+    """The request as it would be with the token in its header."""
+    others = [(name, value) for name, value in request.scope["headers"] if name not in (b"authorization", b"cookie")]
+    header = (b"authorization", b"Bearer " + token.encode())
+    return HTTPConnection({**request.scope, "headers": [*others, header]})
 
 
 def _who(caller: Caller) -> Who:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from urllib.request import url2pathname
 
 from talkingvideo_gateway.errors import InvalidRequestError, NotFoundError
@@ -45,6 +45,17 @@ class Volumes:
                 return found
         folders = ", ".join(self._prefixes) or "no folder is configured"
         raise NotFoundError(f"{path} (files can be named in: {folders})")
+
+    def path(self, uri: str) -> str | None:
+        """The path at which whoever has the volumes finds a file; None where it is in no configured folder."""
+        for prefix, folder in self._prefixes.items():
+            if uri.startswith(f"{folder}/"):
+                return f"{prefix}{unquote(uri.removeprefix(folder))}"
+        return None
+
+    def folder(self, prefix: str) -> str | None:
+        """The URI that a folder stands for; None where it is not configured."""
+        return self._prefixes.get(prefix)
 
 
 def _require(uri: str, folder: str, path: str) -> None:

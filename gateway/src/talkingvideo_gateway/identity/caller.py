@@ -98,14 +98,6 @@ class Authenticator(Protocol):
         """
         ...
 
-    async def by_key(self, key: str) -> Caller:
-        """The caller whose token it is, for a login.
-
-        Raises:
-            UnauthenticatedError: It is nobody's.
-        """
-        ...
-
 
 class Rights(Protocol):
     """Knows what callers may do."""

@@ -43,17 +43,16 @@ class Credentials:
     async def authenticate(self, connection: HTTPConnection) -> Caller:
         """See `Authenticator`. A wrong token in the header is refused, whatever else the request has."""
         if (key := header_key(connection)) is not None:
-            return await self.by_key(key)
+            return await self._by_key(key)
         if (key := self._sessions.token_of(connection)) is not None:
             self._origins.require_own(connection)
-            return await self.by_key(key)
+            return await self._by_key(key)
         if self._proxy is not None and (caller := self._proxy.caller_of(connection)) is not None:
             self._origins.refuse_foreign(connection)
             return caller
         raise UnauthenticatedError("Send a token: Authorization: Bearer TOKEN.")
 
-    async def by_key(self, key: str) -> Caller:
-        """See `Authenticator`."""
+    async def _by_key(self, key: str) -> Caller:
         for source in self._sources:
             if (caller := await source.by_key(key)) is not None:
                 return caller

@@ -35,10 +35,6 @@ class EverybodyIs:
         self._origins.refuse_foreign(connection)
         return self._caller
 
-    async def by_key(self, key: str) -> Caller:  # noqa: ARG002
-        """See `Authenticator`."""
-        return self._caller
-
 
 def _is_local(host: str) -> bool:
     """Whether an address names this machine: a name that nobody else can give an address, or an address itself."""

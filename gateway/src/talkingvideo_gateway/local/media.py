@@ -6,14 +6,14 @@ import asyncio
 import os
 import secrets
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from talkingvideo_gateway.identity.caller import Caller
-from talkingvideo_gateway.videos.backend import MediaFile
+from talkingvideo_gateway.videos.backend import MediaFile, StoredInput
 
 PIECE = 1 << 20
 
@@ -41,16 +41,26 @@ class LocalMedia:
 
     async def save(self, namespace: str, caller: str, name: str, content: BinaryIO) -> str:
         """See `Media`."""
-        folder = self._uploads / namespace / (caller or "-")
-        return (await asyncio.to_thread(_write, folder, name, content)).as_uri()
+        return (await asyncio.to_thread(_write, self._folder(namespace, caller), name, content)).as_uri()
+
+    async def find(self, namespace: str, caller: str, name: str) -> StoredInput | None:
+        """See `Media`."""
+        path = self._folder(namespace, caller) / name
+        return StoredInput(path.as_uri(), _file(path)) if path.is_file() else None
+
+    async def names(self, namespace: str, caller: str, prefix: str) -> Sequence[str]:
+        """See `Media`."""
+        folder = self._folder(namespace, caller)
+        return sorted(path.name for path in folder.iterdir() if path.name.startswith(prefix)) if folder.is_dir() else []
+
+    async def forget(self, namespace: str, caller: str, name: str) -> None:
+        """See `Media`."""
+        (self._folder(namespace, caller) / name).unlink(missing_ok=True)
 
     async def open(self, namespace: str, uri: str) -> MediaFile | None:
         """See `Media`."""
         path = self._result(namespace, uri)
-        if path is None or not path.is_file():
-            return None
-        found = path.stat()
-        return MediaFile(found.st_size, f"{found.st_mtime_ns:x}-{found.st_size:x}", _Reader(path))
+        return None if path is None or not path.is_file() else _file(path)
 
     async def link(self, namespace: str, uri: str, seconds: int, file_name: str) -> str | None:  # noqa: ARG002
         """See `Media`."""
@@ -60,6 +70,9 @@ class LocalMedia:
         """See `Media`."""
         if (path := self._result(namespace, uri)) is not None:
             path.unlink(missing_ok=True)
+
+    def _folder(self, namespace: str, caller: str) -> Path:
+        return self._uploads / namespace / (caller or "-")
 
     def _result(self, namespace: str, uri: str) -> Path | None:
         parts = urlsplit(uri)
@@ -79,6 +92,11 @@ class _Reader:
             while start < stop and (piece := await asyncio.to_thread(file.read, min(PIECE, stop - start))):
                 start += len(piece)
                 yield piece
+
+
+def _file(path: Path) -> MediaFile:
+    found = path.stat()
+    return MediaFile(found.st_size, f"{found.st_mtime_ns:x}-{found.st_size:x}", _Reader(path))
 
 
 def _write(folder: Path, name: str, content: BinaryIO) -> Path:

@@ -13,6 +13,7 @@ from talkingvideo_gateway.errors import NotFoundError
 from talkingvideo_gateway.local.database import Database, Document
 from talkingvideo_gateway.videos.backend import VideoChange
 from talkingvideo_gateway.videos.changes import Changes
+from talkingvideo_gateway.videos.merge import merge_patch
 from talkingvideo_gateway.videos.object import VideoObject
 
 Key = tuple[str, str]
@@ -54,9 +55,9 @@ class LocalVideos:
         """See `Videos`."""
         return self._objects.get((namespace, name))
 
-    async def read(self, namespace: str, name: str) -> VideoObject | None:
+    async def read(self, namespace: str, name: str) -> Mapping[str, Any] | None:
         """See `Videos`."""
-        return await self.get(namespace, name)
+        return self._documents.get((namespace, name))
 
     async def list(self, namespace: str, caller: str | None = None) -> Sequence[VideoObject]:
         """See `Videos`."""
@@ -109,16 +110,3 @@ class LocalVideos:
         self._documents[video.namespace, video.name] = document
         self._objects[video.namespace, video.name] = video
         return video
-
-
-def merge_patch(target: Any, patch: Any) -> Any:
-    """Apply a JSON merge patch (RFC 7396)."""
-    if not isinstance(patch, Mapping):
-        return patch
-    merged = dict(target) if isinstance(target, Mapping) else {}
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = merge_patch(merged.get(key), value)
-    return merged

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
@@ -36,8 +36,8 @@ class Videos(Protocol):
         """An object, if there is one. What this process has just written is known."""
         ...
 
-    async def read(self, namespace: str, name: str) -> VideoObject | None:
-        """An object with its complete spec, read where it is kept. For what needs all of it, which polling does not.
+    async def read(self, namespace: str, name: str) -> Mapping[str, Any] | None:
+        """The whole object, if there is one, read where it is kept: a cache may leave out much of the spec.
 
         Raises:
             UnavailableError: Nothing answers.
@@ -88,6 +88,19 @@ class MediaReader(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class StoredInput:
+    """An input in the store.
+
+    Attributes:
+        uri: By which the namespace's videos may name it.
+        file: Its content.
+    """
+
+    uri: str
+    file: MediaFile
+
+
 class Media(Protocol):
     """The files: inputs that callers upload, and results."""
 
@@ -112,6 +125,18 @@ class Media(Protocol):
         Returns:
             The URI by which the namespace's videos may name it.
         """
+        ...
+
+    async def find(self, namespace: str, caller: str, name: str) -> StoredInput | None:
+        """An input that was stored under this name, if it is there."""
+        ...
+
+    async def names(self, namespace: str, caller: str, prefix: str) -> Sequence[str]:
+        """Names of a caller's stored inputs that begin like this, in order."""
+        ...
+
+    async def forget(self, namespace: str, caller: str, name: str) -> None:
+        """Delete a stored input. None of that name is no error."""
         ...
 
     async def open(self, namespace: str, uri: str) -> MediaFile | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from talkingvideo_api.effective import DEFAULT_OUTPUT_NAME
 from talkingvideo_gateway.errors import ForbiddenError
 from talkingvideo_gateway.identity.caller import Caller
 
-OWN_FOLDER = "{namespace}/{name}/"
-"""Beginning of results' names that are no other video's: names of objects have no slash."""
+OWN_NAME = "{name}-{revision}"
+"""Last part of the names of results that no other video can have, whatever folder, prefix or volume it is in: a revision has a
+fixed number of characters, and names are unique in a namespace."""
 
 
 def require_own(caller: Caller, spec: Mapping[str, Any]) -> None:
@@ -26,16 +26,9 @@ def require_own(caller: Caller, spec: Mapping[str, Any]) -> None:
     if (profile := spec.get("profile")) is not None and profile != caller.profile:
         raise ForbiddenError(f"Your videos have {_profile(caller)}.", field="spec.profile")
     output = spec.get("output")
-    if not isinstance(output, Mapping):
-        return
-    for field in ("store", "s3", "pvc"):
-        if output.get(field) is not None:
-            raise ForbiddenError(
-                "Where results lie is not yours to choose; leave it out.", field=f"spec.output.{field}"
-            )
-    name = output.get("name")
-    if isinstance(name, str) and name != DEFAULT_OUTPUT_NAME and not name.startswith(OWN_FOLDER):
-        message = f"The names of your results begin with {OWN_FOLDER}; leave it out, or put that in front."
+    name = output.get("name") if isinstance(output, Mapping) else None
+    if isinstance(name, str) and name.rpartition("/")[2] != OWN_NAME:
+        message = f"The names of your results end with /{OWN_NAME}: another video's cannot be the same then."
         raise ForbiddenError(message, field="spec.output.name")
 
 

@@ -8,8 +8,10 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from pydantic import ValidationError
 
 from talkingvideo_api import names
 from talkingvideo_api.errors import StageError
@@ -28,7 +30,7 @@ from talkingvideo_gateway.identity.caller import MEGABYTE, AllRights, Caller, Ri
 from talkingvideo_gateway.videos.backend import Backend, Health, MediaFile, VideoChange
 from talkingvideo_gateway.videos.object import RequestRecord, State, VideoObject
 from talkingvideo_gateway.videos.ownership import require_own
-from talkingvideo_gateway.videos.request import UPLOAD_SCHEME, InputKind, Upload, VideoRequest
+from talkingvideo_gateway.videos.request import FILE_ID, UPLOAD_SCHEME, InputKind, Upload, VideoRequest, upload_uri
 
 RETRY_AFTER_SECONDS = 30
 MEBIBYTE = 1 << 20
@@ -62,15 +64,16 @@ class VideoService:
         name = _name(caller, request)
         if request.idempotency_key and (known := await self._known(caller, name, digest)):
             return known
-        self._check_uris(caller, request)
+        self._check_uris(caller, request, await self._own_uris(caller, request))
         require_own(caller, request.spec)
         for upload in request.uploads.values():
             _check_size(caller, upload)
+        stored = await self._stored_files(caller, request.spec)
         await self._check_queue(caller)
-        spec = _with_uploads(request.spec, dict.fromkeys((*request.uploads, *request.files), "data:,"))
-        _check_spec(name, caller, spec)
+        spec = _checked_spec(name, caller, request.spec, {*request.uploads, *request.files, *stored})
         saved = {key: await self._save(caller, upload) for key, upload in request.uploads.items()}
-        document = _document(caller, request, name, digest, _with_uploads(request.spec, {**request.files, **saved}))
+        uris = {**request.files, **stored, **saved}
+        document = _document(caller, request, name, digest, _replaced(spec, _by_placeholder(uris)))
         try:
             return await self._videos.create(caller.namespace, document)
         except AlreadyExistsError:
@@ -89,6 +92,19 @@ class VideoService:
         if video is None or not sees(caller, video):
             raise NotFoundError("There is no video of that id.")
         return video
+
+    async def spec(self, caller: Caller, name: str) -> Mapping[str, Any]:
+        """The whole spec of one of the caller's videos.
+
+        Raises:
+            NotFoundError: It has none of that name.
+        """
+        video = await self.get(caller, name)
+        document = await self._videos.read(video.namespace, video.name)
+        if document is None:
+            raise NotFoundError("There is no video of that id.")
+        spec: Mapping[str, Any] = document["spec"]
+        return spec
 
     async def list(self, caller: Caller) -> Sequence[VideoObject]:
         """The caller's videos, the oldest first."""
@@ -162,6 +178,15 @@ class VideoService:
         output = video.status.output
         return None if output is None else await self._media.link(video.namespace, output.uri, seconds, file_name)
 
+    async def thumbnail_link(self, video: VideoObject, seconds: int, file_name: str) -> str | None:
+        """An address of the result's thumbnail, likewise."""
+        output = video.status.output
+        return (
+            None
+            if output is None
+            else await self._media.link(video.namespace, output.thumbnail_uri, seconds, file_name)
+        )
+
     def health(self) -> Health:
         """How what stands behind is doing; never waits."""
         return self._health()
@@ -192,17 +217,41 @@ class VideoService:
             message = f"{unfinished} videos have not ended, and that is the limit. Wait for one to end, or cancel one."
             raise QueueFullError(message, retry_after=RETRY_AFTER_SECONDS)
 
-    def _check_uris(self, caller: Caller, request: VideoRequest) -> None:
+    async def _own_uris(self, caller: Caller, request: VideoRequest) -> frozenset[str]:
+        """Inputs of the video that a request is based on: they were checked when it was made, or are not the gateway's."""
+        if request.based_on is None:
+            return frozenset()
+        return frozenset(uri for _, uri in _uris(await self.spec(caller, request.based_on), "spec"))
+
+    def _check_uris(self, caller: Caller, request: VideoRequest, own: frozenset[str]) -> None:
         for path, uri in _uris(request.spec, "spec"):
             scheme = scheme_of(uri)
             if scheme == UPLOAD_SCHEME:
-                if uri.removeprefix(f"{UPLOAD_SCHEME}://") not in {*request.uploads, *request.files}:
+                key = uri.removeprefix(f"{UPLOAD_SCHEME}://")
+                if key not in {*request.uploads, *request.files} and not FILE_ID.fullmatch(key):
                     raise InvalidRequestError("The request has no such upload.", field=path)
+            elif uri in own:
+                continue
             elif scheme not in self._media.schemes:
                 allowed = ", ".join(f"{each}:" for each in sorted(self._media.schemes))
                 raise InvalidRequestError(f"Addresses here begin with {allowed}, or are uploads.", field=path)
             elif not self._media.may_name(caller, uri):
                 raise InvalidRequestError("This address is not yours to name; upload the file instead.", field=path)
+
+    async def _stored_files(self, caller: Caller, spec: Mapping[str, Any]) -> dict[str, str]:
+        """URIs of the files that were uploaded before, by their ids."""
+        found = {}
+        for path, uri in _uris(spec, "spec"):
+            key = uri.removeprefix(f"{UPLOAD_SCHEME}://")
+            if key == uri or not (file_id := FILE_ID.fullmatch(key)):
+                continue
+            stored = await self._media.find(caller.namespace, caller.name, file_id[1])
+            if stored is None:
+                raise InvalidRequestError("There is no file of that id; upload it first.", field=path)
+            kind = InputKind.SOUND if path.endswith(".audio.uri") else InputKind.PICTURE
+            check_bytes(caller, kind, stored.file.bytes, path)
+            found[key] = stored.uri
+        return found
 
     async def _save(self, caller: Caller, upload: Upload) -> str:
         upload.content.seek(0)
@@ -217,7 +266,7 @@ def sees(caller: Caller, video: VideoObject) -> bool:
 
 
 def _name(caller: Caller, request: VideoRequest) -> str:
-    if request.idempotency_key:
+    if request.idempotency_key and not request.name:
         text = json.dumps([caller.name, request.dialect, request.idempotency_key])
         return f"v-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
     return request.name or f"v-{secrets.token_hex(16)}"
@@ -241,26 +290,41 @@ def _file_digest(upload: Upload) -> str:
 
 
 def _check_size(caller: Caller, upload: Upload) -> None:
-    is_picture = upload.kind is InputKind.PICTURE
-    megabytes = caller.limits.picture_megabytes if is_picture else caller.limits.sound_megabytes
-    size = upload.content.seek(0, os.SEEK_END)
+    check_bytes(caller, upload.kind, upload.content.seek(0, os.SEEK_END), upload.field)
+
+
+def check_bytes(caller: Caller, kind: InputKind, size: int, field: str) -> None:
+    """Refuse a file that is too large for its caller, or empty."""
+    limits = caller.limits
+    megabytes = limits.picture_megabytes if kind is InputKind.PICTURE else limits.sound_megabytes
     if size > megabytes * MEGABYTE:
-        raise TooLargeError(f"It has {size:,} bytes; at most {megabytes:g} MB are allowed.", field=upload.field)
+        raise TooLargeError(f"It has {size:,} bytes; at most {megabytes:g} MB are allowed.", field=field)
     if size == 0:
-        raise InvalidRequestError("The file is empty.", field=upload.field)
+        raise InvalidRequestError("The file is empty.", field=field)
 
 
-def _check_spec(name: str, caller: Caller, spec: Mapping[str, Any]) -> None:
+def _checked_spec(name: str, caller: Caller, spec: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """The spec in the resource's own types, with placeholders for uploads: a form has texts for numbers."""
     document = {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,
         "metadata": {"name": name, "namespace": caller.namespace},
-        "spec": spec,
+        "spec": _replaced(spec, {upload_uri(key): _placeholder(key) for key in keys}),
     }
     try:
-        parse(document)
+        return parse(document).spec.to_dict()
     except StageError as error:
+        if isinstance(error.__cause__, ValidationError):
+            raise InvalidRequestError.of(error.__cause__.errors(include_url=False)) from error
         raise InvalidRequestError(error.message, field=error.field) from error
+
+
+def _placeholder(key: str) -> str:
+    return f"data:,{UPLOAD_SCHEME}-{key}"
+
+
+def _by_placeholder(uris: Mapping[str, str]) -> dict[str, str]:
+    return {_placeholder(key): uri for key, uri in uris.items()}
 
 
 def _document(caller: Caller, request: VideoRequest, name: str, digest: str, spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -282,16 +346,13 @@ def _document(caller: Caller, request: VideoRequest, name: str, digest: str, spe
     }
 
 
-def _with_uploads(value: Any, uris: Mapping[str, str]) -> Any:
-    """The spec with the uploads' own URIs in place of those that stand for them."""
+def _replaced(value: Any, texts: Mapping[str, str]) -> Any:
+    """The value with other texts in place of some."""
     if isinstance(value, Mapping):
-        return {key: _with_uploads(item, uris) for key, item in value.items()}
+        return {key: _replaced(item, texts) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_with_uploads(item, uris) for item in value]
-    prefix = f"{UPLOAD_SCHEME}://"
-    if isinstance(value, str) and value.startswith(prefix):
-        return uris.get(value.removeprefix(prefix), value)
-    return value
+        return [_replaced(item, texts) for item in value]
+    return texts.get(value, value) if isinstance(value, str) else value
 
 
 def _uris(value: Any, path: str) -> Iterator[tuple[str, str]]:

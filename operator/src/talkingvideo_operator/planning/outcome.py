@@ -24,6 +24,7 @@ from talkingvideo_api.reports import (
 )
 from talkingvideo_api.texts import truncate
 from talkingvideo_clients.kube.objects import Container, Job, Pod
+from talkingvideo_operator.planning.pod_problems import problem_of
 from talkingvideo_operator.planning.report_checks import Check
 from talkingvideo_operator.settings import OperatorConfig
 
@@ -96,7 +97,8 @@ def outcome(job: Job, pods: tuple[Pod, ...], config: OperatorConfig, now: dateti
         return Failed(_failure(ErrorCode.EVICTED, "the Job was deleted"), interrupted=True)
     if (evicted := _evicted_again_and_again(pods, config)) is not None:
         return evicted
-    return _node_lost(pods, config, now) or Running(_node_lost_at(pods, config))
+    ended = _node_lost(pods, config, now) or _never_started(job, pods, config, now)
+    return ended or Running(min(_deadlines(job, pods, config), default=None))
 
 
 def _evicted_again_and_again(pods: tuple[Pod, ...], config: OperatorConfig) -> Failed | None:
@@ -163,10 +165,34 @@ def _node_lost(pods: tuple[Pod, ...], config: OperatorConfig, now: datetime) -> 
     return None
 
 
-def _node_lost_at(pods: tuple[Pod, ...], config: OperatorConfig) -> datetime | None:
-    """When the first pod that is being deleted counts as lost."""
-    limits = (_after(pod.deletion, config.lost_pod_seconds) for pod in pods)
-    return min((limit for limit in limits if limit), default=None)
+def _never_started(job: Job, pods: tuple[Pod, ...], config: OperatorConfig, now: datetime) -> Failed | None:
+    """A pod that cannot start (no node is large enough, a claim is missing, a quota is used up) holds a slot that others need.
+
+    It gives the slot back, and is tried again when it is its turn. Where nothing is bounded, nobody waits for it.
+    """
+    limit = _start_limit(job, pods, config)
+    if limit is None or now < limit:
+        return None
+    found = next(filter(None, map(problem_of, pods)), None)
+    why = f": {found[1]}" if found else ""
+    message = f"the pod did not start within {config.start_seconds:.0f} s, and others wait for its slot{why}"
+    return Failed(_failure(ErrorCode.TIMEOUT, message), interrupted=True)
+
+
+def _start_limit(job: Job, pods: tuple[Pod, ...], config: OperatorConfig) -> datetime | None:
+    """When a Job that takes a slot is given up, because its pod has not started; None where it has, or takes none."""
+    if config.limit(job.stage) is None or job.queued or job.suspended:
+        return None
+    if not pods:
+        return _after(job.created, config.start_seconds)
+    waiting = [pod.created for pod in pods if pod.phase == "Pending" and pod.started is None]
+    return _after(max(waiting), config.start_seconds) if waiting else None
+
+
+def _deadlines(job: Job, pods: tuple[Pod, ...], config: OperatorConfig) -> list[datetime]:
+    """When the first pod that is being deleted counts as lost, or one that has not started is given up."""
+    limits = (*(_after(pod.deletion, config.lost_pod_seconds) for pod in pods), _start_limit(job, pods, config))
+    return [limit for limit in limits if limit]
 
 
 def _infer_failure(pod: Pod) -> FailureReport:

@@ -326,7 +326,7 @@ def _continue(
 ) -> Decision:
     """Continue in a phase, or say in the conditions what the work waits for."""
     reason = Reason(phase.value) if queue_position is None else Reason.QUEUED
-    problem = find_problem(observed.running, context.children, context.config.waiting_seconds, context.now)
+    problem = find_problem(observed.running, context.children.pods_of, context.config.waiting_seconds, context.now)
     if problem is not None:
         reason, message = problem
     events = () if context.video.status.phase is phase else (Event(Reason(phase.value), message),)
@@ -350,7 +350,9 @@ def _with_stage_input(
 
     It may have been deleted: with the other children long after a failure, or by hand.
     """
-    seems_missing = awaits_volumes(observed.running, context.children, context.config.waiting_seconds, context.now)
+    seems_missing = awaits_volumes(
+        observed.running, context.children.pods_of, context.config.waiting_seconds, context.now
+    )
     return (EnsureStageInput(), *jobs) if jobs or seems_missing else ()
 
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from talkingvideo_api.conditions import Reason
 from talkingvideo_clients.kube.objects import Job, Pod
-from talkingvideo_operator.planning.context import Children
 
 STARTING_REASONS = frozenset({"ContainerCreating", "PodInitializing"})
 IMAGE_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 
+PodsOf = Callable[[Job], tuple[Pod, ...]]
 
-def find_problem(jobs: Iterable[Job], children: Children, seconds: float, now: datetime) -> tuple[Reason, str] | None:
+
+def find_problem(jobs: Iterable[Job], pods_of: PodsOf, seconds: float, now: datetime) -> tuple[Reason, str] | None:
     """The first problem that has kept one of the Jobs from running for at least ``seconds``."""
     since = now - timedelta(seconds=seconds)
     for job in jobs:
-        pods = children.pods_of(job)
+        pods = pods_of(job)
         for pod in pods:
-            if pod.phase == "Pending" and pod.created <= since and (problem := _problem_of(pod)):
+            if pod.phase == "Pending" and pod.created <= since and (problem := problem_of(pod)):
                 return problem
         if not pods and not job.suspended and job.created and job.created <= since:
             message = f"Job {job.name} has not created a pod; see kubectl describe job {job.name}"
@@ -27,19 +28,19 @@ def find_problem(jobs: Iterable[Job], children: Children, seconds: float, now: d
     return None
 
 
-def awaits_volumes(jobs: Iterable[Job], children: Children, seconds: float, now: datetime) -> bool:
+def awaits_volumes(jobs: Iterable[Job], pods_of: PodsOf, seconds: float, now: datetime) -> bool:
     """Whether a pod may be waiting for its stage input: no container has started although it has a node.
 
     A pod does not report a missing ConfigMap. One that pulls a large image looks the same.
 
     Args:
         jobs: The Jobs whose pods are checked.
-        children: Their pods.
+        pods_of: The pods of each.
         seconds: How long the pod has waited at least.
         now: The time of the decision.
     """
     since = now - timedelta(seconds=seconds)
-    pods = (pod for job in jobs for pod in children.pods_of(job))
+    pods = (pod for job in jobs for pod in pods_of(job))
     return any(
         pod.phase == "Pending"
         and pod.created <= since
@@ -49,7 +50,8 @@ def awaits_volumes(jobs: Iterable[Job], children: Children, seconds: float, now:
     )
 
 
-def _problem_of(pod: Pod) -> tuple[Reason, str] | None:
+def problem_of(pod: Pod) -> tuple[Reason, str] | None:
+    """What keeps a pod from running, as far as its status says."""
     for container in pod.containers:
         if container.waiting_reason == "CreateContainerConfigError":
             return Reason.STORE_SECRET_MISSING, f"pod {pod.name}: {container.waiting_message}"

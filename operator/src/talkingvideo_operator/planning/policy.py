@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from talkingvideo_api.hosts import host_matches, plain_host
 from talkingvideo_api.inputs import inputs_of
-from talkingvideo_api.keys import input_problem
+from talkingvideo_api.keys import WORK_FOLDER, input_problem, is_work
 from talkingvideo_api.model import Model
 from talkingvideo_api.names import is_object_name
 from talkingvideo_api.profile import AllowList, Profile, Store
@@ -79,6 +80,10 @@ def _input(path: str, media: MediaReference, places: Collection[str], profile: P
         return
     if scheme == "pvc":
         yield from _named(f"{path}.uri", "PersistentVolumeClaim", location.container, profile.allow.claims)
+    if scheme == "pvc" and is_work(unquote(location.path)):
+        yield Refusal(
+            f"{path}.uri", f"the folder {WORK_FOLDER} holds the work in progress of all videos, which is no input"
+        )
     if scheme == "s3" and (problem := input_problem(location.container, location.path, places)):
         yield Refusal(f"{path}.uri", problem)
 

@@ -107,7 +107,44 @@ def shuffled(content: bytearray, chance: random.Random, _: Sequence[Seed]) -> by
     return content[:one] + second + content[one + length : other] + first + content[other + length :]
 
 
-DAMAGES: tuple[Damage, ...] = (flipped, flipped, numbered, numbered, numbered, cut, repeated, spliced, nested, shuffled)
+def restructured(content: bytearray, chance: random.Random, _: Sequence[Seed]) -> bytearray:
+    """A box of an MP4 is missing, comes many times, or is inside of another one; all lengths are right."""
+    boxes = list(_boxes(content, 0, len(content), ()))
+    if not boxes:
+        return content
+    start, end, around = chance.choice(boxes)
+    box = bytes(content[start:end])
+    put = chance.choice(
+        (b"", box * 2, box * 100, struct.pack(">I", 8 + len(box)) + b"udta" + box, chance.randbytes(8) + box)
+    )
+    changed = content[:start] + put + content[end:]
+    for parent in around:
+        length = struct.unpack_from(">I", content, parent)[0] + len(put) - len(box)
+        struct.pack_into(">I", changed, parent, max(8, length) & 0xFFFFFFFF)
+    return changed
+
+
+def _boxes(
+    content: bytearray, start: int, end: int, around: tuple[int, ...]
+) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+    """Every box: where it begins and ends, and where the boxes around it begin."""
+    while start + 8 <= end:
+        length, name = struct.unpack_from(">I4s", content, start)
+        if length < 8 or start + length > end or not name.isalnum():
+            return
+        yield start, start + length, around
+        if name in CONTAINERS and len(around) < MAX_DEPTH:
+            yield from _boxes(content, start + 8, start + length, (*around, start))
+        start += length
+
+
+MAX_DEPTH = 8
+CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"dinf", b"edts", b"udta", b"moof", b"traf", b"mvex")
+
+DAMAGES: tuple[Damage, ...] = (
+    *(flipped, flipped, numbered, numbered, numbered, cut, repeated, spliced, nested, shuffled),
+    *(restructured, restructured),
+)
 
 
 def _place(content: bytearray, chance: random.Random) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from .crafted import CRAFTED, craft
 from .mutants import make_mutant, make_mutants
 from .seeds import Kind, Seed, make_seeds
 from .trial import try_all
@@ -16,6 +17,9 @@ from .trial import try_all
 pytestmark = pytest.mark.media
 
 MUTANTS, FIRST = 400, 1
+
+SMALL = 20_000
+"""Bytes of a crafted file of which mutants are made: those of larger ones take long."""
 
 EXPECTED_FORMATS = 44
 """Seeds that every FFmpeg of PyAV's wheels can write."""
@@ -35,6 +39,19 @@ def test_no_mutant_ends_other_than_in_words(seeds: list[Seed], tmp_path: Path) -
     ends = try_all(make_mutants(seeds, FIRST, MUTANTS), tmp_path)
     assert ends.failures == []
     assert ends.words > MUTANTS / 4 and ends.used > MUTANTS / 4
+
+
+def test_no_crafted_file_ends_other_than_in_words(seeds: list[Seed], tmp_path: Path) -> None:
+    files = craft(seeds)
+    assert len(files) == len(CRAFTED)
+    ends = try_all(iter(files), tmp_path)
+    assert ends.failures == []
+    assert ends.words > len(files) / 3 and ends.used > len(files) / 3
+
+
+def test_no_mutant_of_a_crafted_file_does(seeds: list[Seed], tmp_path: Path) -> None:
+    small = [Seed(each.name, each.kind, each.content) for each in craft(seeds) if len(each.content) < SMALL]
+    assert try_all(make_mutants(small, FIRST, MUTANTS // 4), tmp_path).failures == []
 
 
 def test_a_number_makes_the_same_mutant_again(seeds: list[Seed]) -> None:

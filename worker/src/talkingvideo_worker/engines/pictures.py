@@ -6,6 +6,7 @@ writes, never as what its content claims to be.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from itertools import repeat
 from pathlib import Path
@@ -28,8 +29,14 @@ CODEC = "h264"
 OPTIONS = {"protocol_whitelist": "file", "enable_drefs": "0", "use_absolute_path": "0", "codec_whitelist": CODEC}
 """How it is opened: no other file, no other codec."""
 
+MAX_PIXELS = 4_096 * 4_096
+"""Pixels of a picture or frame, far above the model's sizes: a small file may claim a picture of gigabytes."""
+
+PNG_HEADER = struct.Struct(">8sI4sII")
+"""Signature, length and name of the first chunk, width, height (ISO/IEC 15948, 5.2 and 11.2.2)."""
+
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-"""First bytes of every PNG file (ISO/IEC 15948, 5.2)."""
+"""First bytes of every PNG file."""
 
 
 def portrait_frames(portrait: Portrait, start: int) -> Iterator[Picture]:
@@ -64,10 +71,17 @@ def load_picture(path: Path) -> Picture:
 
 def _decode_png(path: Path, flags: int) -> Picture:
     content = path.read_bytes()
-    picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content.startswith(PNG_SIGNATURE) else None
+    picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if _is_bounded_png(content) else None
     if picture is None:
         raise StageError(ErrorCode.WORKSPACE, f"{path.name} is not the PNG picture that prepare wrote.")
     return np.asarray(picture, np.uint8)
+
+
+def _is_bounded_png(content: bytes) -> bool:
+    if len(content) < PNG_HEADER.size:
+        return False
+    signature, _, name, width, height = PNG_HEADER.unpack_from(content)
+    return (signature, name) == (PNG_SIGNATURE, b"IHDR") and 0 < width * height <= MAX_PIXELS
 
 
 def decode_frames(path: Path, start: int = 0) -> Iterator[Picture]:
@@ -94,7 +108,11 @@ def _picture_stream(container: InputContainer, path: Path) -> VideoStream:
     streams = container.streams
     if [stream.type for stream in streams] != ["video"] or streams.video[0].codec_context.name != CODEC:
         raise _not_prepared(path)
-    streams.video[0].thread_count = 1
+    context = streams.video[0].codec_context
+    if context.width * context.height > MAX_PIXELS:
+        raise _not_prepared(path)
+    context.options = {"max_pixels": str(MAX_PIXELS)}  # frames may claim another size than the file
+    context.thread_count = 1
     return streams.video[0]
 
 

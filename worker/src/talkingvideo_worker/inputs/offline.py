@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes
 
 from talkingvideo_api.errors import StageError
+from talkingvideo_api.keys import WORK_FOLDER, is_work
 from talkingvideo_api.uris import MAX_DATA_URI, shown_path
 from talkingvideo_clients.stores.beneath import LeadsOutError, NotARegularFileError, open_file
 from talkingvideo_worker.inputs.errors import permanent, transient
@@ -43,6 +44,10 @@ class Mounts:
 
 def read_claim(uri: str, mounts: Mounts | None, field: str) -> Iterator[bytes]:
     """Stream ``pvc://claim/path``."""
+    if is_work(unquote(uri.partition("://")[2].partition("/")[2])):
+        raise StageError.invalid(
+            f"The folder {WORK_FOLDER} holds the work in progress of all videos, which is no input.", field
+        )
     remedy = "a local run needs the option --mount CLAIM=DIR"
     return _read_mounted(uri, None if mounts is None else mounts.claims, "PersistentVolumeClaim", remedy, field)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import yaml
 
+from talkingvideo_api.assignments import assemble, errors_by_option
 from talkingvideo_api.reports import PrepareReport, RenderReport, StitchReport
 from talkingvideo_api.resource import TalkingVideo, parse
 from talkingvideo_api.stage_input import StageInput
-from talkingvideo_worker.local.assignments import assemble, errors_by_option
 from talkingvideo_worker.local.documents import Documents
 from talkingvideo_worker.local.locations import LocalLocations, parse_mounts, parse_secrets
 from talkingvideo_worker.local.make import MakeArguments, assignments_of, result_location

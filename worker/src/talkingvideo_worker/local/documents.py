@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from talkingvideo_api.names import API_VERSION, KIND, is_object_name
 from talkingvideo_api.problems import InvalidDocumentError
 from talkingvideo_api.resource import TalkingVideo, parse
 from talkingvideo_api.uris import scheme_of
+
+MAX_VALUES = 100_000
+"""Values of one document: an object may have some thousands."""
 
 CONFIG_MAP_KEY = r"[-._a-zA-Z0-9]{1,253}"
 """Keys that Kubernetes allows, except that it refuses ``.``, ``..`` and keys that begin with ``..``."""
@@ -73,7 +77,7 @@ def read_documents(path: Path) -> Documents:
 def _load(path: Path) -> list[Any]:
     try:
         text = path.read_text(encoding="utf-8")
-        return [document for document in yaml.safe_load_all(text) if document is not None]
+        return [document for document in _documents(text, path) if document is not None]
     except FileNotFoundError as error:
         raise StageError.invalid(f"File {path} does not exist.") from error
     except IsADirectoryError as error:
@@ -88,6 +92,35 @@ def _load(path: Path) -> list[Any]:
         raise StageError.invalid(f"{path}{position} is not YAML: {error.problem or error.context}.") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise StageError.invalid(f"{path} is not YAML.") from error
+
+
+def _documents(text: str, path: Path) -> Iterator[Any]:
+    """The documents of a YAML text whose aliases do not multiply it: a few lines may stand for billions of values."""
+    loader = yaml.SafeLoader(text)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            if node is not None and _unfolded(node, {}) > MAX_VALUES:
+                raise StageError.invalid(f"{path} has more than {MAX_VALUES:,} values: its aliases multiply them.")
+            yield loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _unfolded(node: yaml.Node, known: dict[int, float]) -> float:
+    """Values that a node stands for when every alias is a copy; infinite for one that contains itself."""
+    if id(node) in known:
+        return known[id(node)]
+    known[id(node)] = math.inf
+    match node:
+        case yaml.SequenceNode():
+            parts = node.value
+        case yaml.MappingNode():
+            parts = [part for pair in node.value for part in pair]
+        case _:
+            parts = []
+    known[id(node)] = 1 + sum(_unfolded(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _video(document: dict[str, Any], path: Path, where: str) -> TalkingVideo:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from talkingvideo_api.assignments import Assignment, parse_assignment
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_api.names import API_VERSION, KIND
-from talkingvideo_worker.local.assignments import Assignment, parse_assignment
+from talkingvideo_api.names import API_VERSION, KIND, object_name_of
 from talkingvideo_worker.local.locations import LocalLocations
 from talkingvideo_worker.media.formats import JPEG, PNG, UNKNOWN, WEBP, FileFormat, identify
 from talkingvideo_worker.stages.result_files import RESULT_FILES, VIDEO
@@ -85,7 +84,7 @@ def assignments_of(arguments: MakeArguments) -> list[Assignment]:
     return [
         Assignment("", "apiVersion", API_VERSION),
         Assignment("", "kind", KIND),
-        Assignment("-o", "metadata.name", _object_name(arguments.video)),
+        Assignment("-o", "metadata.name", object_name_of(arguments.video.stem, MAX_NAME)),
         Assignment("PICTURE", f"spec.source.{_source_kind(arguments.picture)}.uri", _uri(arguments.picture)),
         *_speech(arguments),
         *(Assignment(option, FIELDS[option], value) for option, value in given if value is not None),
@@ -173,13 +172,6 @@ def _identify(path: Path, option: str) -> FileFormat | None:
         raise StageError.invalid(f"{path} does not exist.", option) from error
     except OSError as error:
         raise StageError.invalid(f"{path} cannot be read: {error.strerror}.", option) from error
-
-
-def _object_name(video: Path) -> str:
-    """The name of the object: what a Kubernetes name may have of the file's."""
-    ascii_stem = unicodedata.normalize("NFKD", video.stem).encode("ascii", "ignore").decode()
-    plain = re.sub(r"[^a-z0-9]+", "-", ascii_stem.lower()).strip("-")
-    return plain[:MAX_NAME].rstrip("-") or "video"
 
 
 def _uri(path: Path) -> str:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from talkingvideo_api.errors import ErrorCode
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import PrepareReport, decode_bitmap
+from talkingvideo_api.texts import printable
 from talkingvideo_worker.process.termination import format_trace, to_stage_error
 
 STAGE_SPANS = {Stage.PREPARE: (0.0, 0.1), Stage.RENDER: (0.1, 0.95), Stage.STITCH: (0.95, 1.0)}
@@ -21,8 +22,9 @@ STAGE_SPANS = {Stage.PREPARE: (0.0, 0.1), Stage.RENDER: (0.1, 0.95), Stage.STITC
 
 
 def print_message(text: str, style: str | None = None) -> None:
-    """Print a text on stderr as it is: without markup, and without line breaks inside a path."""
-    Console(stderr=True, highlight=False).print(text, style=style, markup=False, emoji=False, soft_wrap=True)
+    """Print a text on stderr: without markup, line breaks inside a path, and what terminals obey."""
+    shown = "\n".join(map(printable, text.split("\n")))
+    Console(stderr=True, highlight=False).print(shown, style=style, markup=False, emoji=False, soft_wrap=True)
 
 
 def print_warnings(warnings: Iterable[str]) -> None:

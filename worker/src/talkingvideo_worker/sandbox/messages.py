@@ -6,9 +6,10 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from talkingvideo_api.errors import ErrorCode
+from talkingvideo_api.texts import Line
 from talkingvideo_worker.sandbox.limits import Limits
 
 MAX_ANSWER = 256_000
@@ -24,11 +25,7 @@ Task = Callable[[dict[str, Any]], dict[str, Any]]
 """A function that a child performs: from arguments to a result, both JSON objects."""
 
 
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in text)
-
-
-Sentence = Annotated[str, Field(max_length=MAX_MESSAGE), AfterValidator(_printable)]
+Sentence = Annotated[Line, Field(max_length=MAX_MESSAGE)]
 """Words that a child wrote, for people: without line ends and control characters, since they go into status and logs."""
 
 
@@ -57,7 +54,7 @@ class Failure(_Message):
 
     code: ErrorCode
     message: Sentence
-    field: Annotated[str, Field(max_length=MAX_FIELD), AfterValidator(_printable)] | None = None
+    field: Annotated[Line, Field(max_length=MAX_FIELD)] | None = None
     retryable: bool
 
 

@@ -20,7 +20,7 @@ SECCOMP_MODE_FILTER = 2
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 """Instructions of classic BPF (``linux/bpf_common.h``): load a word, three conditional jumps, return."""
 
-NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16
+NUMBER, ARCHITECTURE, FIRST_ARGUMENT, SECOND_ARGUMENT, THIRD_ARGUMENT = 0, 4, 16, 24, 32
 """Offsets in ``struct seccomp_data``. Both architectures are little-endian: the low word of an argument comes first."""
 
 ALLOW, KILL = 0x7FFF0000, 0x80000000
@@ -29,6 +29,9 @@ ABSENT = 0x00050000 | errno.ENOSYS
 """The C library falls back from ``clone3``, whose flags a filter cannot see, to ``clone``."""
 
 CLONE_THREAD = 0x00010000
+O_WRONLY, O_RDWR, O_TRUNC = 0o1, 0o2, 0o1000
+F_SETOWN, F_SETOWN_EX = 8, 15
+"""Who receives the signals of a descriptor: any process of the same user."""
 X32 = 0x40000000
 """Bit of the numbers of x86-64's 32-bit variant."""
 
@@ -42,13 +45,18 @@ class Architecture:
         refused: System calls that are refused.
         own_only: System calls that take a process as their first argument: allowed for the caller itself.
         clone: Starts threads, which decoders need, and processes, which they don't.
+        opens: System calls that open a file, and the offsets of their flags.
+        fcntl: Would send signals, too.
     """
 
     audit: int
     refused: tuple[int, ...]
     own_only: tuple[int, ...]
     clone: int
+    opens: tuple[tuple[int, int], ...]
+    fcntl: int
     clone3: int = 435
+    openat2: int = 437
 
 
 SAME_EVERYWHERE = {
@@ -68,6 +76,10 @@ SAME_EVERYWHERE = {
     "mount_setattr": 442,
     "memfd_secret": 447,
     "process_mrelease": 448,
+    "fchmodat2": 452,
+    "setxattrat": 463,
+    "removexattrat": 466,
+    "file_setattr": 469,
 }
 
 REFUSED = {
@@ -95,6 +107,19 @@ REFUSED = {
     "open_by_handle_at": (304, 265),
     "name_to_handle_at": (303, 264),
     "fanotify_init": (300, 262),
+    # files that are there already: Landlock governs neither their attributes nor, before Linux 6.2, their length
+    "truncate": (76, 45),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchown": (93, 55),
+    "fchownat": (260, 54),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+    "utimensat": (280, 88),
     # namespaces, mounts and the machine
     "unshare": (272, 97),
     "setns": (308, 268),
@@ -123,7 +148,19 @@ REFUSED = {
 }
 """Numbers by name: x86-64 (``asm/unistd_64.h``), arm64 (``asm-generic/unistd.h``)."""
 
-ONLY_X86 = {"fork": 57, "vfork": 58, "mknod": 133, "iopl": 172, "ioperm": 173}
+ONLY_X86 = {
+    "fork": 57,
+    "vfork": 58,
+    "mknod": 133,
+    "iopl": 172,
+    "ioperm": 173,
+    "chmod": 90,
+    "chown": 92,
+    "lchown": 94,
+    "utime": 132,
+    "utimes": 235,
+    "futimesat": 261,
+}
 OWN_ONLY = {"kill": (62, 129), "tgkill": (234, 131), "prlimit64": (302, 261)}
 
 ARCHITECTURES = {
@@ -132,12 +169,16 @@ ARCHITECTURES = {
         refused=(*(x86 for x86, _ in REFUSED.values()), *ONLY_X86.values(), *SAME_EVERYWHERE.values()),
         own_only=tuple(x86 for x86, _ in OWN_ONLY.values()),
         clone=56,
+        opens=((2, SECOND_ARGUMENT), (257, THIRD_ARGUMENT)),
+        fcntl=72,
     ),
     "aarch64": Architecture(
         audit=0xC00000B7,
         refused=(*(arm for _, arm in REFUSED.values()), *SAME_EVERYWHERE.values()),
         own_only=tuple(arm for _, arm in OWN_ONLY.values()),
         clone=220,
+        opens=((56, THIRD_ARGUMENT),),
+        fcntl=25,
     ),
 }
 
@@ -189,8 +230,9 @@ def _filter(architecture: Architecture, own: int) -> Iterable[Line]:
     for number in architecture.refused:
         yield (EQUAL, 0, 1, number)
         yield (RETURN, 0, 0, REFUSE)
-    yield (EQUAL, 0, 1, architecture.clone3)
-    yield (RETURN, 0, 0, ABSENT)
+    for number in (architecture.clone3, architecture.openat2):
+        yield (EQUAL, 0, 1, number)
+        yield (RETURN, 0, 0, ABSENT)
     yield (EQUAL, 0, 4, architecture.clone)
     yield (LOAD, 0, 0, FIRST_ARGUMENT)
     yield (ANY_BIT, 0, 1, CLONE_THREAD)
@@ -203,4 +245,27 @@ def _filter(architecture: Architecture, own: int) -> Iterable[Line]:
         yield (EQUAL, 0, 1, own)
         yield (RETURN, 0, 0, ALLOW)
         yield (RETURN, 0, 0, REFUSE)
+    for number, flags in architecture.opens:
+        yield from _refuse_to_empty(number, flags)
+    yield (EQUAL, 0, 5, architecture.fcntl)
+    yield (LOAD, 0, 0, SECOND_ARGUMENT)
+    yield (EQUAL, 1, 0, F_SETOWN)
+    yield (EQUAL, 0, 1, F_SETOWN_EX)
+    yield (RETURN, 0, 0, REFUSE)
+    yield (RETURN, 0, 0, ALLOW)
+    yield (RETURN, 0, 0, ALLOW)
+
+
+def _refuse_to_empty(number: int, flags: int) -> Iterable[Line]:
+    """Refuse ``O_TRUNC`` unless the file is opened to be written, which Landlock allows in the child's folder only.
+
+    An access mode of both bits is neither: such a file can be emptied, and not be written.
+    """
+    yield (EQUAL, 0, 7, number)
+    yield (LOAD, 0, 0, flags)
+    yield (ANY_BIT, 0, 4, O_TRUNC)
+    yield (ANY_BIT, 0, 1, O_WRONLY)
+    yield (ANY_BIT, 1, 2, O_RDWR)
+    yield (ANY_BIT, 1, 0, O_RDWR)
+    yield (RETURN, 0, 0, REFUSE)
     yield (RETURN, 0, 0, ALLOW)

@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
+from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.preview.landmarks import KEPT, expand
 from talkingvideo_worker.faces.types import Points
 from talkingvideo_worker.units import FRAME_RATE
+from talkingvideo_worker.untrusted import UntrustedError, parse, read_arrays, read_file
 
 TRACKS, SUMMARY = "tracks.npz", "preview.json"
 """Names of the files that ``save_motion`` writes."""
+
+MAX_SUMMARY, MAX_TRACKS = 4_096, 256 << 20
+"""Bytes: two hours of two speakers have 40 MB. Prepare parses strangers' media, and may write anything."""
 
 SERIES = ("mouth", "blink", "sway", "bars")
 """The attributes of ``SpeakerMotion`` with one row per frame."""
@@ -86,18 +93,40 @@ def save_motion(folder: Path, speakers: Sequence[SpeakerMotion]) -> None:
     (folder / SUMMARY).write_text(json.dumps({"parts": summary}, indent=1))
 
 
+class _Speaker(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    face: bool
+    skin: tuple[float, float, float]
+
+
+class _Summary(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    parts: Annotated[tuple[_Speaker, ...], Field(max_length=2)]
+
+
 def load_motion(folder: Path) -> list[SpeakerMotion]:
-    """Read what ``save_motion`` wrote; landmarks stay in their files until they are needed."""
-    summary = json.loads((folder / SUMMARY).read_text())["parts"]
-    with np.load(folder / TRACKS) as arrays:
-        return [
-            SpeakerMotion(
-                **{name: arrays[f"{name}_{number}"] for name in SERIES},
-                skin=np.array(speaker["skin"], np.float32),
-                points=open_points(folder / points_file(number)) if speaker["face"] else None,
-            )
-            for number, speaker in enumerate(summary)
-        ]
+    """Read what ``save_motion`` wrote; landmarks stay in their files until they are needed.
+
+    Raises:
+        StageError: E_WORKSPACE, not retryable, when it wrote something else.
+    """
+    try:
+        speakers = parse(_Summary, read_file(folder / SUMMARY, MAX_SUMMARY)).parts
+        arrays = read_arrays(folder / TRACKS, MAX_TRACKS)
+        return [_motion(folder, arrays, number, speaker) for number, speaker in enumerate(speakers)]
+    except (UntrustedError, ValueError, KeyError) as error:
+        message = "The motion of the speakers is not what prepare writes: it cannot be drawn."
+        raise StageError(ErrorCode.WORKSPACE, message, retryable=False) from error
+
+
+def _motion(folder: Path, arrays: Mapping[str, NDArray[Any]], number: int, speaker: _Speaker) -> SpeakerMotion:
+    series = {name: arrays[f"{name}_{number}"] for name in SERIES}
+    if any(each.dtype.kind != "f" or each.ndim not in (1, 2) for each in series.values()):
+        raise ValueError("the motion is no series of numbers")
+    points = open_points(folder / points_file(number)) if speaker.face else None
+    return SpeakerMotion(**series, skin=np.array(speaker.skin, np.float32), points=points)
 
 
 def points_file(speaker: int) -> str:

@@ -14,8 +14,9 @@ from talkingvideo_worker.stages.workspace import SOUND_NAME, used_by
 from talkingvideo_worker.units import FRAME_RATE
 from talkingvideo_worker.untrusted import UntrustedError, parse, read_plain
 
-MAX_PLAN = 16 << 20
-"""Bytes: two hours of speech have about 100,000 phonemes of 20 bytes."""
+MAX_PLAN = 4 << 20
+"""Bytes: two hours of speech have about 100,000 phonemes of 20 bytes. What is wrong with a forged one may take a hundred times as
+many."""
 
 
 def read_prepared_plan(stage_input: StageInput, scratch: Path) -> tuple[Plan, bytes]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import Wav2Vec2Model
 
+from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_worker.engines.base import RenderInput
 from talkingvideo_worker.units import FRAME_RATE, SAMPLE_RATE
 
@@ -218,5 +219,21 @@ def write_features(folder: Path, track: int, spans: Iterator[Tensor], frames: in
 
 
 def read_features(render_input: RenderInput, folder: Path) -> tuple[Features, ...]:
-    """The features of each track, mapped from its file: (frames, layers, channels)."""
-    return tuple(np.load(folder / _features_file(index), mmap_mode="r") for index in range(len(render_input.tracks)))
+    """The features of each track, mapped from its file: (frames, layers, channels).
+
+    Raises:
+        StageError: E_WORKSPACE, not retryable, when a file is not what `write_features` writes: prepare parses strangers'
+            media, and may write anything.
+    """
+    return tuple(_mapped(folder / _features_file(index)) for index in range(len(render_input.tracks)))
+
+
+def _mapped(path: Path) -> Features:
+    try:
+        features: Features = np.lib.format.open_memmap(path, "r")
+        if features.dtype != np.float16 or features.ndim != 3:
+            raise ValueError("no features")
+    except ValueError as error:
+        message = f"{path.name} does not hold the features of a track that prepare writes."
+        raise StageError(ErrorCode.WORKSPACE, message, retryable=False) from error
+    return features

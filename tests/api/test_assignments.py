@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from talkingvideo_api.assignments import Assignment, assemble, errors_by_option, parse_assignment
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.problems import InvalidDocumentError, Problem
-from talkingvideo_worker.local.assignments import Assignment, assemble, errors_by_option, parse_assignment
 
 
 def assignment(field: str, value: object = "x", option: str = "--option") -> Assignment:
