@@ -74,7 +74,10 @@ def sound(seconds: float) -> bytes:
 
 
 def created(client: httpx.Client, seconds: float) -> str:
-    files = {"input_reference": ("a.jpg", PORTRAIT.read_bytes(), "image/jpeg"), "audio": ("a.wav", sound(seconds), "audio/wav")}
+    files = {
+        "input_reference": ("a.jpg", PORTRAIT.read_bytes(), "image/jpeg"),
+        "audio": ("a.wav", sound(seconds), "audio/wav"),
+    }
     answer = client.post("/v1/videos", files=files)
     assert answer.status_code == 200, answer.text
     return str(answer.json()["id"])
