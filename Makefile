@@ -10,12 +10,12 @@ RUN := $(UV) run --frozen --all-packages --all-extras
 FAST := UV_PROJECT_ENVIRONMENT=.venv-fast $(UV) run --frozen
 # pyenv's own folders come first: its shims name versions that they refuse to run.
 OTHER := PATH="$(addsuffix :,$(firstword $(wildcard $(HOME)/.pyenv/versions/$(PYTHON).*/bin)))$$PATH" UV_PYTHON_DOWNLOADS=never
-FAST_TESTS := -m "not media and not model and not s3 and not harness and not control_plane and not real_node"
+FAST_TESTS := -m "not browser and not media and not model and not s3 and not harness and not control_plane and not real_node"
 
 # What imports torch or its companions. mypy follows imports into it, but reports nothing there.
 WITH_TORCH := engines/infinitetalk/|speech/kokoro|weights/fetch|^tests/(bench|worker/infinitetalk)/|tests/worker/(speech/t.*kokoro|stages/test_loras|weights/test_(fetch|update))|^scripts/update_weights
 
-.PHONY: help demo test test-fast test-python find-python lint lint-all types layers format crds fuzz cluster bench \
+.PHONY: help demo serve test test-fast test-python find-python lint lint-all types layers format crds fuzz cluster bench \
 	sbom plugin audit update-images update-weights release-check clean
 
 help: ## this list
@@ -23,6 +23,9 @@ help: ## this list
 
 demo: ## examples/hello.yaml becomes out/hello.mp4, here, without GPU and cluster
 	$(UV) run --frozen --no-dev --package talkingvideo-worker --extra speech talkingvideo run examples/hello.yaml --out out
+
+serve: ## the page and the API on this machine's http://127.0.0.1:8000, over out/serve: make serve ARGS="--port 8080"
+	$(UV) run --frozen --no-dev talkingvideo-gateway serve --local out/serve $(ARGS)
 
 test: ## every test; with REAL_NODE=1 (root) the real-node tests too
 	$(RUN) pytest $(PYTEST_ARGS)

@@ -74,9 +74,10 @@ FORBIDDEN_IMPORTS = [
     ("gateway", "talkingvideo_gateway.errors", "talkingvideo_gateway.settings"),
     ("gateway-videos", "talkingvideo_gateway.videos.object", "talkingvideo_gateway.videos.service"),
     ("gateway-local", "talkingvideo_gateway.local.status", "talkingvideo_gateway.local.queue"),
+    ("gateway-page", "talkingvideo_gateway.page.assets", "talkingvideo_gateway.page.routes"),
     ("gateway-identity", "talkingvideo_gateway.identity.caller", "talkingvideo_gateway.identity.loopback"),
     ("gateway-http", "talkingvideo_gateway.http.links", "talkingvideo_gateway.http.shared"),
-    ("gateway-native", "talkingvideo_gateway.dialects.videos.ids", "talkingvideo_gateway.dialects.videos.routes"),
+    ("gateway-native", "talkingvideo_gateway.dialects.videos.models", "talkingvideo_gateway.dialects.videos.answers"),
     ("gateway-runpod", "talkingvideo_gateway.dialects.runpod.responses", "talkingvideo_gateway.dialects.runpod.jobs"),
     (
         "gateway-runpod-schemas",

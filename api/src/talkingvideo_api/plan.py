@@ -18,6 +18,9 @@ from talkingvideo_api.names import Stage
 
 PLAN_NAME = "plan.json"
 
+SOUND_NAME = "sound.m4a"
+"""The delivered sound, among the plan's files."""
+
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$")]
 """Name of a prepared file. The plan is made where untrusted media are parsed: its names must not leave the folder."""
 
@@ -66,6 +69,16 @@ class PlannedChunk(Model):
     def frames(self) -> int:
         """Frames of the chunk."""
         return sum(self.windows)
+
+
+def segment_name(key: str, window: int) -> str:
+    """Name of a window's frames among the finished chunks, a closed-GOP mp4.
+
+    Args:
+        key: Key of the chunk.
+        window: Index of the window in the chunk.
+    """
+    return f"{key}/segment-{window:04d}.mp4"
 
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

@@ -17,6 +17,7 @@ from talkingvideo_gateway.http.limits import BodyLimit
 from talkingvideo_gateway.http.links import Links
 from talkingvideo_gateway.http.openapi import describe
 from talkingvideo_gateway.identity.caller import MEGABYTE, Authenticator
+from talkingvideo_gateway.page import routes as page
 from talkingvideo_gateway.settings import GatewayConfig
 from talkingvideo_gateway.videos.backend import Backend
 from talkingvideo_gateway.videos.service import VideoService
@@ -64,6 +65,7 @@ def _application(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     )
     app.include_router(probes.router)
     app.include_router(shared.router)
+    app.include_router(page.router)
     add_dialects(app, DIALECTS, otherwise=videos.DIALECT.error)
     describe(app, DIALECTS, otherwise=videos.DIALECT.error)
     return app

@@ -48,6 +48,7 @@ def serve(
     except GatewayError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
+    typer.echo(f"The page: http://{host}:{port}")
     # h11 bounds headers, which httptools does not.
     uvicorn.run(application, host=host, port=port, http="h11", timeout_graceful_shutdown=5)
 

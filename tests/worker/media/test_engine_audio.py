@@ -191,7 +191,7 @@ def test_a_sound_without_samples_is_refused(tmp_path: Path, limits: InputLimits)
 def test_a_sound_of_which_no_sample_remains_is_refused(
     tmp_path: Path, limits: InputLimits, samples: int, rate: int
 ) -> None:
-    wav = write_wav(tmp_path / "in", np.ones((1, samples), np.float32) / 2, rate)
+    wav = write_wav(tmp_path / "in", np.full((1, samples), 0.5, np.float32), rate)
     with pytest.raises(StageError, match="too short") as caught:
         write_engine_audio(wav, tmp_path / "out.wav", limits, FIELD)
     assert (caught.value.code, caught.value.field) == (ErrorCode.INPUT_VALIDATION, FIELD)

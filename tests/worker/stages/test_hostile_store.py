@@ -10,11 +10,12 @@ import pytest
 from tests.worker.stages.conftest import RenderedVideo
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_worker.stages.chunk_files import done_name, segment_name
+from talkingvideo_api.plan import SOUND_NAME, segment_name
+from talkingvideo_worker.stages.chunk_files import done_name
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.render import render
 from talkingvideo_worker.stages.stitch import stitch
-from talkingvideo_worker.stages.workspace import SOUND_NAME, require_plan
+from talkingvideo_worker.stages.workspace import require_plan
 
 pytestmark = pytest.mark.media
 

@@ -12,11 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_api.plan import PlannedChunk
+from talkingvideo_api.plan import PlannedChunk, segment_name
 from talkingvideo_api.reports import RenderReport
 from talkingvideo_clients.stores.base import FileInfo
 from talkingvideo_clients.stores.local import LocalStore
-from talkingvideo_worker.stages.chunk_files import ChunkBounds, read_render_report, segment_name, state_name, write_done
+from talkingvideo_worker.stages.chunk_files import ChunkBounds, read_render_report, state_name, write_done
 from talkingvideo_worker.stages.segments import Segments, State
 
 KEY = "ab" * 32

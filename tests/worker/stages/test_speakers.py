@@ -15,13 +15,12 @@ from tests.worker.stages.test_sources import chart, prepared, region
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.names import Stage
-from talkingvideo_api.plan import Plan
+from talkingvideo_api.plan import SOUND_NAME, Plan
 from talkingvideo_api.stage_input import StageInput
 from talkingvideo_worker.media.wav import count_samples, read_samples
 from talkingvideo_worker.speech.weights import KOKORO
 from talkingvideo_worker.stages.prepare.turns import PAUSE, phonemes_within
 from talkingvideo_worker.stages.render_input import make_render_input
-from talkingvideo_worker.stages.workspace import SOUND_NAME
 
 pytestmark = pytest.mark.media
 

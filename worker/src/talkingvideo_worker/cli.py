@@ -147,6 +147,12 @@ def run(
     progress: Annotated[
         ProgressForm, typer.Option(help="json: lines for a program on stdout; without --mount and --secrets.")
     ] = ProgressForm.BAR,
+    plan_folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--plan", metavar="DIR", help="With json and one video: keep its plan and sound in DIR meanwhile."
+        ),
+    ] = None,
 ) -> None:
     """Make the videos in FILE on this machine."""
     from talkingvideo_worker.process.terminal import exit_on_failure
@@ -164,7 +170,7 @@ def run(
             case ProgressForm.JSON:
                 from talkingvideo_worker.local.lines import make_videos_in_lines
 
-                make_videos_in_lines(file, engine, locations)
+                make_videos_in_lines(file, engine, locations, plan_folder)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from pathlib import Path
 from talkingvideo_gateway.local.database import Database
 from talkingvideo_gateway.local.media import LocalMedia
 from talkingvideo_gateway.local.objects import LocalVideos
+from talkingvideo_gateway.local.parts import LocalParts
 from talkingvideo_gateway.local.queue import Engine, LocalQueue, worker_command
 from talkingvideo_gateway.videos.backend import Backend, Health
 
@@ -47,6 +48,7 @@ async def local_backend(options: LocalOptions) -> AsyncIterator[Backend]:
         out=folder / "results",
         workspace=folder / "workspace",
         documents=folder / "runs",
+        plans=folder / "plans",
     )
     with contextlib.closing(Database(folder)) as database:
         videos = LocalVideos(database)
@@ -58,7 +60,9 @@ async def local_backend(options: LocalOptions) -> AsyncIterator[Backend]:
             return Health(ready=not serving.done(), engine=options.engine or "", gpu=False, message=message)
 
         try:
-            yield Backend(videos, LocalMedia(folder / "uploads", engine.out), health)
+            yield Backend(
+                videos, LocalMedia(folder / "uploads", engine.out), health, LocalParts(engine.plans, engine.workspace)
+            )
         finally:
             serving.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -41,7 +41,7 @@ class LocalMedia:
     async def find(self, namespace: str, caller: str, name: str) -> StoredInput | None:
         """See `Media`."""
         path = self._folder(namespace, caller) / name
-        return StoredInput(path.as_uri(), _file(path)) if path.is_file() else None
+        return StoredInput(path.as_uri(), file_of(path)) if path.is_file() else None
 
     async def names(self, namespace: str, caller: str, prefix: str) -> Sequence[str]:
         """See `Media`."""
@@ -55,7 +55,7 @@ class LocalMedia:
     async def open(self, uri: str) -> MediaFile | None:
         """See `Media`."""
         path = self._result(uri)
-        return None if path is None or not path.is_file() else _file(path)
+        return None if path is None or not path.is_file() else file_of(path)
 
     async def link(self, uri: str, seconds: int, file_name: str) -> str | None:  # noqa: ARG002
         """See `Media`."""
@@ -89,7 +89,8 @@ class _Reader:
                 yield piece
 
 
-def _file(path: Path) -> MediaFile:
+def file_of(path: Path) -> MediaFile:
+    """A file as it can be sent."""
     found = path.stat()
     return MediaFile(found.st_size, f"{found.st_mtime_ns:x}-{found.st_size:x}", _Reader(path))
 

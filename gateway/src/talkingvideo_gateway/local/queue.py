@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class Engine:
         out: Folder of results.
         workspace: Folder of finished chunks.
         documents: Folder of the runs' YAML files.
+        plans: Folder of the runs' plans.
     """
 
     command: tuple[str, ...]
@@ -48,6 +50,7 @@ class Engine:
     out: Path
     workspace: Path
     documents: Path
+    plans: Path
 
 
 class LocalQueue:
@@ -140,12 +143,14 @@ class LocalQueue:
         finally:
             await _end(process)
             file.unlink(missing_ok=True)
+            shutil.rmtree(self._engine.plans / video.uid, ignore_errors=True)
 
     def _arguments(self, video: VideoObject, file: Path) -> list[str]:
         engine = [] if self._engine.name is None else ["--engine", self._engine.name]
         out = self._engine.out / video.namespace
         return [
-            "run", str(file), "--out", str(out), "--workspace", str(self._engine.workspace), "--progress", "json", *engine
+            "run", str(file), "--out", str(out), "--workspace", str(self._engine.workspace), "--progress", "json",
+            "--plan", str(self._engine.plans / video.uid), *engine,
         ]  # fmt: skip
 
     def _write_document(self, video: VideoObject) -> Path:

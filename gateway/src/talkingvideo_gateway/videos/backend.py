@@ -143,6 +143,49 @@ class Media(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class FinishedPart:
+    """Frames of a video that is being made: a closed-GOP MP4 file without sound.
+
+    Attributes:
+        start_frame: Index of its first frame in the video.
+        frames: How many.
+        file: The file.
+    """
+
+    start_frame: int
+    frames: int
+    file: MediaFile
+
+
+@dataclass(frozen=True)
+class FinishedParts:
+    """What there is of a video while it is being made.
+
+    Attributes:
+        frames: Frames of the whole video.
+        sound: Its sound, an MP4 file with AAC.
+        parts: In the order of the video; some may be missing between them.
+    """
+
+    frames: int
+    sound: MediaFile
+    parts: Sequence[FinishedPart]
+
+
+class PartsOf(Protocol):
+    """Finds the finished parts of a video that is being made."""
+
+    async def __call__(self, video: VideoObject) -> FinishedParts | None:
+        """The parts; None before there is a plan, and where parts cannot be read."""
+        ...
+
+
+async def no_parts(video: VideoObject) -> FinishedParts | None:  # noqa: ARG001
+    """For back ends whose stores the gateway does not read."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """How what stands behind the gateway is doing; known without asking it."""
@@ -164,6 +207,7 @@ class Backend:
     videos: Videos
     media: Media
     health: HealthCheck
+    parts: PartsOf = no_parts
 
 
 class HealthCheck(Protocol):

@@ -27,7 +27,7 @@ from talkingvideo_gateway.errors import (
     UnprocessableError,
 )
 from talkingvideo_gateway.identity.caller import MEGABYTE, Caller
-from talkingvideo_gateway.videos.backend import Backend, Health, MediaFile, VideoChange
+from talkingvideo_gateway.videos.backend import Backend, FinishedParts, Health, MediaFile, VideoChange, no_parts
 from talkingvideo_gateway.videos.object import RequestRecord, State, VideoObject
 from talkingvideo_gateway.videos.request import FILE_ID, UPLOAD_SCHEME, InputKind, Upload, VideoRequest, upload_uri
 
@@ -46,6 +46,7 @@ class VideoService:
         self._videos = backend.videos
         self._media = backend.media
         self._health = backend.health
+        self._parts = backend.parts
 
     async def submit(self, caller: Caller, request: VideoRequest) -> VideoObject:
         """Create a video. The same idempotency key returns the video that it made before.
@@ -162,6 +163,23 @@ class VideoService:
         """The finished video's thumbnail, a JPEG file."""
         video = await self.get(caller, name)
         return await self._open(video, None if video.status.output is None else video.status.output.thumbnail_uri)
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether videos can be watched while they are being made."""
+        return self._parts is not no_parts
+
+    async def parts(self, caller: Caller, name: str) -> FinishedParts:
+        """What is finished of a video that is being made.
+
+        Raises:
+            NotFoundError: Nothing can be seen yet, or of videos of this back end nothing can before they end.
+        """
+        video = await self.get(caller, name)
+        parts = await self._parts(video)
+        if parts is None:
+            raise NotFoundError("Nothing of this video can be watched yet.")
+        return parts
 
     async def result_link(self, video: VideoObject, seconds: int, file_name: str) -> str | None:
         """An address of the result for whoever has no credentials; None where only the gateway can serve it."""

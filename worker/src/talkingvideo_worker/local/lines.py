@@ -19,10 +19,18 @@ from talkingvideo_worker.process.termination import to_stage_error
 from talkingvideo_worker.progress import LogReporter
 
 
-def make_videos_in_lines(file: Path, engine: str | None, locations: LocalLocations) -> None:
+def make_videos_in_lines(
+    file: Path, engine: str | None, locations: LocalLocations, plan_folder: Path | None = None
+) -> None:
     """Make every video of a file; see `talkingvideo_api.run_lines` for what is printed.
 
     Without mounts and Secrets: a program that has them makes objects for a cluster.
+
+    Args:
+        file: The YAML file.
+        engine: Engine of objects that do not set ``spec.engine``; `default_engine` when absent.
+        locations: Folders of results and chunks.
+        plan_folder: See `run_locally`; for a file with one video.
 
     Raises:
         StageError: Of the first video that fails, after its report has been printed.
@@ -39,7 +47,7 @@ def make_videos_in_lines(file: Path, engine: str | None, locations: LocalLocatio
             if stage_input.spec.dry_run:
                 _print_report(prepare_locally(stage_input, mounts, LogReporter()))
             else:
-                _print_report(run_locally(stage_input, mounts, LogReporter(), _print_report))
+                _print_report(run_locally(stage_input, mounts, LogReporter(), _print_report, plan_folder))
 
 
 @contextmanager

@@ -75,6 +75,7 @@ def run_locally(
     mounts: LocalMounts,
     reporter: Reporter,
     on_report: Callable[[PrepareReport | RenderReport], None] = lambda _: None,
+    plan_folder: Path | None = None,
 ) -> StitchReport:
     """Make one video. Chunks that an earlier run finished are reused.
 
@@ -83,11 +84,13 @@ def run_locally(
         mounts: Stands in for the volumes of a pod.
         reporter: Receives the progress.
         on_report: Called with the report of each stage but the last one.
+        plan_folder: Keeps the plan and what was prepared, for whoever reads it meanwhile; this run's own. A temporary
+            folder when absent.
 
     Raises:
         StageError: Of the stage that failed.
     """
-    with _context(stage_input, mounts, reporter) as context:
+    with _context(stage_input, mounts, reporter, plan_folder) as context:
         report = _prepare(context)
         on_report(report)
         for index in decode_bitmap(report.missing, len(report.chunk_frames)):
@@ -102,8 +105,10 @@ def _prepare(context: StageContext) -> PrepareReport:
 
 
 @contextmanager
-def _context(stage_input: StageInput, mounts: LocalMounts, reporter: Reporter) -> Iterator[StageContext]:
-    """The context of a run, whose workspace is temporary.
+def _context(
+    stage_input: StageInput, mounts: LocalMounts, reporter: Reporter, plan_folder: Path | None = None
+) -> Iterator[StageContext]:
+    """The context of a run, whose workspace is temporary unless a folder of its own is named.
 
     Unlike in a cluster, the input files of an unchanged spec may have changed, and two runs of one file may overlap: each
     run makes its own plan in its own workspace. Finished chunks are shared.
@@ -114,7 +119,8 @@ def _context(stage_input: StageInput, mounts: LocalMounts, reporter: Reporter) -
         for name, folder in mounts.claims.items():
             (claims / name).symlink_to(folder.resolve())
         mounts.documents.write_configmaps(configmaps)
-        locations = stage_input.locations.model_copy(update={"workspace": (scratch / "workspace").as_uri()})
+        workspace = (plan_folder or scratch / "workspace").absolute()
+        locations = stage_input.locations.model_copy(update={"workspace": workspace.as_uri()})
         yield StageContext(
             stage_input=stage_input.model_copy(update={"locations": locations}),
             mounts=Mounts(claims=claims, configmaps=configmaps, headers=mounts.secrets or scratch / "headers"),

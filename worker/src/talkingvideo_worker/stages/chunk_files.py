@@ -55,11 +55,6 @@ class ChunkBounds:
         return min(MAX_FILE, SMALL_FILE + STATE_PICTURES * self.rendered * STATE_PIXEL)
 
 
-def segment_name(key: str, window: int) -> str:
-    """Name of a window's frames, a closed-GOP mp4."""
-    return f"{key}/segment-{window:04d}.mp4"
-
-
 def state_name(key: str, window: int, segment_digest: str) -> str:
     """Name of the state that the next window needs.
 

@@ -11,13 +11,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from talkingvideo_api.plan import Plan, PlannedChunk
+from talkingvideo_api.plan import SOUND_NAME, Plan, PlannedChunk
 from talkingvideo_api.reports import StitchReport
 from talkingvideo_clients.stores.base import MissingFileError, Store
 from talkingvideo_worker.stages.chunk_files import read_render_report
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.loras import lora_files
-from talkingvideo_worker.stages.workspace import SOUND_NAME
 
 
 @dataclass(frozen=True)

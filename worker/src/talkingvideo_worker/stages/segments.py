@@ -16,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_api.plan import PlannedChunk
+from talkingvideo_api.plan import PlannedChunk, segment_name
 from talkingvideo_clients.stores.base import MissingFileError, Store
 from talkingvideo_worker.files import file_digest
 from talkingvideo_worker.stages.chunk_files import (
     ChunkBounds,
     memory_mode_name,
     memory_mode_of,
-    segment_name,
     state_name,
 )
 from talkingvideo_worker.untrusted import UntrustedError, read_arrays

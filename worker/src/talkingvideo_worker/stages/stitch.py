@@ -12,16 +12,16 @@ from pathlib import Path
 
 from talkingvideo_api.errors import StageError
 from talkingvideo_api.names import Stage
-from talkingvideo_api.plan import Plan, PlannedChunk
+from talkingvideo_api.plan import SOUND_NAME, Plan, PlannedChunk, segment_name
 from talkingvideo_api.reports import StitchReport
 from talkingvideo_clients.stores.base import MissingFileError
 from talkingvideo_worker.media.finished_video import verify
 from talkingvideo_worker.media.join import JoinedVideo, join_segments
-from talkingvideo_worker.stages.chunk_files import ChunkBounds, done_name, segment_name
+from talkingvideo_worker.stages.chunk_files import ChunkBounds, done_name
 from talkingvideo_worker.stages.context import StageContext
 from talkingvideo_worker.stages.result import deliver, existing_result
 from talkingvideo_worker.stages.result_files import ARTIFACTS, VIDEO, FinishedVideo, ResultFile
-from talkingvideo_worker.stages.workspace import SOUND_NAME, get_prepared, lost_data, require_plan
+from talkingvideo_worker.stages.workspace import get_prepared, lost_data, require_plan
 
 
 def stitch(context: StageContext) -> StitchReport:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from talkingvideo_api.errors import ErrorCode, StageError
 from talkingvideo_api.names import Stage
-from talkingvideo_api.plan import PLAN_NAME, Plan
+from talkingvideo_api.plan import PLAN_NAME, SOUND_NAME, Plan
 from talkingvideo_api.profile import InputLimits
 from talkingvideo_clients.stores.base import MissingFileError
 from talkingvideo_worker.files import file_digest
@@ -16,9 +16,6 @@ from talkingvideo_worker.untrusted import UntrustedError, parse
 MADE_BYTES = 1 << 30
 MADE_BYTES_PER_SECOND = 4 << 20
 """Generous bounds of what engines make from a picture and from each second of sound, such as embeddings per frame."""
-
-SOUND_NAME = "sound.m4a"
-"""The delivered sound."""
 
 ENGINE_FOLDER = "engine"
 """Folder of the files that the engine's prepare wrote."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from talkingvideo_gateway.dialects.videos import events, routes, uploads, waiting
+from talkingvideo_gateway.dialects.videos import events, parts, routes, uploads, waiting
 from talkingvideo_gateway.dialects.videos.answers import PATH
 from talkingvideo_gateway.dialects.videos.errors import error
 from talkingvideo_gateway.dialects.videos.translation import NAME
 from talkingvideo_gateway.http.dialect import Dialect
 
 router = APIRouter()
-for part in (waiting, routes, events, uploads):
+for part in (waiting, routes, parts, events, uploads):
     router.include_router(part.router)
 
 DIALECT = Dialect(NAME, (PATH, waiting.PLAN_PATH, events.EVENTS_PATH, uploads.PATH), router, error)

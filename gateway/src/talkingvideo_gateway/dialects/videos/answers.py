@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -58,6 +59,7 @@ def _details(video: VideoObject) -> models.Details:
     ends = status.estimated_completion_time
     return models.Details(
         name=video.name,
+        spec=_without_data(video.spec),
         phase=status.phase,
         queue_position=status.queue_position if queued else None,
         estimated_completion=None if ends is None else ends.isoformat(),
@@ -154,6 +156,17 @@ def _result(video: VideoObject) -> models.Result | None:
         frame_rate=output.frame_rate,
         duration_seconds=output.duration_seconds,
     )
+
+
+def _without_data(value: Any) -> Any:
+    """A spec without what it has inline: answers are read each second."""
+    if isinstance(value, Mapping):
+        return {key: _without_data(item) for key, item in value.items() if not _is_data(item)}
+    return [_without_data(item) for item in value] if isinstance(value, list) else value
+
+
+def _is_data(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("data:")
 
 
 def _document(part: Model | None) -> dict[str, Any] | None:

@@ -144,6 +144,8 @@ class Details(BaseModel):
 
     name: str
     """Name of the object."""
+    spec: dict[str, JsonValue]
+    """What was asked for, in camelCase. data: URIs are left out."""
     phase: str | None
     """The object's phase."""
     queue_position: int | None
@@ -203,6 +205,33 @@ class Video(BaseModel):
     inference_time_s: float | None
     """Seconds from its start to its end."""
     talkingvideo: Details
+
+
+class Part(BaseModel):
+    """Frames that are finished."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    start_frame: int
+    """Index of the first one in the video."""
+    frames: int
+    content: str
+    """Path of the file: MP4 with H.264, closed GOPs, no sound."""
+
+
+class Parts(BaseModel):
+    """What can be watched of a video that is being made."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    object: Literal["video.parts"] = "video.parts"
+    frames: int
+    """Frames of the whole video."""
+    frame_rate: int
+    sound: str
+    """Path of the sound of the whole video: MP4 with AAC."""
+    data: list[Part]
+    """In the order of the video."""
 
 
 class VideoList(BaseModel):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from talkingvideo_api.errors import ErrorCode, StageError
-from talkingvideo_api.plan import PLAN_NAME, Plan
+from talkingvideo_api.plan import PLAN_NAME, SOUND_NAME, Plan
 from talkingvideo_api.stage_input import StageInput
 from talkingvideo_worker.stages.loras import fetched_loras, lora_name
 from talkingvideo_worker.stages.prepare.folders import PICTURE, VIDEO, prepared_folder
 from talkingvideo_worker.stages.prepare.sizes import Size, Sizes, choose_sizes
-from talkingvideo_worker.stages.workspace import SOUND_NAME, used_by
+from talkingvideo_worker.stages.workspace import used_by
 from talkingvideo_worker.units import FRAME_RATE
 from talkingvideo_worker.untrusted import UntrustedError, parse, read_plain
 

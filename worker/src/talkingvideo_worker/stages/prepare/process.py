@@ -8,7 +8,7 @@ from pathlib import Path
 
 from talkingvideo_api.effective import Effective
 from talkingvideo_api.names import Stage
-from talkingvideo_api.plan import PLAN_NAME, Plan, PlannedFile, PlannedTrack
+from talkingvideo_api.plan import PLAN_NAME, SOUND_NAME, Plan, PlannedFile, PlannedTrack
 from talkingvideo_api.spec import Mode, Region
 from talkingvideo_worker.engines.base import PreparedEngine, RenderInput, Track
 from talkingvideo_worker.files import file_digest
@@ -27,7 +27,7 @@ from talkingvideo_worker.stages.prepare.portrait import (
 )
 from talkingvideo_worker.stages.prepare.sizes import Size
 from talkingvideo_worker.stages.prepare.speech import Timeline, build_timeline, write_tracks
-from talkingvideo_worker.stages.workspace import ENGINE_FOLDER, SOUND_NAME, used_by
+from talkingvideo_worker.stages.workspace import ENGINE_FOLDER, used_by
 
 HALVES = ((0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 0.5, 1.0))
 """Regions of two speakers when the spec gives none."""

@@ -1,0 +1,1 @@
+"""The page at ``/``: static files, what they must know of this gateway, and the headers that confine them."""
