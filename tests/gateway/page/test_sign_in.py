@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 from starlette.requests import HTTPConnection
+from tests.gateway.serving import ServedGateway, served_gateway
+
 from talkingvideo_gateway.errors import UnauthenticatedError
 from talkingvideo_gateway.identity.caller import Caller
-
-from tests.gateway.serving import ServedGateway, served_gateway
 
 pytestmark = pytest.mark.browser
 
