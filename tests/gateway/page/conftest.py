@@ -19,8 +19,9 @@ ARGUMENTS = ("--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-devic
 expect.set_options(timeout=15_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Ends with the module: while Playwright runs, no other test can run an event loop in this thread."""
     with skipped_when_unavailable():
         program = next(filter(None, map(shutil.which, CHROMIUM)), None)
         if program is None:
