@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from talkingvideo_api.model import Model
-from talkingvideo_api.names import DNS_SUBDOMAIN
+from talkingvideo_api.names import is_object_name
 from talkingvideo_api.profile import Folder
 from talkingvideo_api.stage_input import S3Connection
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^/?#@]+/?$")]
-ObjectName = Annotated[str, StringConstraints(pattern=DNS_SUBDOMAIN, max_length=253)]
+
+
+def _valid_name(name: str) -> str:
+    if not is_object_name(name):
+        raise ValueError(f"{name[:80]!r} is not a name of a Kubernetes object")
+    return name
+
+
+ObjectName = Annotated[str, AfterValidator(_valid_name)]
 
 
 class S3Settings(Model):

@@ -5,13 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, IPvAnyNetwork, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, IPvAnyNetwork, StringConstraints, model_validator
 
 from talkingvideo_api.model import Model
-from talkingvideo_api.names import DNS_SUBDOMAIN
+from talkingvideo_api.names import is_object_name
 from talkingvideo_gateway.identity.caller import CallerLimits
 
-Namespace = Annotated[str, StringConstraints(pattern=DNS_SUBDOMAIN, max_length=63)]
+
+def _valid_namespace(name: str) -> str:
+    if not is_object_name(name) or len(name) > MAX_NAMESPACE:
+        raise ValueError(f"{name[:80]!r} is not a name of a namespace")
+    return name
+
+
+MAX_NAMESPACE = 63
+Namespace = Annotated[str, AfterValidator(_valid_namespace)]
 Token = Annotated[str, StringConstraints(min_length=16, max_length=3_000, pattern=r"^[\x21-\x7e]+$")]
 
 

@@ -56,6 +56,7 @@ class VideoRequest:
         warnings: What the dialect has changed or ignored.
         batch: Label value that the items of a batch share.
         based_on: Name of a video of the caller whose inputs the spec may name.
+        profile: Profile that the administrator has given to what was called; a caller's own takes precedence.
     """
 
     dialect: str
@@ -68,6 +69,7 @@ class VideoRequest:
     warnings: tuple[str, ...] = ()
     batch: str | None = None
     based_on: str | None = None
+    profile: str | None = None
 
 
 def upload_uri(key: str) -> str:

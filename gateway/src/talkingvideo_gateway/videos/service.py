@@ -350,7 +350,8 @@ def _document(caller: Caller, request: VideoRequest, name: str, digest: str, spe
         dialect=request.dialect, digest=digest, options=dict(request.options), warnings=request.warnings
     )
     labels = {names.LABEL_CALLER: caller.name} | ({names.LABEL_BATCH: request.batch} if request.batch else {})
-    profile = {} if caller.profile is None else {"profile": caller.profile}
+    given = caller.profile or request.profile
+    profile = {} if given is None else {"profile": given}
     return {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,

@@ -416,7 +416,7 @@ class TestRest:
     def test_an_endpoint_has_a_profile(self) -> None:
         given = {"image_url": f"{SITE}/a.jpg", "wav_url": f"{SITE}/a.wav"}
 
-        assert one(given, RunPodEndpoint(profile="fast")).spec["profile"] == "fast"
+        assert one(given, RunPodEndpoint(profile="fast")).profile == "fast"
 
     def test_warnings_are_bounded(self) -> None:
         request = urls(**{f"unknown{number}" * 30: 1 for number in range(1_000)})

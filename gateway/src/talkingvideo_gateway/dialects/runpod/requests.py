@@ -63,7 +63,7 @@ def to_requests(body: RunBody, recipient: Recipient) -> list[VideoRequest]:
     if body.s3_config:
         raise InvalidRequestError(CREDENTIALS, field="s3Config")
     schema = schema_of(body.input)
-    common, warnings = _common(body, recipient.settings)
+    common, warnings = _common(body)
     if conditions.BATCH not in body.input:
         fields = Fields(body.input, INPUT, Notes(recipient.volumes, warnings=warnings))
         return [_request(fields, schema, common, recipient)]
@@ -100,18 +100,18 @@ def _request(fields: Fields, schema: Schema, common: Mapping[str, Any], recipien
         idempotency_key=recipient.idempotency_key,
         options=notes.options,
         warnings=notes.bounded_warnings(),
+        profile=recipient.settings.profile,
     )
 
 
-def _common(body: RunBody, settings: RunPodEndpoint) -> tuple[dict[str, Any], list[str]]:
+def _common(body: RunBody) -> tuple[dict[str, Any], list[str]]:
     """What all videos of a job have in common."""
     spec, warnings = policy_spec(body.policy)
     webhooks = {"webhook": body.webhook, "webhookV2": body.webhook_v2}
     ignored = [f"{name} {NO_WEBHOOK}" for name, value in webhooks.items() if value]
     if unknown := unknown_fields(body.model_extra or {}):
         ignored.append(f"Not known here, and ignored: {unknown}.")
-    profile = {} if settings.profile is None else {"profile": settings.profile}
-    return {**spec, **profile}, [*warnings, *ignored]
+    return spec, [*warnings, *ignored]
 
 
 def _items(values: Mapping[str, Any]) -> list[dict[str, Any]]:
