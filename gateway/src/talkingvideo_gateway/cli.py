@@ -29,13 +29,12 @@ def serve(
     config: Annotated[Path | None, typer.Option(help="YAML file with the configuration.")] = None,
 ) -> None:
     """Serve the API and the page until interrupted."""
-    import uvicorn
-
     from talkingvideo_gateway.app import create_app
     from talkingvideo_gateway.errors import GatewayError
     from talkingvideo_gateway.identity.caller import Caller
     from talkingvideo_gateway.identity.loopback import EverybodyIs
     from talkingvideo_gateway.local.backend import LocalOptions, local_backend
+    from talkingvideo_gateway.server import Server
     from talkingvideo_gateway.settings import load_config
 
     try:
@@ -49,8 +48,7 @@ def serve(
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo(f"The page: http://{host}:{port}")
-    # h11 bounds headers, which httptools does not.
-    uvicorn.run(application, host=host, port=port, http="h11", timeout_graceful_shutdown=5)
+    Server(application, host=host, port=port).run()
 
 
 def _link_key(folder: Path) -> str:
