@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.cluster.images import Image, built_image
 
-LIMITS = {Image.OPERATOR: 200, Image.WORKER_PREVIEW: 700}
+LIMITS = {Image.GATEWAY: 150, Image.OPERATOR: 200, Image.WORKER_PREVIEW: 700}
 """Megabytes that must not be reached."""
 
 

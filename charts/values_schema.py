@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from talkingvideo_gateway.settings import GatewayConfig
 from talkingvideo_operator.settings import OperatorConfig
 
 Schema = dict[str, Any]
@@ -17,6 +18,9 @@ Schema = dict[str, Any]
 CHART = Path(__file__).parent / "talkingvideo"
 AT_THE_TOP = ("profiles", "namespaces", "progressFromLogs")
 """Settings of the operator that are values of their own, because more than its configuration depends on them."""
+
+GATEWAY_AT_THE_TOP = ("publicUrl", "namespace", "linkKey")
+"""The same of the gateway; how callers authenticate is a value of its own, too, to which a configuration may add."""
 
 TEXT: Schema = {"type": "string"}
 SWITCH: Schema = {"type": "boolean"}
@@ -39,9 +43,11 @@ ACCESS_MODES: Schema = {
 
 def values_schema() -> Schema:
     """Return the JSON Schema of ``values.yaml``."""
-    operator = OperatorConfig.model_json_schema(by_alias=True)
+    operator, gateway = (model.model_json_schema(by_alias=True) for model in (OperatorConfig, GatewayConfig))
     settings: Schema = {name: _without_defaults(schema) for name, schema in operator["properties"].items()}
-    definitions = {name: _without_defaults(schema) for name, schema in operator["$defs"].items()}
+    definitions = {
+        name: _without_defaults(schema) for each in (gateway, operator) for name, schema in each["$defs"].items()
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Values of the chart talkingvideo",
@@ -58,6 +64,7 @@ def values_schema() -> Schema:
             podAnnotations=TEXTS,
             serviceAccount=_closed(name=TEXT, annotations=TEXTS),
             config=_closed(**{name: schema for name, schema in settings.items() if name not in AT_THE_TOP}),
+            gateway=_gateway({name: _without_defaults(schema) for name, schema in gateway["properties"].items()}),
             weights=_weights(),
             admissionPolicy=_closed(enabled={"enum": [True, False, "auto"]}),
             networkPolicy=_network_policy(),
@@ -77,6 +84,34 @@ def _network_policy() -> Schema:
         extraEgress=OBJECTS,
         fetchAlone=SWITCH,
         operator=_closed(apiServer=peers, ingressFrom=OBJECTS),
+        gateway=_closed(ingressFrom=OBJECTS, metricsFrom=OBJECTS),
+    )
+
+
+def _gateway(settings: dict[str, Schema]) -> Schema:
+    return _closed(
+        enabled=SWITCH,
+        image=_closed(repository=TEXT, tag=TEXT, pullPolicy=PULL_POLICY),
+        replicas={"type": "integer", "minimum": 0},
+        namespace=TEXT,
+        publicUrl=settings["publicUrl"],
+        authentication=_closed(
+            tokens=_closed(secretName=TEXT),
+            kubernetes=_closed(enabled=SWITCH, audiences=NAMES, seconds={"type": "number", "minimum": 0}),
+            proxy=OBJECT,
+        ),
+        linkKey=_closed(secretName=TEXT, key=TEXT),
+        s3=_closed(secretName=TEXT),
+        config=_closed(**{name: schema for name, schema in settings.items() if name not in GATEWAY_AT_THE_TOP}),
+        service=_closed(type=TEXT, port={"type": "integer", "minimum": 1, "maximum": 65535}, annotations=TEXTS),
+        ingress=_closed(enabled=SWITCH, className=TEXT, host=TEXT, tlsSecretName=TEXT, annotations=TEXTS),
+        scratch=TEXT,
+        resources=OBJECT,
+        nodeSelector=TEXTS,
+        tolerations=OBJECTS,
+        affinity=OBJECT,
+        podAnnotations=TEXTS,
+        serviceAccount=_closed(name=TEXT, annotations=TEXTS),
     )
 
 

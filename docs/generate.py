@@ -1,7 +1,7 @@
 """Writes the reference pages from the models: ``python docs/generate.py``, a part of ``make crds``.
 
-``resource.md`` (the resource), ``configuration.md`` (the operator and its profiles), ``errors.md`` and ``openapi.json`` (the
-gateway) are generated, so that what they say is what is checked. Do not edit them: edit the field's docstring.
+``resource.md`` (the resource), ``configuration.md`` (the operator and its profiles), ``gateway-configuration.md``, ``errors.md`` and
+``openapi.json`` (the gateway) are generated, so that what they say is what is checked. Do not edit them: edit the field's docstring.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from talkingvideo_api.rules import CEL_KEY
 from talkingvideo_api.spec import TalkingVideoSpec
 from talkingvideo_api.status import TalkingVideoStatus
 from talkingvideo_gateway.app import openapi_document
+from talkingvideo_gateway.settings import GatewayConfig
 from talkingvideo_operator.settings import OperatorConfig
 
 Schema = dict[str, Any]
@@ -54,6 +55,17 @@ The operator refuses unknown fields and values out of bounds, and prints their p
 Users select a *profile* with `spec.profile`. A video that is being made keeps the engine, the preset, the image and the store
 that its profile chose when it began, as long as the profile allows them; everything else, `allow` included, applies at once.
 [operations.md](operations.md#changing-a-profile) explains what a change does, and stores, Secrets and permissions.
+
+"""
+
+GATEWAY = """\
+# Configuration of the gateway
+
+The gateway reads one YAML file when it starts: `talkingvideo-gateway serve --config FILE`. With Helm, `gateway.config` has these
+fields; the chart fills in those that follow from other values: the namespaces, the stores of the profile `default`, the operator's
+Lease, the files of the Secrets. [gateway.md](gateway.md#on-a-cluster) explains them.
+
+The gateway refuses unknown fields and values out of bounds, and names the first.
 
 """
 
@@ -221,6 +233,11 @@ def configuration_page() -> str:
     return NOTE + CONFIGURATION + "\n".join(Page.of(OperatorConfig, shows_defaults=True).sections("config.yaml"))
 
 
+def gateway_page() -> str:
+    """``gateway-configuration.md``."""
+    return NOTE + GATEWAY + "\n".join(Page.of(GatewayConfig, shows_defaults=True).sections("config.yaml"))
+
+
 def errors_page() -> str:
     """``errors.md``."""
     rows = (
@@ -239,6 +256,7 @@ def openapi_page() -> str:
 PAGES = {
     "resource.md": resource_page,
     "configuration.md": configuration_page,
+    "gateway-configuration.md": gateway_page,
     "errors.md": errors_page,
     "openapi.json": openapi_page,
 }

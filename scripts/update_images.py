@@ -14,7 +14,7 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCKERFILES = ("Dockerfile.operator", "Dockerfile.worker")
+DOCKERFILES = ("Dockerfile.gateway", "Dockerfile.operator", "Dockerfile.worker")
 PLACES = (*DOCKERFILES, ".github/workflows/ci.yml")
 """Files that name images by digest."""
 

@@ -36,6 +36,7 @@ _MIRROR_SETTINGS = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX")
 class Image(Enum):
     """What is built: Dockerfile, target (empty: the last stage), folders of source code."""
 
+    GATEWAY = ("Dockerfile.gateway", "", ("api/src", "clients/src", "gateway/src"))
     OPERATOR = ("Dockerfile.operator", "", ("api/src", "clients/src", "operator/src"))
     WORKER_PREVIEW = ("Dockerfile.worker", "preview", ("api/src", "clients/src", "worker/src"))
     WORKER_GPU = ("Dockerfile.worker", "gpu", ("api/src", "clients/src", "worker/src"))

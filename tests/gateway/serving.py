@@ -25,7 +25,7 @@ from talkingvideo_api.status import (
     TalkingVideoStatus,
 )
 from talkingvideo_gateway.app import create_app
-from talkingvideo_gateway.identity.caller import Authenticator, Caller
+from talkingvideo_gateway.identity.caller import Authenticator, Caller, Rights
 from talkingvideo_gateway.identity.loopback import EverybodyIs
 from talkingvideo_gateway.local.database import Database
 from talkingvideo_gateway.local.media import LocalMedia
@@ -147,15 +147,24 @@ class ServedGateway:
 
 @contextmanager
 def served_gateway(
-    folder: Path, config: GatewayConfig | None = None, authenticator: Authenticator | None = None
+    folder: Path,
+    config: GatewayConfig | None = None,
+    authenticator: Authenticator | None = None,
+    rights: Rights | None = None,
 ) -> Iterator[ServedGateway]:
     """Start a gateway on a free port of loopback."""
     config = config or GatewayConfig()
     gateway = ServedGateway(folder)
     everybody = EverybodyIs(Caller("tester", config.namespace, limits=config.limits))
-    app = create_app(config, gateway.backend(), authenticator or everybody, LINK_KEY)
+    app = create_app(config, gateway.backend(), authenticator or everybody, LINK_KEY, rights)
     settings = uvicorn.Config(
-        app, host="127.0.0.1", port=0, http="h11", log_level="warning", timeout_graceful_shutdown=1
+        app,
+        host="127.0.0.1",
+        port=0,
+        http="h11",
+        log_level="warning",
+        proxy_headers=False,
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run)

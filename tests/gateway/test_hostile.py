@@ -82,7 +82,10 @@ def sent(gateway: ServedGateway, hostile: Hostile) -> tuple[int, str, bytes]:
             answer.begin()
         except ConnectionResetError:
             return CLOSED, "", b""
-        return answer.status, answer.headers.get_content_type(), answer.read()
+        content = b""
+        with suppress(ConnectionResetError):
+            content = answer.read()
+        return answer.status, answer.headers.get_content_type(), content
 
 
 def connected(gateway: ServedGateway) -> socket.socket:

@@ -10,8 +10,10 @@ import yaml
 from pydantic import Field, ValidationError
 
 from talkingvideo_api.model import Model
+from talkingvideo_gateway.cluster.settings import ClusterSettings
 from talkingvideo_gateway.errors import InvalidRequestError
 from talkingvideo_gateway.identity.caller import CallerLimits
+from talkingvideo_gateway.identity.settings import Authentication
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -45,6 +47,17 @@ class GatewayConfig(Model):
     """Largest body of a request: files in JSON are a third larger than the files."""
     link_seconds: Annotated[int, Field(ge=60, le=604_800)] = 86_400
     """How long links of results work that an answer has for clients without credentials."""
+    authentication: Authentication = Authentication()
+    """How callers are told apart. Without it the gateway listens on loopback only, and everybody is the same caller."""
+    cluster: ClusterSettings = ClusterSettings()
+    """How the gateway uses its cluster; nothing of it concerns `--local`."""
+    link_key: Path | None = None
+    """File with the key that signs links and sessions, such as of a mounted Secret; replicas share it. At least 32 characters.
+    With `--local` one is made."""
+    cors_origins: tuple[Annotated[str, Field(pattern=r"^https?://[^/?#*]+$")], ...] = ()
+    """Other sites whose pages may send requests with a token, such as ``https://app.example.com``. None by default."""
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 9_090
+    """Port of Prometheus metrics, path /metrics; 0 for none. Not with `--local`."""
     paths: dict[str, str] = Field(default_factory=dict)
     """Folders of the older services' shared volumes, and the URIs that they stand for: ``/inputs: pvc://media/inputs``."""
     endpoints: dict[str, RunPodEndpoint] = Field(default_factory=dict)

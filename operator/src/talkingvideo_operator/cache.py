@@ -20,9 +20,12 @@ class Cache:
     def __init__(self) -> None:
         self._changed: set[str] = set()
         self._parsed: OrderedDict[tuple[str, int], Video] = OrderedDict()
-        self.videos: Index[VideoRecord] = Index(self._changed.add)
-        self.jobs: Index[Job] = Index(self._changed.add)
+        self.videos: Index[VideoRecord] = Index(self._note, self._note)
+        self.jobs: Index[Job] = Index(self._note, self._note)
         self.pods: Index[Pod] = Index()
+
+    def _note(self, item: VideoRecord | Job) -> None:
+        self._changed.add(item.owner)
 
     def take_changed(self) -> set[str]:
         """The uids of the videos that have changed, or whose Jobs have, since they were taken last."""

@@ -129,9 +129,9 @@ class Operator:
         began = time.monotonic()
         changed: set[str] = set()
         for namespace in self._config.namespaces or (None,):
-            changed |= await relist(self._api, self._cache.pods, PODS, Pod.of, namespace, CHILD_SELECTOR)
-            changed |= await relist(self._api, self._cache.jobs, JOBS, Job.of, namespace, CHILD_SELECTOR)
-            changed |= await relist(self._api, self._cache.videos, VIDEOS, VideoRecord.of, namespace)
+            changed |= (await relist(self._api, self._cache.pods, PODS, Pod.of, namespace, CHILD_SELECTOR)).changed
+            changed |= (await relist(self._api, self._cache.jobs, JOBS, Job.of, namespace, CHILD_SELECTOR)).changed
+            changed |= (await relist(self._api, self._cache.videos, VIDEOS, VideoRecord.of, namespace)).changed
         for uid in {*changed, *(video.uid for video in self._cache.videos.all())}:
             self._queue.add(uid)
         logger.info("listed all objects in %.2f s; %d videos changed", time.monotonic() - began, len(changed))

@@ -33,6 +33,8 @@ PAGE_CHARACTERS = 4_000_000
 REQUEST_SECONDS = 30
 WATCH_SECONDS = 240
 """How long the API server is asked to keep one watch open."""
+WATCH_SILENCE_SECONDS = 150
+"""Silence after which a watch of many objects counts as broken. The server sends a bookmark about once a minute."""
 SILENCE_SECONDS = 60
 """How long a stream other than a watch may send nothing."""
 MAX_MESSAGE = 4_000
@@ -60,6 +62,10 @@ CONFIG_MAPS = Resource("/api/v1", "configmaps")
 NAMESPACES = Resource("/api/v1", "namespaces")
 EVENTS = Resource("/apis/events.k8s.io/v1", "events")
 LEASES = Resource("/apis/coordination.k8s.io/v1", "leases")
+TOKEN_REVIEWS = Resource("/apis/authentication.k8s.io/v1", "tokenreviews")
+SUBJECT_ACCESS_REVIEWS = Resource("/apis/authorization.k8s.io/v1", "subjectaccessreviews")
+
+REVIEW_KINDS = {TOKEN_REVIEWS: "TokenReview", SUBJECT_ACCESS_REVIEWS: "SubjectAccessReview"}
 
 
 @dataclass(frozen=True)
@@ -161,6 +167,12 @@ class Api:
         """Ask the server whether it would create an object; nothing is created, and an unknown field is an error."""
         return await self._write("POST", resource.path(namespace), {"dryRun": "All", **STRICT}, body)
 
+    async def review(self, resource: Resource, spec: Body) -> Body:
+        """Ask the server a question that it answers in the status of an object that it does not keep."""
+        body = {"apiVersion": resource.prefix.removeprefix("/apis/"), "kind": REVIEW_KINDS[resource], "spec": spec}
+        status: Body = (await self._call("POST", resource.path(None), body=body)).get("status") or {}
+        return status
+
     async def merge_patch(self, resource: Resource, namespace: str, name: str, body: Body) -> Body:
         """Change the fields that a merge patch has (RFC 7386); an unknown field is an error."""
         return await self._write("PATCH", resource.path(namespace, name), STRICT, body)
@@ -188,14 +200,34 @@ class Api:
 
         The last event may be of type ERROR: the version is too old, and the object has to be read again.
         """
-        query = {
-            "watch": "true",
-            "fieldSelector": f"metadata.name={name}",
-            "resourceVersion": version,
-            "timeoutSeconds": str(WATCH_SECONDS),
-        }
+        query = {"fieldSelector": f"metadata.name={name}", "resourceVersion": version}
         timeout = aiohttp.ClientTimeout(total=WATCH_SECONDS + REQUEST_SECONDS)
-        async with aclosing(self._lines(resource.path(namespace), query, timeout)) as lines:
+        async with aclosing(self._events(resource.path(namespace), query, timeout)) as events:
+            async for event in events:
+                yield event
+
+    async def watch_all(
+        self, resource: Resource, namespace: str | None, version: str, selector: str = ""
+    ) -> AsyncGenerator[Body]:
+        """The events of a collection after a resource version, until the server ends the watch.
+
+        Yields:
+            Events as the server sends them: ADDED, MODIFIED, DELETED, and BOOKMARK, which has nothing but a newer version.
+
+        Raises:
+            ApiError: With status 410 when the version is too old, so that the collection has to be listed again.
+        """
+        query = {"allowWatchBookmarks": "true", "resourceVersion": version, "labelSelector": selector}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=WATCH_SILENCE_SECONDS)
+        async with aclosing(self._events(resource.path(namespace), query, timeout)) as events:
+            async for event in events:
+                if event["type"] == "ERROR":
+                    raise ApiError.of(int(event["object"].get("code", 0)), json.dumps(event["object"]))
+                yield event
+
+    async def _events(self, path: str, query: dict[str, str], timeout: aiohttp.ClientTimeout) -> AsyncGenerator[Body]:
+        watched = {"watch": "true", "timeoutSeconds": str(WATCH_SECONDS), **query}
+        async with aclosing(self._lines(path, watched, timeout)) as lines:
             async for line in lines:
                 yield _parse(line)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from talkingvideo_clients.kube.api import Api, Resource
@@ -42,6 +43,16 @@ class Item(Protocol):
 T = TypeVar("T", bound=Item)
 
 
+@dataclass(frozen=True)
+class Listed:
+    """What a list has shown."""
+
+    version: str
+    """Resource version of the list, from which a watch can go on."""
+    changed: set[str]
+    """Owners of the objects that have changed."""
+
+
 class Index(Generic[T]):
     """Objects of one kind, by owner, namespace and name.
 
@@ -52,11 +63,14 @@ class Index(Generic[T]):
     object never comes back.
 
     Args:
-        changed: Called with the owner of each object that is stored or removed.
+        stored: Called with each object that is stored.
+        removed: Called with each object that is removed, as it was known last.
     """
 
-    def __init__(self, changed: Callable[[str], None] = lambda _owner: None) -> None:
-        self._changed = changed
+    def __init__(
+        self, stored: Callable[[T], None] = lambda _item: None, removed: Callable[[T], None] = lambda _item: None
+    ) -> None:
+        self._stored, self._removed = stored, removed
         self._items: dict[str, dict[tuple[str, str], T]] = {}
         self._deleted: OrderedDict[str, None] = OrderedDict()
 
@@ -68,9 +82,13 @@ class Index(Generic[T]):
         """Every object."""
         return (item for items in self._items.values() for item in items.values())
 
+    def named(self, owner: str, namespace: str, name: str) -> T | None:
+        """The object of that owner, namespace and name."""
+        return self._items.get(owner, {}).get((namespace, name))
+
     def known(self, item: T) -> T | None:
         """The known state of an object, or another object of its owner, namespace and name."""
-        return self._items.get(item.owner, {}).get((item.namespace, item.name))
+        return self.named(item.owner, item.namespace, item.name)
 
     def update(self, item: T) -> bool:
         """Store an object unless a newer state of it is known; return whether the index has changed."""
@@ -83,7 +101,7 @@ class Index(Generic[T]):
     def assume(self, item: T) -> None:
         """Store the state that a write of this process has just produced, before a watch reports it."""
         self._items.setdefault(item.owner, {})[item.namespace, item.name] = item
-        self._changed(item.owner)
+        self._stored(item)
 
     def delete(self, item: T) -> bool:
         """Remove a deleted object; another one of the same name stays. Return whether the index has changed."""
@@ -94,10 +112,10 @@ class Index(Generic[T]):
         known = self.known(item)
         if known is None or known.uid != item.uid:
             return False
-        self._changed(item.owner)
         del self._items[item.owner][item.namespace, item.name]
         if not self._items[item.owner]:
             del self._items[item.owner]
+        self._removed(known)
         return True
 
     def replace(self, items: Iterable[T], resource_version: int, namespace: str | None = None) -> set[str]:
@@ -125,7 +143,7 @@ async def relist(
     project: Callable[[Body], T],
     namespace: str | None = None,
     selector: str = "",
-) -> set[str]:
+) -> Listed:
     """List a resource into an index. Watches alone do not suffice: they miss what is deleted while they are down.
 
     Args:
@@ -135,16 +153,13 @@ async def relist(
         project: Projects an object as the API returns it. An object that it cannot parse is left out.
         namespace: The namespace to list; all of them when None.
         selector: Label selector.
-
-    Returns:
-        Owners of the objects that have changed.
     """
     items: list[T] = []
-    version = 0
+    version = ""
     async for page in api.pages(resource, namespace, selector):
         bodies = page["items"]
         while bodies:
             if (item := try_parse(project, bodies.pop())) is not None:
                 items.append(item)
-        version = int(page["metadata"]["resourceVersion"])
-    return index.replace(items, version, namespace)
+        version = page["metadata"]["resourceVersion"]
+    return Listed(version, index.replace(items, int(version), namespace))

@@ -85,21 +85,45 @@ class VideoRecord:
 
     def video(self) -> Video:
         """The projection of the object; see `Video.complete`."""
-        video = Video.of(json.loads(zlib.decompress(self.document)))
+        video = Video.of(unpacked(self.document))
         if self.complete:
             return video
         spec = None if self.invalid else video.spec
         return replace(video, spec=spec, revision=self.revision, invalid=self.invalid, complete=False)
 
 
+def packed(document: Body) -> bytes:
+    """A document as compressed JSON."""
+    return zlib.compress(_text(document).encode())
+
+
+def packed_within(limit: int, document: Body) -> bytes | None:
+    """A document as compressed JSON, unless that exceeds a limit in bytes."""
+    text = _text(document)
+    compressed = zlib.compress(text.encode()) if len(text) <= MAX_TEXT else None
+    return None if compressed is None or len(compressed) > limit else compressed
+
+
+def unpacked(document: bytes) -> Body:
+    """The document that `packed` has compressed."""
+    content: Body = json.loads(zlib.decompress(document))
+    return content
+
+
+def outline(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of a large spec."""
+    return NO_CONTENT | {key: spec[key] for key in OUTLINED_FIELDS if key in spec}
+
+
 def _document(body: Body, video: Video) -> tuple[bytes, bool]:
     """The smallest document that says enough, and whether it says everything."""
-    metadata, spec, status = _metadata(body["metadata"], video), body.get("spec") or {}, body.get("status") or {}
-    for limit, content, complete in ((MAX_DOCUMENT, spec, True), (MAX_OUTLINE, _outline(spec), False)):
-        text = _text(metadata, content, status)
-        if len(text) <= MAX_TEXT and len(document := zlib.compress(text.encode())) <= limit:
+    spec, status = body.get("spec") or {}, body.get("status") or {}
+    metadata = _metadata(body["metadata"], video)
+    for limit, content, complete in ((MAX_DOCUMENT, spec, True), (MAX_OUTLINE, outline(spec), False)):
+        document = packed_within(limit, {"metadata": metadata, "spec": content, "status": status})
+        if document is not None:
             return document, complete
-    return zlib.compress(_text(metadata, _outline(spec), {}).encode()), False
+    return packed({"metadata": metadata, "spec": outline(spec), "status": {}}), False
 
 
 def _metadata(metadata: Body, video: Video) -> dict[str, Any]:
@@ -108,9 +132,5 @@ def _metadata(metadata: Body, video: Video) -> dict[str, Any]:
     return {key: metadata[key] for key in kept if key in metadata} | annotations
 
 
-def _outline(spec: Mapping[str, Any]) -> dict[str, Any]:
-    return NO_CONTENT | {key: spec[key] for key in OUTLINED_FIELDS if key in spec}
-
-
-def _text(metadata: Body, spec: Body, status: Body) -> str:
-    return json.dumps({"metadata": metadata, "spec": spec, "status": status}, separators=(",", ":"))
+def _text(document: Body) -> str:
+    return json.dumps(document, separators=(",", ":"))

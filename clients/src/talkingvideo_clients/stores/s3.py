@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from mimetypes import MimeTypes
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import boto3
 from botocore.awsrequest import AWSResponse
@@ -23,6 +23,9 @@ SINGLE_PUT_LIMIT = 5 * 1024**3
 """Bytes: larger files need a multipart upload (Amazon S3 User Guide, "Uploading objects")."""
 
 DIGEST_METADATA = "sha256"
+
+PIECE = 1 << 20
+"""Bytes of a file that are in memory at once while it is read in pieces."""
 
 PAUSES = (0.1, 0.3, 1.0, 3.0)
 """Seconds between attempts to write a busy name."""
@@ -128,6 +131,42 @@ class S3Store:
         received = Budget(self.uri(name), limit).spend
         with self._failures("read", name):
             self._client.download_file(self._bucket, self._key(name), str(destination), Callback=received)
+
+    def read_range(self, name: str, start: int, stop: int) -> Generator[bytes, None, None]:
+        """Read a part of a file of any size, in pieces of at most `PIECE` bytes, all of one version of the file.
+
+        Args:
+            name: The file.
+            start: First byte.
+            stop: End of the range, not included; above start.
+
+        Raises:
+            MissingFileError: It does not exist.
+            StageError: The store does not answer, also in the middle of the file.
+        """
+        with self._failures("read", name):
+            answer = self._client.get_object(
+                Bucket=self._bucket, Key=self._key(name), Range=f"bytes={start}-{stop - 1}"
+            )
+        with closing(answer["Body"]) as body:
+            while True:
+                with self._failures("read", name):
+                    piece = body.read(PIECE)
+                if not piece:
+                    return
+                yield piece
+
+    def put_stream(self, name: str, content: BinaryIO, sha256: str | None = None) -> None:
+        """Write a file from what can be read from the present position on, without holding it in memory.
+
+        Args:
+            name: The file; replaced where it exists.
+            content: At most 5 GiB. It must be seekable: the request is signed before it is sent, and may be sent again.
+            sha256: Digest of the content, hexadecimal, where it is known.
+        """
+        metadata = {} if sha256 is None else {DIGEST_METADATA: sha256}
+        with self._failures("write", name):
+            self._client.put_object(Bucket=self._bucket, Key=self._key(name), Body=content, Metadata=metadata)
 
     def put(self, name: str, source: Path) -> None:
         """See `Store`. S3 shows an object only once its upload is complete."""

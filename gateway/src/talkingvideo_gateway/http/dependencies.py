@@ -12,6 +12,8 @@ from starlette.requests import HTTPConnection
 
 from talkingvideo_gateway.http.links import Links
 from talkingvideo_gateway.identity.caller import Authenticator, Caller
+from talkingvideo_gateway.identity.origins import Origins
+from talkingvideo_gateway.identity.session import Sessions
 from talkingvideo_gateway.settings import GatewayConfig
 from talkingvideo_gateway.videos.service import VideoService
 from talkingvideo_gateway.videos.uploads import Uploads
@@ -27,6 +29,8 @@ class Gateway:
         uploads: Files that come before their videos.
         authenticator: Tells callers apart.
         links: Addresses of results for whoever has no credentials.
+        sessions: The page's logins.
+        origins: Tells whose page has sent a request.
         version: The release.
         closing: Set when the process is told to end.
     """
@@ -36,6 +40,8 @@ class Gateway:
     uploads: Uploads
     authenticator: Authenticator
     links: Links
+    sessions: Sessions
+    origins: Origins
     version: str = version("talkingvideo-gateway")
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 

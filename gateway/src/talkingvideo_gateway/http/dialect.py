@@ -90,6 +90,8 @@ def add_dialects(app: FastAPI, dialects: tuple[Dialect, ...], otherwise: ErrorRe
             response.status_code = status
         if error.retry_after is not None:
             response.headers["Retry-After"] = str(error.retry_after)
+        if isinstance(error, UnauthenticatedError):
+            response.headers["WWW-Authenticate"] = "Bearer"
         return response
 
     async def refused(request: Request, error: Exception) -> Response:

@@ -18,6 +18,6 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 async def readyz(service: ServiceOf) -> JSONResponse:
-    """Whether what stands behind the gateway is reached."""
+    """Whether requests can be answered. They can be while nothing is rendered: that is ``ready``."""
     health = service.health()
-    return JSONResponse({"ready": health.ready, "message": health.message}, 200 if health.ready else 503)
+    return JSONResponse({"ready": health.ready, "message": health.message}, 200 if health.serving else 503)

@@ -56,8 +56,9 @@ async def local_backend(options: LocalOptions) -> AsyncIterator[Backend]:
         serving = asyncio.create_task(queue.serve(), name="queue")
 
         def health() -> Health:
-            message = "The queue has stopped; see the log." if serving.done() else ""
-            return Health(ready=not serving.done(), engine=options.engine or "", gpu=False, message=message)
+            runs = not serving.done()
+            message = "" if runs else "The queue has stopped; see the log."
+            return Health(ready=runs, engine=options.engine or "", gpu=False, message=message, serving=runs)
 
         try:
             yield Backend(

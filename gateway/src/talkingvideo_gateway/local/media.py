@@ -12,6 +12,7 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from talkingvideo_gateway.identity.caller import Caller
 from talkingvideo_gateway.videos.backend import MediaFile, StoredInput
 
 PIECE = 1 << 20
@@ -34,6 +35,10 @@ class LocalMedia:
         """See `Media`. Files and buckets of this machine's user are no business of whoever sends requests."""
         return frozenset({"https", "http", "data"})
 
+    def may_name(self, caller: Caller, uri: str) -> bool:  # noqa: ARG002
+        """See `Media`. None of the schemes leads to a file of this machine."""
+        return True
+
     async def save(self, namespace: str, caller: str, name: str, content: BinaryIO) -> str:
         """See `Media`."""
         return (await asyncio.to_thread(_write, self._folder(namespace, caller), name, content)).as_uri()
@@ -52,29 +57,29 @@ class LocalMedia:
         """See `Media`."""
         (self._folder(namespace, caller) / name).unlink(missing_ok=True)
 
-    async def open(self, uri: str) -> MediaFile | None:
+    async def open(self, namespace: str, uri: str) -> MediaFile | None:
         """See `Media`."""
-        path = self._result(uri)
+        path = self._result(namespace, uri)
         return None if path is None or not path.is_file() else file_of(path)
 
-    async def link(self, uri: str, seconds: int, file_name: str) -> str | None:  # noqa: ARG002
+    async def link(self, namespace: str, uri: str, seconds: int, file_name: str) -> str | None:  # noqa: ARG002
         """See `Media`."""
         return None
 
-    async def delete(self, uri: str) -> None:
+    async def delete(self, namespace: str, uri: str) -> None:
         """See `Media`."""
-        if (path := self._result(uri)) is not None:
+        if (path := self._result(namespace, uri)) is not None:
             path.unlink(missing_ok=True)
 
     def _folder(self, namespace: str, caller: str) -> Path:
         return self._uploads / namespace / (caller or "-")
 
-    def _result(self, uri: str) -> Path | None:
+    def _result(self, namespace: str, uri: str) -> Path | None:
         parts = urlsplit(uri)
         if parts.scheme != "file":
             return None
         path = Path(url2pathname(parts.path)).resolve()
-        return path if path.is_relative_to(self._results) else None
+        return path if path.is_relative_to(self._results / namespace) else None
 
 
 class _Reader:

@@ -59,9 +59,10 @@ class LocalVideos:
         """See `Videos`."""
         return self._documents.get((namespace, name))
 
-    async def list(self, namespace: str) -> Sequence[VideoObject]:
+    async def list(self, namespace: str, caller: str | None = None) -> Sequence[VideoObject]:
         """See `Videos`."""
-        return [video for (where, _), video in self._objects.items() if where == namespace]
+        own = (video for (where, _), video in self._objects.items() if where == namespace)
+        return [video for video in own if caller is None or video.caller == caller]
 
     def watch(self, namespace: str) -> AsyncIterator[VideoChange]:
         """See `Videos`."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
+from talkingvideo_gateway.identity.caller import Caller
 from talkingvideo_gateway.videos.object import VideoObject
 
 
@@ -36,11 +37,15 @@ class Videos(Protocol):
         ...
 
     async def read(self, namespace: str, name: str) -> Mapping[str, Any] | None:
-        """The whole object, if there is one: a cache may leave out ``data:`` URIs."""
+        """The whole object, if there is one, read where it is kept: a cache may leave out much of the spec.
+
+        Raises:
+            UnavailableError: Nothing answers.
+        """
         ...
 
-    async def list(self, namespace: str) -> Sequence[VideoObject]:
-        """All objects of a namespace, the oldest first."""
+    async def list(self, namespace: str, caller: str | None = None) -> Sequence[VideoObject]:
+        """The objects of a namespace, or of one caller in it, the oldest first."""
         ...
 
     def watch(self, namespace: str) -> AsyncIterator[VideoChange]:
@@ -104,6 +109,10 @@ class Media(Protocol):
         """Schemes of URIs that callers may give; what they refer to is checked where it is fetched."""
         ...
 
+    def may_name(self, caller: Caller, uri: str) -> bool:
+        """Whether a caller may give a URI of one of these schemes: not one of another caller's files."""
+        ...
+
     async def save(self, namespace: str, caller: str, name: str, content: BinaryIO) -> str:
         """Store an input, whole or not at all.
 
@@ -130,16 +139,16 @@ class Media(Protocol):
         """Delete a stored input. None of that name is no error."""
         ...
 
-    async def open(self, uri: str) -> MediaFile | None:
-        """Open a result, if it is there."""
+    async def open(self, namespace: str, uri: str) -> MediaFile | None:
+        """Open a result of a namespace, if it is there and is that namespace's."""
         ...
 
-    async def link(self, uri: str, seconds: int, file_name: str) -> str | None:
+    async def link(self, namespace: str, uri: str, seconds: int, file_name: str) -> str | None:
         """An address at which anybody can download a result for a while; None where only the gateway can serve it."""
         ...
 
-    async def delete(self, uri: str) -> None:
-        """Delete a file. None of that name is no error."""
+    async def delete(self, namespace: str, uri: str) -> None:
+        """Delete a file of a namespace. None of that name is no error."""
         ...
 
 
@@ -198,6 +207,8 @@ class Health:
     """Whether it renders on GPUs."""
     message: str = ""
     """Why it is not ready."""
+    serving: bool = True
+    """Whether requests can be answered at all, which they may be while nothing is rendered."""
 
 
 @dataclass(frozen=True)

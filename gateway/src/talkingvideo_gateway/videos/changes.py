@@ -15,6 +15,10 @@ class Changes:
     def __init__(self) -> None:
         self._readers: WeakSet[_Reader] = WeakSet()
 
+    def watched(self, namespace: str) -> bool:
+        """Whether anybody watches a namespace."""
+        return any(reader.namespace == namespace for reader in tuple(self._readers))
+
     def publish(self, change: VideoChange) -> None:
         """Hand a change to whoever watches its namespace."""
         for reader in tuple(self._readers):
@@ -31,12 +35,12 @@ class _Reader(AsyncIterator[VideoChange]):
     """Changes that one reader has not seen yet, at most one of each object."""
 
     def __init__(self, namespace: str) -> None:
-        self._namespace = namespace
+        self.namespace = namespace
         self._pending: dict[str, VideoChange] = {}
         self._any = asyncio.Event()
 
     def offer(self, change: VideoChange) -> None:
-        if change.video.namespace == self._namespace:
+        if change.video.namespace == self.namespace:
             self._pending[change.video.name] = change
             self._any.set()
 

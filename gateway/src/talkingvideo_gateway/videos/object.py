@@ -67,7 +67,7 @@ class VideoObject:
     """Grows with each change of any object."""
     created: datetime
     spec: Mapping[str, Any]
-    """As it was sent, in camelCase. A cache may leave out ``data:`` URIs."""
+    """As it was sent, in camelCase; see `complete`."""
     status: TalkingVideoStatus
     caller: str
     """Label value of who has created it; empty where nobody is named."""
@@ -78,6 +78,8 @@ class VideoObject:
     retry: str | None = None
     """Value of the retry annotation."""
     deleting: bool = False
+    complete: bool = True
+    """Whether the spec is complete. A cache leaves out ``data:`` URIs, and of a large spec keeps short fields only."""
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:

@@ -26,9 +26,10 @@ from talkingvideo_gateway.errors import (
     TooLargeError,
     UnprocessableError,
 )
-from talkingvideo_gateway.identity.caller import MEGABYTE, Caller
+from talkingvideo_gateway.identity.caller import MEGABYTE, AllRights, Caller, Rights, Verb
 from talkingvideo_gateway.videos.backend import Backend, FinishedParts, Health, MediaFile, VideoChange, no_parts
 from talkingvideo_gateway.videos.object import RequestRecord, State, VideoObject
+from talkingvideo_gateway.videos.ownership import require_own
 from talkingvideo_gateway.videos.request import FILE_ID, UPLOAD_SCHEME, InputKind, Upload, VideoRequest, upload_uri
 
 RETRY_AFTER_SECONDS = 30
@@ -40,9 +41,11 @@ class VideoService:
 
     Args:
         backend: Objects and files.
+        rights: What callers may do.
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, rights: Rights | None = None) -> None:
+        self._rights = rights or AllRights()
         self._videos = backend.videos
         self._media = backend.media
         self._health = backend.health
@@ -57,11 +60,13 @@ class VideoService:
             QueueFullError: The caller has too many unfinished videos.
             UnprocessableError: The idempotency key has been used for another request.
         """
+        await self._rights.require(caller, Verb.CREATE)
         digest = await asyncio.to_thread(_digest, request)
         name = _name(caller, request)
         if request.idempotency_key and (known := await self._known(caller, name, digest)):
             return known
-        self._check_uris(request, await self._own_uris(caller, request))
+        self._check_uris(caller, request, await self._own_uris(caller, request))
+        require_own(caller, request.spec)
         for upload in request.uploads.values():
             _check_size(caller, upload)
         stored = await self._stored_files(caller, request.spec)
@@ -83,6 +88,7 @@ class VideoService:
         Raises:
             NotFoundError: It has none of that name.
         """
+        await self._rights.require(caller, Verb.GET)
         video = await self._videos.get(caller.namespace, name) if names.is_object_name(name) else None
         if video is None or not sees(caller, video):
             raise NotFoundError("There is no video of that id.")
@@ -103,11 +109,12 @@ class VideoService:
 
     async def list(self, caller: Caller) -> Sequence[VideoObject]:
         """The caller's videos, the oldest first."""
-        return [video for video in await self._videos.list(caller.namespace) if sees(caller, video)]
+        await self._rights.require(caller, Verb.LIST)
+        return await self._videos.list(caller.namespace, None if caller.sees_namespace else caller.name)
 
     def watch(self, caller: Caller) -> AsyncIterator[VideoChange]:
         """Changes of the caller's videos from this call on."""
-        return _seen(caller, self._videos.watch(caller.namespace))
+        return self._seen(caller, self._videos.watch(caller.namespace))
 
     async def wait(self, caller: Caller, name: str, seconds: float) -> VideoObject:
         """The video once it has ended, or as it stands after that time."""
@@ -126,6 +133,7 @@ class VideoService:
         video = await self.get(caller, name)
         if video.state.ended:
             return video
+        await self._rights.require(caller, Verb.PATCH)
         return await self._videos.patch(caller.namespace, name, {"spec": {"cancel": True}})
 
     async def retry(self, caller: Caller, name: str) -> VideoObject:
@@ -137,6 +145,7 @@ class VideoService:
         video = await self.get(caller, name)
         if video.state not in (State.FAILED, State.TIMED_OUT, State.CANCELLED):
             raise ConflictError(f"The video is {video.state.value.lower()}: only one that has failed can be retried.")
+        await self._rights.require(caller, Verb.PATCH)
         annotations = {names.ANNOTATION_RETRY: secrets.token_hex(8)}
         patch = {"metadata": {"annotations": annotations}, "spec": {"cancel": None}}
         return await self._videos.patch(caller.namespace, name, patch)
@@ -144,10 +153,11 @@ class VideoService:
     async def delete(self, caller: Caller, name: str) -> None:
         """Delete a video with its result."""
         video = await self.get(caller, name)
+        await self._rights.require(caller, Verb.DELETE)
         if video.status.output is not None:
             output = video.status.output
             for uri in (output.uri, output.thumbnail_uri, output.report_uri):
-                await self._media.delete(uri)
+                await self._media.delete(caller.namespace, uri)
         await self._videos.delete(caller.namespace, name)
 
     async def open_result(self, caller: Caller, name: str) -> MediaFile:
@@ -184,19 +194,29 @@ class VideoService:
     async def result_link(self, video: VideoObject, seconds: int, file_name: str) -> str | None:
         """An address of the result for whoever has no credentials; None where only the gateway can serve it."""
         output = video.status.output
-        return None if output is None else await self._media.link(output.uri, seconds, file_name)
+        return None if output is None else await self._media.link(video.namespace, output.uri, seconds, file_name)
 
     async def thumbnail_link(self, video: VideoObject, seconds: int, file_name: str) -> str | None:
         """An address of the result's thumbnail, likewise."""
         output = video.status.output
-        return None if output is None else await self._media.link(output.thumbnail_uri, seconds, file_name)
+        return (
+            None
+            if output is None
+            else await self._media.link(video.namespace, output.thumbnail_uri, seconds, file_name)
+        )
 
     def health(self) -> Health:
         """How what stands behind is doing; never waits."""
         return self._health()
 
+    async def _seen(self, caller: Caller, changes: AsyncIterator[VideoChange]) -> AsyncIterator[VideoChange]:
+        await self._rights.require(caller, Verb.WATCH)
+        async for change in changes:
+            if sees(caller, change.video):
+                yield change
+
     async def _open(self, video: VideoObject, uri: str | None) -> MediaFile:
-        file = None if uri is None else await self._media.open(uri)
+        file = None if uri is None else await self._media.open(video.namespace, uri)
         if file is None:
             raise NotFoundError(f"The video is {video.state.value.lower()}: there is no file.")
         return file
@@ -210,9 +230,7 @@ class VideoService:
         return video
 
     async def _check_queue(self, caller: Caller) -> None:
-        unfinished = sum(
-            not video.state.ended for video in await self._videos.list(caller.namespace) if video.caller == caller.name
-        )
+        unfinished = sum(not video.state.ended for video in await self._videos.list(caller.namespace, caller.name))
         if unfinished >= caller.limits.unfinished:
             message = f"{unfinished} videos have not ended, and that is the limit. Wait for one to end, or cancel one."
             raise QueueFullError(message, retry_after=RETRY_AFTER_SECONDS)
@@ -223,16 +241,20 @@ class VideoService:
             return frozenset()
         return frozenset(uri for _, uri in _uris(await self.spec(caller, request.based_on), "spec"))
 
-    def _check_uris(self, request: VideoRequest, own: frozenset[str]) -> None:
+    def _check_uris(self, caller: Caller, request: VideoRequest, own: frozenset[str]) -> None:
         for path, uri in _uris(request.spec, "spec"):
             scheme = scheme_of(uri)
             if scheme == UPLOAD_SCHEME:
                 key = uri.removeprefix(f"{UPLOAD_SCHEME}://")
                 if key not in {*request.uploads, *request.files} and not FILE_ID.fullmatch(key):
                     raise InvalidRequestError("The request has no such upload.", field=path)
-            elif scheme not in self._media.schemes and uri not in own:
+            elif uri in own:
+                continue
+            elif scheme not in self._media.schemes:
                 allowed = ", ".join(f"{each}:" for each in sorted(self._media.schemes))
                 raise InvalidRequestError(f"Addresses here begin with {allowed}, or are uploads.", field=path)
+            elif not self._media.may_name(caller, uri):
+                raise InvalidRequestError("This address is not yours to name; upload the file instead.", field=path)
 
     async def _stored_files(self, caller: Caller, spec: Mapping[str, Any]) -> dict[str, str]:
         """URIs of the files that were uploaded before, by their ids."""
@@ -254,12 +276,6 @@ class VideoService:
         digest = await asyncio.to_thread(_file_digest, upload)
         upload.content.seek(0)
         return await self._media.save(caller.namespace, caller.name, digest, upload.content)
-
-
-async def _seen(caller: Caller, changes: AsyncIterator[VideoChange]) -> AsyncIterator[VideoChange]:
-    async for change in changes:
-        if sees(caller, change.video):
-            yield change
 
 
 def sees(caller: Caller, video: VideoObject) -> bool:

@@ -27,7 +27,7 @@ from talkingvideo_gateway.errors import (
     QueueFullError,
     TooLargeError,
 )
-from talkingvideo_gateway.identity.caller import MEGABYTE, Caller
+from talkingvideo_gateway.identity.caller import MEGABYTE, Caller, Rights, Verb
 from talkingvideo_gateway.videos.backend import Media, StoredInput
 
 LIFETIME_SECONDS = 24 * 3600
@@ -78,10 +78,12 @@ class Uploads:
 
     Args:
         media: The store.
+        rights: What callers may do: a file is for a video that one may create.
     """
 
-    def __init__(self, media: Media) -> None:
+    def __init__(self, media: Media, rights: Rights) -> None:
         self._media = media
+        self._rights = rights
 
     async def create(self, caller: Caller, filename: str, size: int, purpose: str) -> PendingUpload:
         """Announce a file.
@@ -90,6 +92,7 @@ class Uploads:
             TooLargeError: No video of the caller may have such a file.
             QueueFullError: The caller has too many unfinished uploads.
         """
+        await self._rights.require(caller, Verb.CREATE)
         most = max(caller.limits.picture_megabytes, caller.limits.sound_megabytes)
         if size > most * MEGABYTE:
             raise TooLargeError(f"It has {size:,} bytes; at most {most:g} MB are allowed.", field="bytes")
