@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 SHUTDOWN_SECONDS = 25
 """How long open requests may take after a signal to end."""
 
+LOCAL_SHUTDOWN_SECONDS = 5
+"""The same where somebody waits for it."""
+
 app = typer.Typer(
     help="HTTP in front of TalkingVideos.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
@@ -65,6 +68,7 @@ def _serve_local(settings: GatewayConfig, folder: Path, host: str, port: int, at
     from talkingvideo_gateway.identity.loopback import EverybodyIs
     from talkingvideo_gateway.identity.origins import Origins
     from talkingvideo_gateway.local.backend import LocalOptions, local_backend
+    from talkingvideo_gateway.server import Server
 
     caller = Caller("local", settings.namespace, limits=settings.limits, sees_namespace=True)
     backend = local_backend(LocalOptions(folder, at_once, engine))
@@ -72,7 +76,18 @@ def _serve_local(settings: GatewayConfig, folder: Path, host: str, port: int, at
     application = create_app(settings, backend, everybody, _link_key(folder))
     typer.echo(f"The page: http://{host}:{port}")
     # h11 bounds headers, which httptools does not.
-    uvicorn.run(application, host=host, port=port, http="h11", proxy_headers=False, timeout_graceful_shutdown=5)
+    options = uvicorn.Config(
+        application,
+        host=host,
+        port=port,
+        http="h11",
+        proxy_headers=False,
+        timeout_graceful_shutdown=LOCAL_SHUTDOWN_SECONDS,
+    )
+    server = Server(options, application)
+    server.run()
+    if not server.started:
+        raise typer.Exit(3)
 
 
 async def _serve_cluster(settings: GatewayConfig, host: str, port: int) -> None:
@@ -81,14 +96,15 @@ async def _serve_cluster(settings: GatewayConfig, host: str, port: int) -> None:
 
     from talkingvideo_gateway.cluster_gateway import cluster_gateway
     from talkingvideo_gateway.http.metrics import Metrics
+    from talkingvideo_gateway.server import Server
 
     metrics = Metrics()
-    application = metrics.around(await cluster_gateway(settings))
+    application = await cluster_gateway(settings)
     if settings.metrics_port:
         start_http_server(settings.metrics_port, addr=host, registry=metrics.registry)
     # Proxies' headers are not believed: an authenticating proxy is known by the address of its connection.
     options = uvicorn.Config(
-        application,
+        metrics.around(application),
         host=host,
         port=port,
         http="h11",
@@ -97,7 +113,7 @@ async def _serve_cluster(settings: GatewayConfig, host: str, port: int) -> None:
         lifespan="on",
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    server = uvicorn.Server(options)
+    server = Server(options, application)
     await server.serve()
     if not server.started:
         raise typer.Exit(3)

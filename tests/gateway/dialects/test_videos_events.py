@@ -139,7 +139,7 @@ def test_silence_is_filled_with_comments() -> None:
 
     async def listen() -> list[bytes]:
         found = []
-        events = with_pings(slow(), 0.01)
+        events = with_pings(slow(), 0.01, asyncio.Event())
         async for event in events:
             found.append(event)
             if len(found) == 3:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.cluster.unavailable import UnavailableError, skipped_when_unavailable
-from tests.gateway.page.local_gateway import LocalGateway
+from tests.gateway.local_gateway import LocalGateway
 from tests.gateway.serving import ServedGateway
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")

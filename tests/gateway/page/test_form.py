@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from tests.gateway.serving import ServedGateway
 
 pytestmark = pytest.mark.browser
@@ -163,6 +163,22 @@ def test_what_the_server_refuses_is_said_in_its_words(page: Page, gateway: Serve
     page.get_by_role("button", name="Make the video").click()
     expect(page.get_by_role("alert").filter(has_text="that is the limit")).to_be_visible()
     expect(page.get_by_label("What is said")).to_have_value("One too many.")
+
+
+def test_a_request_whose_answer_was_lost_is_sent_again_and_makes_one_video(
+    page: Page, gateway: ServedGateway, portrait: Path
+) -> None:
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/v1/videos", lose)
+    choose_picture(page, portrait)
+    page.get_by_label("What is said").fill("Only once.")
+    page.get_by_role("button", name="Make the video").click()
+    expect(page.get_by_role("alert").filter(has_text="no video is made twice")).to_be_visible()
+    page.unroute("**/v1/videos")
+    assert made(page, gateway)["speech"]["speakers"][0]["text"] == "Only once."
 
 
 def test_the_whole_form_works_with_the_keyboard(page: Page, gateway: ServedGateway, portrait: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from tests.gateway.page.local_gateway import LocalGateway
+from tests.gateway.local_gateway import LocalGateway
 
 pytestmark = [pytest.mark.browser, pytest.mark.media]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Annotated, cast
 
@@ -31,6 +32,7 @@ class Gateway:
         sessions: The page's logins.
         origins: Tells whose page has sent a request.
         version: The release.
+        closing: Set when the process is told to end.
     """
 
     config: GatewayConfig
@@ -41,6 +43,11 @@ class Gateway:
     sessions: Sessions
     origins: Origins
     version: str = version("talkingvideo-gateway")
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def end_streams(self) -> None:
+        """End the streams that have no end of their own; called by a signal's handler, in the loop's thread."""
+        asyncio.get_running_loop().call_soon_threadsafe(self.closing.set)
 
 
 def gateway_of(connection: HTTPConnection) -> Gateway:

@@ -19,7 +19,7 @@ from talkingvideo_gateway.dialects.videos.answers import PATH, STATUSES, to_resp
 from talkingvideo_gateway.dialects.videos.ids import id_of, name_of
 from talkingvideo_gateway.dialects.videos.models import DeletedVideo
 from talkingvideo_gateway.dialects.videos.routes import VideoId
-from talkingvideo_gateway.http.dependencies import CallerOf, ServiceOf
+from talkingvideo_gateway.http.dependencies import CallerOf, GatewayOf
 from talkingvideo_gateway.videos.backend import VideoChange
 from talkingvideo_gateway.videos.object import VideoObject
 
@@ -44,27 +44,27 @@ LastEventId = Annotated[str | None, Header(max_length=32, description="Id of the
 
 @router.get(f"{PATH}/{{video_id}}/events", response_class=Response, responses=STREAM | ENDED)
 async def of_video(
-    video_id: VideoId, caller: CallerOf, service: ServiceOf, last_event_id: LastEventId = None
+    video_id: VideoId, caller: CallerOf, gateway: GatewayOf, last_event_id: LastEventId = None
 ) -> Response:
     """Changes of a video until it has ended."""
-    changes = service.watch(caller)
-    video = await service.get(caller, name_of(video_id))
+    changes = gateway.service.watch(caller)
+    video = await gateway.service.get(caller, name_of(video_id))
     if video.state.ended and last_event_id == str(video.resource_version):
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    return _stream(_until_ended(video, changes))
+    return _stream(_until_ended(video, changes), gateway.closing)
 
 
 @router.get(EVENTS_PATH, response_class=Response, responses=STREAM)
-async def of_all(caller: CallerOf, service: ServiceOf, last_event_id: LastEventId = None) -> Response:
+async def of_all(caller: CallerOf, gateway: GatewayOf, last_event_id: LastEventId = None) -> Response:
     """Changes of all of the caller's videos: first those since the last event, or those that have not ended; then each."""
-    changes = service.watch(caller)
+    changes = gateway.service.watch(caller)
     seen = _version(last_event_id)
     videos = [
         video
-        for video in await service.list(caller)
+        for video in await gateway.service.list(caller)
         if (not video.state.ended if seen is None else video.resource_version > seen)
     ]
-    return _stream(_all(sorted(videos, key=lambda video: video.resource_version), changes))
+    return _stream(_all(sorted(videos, key=lambda video: video.resource_version), changes), gateway.closing)
 
 
 async def _until_ended(video: VideoObject, changes: AsyncIterator[VideoChange]) -> AsyncIterator[bytes]:
@@ -106,17 +106,18 @@ def _version(last_event_id: str | None) -> int | None:
     return int(last_event_id) if known and last_event_id is not None else None
 
 
-def _stream(events: AsyncIterator[bytes]) -> Response:
-    return StreamingResponse(with_pings(events, PING_SECONDS), media_type="text/event-stream", headers=HEADERS)
+def _stream(events: AsyncIterator[bytes], closing: asyncio.Event) -> Response:
+    return StreamingResponse(with_pings(events, PING_SECONDS, closing), media_type="text/event-stream", headers=HEADERS)
 
 
-async def with_pings(events: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
-    """The events, and a comment whenever there was none for so long."""
+async def with_pings(events: AsyncIterator[bytes], seconds: float, closing: asyncio.Event) -> AsyncIterator[bytes]:
+    """The events until the process is told to end, and a comment whenever there was none for so long."""
     upcoming = asyncio.ensure_future(anext(events))
+    end = asyncio.ensure_future(closing.wait())
     try:
-        while True:
-            done, _ = await asyncio.wait({upcoming}, timeout=seconds)
-            if not done:
+        while not closing.is_set():
+            await asyncio.wait({upcoming, end}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if not upcoming.done():
                 yield KEEPALIVE_COMMENT
                 continue
             try:
@@ -127,3 +128,4 @@ async def with_pings(events: AsyncIterator[bytes], seconds: float) -> AsyncItera
             upcoming = asyncio.ensure_future(anext(events))
     finally:
         upcoming.cancel()
+        end.cancel()

@@ -34,12 +34,15 @@ export async function list() {
   }
 }
 
-/** Make a video, or with `from` a video's id: make that one again with changes. Reports the share that has arrived. */
-export async function create({ spec, files }, from, onSent) {
+/**
+ * Make a video, or with `from` a video's id: make that one again with changes. The same key makes one video, however often it
+ * is sent. Reports the share of the upload that has arrived.
+ */
+export async function create({ spec, files }, { from, key, onSent }) {
   const form = new FormData();
   form.set("talkingvideo", JSON.stringify(spec));
   for (const [name, file] of Object.entries(files)) form.set(name, file, file.name);
-  return toVideo(await upload(from ? `${at(from)}/remix` : VIDEOS, form, onSent));
+  return toVideo(await upload(from ? `${at(from)}/remix` : VIDEOS, form, key, onSent));
 }
 
 export const get = async (id) => toVideo(await call(at(id)));
@@ -111,14 +114,15 @@ async function call(path, options = {}) {
 }
 
 /** fetch does not tell how much of a body has been sent. */
-function upload(path, form, onSent) {
+function upload(path, form, key, onSent) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", path);
     request.responseType = "json";
     request.setRequestHeader("Accept", "application/json");
+    request.setRequestHeader("Idempotency-Key", key);
     request.upload.onprogress = ({ loaded, total }) => onSent(total ? loaded / total : 0);
-    request.onerror = () => reject(new Unreachable("The server does not answer. Nothing was made; try again."));
+    request.onerror = () => reject(new Unreachable("The server does not answer. Try again: no video is made twice."));
     request.onload = () =>
       request.status < 300 ? resolve(request.response) : reject(new Refused(request.status, request.response));
     request.send(form);

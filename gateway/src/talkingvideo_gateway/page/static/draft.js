@@ -107,5 +107,13 @@ const isSpeechKept = (draft) =>
   draft.speakers.length === draft.from.speakers.length &&
   draft.speakers.every((speaker) => speaker.by === "kept");
 
+const keys = new WeakMap();
+
+/** The draft's own key: the same as long as nothing is changed in it. */
+export function keyOf(draft) {
+  if (!keys.has(draft)) keys.set(draft, Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join(""));
+  return keys.get(draft);
+}
+
 const rounded = (region) =>
   Object.fromEntries(Object.entries(region).map(([key, value]) => [key, Math.floor(value * 1_000) / 1_000]));

@@ -2,7 +2,7 @@
 
 import { html, useState } from "./vendor/htm-preact.js";
 import { create } from "./api.js";
-import { isSequential, missing, newDraft, newSpeaker, requestOf, secondsOf } from "./draft.js";
+import { isSequential, keyOf, missing, newDraft, newSpeaker, requestOf, secondsOf } from "./draft.js";
 import { PictureField } from "./picture-field.js";
 import { ShapeField } from "./shape-field.js";
 import { VoiceField } from "./voice-field.js";
@@ -24,7 +24,7 @@ export function VideoForm({ draft, setDraft, facts, onMade }) {
     if (reason) return;
     setSent(0);
     try {
-      onMade(await create(requestOf(draft), draft.from?.id, setSent));
+      onMade(await create(requestOf(draft), { from: draft.from?.id, key: keyOf(draft), onSent: setSent }));
       setDraft(newDraft());
       document.getElementById("videos").focus();
     } catch (error) {

@@ -60,6 +60,19 @@ class LocalGateway:
             self._process.wait()
             self._process = None
 
+    def interrupt(self) -> int:
+        """End it as Ctrl-C does; its exit status."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        status = self._process.wait()
+        self._process = None
+        return status
+
+    @property
+    def log(self) -> str:
+        """What it has printed."""
+        return (self._folder / "log").read_text()
+
     def _answers(self) -> bool:
         try:
             return httpx.get(f"{self.url}/readyz").is_success
