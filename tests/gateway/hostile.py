@@ -39,7 +39,7 @@ class Hostile:
     body: bytes | tuple[bytes, int] = b""
     statuses: tuple[int, ...] = (400,)
     form: Form = "problem"
-    host: str = "gateway"
+    host: str = "localhost"
 
 
 JSON = (("Content-Type", "application/json"),)
@@ -296,7 +296,20 @@ HEADERS = [
     Hostile("a key with a space", headers=(*JSON, ("Idempotency-Key", "a b")), body=json.dumps(URLS).encode()),
     Hostile("a key that is not ASCII", headers=(*JSON, ("Idempotency-Key", "\u00e9")), body=json.dumps(URLS).encode()),
     Hostile("a header in a header", "GET /v1/videos", (("X-A", "a\nSet-Cookie b"),), form="server"),
-    Hostile("a host that is none", "GET /v1/videos/nothing", statuses=(404,), host="["),
+    Hostile("a host that is none", "GET /v1/videos/nothing", statuses=(403,), host="["),
+    Hostile("a name that leads here", "GET /v1/videos", statuses=(403,), host="evil.example"),
+    Hostile(
+        "an origin that is none",
+        headers=(*JSON, ("Origin", "http://[")),
+        body=json.dumps(URLS).encode(),
+        statuses=(403,),
+    ),
+    Hostile(
+        "another site's page",
+        headers=(*JSON, ("Origin", "https://evil.example")),
+        body=json.dumps(URLS).encode(),
+        statuses=(403,),
+    ),
     Hostile("another host's address in the line", "GET http://[/v1/videos/nothing", statuses=(400, 404), form="server"),
     Hostile("two lengths", headers=(*JSON, ("Content-Length", "5")), body=b"{}", form="server"),
     Hostile(

@@ -38,11 +38,8 @@ class EverybodyIs:
 
 def _is_local(host: str) -> bool:
     """Whether an address names this machine: a name that nobody else can give an address, or an address itself."""
-    name = urlsplit(f"//{host}").hostname or ""
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
     try:
-        ipaddress.ip_address(name)
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or name.endswith(".localhost") or bool(ipaddress.ip_address(name))
     except ValueError:
         return False
-    return True

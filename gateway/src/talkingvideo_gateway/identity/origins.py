@@ -52,9 +52,17 @@ class Origins:
         """
         origin = connection.headers.get("origin")
         if origin is not None:
-            return urlsplit(origin).netloc in {connection.headers.get("host"), self._public} - {"", None}
+            return _netloc(origin) in {connection.headers.get("host"), self._public} - {"", None}
         site = connection.headers.get("sec-fetch-site")
         return None if site is None else site in ("same-origin", "none")
+
+
+def _netloc(origin: str) -> str:
+    """Name and port; empty for what is no address."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _changes_something(connection: HTTPConnection) -> bool:
