@@ -20,7 +20,9 @@ DISTRIBUTIONS = ("api", "cli", "clients", "gateway", "operator", "worker")
 LICENCES = ("LICENSE", "NOTICE")
 """Each distribution has copies: its build may not look outside its own folder for them."""
 
-IMAGE_TAG = re.compile(r"(?<=talkingvideo-operator:)\d+\.\d+\.\d+|(?<=talkingvideo-worker:)\d+\.\d+\.\d+")
+IMAGE_TAG = re.compile(
+    r"(?<=talkingvideo-operator:)\d+\.\d+\.\d+|(?<=talkingvideo-worker:)\d+\.\d+\.\d+|(?<=talkingvideo-gateway:)\d+\.\d+\.\d+"
+)
 """The version in an image's tag, without a suffix such as ``-gpu``."""
 
 PLACES = {

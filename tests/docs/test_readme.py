@@ -25,16 +25,18 @@ def commands(verb: str) -> list[list[str]]:
     return [shlex.split(line, comments=True) for line in lines if line.startswith(verb)]
 
 
-def settings(verb: str) -> list[str]:
-    """Of the README's helm command: its --set options, placeholders filled in."""
-    (command,) = commands(verb)
+def settings(verb: str, about: str = "") -> list[str]:
+    """Of the README's helm command about something: its --set options, placeholders filled in."""
+    (command,) = (command for command in commands(verb) if about in " ".join(command))
     given = [command[at + 1] for at, word in enumerate(command) if word == "--set"]
     return [each.replace("NAMESPACE", "films").replace("REGISTRY", "registry.example") for each in given]
 
 
 @pytest.mark.control_plane
 def test_the_gpu_recipe_makes_a_profile_that_requests_a_gpu(helm: Any) -> None:
-    options = [word for each in settings("helm install") + settings("helm upgrade") for word in ("--set", each)]
+    options = [
+        word for each in settings("helm install") + settings("helm upgrade", "gpu.resource") for word in ("--set", each)
+    ]
     done = helm("template", "talkingvideo", str(CHART), *options)
     assert done.returncode == 0, done.stderr
     (config,) = (
@@ -45,6 +47,22 @@ def test_the_gpu_recipe_makes_a_profile_that_requests_a_gpu(helm: Any) -> None:
     profile = OperatorConfig.model_validate(yaml.safe_load(config)).profiles["default"]
     assert (profile.engine, profile.weights_claim) == ("infinitetalk", "talkingvideo-weights")
     assert profile.gpu is not None and profile.gpu.resource == "nvidia.com/gpu"
+
+
+@pytest.mark.control_plane
+def test_the_gateway_recipe_installs_a_gateway_with_the_image_that_is_built(helm: Any) -> None:
+    options = [
+        word
+        for each in settings("helm install") + settings("helm upgrade", "gateway.enabled")
+        for word in ("--set", each)
+    ]
+    done = helm("template", "talkingvideo", str(CHART), *options)
+    assert done.returncode == 0, done.stderr
+    deployments = [each for each in yaml.safe_load_all(done.stdout) if each and each["kind"] == "Deployment"]
+    images = {each["spec"]["template"]["spec"]["containers"][0]["image"] for each in deployments}
+    built = {word.replace("REGISTRY", "registry.example") for command in commands("docker build") for word in command}
+    assert {image for image in images if "gateway" in image} <= built
+    assert len(deployments) == 2
 
 
 def test_the_kustomize_base_names_the_images_that_the_readme_builds() -> None:
