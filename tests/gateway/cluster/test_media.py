@@ -187,15 +187,18 @@ def test_a_reader_that_stops_in_the_middle_leaves_the_store_usable(stored: S3Med
     asyncio.run(scenario())
 
 
-def test_a_link_opens_the_file_for_whoever_has_it_with_a_name_and_ranges(stored: S3Media) -> None:
+@pytest.mark.parametrize(("name", "media_type"), [("film.mp4", "video/mp4"), ("film.jpg", "image/jpeg")])
+def test_a_link_opens_the_file_for_whoever_has_it_with_a_name_and_ranges(
+    stored: S3Media, name: str, media_type: str
+) -> None:
     async def scenario() -> str | None:
         uri = await stored.save("films", "alice", "e" * 64, io.BytesIO(b"0123456789"))
-        return await stored.link("films", uri, 60, "film.mp4")
+        return await stored.link("films", uri, 60, name)
 
     link = asyncio.run(scenario())
     assert link is not None
     answer = httpx.get(link, headers={"Range": "bytes=2-4"})
     assert (answer.status_code, answer.content) == (206, b"234")
-    assert answer.headers["content-disposition"] == 'inline; filename="film.mp4"'
-    assert answer.headers["content-type"] == "video/mp4"
+    assert answer.headers["content-disposition"] == f'inline; filename="{name}"'
+    assert answer.headers["content-type"] == media_type
     assert httpx.get(link.partition("?")[0]).status_code == 403

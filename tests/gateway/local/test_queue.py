@@ -31,6 +31,8 @@ RUN = """
     with (here / "runs").open("a") as runs:
         runs.write(f"{name}\\n")
     (here / f"{name}.pid").write_text(str(os.getpid()))
+    if name == "slow":
+        signal.signal(signal.SIGTERM, lambda *_: (time.sleep(4), sys.exit(143)))
     def say(**line):
         print(json.dumps(line), flush=True)
     say(report={"kind": "prepare", "planDigest": "0" * 64, "chunkFrames": [10], "missing": "AQ==",
@@ -166,6 +168,21 @@ def test_cancelling_ends_the_run_and_frees_its_place(machine: Machine) -> None:
             assert cancelled is not None
             assert cancelled.status.phase is Phase.CANCELLED
             assert not machine.is_running("a")
+
+    run(scenario)
+
+
+def test_a_run_that_is_slow_to_end_is_ended_though_other_videos_change_meanwhile(machine: Machine) -> None:
+    async def scenario() -> None:
+        async with machine.videos() as videos:
+            await create(videos, "slow")
+            await reached(videos, "slow", State.RUNNING, 50)
+            await videos.patch("default", "slow", {"spec": {"cancel": True}})
+            for number in range(3):
+                await create(videos, f"another-{number}")
+                await asyncio.sleep(0.1)
+            await reached(videos, "another-0", State.RUNNING, 50)
+            assert not machine.is_running("slow")
 
     run(scenario)
 

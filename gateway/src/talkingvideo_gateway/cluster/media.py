@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import mimetypes
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -141,7 +142,7 @@ class S3Media:
             key,
             min(seconds, LONGEST_EXPIRY),
             content_disposition=f'inline; filename="{quote(file_name)}"',
-            content_type="video/mp4",
+            content_type=mimetypes.guess_type(file_name)[0],
         )
         return await self._call(sign)
 

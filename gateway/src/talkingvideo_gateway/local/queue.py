@@ -84,7 +84,7 @@ class LocalQueue:
         for key, run in self._runs.items():
             video = videos.get(key)
             if video is None or video.spec.get("cancel"):
-                run.cancel()
+                _stop(run)
         waiting = [key for key, video in videos.items() if key not in self._runs and _waits(video)]
         for key in waiting[: max(0, self._at_once - len(self._runs))]:
             self._runs[key] = asyncio.create_task(self._run(videos[key]), name="/".join(key))
@@ -170,7 +170,7 @@ class LocalQueue:
     async def _end_all(self) -> None:
         runs = tuple(self._runs.values())
         for run in runs:
-            run.cancel()
+            _stop(run)
         await asyncio.gather(*runs, return_exceptions=True)
 
 
@@ -182,6 +182,12 @@ def worker_command() -> tuple[str, ...]:
 def _waits(video: VideoObject) -> bool:
     """Whether it is to be made: new, interrupted by an end of this process, or to be retried."""
     return not video.spec.get("suspend") and not video.state.ended
+
+
+def _stop(run: asyncio.Task[None]) -> None:
+    """End a run once: a second cancellation would interrupt the end of its process."""
+    if not run.cancelling():
+        run.cancel()
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
