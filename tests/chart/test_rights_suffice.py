@@ -86,7 +86,8 @@ def take_the_name_of_stitch(sandbox: Sandbox) -> None:
     labels = sandbox.pod("prepare").metadata.labels
     name = names.job_name("hello", labels[names.LABEL_UID], labels[names.LABEL_REVISION], Stage.STITCH, 0)
     job = build_job(context(), CreateJob(Stage.STITCH, 0))
-    job["metadata"] = {"name": name}
+    # Without labels of its own it would get those of its pods, and be an orphan, which the operator deletes.
+    job["metadata"] = {"name": name, "labels": {"app": "another"}}
     job["spec"]["suspend"] = True
     sandbox.cluster.batch.create_namespaced_job(sandbox.namespace, job)
 

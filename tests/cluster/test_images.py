@@ -12,6 +12,7 @@ BASE = Path("python-0123.tar")
 ON_VOLUME = "tests/cluster/Dockerfile.worker-on-volume"
 SINGLE_FILES = [
     ".dockerignore",
+    "Dockerfile.gateway",
     "Dockerfile.operator",
     "Dockerfile.worker",
     "VERSION",
