@@ -21,7 +21,7 @@ from talkingvideo_gateway.dialects import detail
 from talkingvideo_gateway.dialects.values import truncated_prompt
 from talkingvideo_gateway.errors import GatewayError, InvalidRequestError, NotFoundError, QueueFullError
 from talkingvideo_gateway.http.bodies import part
-from talkingvideo_gateway.http.dependencies import CallerOf, ServiceOf, caller_of, service_of
+from talkingvideo_gateway.http.dependencies import CallerOf, CallerRoute, ServiceOf, caller_of, service_of
 from talkingvideo_gateway.http.dialect import Dialect
 from talkingvideo_gateway.http.sending import send_file
 from talkingvideo_gateway.identity.caller import Caller
@@ -52,7 +52,7 @@ PROGRESS = {
 }
 LOADING = "Loading models (T5, VAE, CLIP, DiT)..."
 
-router = APIRouter(tags=["generate"])
+router = APIRouter(tags=["generate"], route_class=CallerRoute)
 
 
 @router.post("/api/generate")

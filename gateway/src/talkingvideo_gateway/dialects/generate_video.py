@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from talkingvideo_gateway.dialects import detail
 from talkingvideo_gateway.dialects.values import motion_frames, truncated_prompt
 from talkingvideo_gateway.errors import NotFoundError
-from talkingvideo_gateway.http.dependencies import CallerOf, GatewayOf, ServiceOf
+from talkingvideo_gateway.http.dependencies import CallerOf, CallerRoute, GatewayOf, ServiceOf
 from talkingvideo_gateway.http.dialect import Dialect
 from talkingvideo_gateway.http.sending import send_file
 from talkingvideo_gateway.http.volumes import Volumes
@@ -37,7 +37,7 @@ VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"}
 RESOLUTIONS = {"infinitetalk-480": ("480p", 7.0), "infinitetalk-720": ("720p", 11.0)}
 """Size class and shift."""
 
-router = APIRouter(tags=["generate-video"])
+router = APIRouter(tags=["generate-video"], route_class=CallerRoute)
 
 
 class GenerateVideo(BaseModel):

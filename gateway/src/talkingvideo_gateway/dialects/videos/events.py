@@ -19,7 +19,7 @@ from talkingvideo_gateway.dialects.videos.answers import PATH, STATUSES, to_resp
 from talkingvideo_gateway.dialects.videos.ids import id_of, name_of
 from talkingvideo_gateway.dialects.videos.models import DeletedVideo
 from talkingvideo_gateway.dialects.videos.routes import VideoId
-from talkingvideo_gateway.http.dependencies import CallerOf, GatewayOf
+from talkingvideo_gateway.http.dependencies import CallerOf, CallerRoute, GatewayOf
 from talkingvideo_gateway.videos.backend import VideoChange
 from talkingvideo_gateway.videos.object import VideoObject
 
@@ -37,7 +37,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
 }
 ENDED: dict[int | str, dict[str, Any]] = {204: {"description": "It has ended, and the client knows how."}}
 
-router = APIRouter(tags=["events"])
+router = APIRouter(tags=["events"], route_class=CallerRoute)
 
 LastEventId = Annotated[str | None, Header(max_length=32, description="Id of the last event that was received.")]
 
