@@ -105,6 +105,10 @@ def test_nothing_of_a_body_is_read_before_its_sender_is_known(untouched: httpx.C
         assert connection.recv(100).startswith(b"HTTP/1.1 401 ")
 
 
+def test_who_logs_in_sends_no_more_than_a_token(untouched: httpx.Client) -> None:
+    assert untouched.post("/session", json={"token": "x" * 100_000}).status_code == 413
+
+
 KEYS = [
     ({"Authorization": f"Bearer {ALICE}"}, 200),
     ({"Authorization": f"bearer  {ALICE}"}, 200),
