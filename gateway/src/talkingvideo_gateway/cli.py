@@ -75,13 +75,14 @@ def _serve_local(settings: GatewayConfig, folder: Path, host: str, port: int, at
     everybody = EverybodyIs(caller, Origins(settings.public_url))
     application = create_app(settings, backend, everybody, _link_key(folder))
     typer.echo(f"The page: http://{host}:{port}")
-    # h11 bounds headers, which httptools does not.
+    # h11 bounds headers, which httptools does not. Whoever reads a line of an access log has the link that is in it.
     options = uvicorn.Config(
         application,
         host=host,
         port=port,
         http="h11",
         proxy_headers=False,
+        access_log=False,
         timeout_graceful_shutdown=LOCAL_SHUTDOWN_SECONDS,
     )
     server = Server(options, application)

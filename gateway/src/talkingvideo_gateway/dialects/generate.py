@@ -34,8 +34,8 @@ PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
 SOUNDS = (".wav", ".mp3", ".flac", ".aac", ".ogg", ".opus", ".m4a", ".mp4", ".webm")
 """What browsers record (webm, mp4) and telephones send (m4a) beside the service's own five."""
 
-POLICY_VIOLATION = 1008
-"""WebSocket's close code for a connection that is refused (RFC 6455, section 7.4.1)."""
+POLICY_VIOLATION, UNSUPPORTED_DATA = 1008, 1003
+"""WebSocket's close codes for a connection that is refused, and for one that sends bytes (RFC 6455, section 7.4.1)."""
 
 STATUSES = {
     State.QUEUED: "queued",
@@ -134,8 +134,11 @@ async def updates(socket: WebSocket) -> None:
 
 
 async def _answer(socket: WebSocket) -> None:
-    async for text in socket.iter_text():
-        await socket.send_json({"type": "pong", "data": text})
+    while (message := await socket.receive())["type"] == "websocket.receive":
+        if message.get("text") is None:
+            await socket.close(UNSUPPORTED_DATA)
+            return
+        await socket.send_json({"type": "pong", "data": message["text"]})
 
 
 async def _tell(socket: WebSocket, caller: Caller, service: VideoService) -> None:
