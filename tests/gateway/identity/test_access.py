@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,13 @@ def test_a_full_queue_is_the_callers_own_and_says_when_to_come_back(http: httpx.
     assert int(refused.headers["Retry-After"]) > 0
     assert refused.json()["code"] == "QUEUE_FULL"
     assert submitted(http, ALICE).status_code == 202
+
+
+def test_limits_hold_for_requests_that_come_all_at_once(http: httpx.Client) -> None:
+    audio = base64.b64encode(bytes(1_000_000)).decode()
+    with ThreadPoolExecutor(10) as threads:
+        answers = list(threads.map(lambda _: submitted(http, BOB, audio_base64=audio).status_code, range(10)))
+    assert sorted(answers) == [202, 202, *[429] * 8]
 
 
 @pytest.mark.parametrize("token", [None, "wrong-token-000000"])
