@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import sqlite3
 import sys
@@ -11,6 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 
@@ -92,8 +95,8 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-async def create(videos: Videos, name: str) -> VideoObject:
-    spec = {"source": {"image": {"uri": "data:,"}}, "speech": {"speakers": [{"text": "Hello"}]}}
+async def create(videos: Videos, name: str, picture: str = "data:,") -> VideoObject:
+    spec = {"source": {"image": {"uri": picture}}, "speech": {"speakers": [{"text": "Hello"}]}}
     document = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {"name": name}, "spec": spec}
     return await videos.create("default", document)
 
@@ -299,6 +302,29 @@ def test_the_queue_goes_on_when_the_disk_has_room_again(machine: Machine, monkey
                     await asyncio.sleep(0.01)
 
     run(scenario)
+
+
+def test_a_folder_can_be_moved_with_its_files(tmp_path: Path) -> None:
+    before, now = tmp_path / "before", tmp_path / "now"
+
+    async def first() -> str:
+        async with local_backend(LocalOptions(before, command=("false",))) as backend:
+            uri = await backend.media.save("default", "a", "0" * 64, io.BytesIO(b"a picture"))
+            await create(backend.videos, "a", uri)
+            return uri
+
+    async def second() -> str:
+        async with local_backend(LocalOptions(now, command=("false",))) as backend:
+            video = await backend.videos.get("default", "a")
+            assert video is not None
+            return str(video.spec["source"]["image"]["uri"])
+
+    uri = asyncio.run(first())
+    before.rename(now)
+    for _ in range(2):
+        moved = asyncio.run(second())
+        assert moved == uri.replace("/before/", "/now/")
+        assert Path(url2pathname(urlsplit(moved).path)).read_bytes() == b"a picture"
 
 
 def test_a_folder_has_one_gateway(tmp_path: Path) -> None:
