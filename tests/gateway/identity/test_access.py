@@ -19,6 +19,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from talkingvideo_gateway.dialects import DIALECTS
+from talkingvideo_gateway.errors import ForbiddenError
+from talkingvideo_gateway.identity.caller import Caller, Verb
 from talkingvideo_gateway.identity.settings import ProxyHeaders
 
 TINY = base64.b64encode(b"bytes of a file").decode()
@@ -283,3 +285,22 @@ def test_a_proxys_header_counts_from_the_proxys_address_only(
         assert answer.status_code == status
         if status == 200:
             assert answer.json()["caller"].startswith("proxy-dora-")
+
+
+class AllButWatching:
+    """Rights of somebody who may look, and may not watch."""
+
+    async def require(self, caller: Caller, verb: Verb) -> None:
+        """See `Rights`."""
+        if verb is Verb.WATCH:
+            raise ForbiddenError(f"{caller.name} may not watch.")
+
+
+def test_whoever_may_not_watch_is_told_so_before_a_stream_begins(tmp_path: Path) -> None:
+    with gateway_with_tokens(tmp_path, rights=AllButWatching()) as gateway, gateway.client() as http:
+        video = created(http)
+        for path in ("/v1/events", f"/v1/videos/{video}/events"):
+            assert http.get(path, headers=bearer(ALICE)).status_code == FORBIDDEN
+        with pytest.raises(InvalidStatus) as refused:
+            connect(f"{gateway.url.replace('http', 'ws')}/ws", additional_headers=bearer(ALICE))
+        assert refused.value.response.status_code == FORBIDDEN

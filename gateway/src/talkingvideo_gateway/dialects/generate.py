@@ -120,6 +120,7 @@ async def updates(socket: WebSocket) -> None:
     """Tell of each change of the caller's videos, and answer every text."""
     try:
         caller, service = await caller_of(socket), service_of(socket)
+        await service.require_watch(caller)
     except GatewayError:
         await socket.close(POLICY_VIOLATION)
         return

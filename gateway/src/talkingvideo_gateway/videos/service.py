@@ -115,6 +115,14 @@ class VideoService:
         await self._rights.require(caller, Verb.LIST)
         return await self._videos.list(caller.namespace, None if caller.sees_namespace else caller.name)
 
+    async def require_watch(self, caller: Caller) -> None:
+        """Refuse whoever may not watch, before an answer begins that has no place for a refusal.
+
+        Raises:
+            ForbiddenError: The caller may not.
+        """
+        await self._rights.require(caller, Verb.WATCH)
+
     def watch(self, caller: Caller) -> AsyncIterator[VideoChange]:
         """Changes of the caller's videos from this call on."""
         return self._seen(caller, self._videos.watch(caller.namespace))

@@ -47,6 +47,7 @@ async def of_video(
     video_id: VideoId, caller: CallerOf, gateway: GatewayOf, last_event_id: LastEventId = None
 ) -> Response:
     """Changes of a video until it has ended."""
+    await gateway.service.require_watch(caller)
     changes = gateway.service.watch(caller)
     video = await gateway.service.get(caller, name_of(video_id))
     if video.state.ended and last_event_id == str(video.resource_version):
@@ -57,6 +58,7 @@ async def of_video(
 @router.get(EVENTS_PATH, response_class=Response, responses=STREAM)
 async def of_all(caller: CallerOf, gateway: GatewayOf, last_event_id: LastEventId = None) -> Response:
     """Changes of all of the caller's videos: first those since the last event, or those that have not ended; then each."""
+    await gateway.service.require_watch(caller)
     changes = gateway.service.watch(caller)
     seen = _version(last_event_id)
     videos = [
