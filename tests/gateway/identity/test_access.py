@@ -15,11 +15,13 @@ from fastapi import APIRouter
 from starlette.routing import BaseRoute
 from tests.gateway.identity.callers import ALICE, BOB, CAROL, bearer, gateway_with_tokens
 from tests.gateway.serving import VIDEO, ServedGateway
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from talkingvideo_gateway.dialects import DIALECTS
+from talkingvideo_gateway.dialects import DIALECTS, generate
+from talkingvideo_gateway.dialects.videos import events
 from talkingvideo_gateway.errors import ForbiddenError
+from talkingvideo_gateway.identity import tokens
 from talkingvideo_gateway.identity.caller import Caller, Verb
 from talkingvideo_gateway.identity.settings import ProxyHeaders
 
@@ -304,3 +306,22 @@ def test_whoever_may_not_watch_is_told_so_before_a_stream_begins(tmp_path: Path)
         with pytest.raises(InvalidStatus) as refused:
             connect(f"{gateway.url.replace('http', 'ws')}/ws", additional_headers=bearer(ALICE))
         assert refused.value.response.status_code == FORBIDDEN
+
+
+def test_what_is_open_ends_when_its_token_is_withdrawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(events, "PING_SECONDS", 0.05)
+    monkeypatch.setattr(generate, "ASK_SECONDS", 0.05)
+    with gateway_with_tokens(tmp_path) as gateway, gateway.client() as http:
+        address = f"{gateway.url.replace('http', 'ws')}/ws"
+        with http.stream("GET", "/v1/events", headers=bearer(ALICE)) as stream:
+            pieces = stream.iter_raw()
+            with connect(address, additional_headers=bearer(ALICE)) as socket_of_alice:
+                assert next(pieces)
+                assert socket_of_alice.recv(timeout=10)
+                (tmp_path / "tokens" / "alice").unlink()
+                with pytest.raises(ConnectionClosed) as closed:
+                    socket_of_alice.recv(timeout=10)
+                assert closed.value.rcvd is not None
+                assert closed.value.rcvd.code == 1008
+                assert [piece for piece in pieces if b"data:" in piece] == []

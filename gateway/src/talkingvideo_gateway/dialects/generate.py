@@ -21,7 +21,7 @@ from talkingvideo_gateway.dialects import detail
 from talkingvideo_gateway.dialects.values import truncated_prompt
 from talkingvideo_gateway.errors import GatewayError, InvalidRequestError, NotFoundError, QueueFullError
 from talkingvideo_gateway.http.bodies import part
-from talkingvideo_gateway.http.dependencies import CallerOf, CallerRoute, ServiceOf, caller_of, service_of
+from talkingvideo_gateway.http.dependencies import CallerOf, CallerRoute, ServiceOf, caller_of, is_still, service_of
 from talkingvideo_gateway.http.dialect import Dialect
 from talkingvideo_gateway.http.sending import send_file
 from talkingvideo_gateway.identity.caller import Caller
@@ -36,6 +36,9 @@ SOUNDS = (".wav", ".mp3", ".flac", ".aac", ".ogg", ".opus", ".m4a", ".mp4", ".we
 
 POLICY_VIOLATION, UNSUPPORTED_DATA = 1008, 1003
 """WebSocket's close codes for a connection that is refused, and for one that sends bytes (RFC 6455, section 7.4.1)."""
+
+ASK_SECONDS = 15.0
+"""How often an open WebSocket's token is looked at again."""
 
 STATUSES = {
     State.QUEUED: "queued",
@@ -125,11 +128,13 @@ async def updates(socket: WebSocket) -> None:
         await socket.close(POLICY_VIOLATION)
         return
     await socket.accept()
-    answering, telling = asyncio.create_task(_answer(socket)), asyncio.create_task(_tell(socket, caller, service))
-    _, pending = await asyncio.wait({answering, telling}, return_when=asyncio.FIRST_COMPLETED)
+    tasks = {
+        asyncio.create_task(work) for work in (_answer(socket), _tell(socket, caller, service), _ask(socket, caller))
+    }
+    _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
-    for task in (answering, telling):
+    for task in tasks:
         with suppress(asyncio.CancelledError, WebSocketDisconnect):
             await task
 
@@ -140,6 +145,13 @@ async def _answer(socket: WebSocket) -> None:
             await socket.close(UNSUPPORTED_DATA)
             return
         await socket.send_json({"type": "pong", "data": message["text"]})
+
+
+async def _ask(socket: WebSocket, caller: Caller) -> None:
+    """Close the connection when nobody has its token any more."""
+    while await is_still(caller, socket):
+        await asyncio.sleep(ASK_SECONDS)
+    await socket.close(POLICY_VIOLATION)
 
 
 async def _tell(socket: WebSocket, caller: Caller, service: VideoService) -> None:

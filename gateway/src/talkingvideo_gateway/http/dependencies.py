@@ -13,6 +13,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection
 
+from talkingvideo_gateway.errors import GatewayError, UnavailableError
 from talkingvideo_gateway.http.links import Links
 from talkingvideo_gateway.identity.caller import Authenticator, Caller
 from talkingvideo_gateway.identity.origins import Origins
@@ -71,6 +72,17 @@ async def caller_of(connection: HTTPConnection) -> Caller:
     if CALLER not in connection.scope:
         connection.scope[CALLER] = await gateway_of(connection).authenticator.authenticate(connection)
     return cast(Caller, connection.scope[CALLER])
+
+
+async def is_still(caller: Caller, connection: HTTPConnection) -> bool:
+    """Whether a connection that has been open for a while is still its caller's: the token may have been withdrawn."""
+    try:
+        now = await gateway_of(connection).authenticator.authenticate(connection)
+    except UnavailableError:
+        return True
+    except GatewayError:
+        return False
+    return (now.namespace, now.name) == (caller.namespace, caller.name)
 
 
 class CallerRoute(APIRoute):
