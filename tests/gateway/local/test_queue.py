@@ -251,6 +251,7 @@ def test_a_retry_that_cannot_be_begun_fails_once(machine: Machine) -> None:
             await videos.patch("default", "a", {"metadata": {"annotations": {names.ANNOTATION_RETRY: "1"}}})
             failed = await reached(videos, "a", State.FAILED)
             assert failed.status.observed_retry == "1"
+            await until(lambda: not [*(machine.folder / "state" / "runs").iterdir()])
 
     run(scenario)
 

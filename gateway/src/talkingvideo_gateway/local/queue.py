@@ -136,8 +136,16 @@ class LocalQueue:
                 return
 
     async def _make(self, video: VideoObject) -> None:
-        key = (video.namespace, video.name)
         file = self._write_document(video)
+        try:
+            await self._follow(video, file)
+        finally:
+            file.unlink(missing_ok=True)
+            shutil.rmtree(self._engine.plans / video.uid, ignore_errors=True)
+
+    async def _follow(self, video: VideoObject, file: Path) -> None:
+        """Run the command, and write what it says of itself."""
+        key = (video.namespace, video.name)
         process = await asyncio.create_subprocess_exec(
             *self._engine.command,
             *self._arguments(video, file),
@@ -165,8 +173,6 @@ class LocalQueue:
                 self._videos.set_status(key, status.model_copy(update={"observed_retry": video.retry}))
         finally:
             await _end(process)
-            file.unlink(missing_ok=True)
-            shutil.rmtree(self._engine.plans / video.uid, ignore_errors=True)
 
     def _arguments(self, video: VideoObject, file: Path) -> list[str]:
         engine = [] if self._engine.name is None else ["--engine", self._engine.name]
