@@ -224,6 +224,22 @@ def test_deleting_ends_the_run(machine: Machine) -> None:
     run(scenario)
 
 
+def test_deleting_leaves_nothing_of_what_a_run_has_delivered_already(machine: Machine) -> None:
+    results = machine.folder / "state" / "results" / "default"
+    results.mkdir(parents=True)
+    for name in ("a.mp4", "a.jpg", "a.json", "a.b.mp4"):
+        (results / name).touch()
+
+    async def scenario() -> None:
+        async with machine.videos() as videos:
+            await create(videos, "a")
+            await reached(videos, "a", State.RUNNING, 50)
+            await videos.delete("default", "a")
+            await until(lambda: [path.name for path in results.iterdir()] == ["a.b.mp4"])
+
+    run(scenario)
+
+
 def test_what_ran_at_the_end_goes_on_at_the_next_start(machine: Machine) -> None:
     async def first() -> None:
         async with machine.videos() as videos:

@@ -30,6 +30,9 @@ PROGRESS_SECONDS = 1.0
 """Least time between two writes of progress."""
 
 LINE_BYTES = 1 << 20
+RESULT_SUFFIXES = (".mp4", ".jpg", ".json")
+"""Of the files that the command writes beside each other, named after the object."""
+
 GRACE_SECONDS = 10.0
 """How long a run that is told to end may take before it is killed."""
 
@@ -119,8 +122,15 @@ class LocalQueue:
             log.exception("a run has failed", video="/".join(key))
             await self._fail(video)
         finally:
+            if await self._videos.get(*key) is None:
+                self._delete_results(video)
             del self._runs[key]
             self._videos.written.set()
+
+    def _delete_results(self, video: VideoObject) -> None:
+        """Delete what a run has delivered of a video that was deleted meanwhile: its status never said where it is."""
+        for suffix in RESULT_SUFFIXES:
+            (self._engine.out / video.namespace / f"{video.name}{suffix}").unlink(missing_ok=True)
 
     async def _fail(self, video: VideoObject) -> None:
         """Say that a run could not be made. Until that is written its place is not free: it would be made again at once."""
