@@ -54,6 +54,13 @@ def test_a_key_for_links_is_long_enough_to_keep_a_secret(tmp_path: Path, content
     assert refused.value.field == "linkKey"
 
 
+def test_a_local_key_that_an_interrupted_start_has_left_empty_signs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "link-key").touch()
+    done = CliRunner().invoke(app, ["serve", "--local", str(tmp_path), "--port", "0"])
+    assert done.exit_code == 1
+    assert "link-key" in done.output
+
+
 def test_metrics_have_routes_and_no_ids() -> None:
     async def job(_: Any) -> PlainTextResponse:
         return PlainTextResponse("ok")

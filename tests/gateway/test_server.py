@@ -19,3 +19,11 @@ def test_ctrl_c_ends_it_quietly_while_a_page_is_open(tmp_path: Path) -> None:
     assert "Application shutdown complete." in gateway.log
     assert "Traceback" not in gateway.log
     assert f"The page: {gateway.url}" in gateway.log
+
+
+def test_its_log_has_no_links(tmp_path: Path) -> None:
+    gateway = LocalGateway(tmp_path)
+    gateway.start()
+    httpx.get(f"{gateway.url}/shared/a-signed-link")
+    gateway.interrupt()
+    assert "a-signed-link" not in gateway.log

@@ -59,7 +59,9 @@ def create_app(
             yield
 
     app = _application(lifespan)
-    app.add_middleware(BodyLimit, most=int(config.max_body_megabytes * MEGABYTE))
+    app.add_middleware(
+        BodyLimit, most=int(config.max_body_megabytes * MEGABYTE), smaller={session.PATH: session.MOST_BYTES}
+    )
     if config.cors_origins:
         # Without credentials: pages of other sites send a token, and never the session's cookie.
         app.add_middleware(

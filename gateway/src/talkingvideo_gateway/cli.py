@@ -75,13 +75,14 @@ def _serve_local(settings: GatewayConfig, folder: Path, host: str, port: int, at
     everybody = EverybodyIs(caller, Origins(settings.public_url))
     application = create_app(settings, backend, everybody, _link_key(folder))
     typer.echo(f"The page: http://{host}:{port}")
-    # h11 bounds headers, which httptools does not.
+    # h11 bounds headers, which httptools does not. Whoever reads a line of an access log has the link that is in it.
     options = uvicorn.Config(
         application,
         host=host,
         port=port,
         http="h11",
         proxy_headers=False,
+        access_log=False,
         timeout_graceful_shutdown=LOCAL_SHUTDOWN_SECONDS,
     )
     server = Server(options, application)
@@ -121,12 +122,17 @@ async def _serve_cluster(settings: GatewayConfig, host: str, port: int) -> None:
 
 def _link_key(folder: Path) -> str:
     """The key of this folder's links, made when it is first used: links outlive the process."""
+    from talkingvideo_gateway.cluster_gateway import link_key
+
     file = folder / "link-key"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(32), encoding="ascii")
-    return file.read_text(encoding="ascii")
+        # Whole or not at all: what an interrupted start left would be a key that everybody knows.
+        new = folder / f".link-key-{secrets.token_hex(8)}"
+        new.touch(mode=0o600)
+        new.write_text(secrets.token_urlsafe(32), encoding="ascii")
+        new.replace(file)
+    return link_key(file)
 
 
 def _is_loopback(host: str) -> bool:

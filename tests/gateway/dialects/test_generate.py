@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.gateway.serving import VIDEO, ServedGateway
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from talkingvideo_api.errors import ErrorCode
@@ -34,6 +35,17 @@ def socket(gateway: ServedGateway) -> Iterator[ClientConnection]:
 def received(socket: ClientConnection) -> dict[str, Any]:
     message: dict[str, Any] = json.loads(socket.recv(timeout=10))
     return message
+
+
+def test_bytes_on_the_websocket_end_it_in_words(socket: ClientConnection, caplog: pytest.LogCaptureFixture) -> None:
+    received(socket)
+    socket.send(b"bytes")
+
+    with pytest.raises(ConnectionClosed) as closed:
+        socket.recv(timeout=10)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1003
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_a_request_is_queued_with_all_keys(http: httpx.Client) -> None:

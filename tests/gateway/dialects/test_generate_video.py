@@ -75,6 +75,23 @@ def test_video_is_served_under_the_path_of_the_answer(http: httpx.Client, gatewa
     assert http.get("/output/another.mp4").status_code == 404
 
 
+@pytest.mark.parametrize(
+    "prompt", ["Привет, мир", "你好", "What? #1 100%", "a\nb\r\nX: c", 'say "hello"', "..\\..", ""]
+)
+def test_video_is_served_whatever_its_prompt_says(http: httpx.Client, gateway: ServedGateway, prompt: str) -> None:
+    path = posted(http, gateway, gateway.succeed, prompt=prompt).json()["video_path"]
+
+    assert http.get(path).content == VIDEO
+
+
+def test_videos_of_one_second_with_the_same_words_have_files_of_their_own(
+    http: httpx.Client, gateway: ServedGateway
+) -> None:
+    paths = [posted(http, gateway, gateway.succeed).json()["video_path"] for _ in range(5)]
+
+    assert len(set(paths)) == 5
+
+
 def test_every_parameter_has_its_place(http: httpx.Client, gateway: ServedGateway) -> None:
     changes = {
         "resolution": "infinitetalk-720",

@@ -144,7 +144,7 @@ def test_silence_is_filled_with_comments() -> None:
             found.append(event)
             if len(found) == 3:
                 break
-        await events.aclose()  # type: ignore[attr-defined]
+        await events.aclose()
         return found
 
     assert asyncio.run(listen()) == [b"first", b": ping\n\n", b": ping\n\n"]

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import base64
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import APIRouter
+from starlette.routing import BaseRoute
 from tests.gateway.identity.callers import ALICE, BOB, CAROL, bearer, gateway_with_tokens
 from tests.gateway.serving import VIDEO, ServedGateway
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from talkingvideo_gateway.dialects import DIALECTS
+from talkingvideo_gateway.dialects import DIALECTS, generate
+from talkingvideo_gateway.dialects.videos import events
+from talkingvideo_gateway.errors import ForbiddenError
+from talkingvideo_gateway.identity import tokens
+from talkingvideo_gateway.identity.caller import Caller, Verb
 from talkingvideo_gateway.identity.settings import ProxyHeaders
 
 TINY = base64.b64encode(b"bytes of a file").decode()
@@ -53,12 +61,19 @@ def created(http: httpx.Client, token: str = ALICE) -> str:
 
 def routes() -> list[tuple[str, str, str]]:
     """Every route that a dialect has, with its method and the dialect's name."""
-    found = []
-    for dialect in DIALECTS:
-        for route in dialect.router.routes:
-            for method in sorted(getattr(route, "methods", None) or ()):
-                found.append((dialect.name, method, getattr(route, "path", "")))
-    return found
+    return [
+        (dialect.name, method, getattr(route, "path", ""))
+        for dialect in DIALECTS
+        for route in leaves(dialect.router)
+        for method in sorted(getattr(route, "methods", None) or ())
+    ]
+
+
+def leaves(router: APIRouter) -> Iterator[BaseRoute]:
+    """The routes of a router, and those of the routers in it."""
+    for route in router.routes:
+        inner = getattr(route, "original_router", None)
+        yield from [route] if inner is None else leaves(inner)
 
 
 @pytest.mark.parametrize("headers", [{}, bearer("wrong-token-000000"), {"Authorization": "Basic YTpi"}], ids=str)
@@ -71,16 +86,32 @@ def test_without_a_token_every_route_of_a_dialect_refuses_in_its_own_words(
     if answer.status_code == 200 and "health" in path:
         assert ALICE not in answer.text
         return
-    # A body that is wrong may be refused first; nobody is let in.
-    assert answer.status_code in (UNAUTHENTICATED, 422, 400), (path, answer.text)
-    if answer.status_code == UNAUTHENTICATED:
-        assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert answer.status_code == UNAUTHENTICATED, (path, answer.text)
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
     expected = next(each for each in DIALECTS if each.name == dialect)
     if "json" in answer.headers.get("content-type", ""):
         from talkingvideo_gateway.errors import UnauthenticatedError
 
         own = expected.error(UnauthenticatedError("x"))
         assert answer.headers["content-type"].partition(";")[0] == str(own.headers["content-type"]).partition(";")[0]
+
+
+def bodies() -> list[tuple[str, str]]:
+    """Every route that reads a body, with its method."""
+    return [(method, path) for _, method, path in routes() if method in ("POST", "PUT") and "status" not in path]
+
+
+@pytest.mark.parametrize(("method", "path"), bodies(), ids=str)
+def test_nothing_of_a_body_is_read_before_its_sender_is_known(untouched: httpx.Client, method: str, path: str) -> None:
+    where = path.replace("{", "").replace("}", "")
+    with socket.create_connection((untouched.base_url.host, untouched.base_url.port), timeout=10) as connection:
+        head = f"{method} {where} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 90000000"
+        connection.sendall(f"{head}\r\n\r\n".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 401 ")
+
+
+def test_who_logs_in_sends_no_more_than_a_token(untouched: httpx.Client) -> None:
+    assert untouched.post("/session", json={"token": "x" * 100_000}).status_code == 413
 
 
 KEYS = [
@@ -217,6 +248,13 @@ def test_a_full_queue_is_the_callers_own_and_says_when_to_come_back(http: httpx.
     assert submitted(http, ALICE).status_code == 202
 
 
+def test_limits_hold_for_requests_that_come_all_at_once(http: httpx.Client) -> None:
+    audio = base64.b64encode(bytes(1_000_000)).decode()
+    with ThreadPoolExecutor(10) as threads:
+        answers = list(threads.map(lambda _: submitted(http, BOB, audio_base64=audio).status_code, range(10)))
+    assert sorted(answers) == [202, 202, *[429] * 8]
+
+
 @pytest.mark.parametrize("token", [None, "wrong-token-000000"])
 def test_a_websocket_needs_a_token(gateway: ServedGateway, token: str | None) -> None:
     headers = {} if token is None else bearer(token)
@@ -249,3 +287,41 @@ def test_a_proxys_header_counts_from_the_proxys_address_only(
         assert answer.status_code == status
         if status == 200:
             assert answer.json()["caller"].startswith("proxy-dora-")
+
+
+class AllButWatching:
+    """Rights of somebody who may look, and may not watch."""
+
+    async def require(self, caller: Caller, verb: Verb) -> None:
+        """See `Rights`."""
+        if verb is Verb.WATCH:
+            raise ForbiddenError(f"{caller.name} may not watch.")
+
+
+def test_whoever_may_not_watch_is_told_so_before_a_stream_begins(tmp_path: Path) -> None:
+    with gateway_with_tokens(tmp_path, rights=AllButWatching()) as gateway, gateway.client() as http:
+        video = created(http)
+        for path in ("/v1/events", f"/v1/videos/{video}/events"):
+            assert http.get(path, headers=bearer(ALICE)).status_code == FORBIDDEN
+        with pytest.raises(InvalidStatus) as refused:
+            connect(f"{gateway.url.replace('http', 'ws')}/ws", additional_headers=bearer(ALICE))
+        assert refused.value.response.status_code == FORBIDDEN
+
+
+def test_what_is_open_ends_when_its_token_is_withdrawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(events, "PING_SECONDS", 0.05)
+    monkeypatch.setattr(generate, "ASK_SECONDS", 0.05)
+    with gateway_with_tokens(tmp_path) as gateway, gateway.client() as http:
+        address = f"{gateway.url.replace('http', 'ws')}/ws"
+        with http.stream("GET", "/v1/events", headers=bearer(ALICE)) as stream:
+            pieces = stream.iter_raw()
+            with connect(address, additional_headers=bearer(ALICE)) as socket_of_alice:
+                assert next(pieces)
+                assert socket_of_alice.recv(timeout=10)
+                (tmp_path / "tokens" / "alice").unlink()
+                with pytest.raises(ConnectionClosed) as closed:
+                    socket_of_alice.recv(timeout=10)
+                assert closed.value.rcvd is not None
+                assert closed.value.rcvd.code == 1008
+                assert [piece for piece in pieces if b"data:" in piece] == []

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
+import sqlite3
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 
 from talkingvideo_api import names
 from talkingvideo_api.conditions import Phase
 from talkingvideo_gateway.errors import UnavailableError
+from talkingvideo_gateway.local import queue
 from talkingvideo_gateway.local.backend import LocalOptions, local_backend
-from talkingvideo_gateway.local.database import Database
+from talkingvideo_gateway.local.database import Database, Document
 from talkingvideo_gateway.videos.backend import Videos
 from talkingvideo_gateway.videos.object import State, VideoObject
 
 RUN = """
-    import json, os, signal, sys, time
+    import json, os, signal, subprocess, sys, time
     from pathlib import Path
     import yaml
 
@@ -37,6 +42,11 @@ RUN = """
         print(json.dumps(line), flush=True)
     say(report={"kind": "prepare", "planDigest": "0" * 64, "chunkFrames": [10], "missing": "AQ==",
                 "width": 64, "height": 64, "deliveredWidth": 64, "deliveredHeight": 64})
+    if name == "verbose":
+        print("x" * 3_000_000, flush=True)
+    if name == "parent":
+        child = subprocess.Popen(["sleep", "600"])
+        (here / "child.pid").write_text(str(child.pid))
     while not (here / f"{name}.go").exists():
         say(progress={"stage": "render", "fraction": 0.5, "message": "Window 1 of 1", "chunk": 0})
         time.sleep(0.02)
@@ -60,8 +70,8 @@ class Machine:
         (folder / "run.py").write_text(textwrap.dedent(RUN))
 
     @asynccontextmanager
-    async def videos(self, at_once: int = 1) -> AsyncIterator[Videos]:
-        options = LocalOptions(self.folder / "state", at_once, command=(sys.executable, str(self.folder / "run.py")))
+    async def videos(self, at_once: int = 1, program: str = sys.executable) -> AsyncIterator[Videos]:
+        options = LocalOptions(self.folder / "state", at_once, command=(program, str(self.folder / "run.py")))
         async with local_backend(options) as backend:
             yield backend.videos
 
@@ -85,8 +95,8 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-async def create(videos: Videos, name: str) -> VideoObject:
-    spec = {"source": {"image": {"uri": "data:,"}}, "speech": {"speakers": [{"text": "Hello"}]}}
+async def create(videos: Videos, name: str, picture: str = "data:,") -> VideoObject:
+    spec = {"source": {"image": {"uri": picture}}, "speech": {"speakers": [{"text": "Hello"}]}}
     document = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {"name": name}, "spec": spec}
     return await videos.create("default", document)
 
@@ -214,6 +224,22 @@ def test_deleting_ends_the_run(machine: Machine) -> None:
     run(scenario)
 
 
+def test_deleting_leaves_nothing_of_what_a_run_has_delivered_already(machine: Machine) -> None:
+    results = machine.folder / "state" / "results" / "default"
+    results.mkdir(parents=True)
+    for name in ("a.mp4", "a.jpg", "a.json", "a.b.mp4"):
+        (results / name).touch()
+
+    async def scenario() -> None:
+        async with machine.videos() as videos:
+            await create(videos, "a")
+            await reached(videos, "a", State.RUNNING, 50)
+            await videos.delete("default", "a")
+            await until(lambda: [path.name for path in results.iterdir()] == ["a.b.mp4"])
+
+    run(scenario)
+
+
 def test_what_ran_at_the_end_goes_on_at_the_next_start(machine: Machine) -> None:
     async def first() -> None:
         async with machine.videos() as videos:
@@ -231,6 +257,91 @@ def test_what_ran_at_the_end_goes_on_at_the_next_start(machine: Machine) -> None
     assert not machine.is_running("a")
     run(second)
     assert machine.runs() == ["a", "a", "b"]
+
+
+def test_a_retry_that_cannot_be_begun_fails_once(machine: Machine) -> None:
+    async def scenario() -> None:
+        async with machine.videos(program=str(machine.folder / "missing")) as videos:
+            await create(videos, "a")
+            await reached(videos, "a", State.FAILED)
+            await videos.patch("default", "a", {"metadata": {"annotations": {names.ANNOTATION_RETRY: "1"}}})
+            failed = await reached(videos, "a", State.FAILED)
+            assert failed.status.observed_retry == "1"
+            await until(lambda: not [*(machine.folder / "state" / "runs").iterdir()])
+
+    run(scenario)
+
+
+def test_a_line_that_is_too_long_is_passed_over(machine: Machine) -> None:
+    async def scenario() -> None:
+        async with machine.videos() as videos:
+            await create(videos, "verbose")
+            await reached(videos, "verbose", State.RUNNING, 50)
+            machine.end("verbose")
+            await reached(videos, "verbose", State.SUCCEEDED)
+
+    run(scenario)
+
+
+def test_what_a_run_leaves_behind_ends_with_it(machine: Machine) -> None:
+    async def scenario() -> None:
+        async with machine.videos() as videos:
+            await create(videos, "parent")
+            machine.end("parent", "die")
+            await reached(videos, "parent", State.FAILED)
+            await until(lambda: not machine.is_running("child"))
+
+    run(scenario)
+
+
+def test_the_queue_goes_on_when_the_disk_has_room_again(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = 0
+    write = Database.replace
+
+    def replace(database: Database, document: Document) -> Document:
+        nonlocal refused
+        if refused < 3:
+            refused += 1
+            raise sqlite3.OperationalError("database or disk is full")
+        return write(database, document)
+
+    monkeypatch.setattr(Database, "replace", replace)
+    monkeypatch.setattr(queue, "AGAIN_SECONDS", 0.01)
+
+    async def scenario() -> None:
+        async with machine.videos() as videos:
+            for name in ("a", "b"):
+                await create(videos, name)
+                machine.end(name)
+            await until(lambda: refused == 3)
+            async with asyncio.timeout(20):
+                while not all(video.state.ended for video in await videos.list("default")):
+                    await asyncio.sleep(0.01)
+
+    run(scenario)
+
+
+def test_a_folder_can_be_moved_with_its_files(tmp_path: Path) -> None:
+    before, now = tmp_path / "before", tmp_path / "now"
+
+    async def first() -> str:
+        async with local_backend(LocalOptions(before, command=("false",))) as backend:
+            uri = await backend.media.save("default", "a", "0" * 64, io.BytesIO(b"a picture"))
+            await create(backend.videos, "a", uri)
+            return uri
+
+    async def second() -> str:
+        async with local_backend(LocalOptions(now, command=("false",))) as backend:
+            video = await backend.videos.get("default", "a")
+            assert video is not None
+            return str(video.spec["source"]["image"]["uri"])
+
+    uri = asyncio.run(first())
+    before.rename(now)
+    for _ in range(2):
+        moved = asyncio.run(second())
+        assert moved == uri.replace("/before/", "/now/")
+        assert Path(url2pathname(urlsplit(moved).path)).read_bytes() == b"a picture"
 
 
 def test_a_folder_has_one_gateway(tmp_path: Path) -> None:

@@ -125,6 +125,31 @@ def test_what_is_written_can_be_read_again() -> None:
     assert TalkingVideoStatus.model_validate(status.to_dict()) == status
 
 
+def long_revision() -> StartedLine:
+    return started().model_copy(update={"started": started().started.model_copy(update={"revision": "0" * 1_000})})
+
+
+@pytest.mark.parametrize(
+    ("line", "later"),
+    [
+        (rendered(1).model_copy(update={"report": RenderReport(chunk=7, key="1" * 64, frames=1)}), timedelta()),
+        (rendered(1).model_copy(update={"report": RenderReport(chunk=499, key="1" * 64, frames=1)}), timedelta()),
+        (long_revision(), timedelta()),
+        (progress(0, 0.02), timedelta(days=365 * 5)),
+        (progress(0, 0.02), timedelta(days=365 * 100)),
+    ],
+    ids=["a chunk too many", "a chunk of another video", "a long digest", "an end in years", "an end in centuries"],
+)
+def test_whatever_a_line_says_the_status_can_be_read_again_and_keeps_what_it_has(
+    line: RunLine, later: timedelta
+) -> None:
+    status = after_line(after(started(), prepared(), rendered(0)), line, START + later)
+
+    assert TalkingVideoStatus.model_validate(status.to_dict()) == status
+    assert status.chunks is not None
+    assert status.chunks.done == 1
+
+
 def test_a_finished_video_says_what_it_took() -> None:
     status = after(started(), prepared(), rendered(0), rendered(1), rendered(2), stitched())
 

@@ -21,7 +21,7 @@ from talkingvideo_gateway.dialects import detail
 from talkingvideo_gateway.dialects.values import truncated_prompt
 from talkingvideo_gateway.errors import GatewayError, InvalidRequestError, NotFoundError, QueueFullError
 from talkingvideo_gateway.http.bodies import part
-from talkingvideo_gateway.http.dependencies import CallerOf, ServiceOf, caller_of, service_of
+from talkingvideo_gateway.http.dependencies import CallerOf, CallerRoute, ServiceOf, caller_of, is_still, service_of
 from talkingvideo_gateway.http.dialect import Dialect
 from talkingvideo_gateway.http.sending import send_file
 from talkingvideo_gateway.identity.caller import Caller
@@ -34,8 +34,11 @@ PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
 SOUNDS = (".wav", ".mp3", ".flac", ".aac", ".ogg", ".opus", ".m4a", ".mp4", ".webm")
 """What browsers record (webm, mp4) and telephones send (m4a) beside the service's own five."""
 
-POLICY_VIOLATION = 1008
-"""WebSocket's close code for a connection that is refused (RFC 6455, section 7.4.1)."""
+POLICY_VIOLATION, UNSUPPORTED_DATA = 1008, 1003
+"""WebSocket's close codes for a connection that is refused, and for one that sends bytes (RFC 6455, section 7.4.1)."""
+
+ASK_SECONDS = 15.0
+"""How often an open WebSocket's token is looked at again."""
 
 STATUSES = {
     State.QUEUED: "queued",
@@ -52,7 +55,7 @@ PROGRESS = {
 }
 LOADING = "Loading models (T5, VAE, CLIP, DiT)..."
 
-router = APIRouter(tags=["generate"])
+router = APIRouter(tags=["generate"], route_class=CallerRoute)
 
 
 @router.post("/api/generate")
@@ -120,22 +123,35 @@ async def updates(socket: WebSocket) -> None:
     """Tell of each change of the caller's videos, and answer every text."""
     try:
         caller, service = await caller_of(socket), service_of(socket)
+        await service.require_watch(caller)
     except GatewayError:
         await socket.close(POLICY_VIOLATION)
         return
     await socket.accept()
-    answering, telling = asyncio.create_task(_answer(socket)), asyncio.create_task(_tell(socket, caller, service))
-    _, pending = await asyncio.wait({answering, telling}, return_when=asyncio.FIRST_COMPLETED)
+    tasks = {
+        asyncio.create_task(work) for work in (_answer(socket), _tell(socket, caller, service), _ask(socket, caller))
+    }
+    _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
-    for task in (answering, telling):
+    for task in tasks:
         with suppress(asyncio.CancelledError, WebSocketDisconnect):
             await task
 
 
 async def _answer(socket: WebSocket) -> None:
-    async for text in socket.iter_text():
-        await socket.send_json({"type": "pong", "data": text})
+    while (message := await socket.receive())["type"] == "websocket.receive":
+        if message.get("text") is None:
+            await socket.close(UNSUPPORTED_DATA)
+            return
+        await socket.send_json({"type": "pong", "data": message["text"]})
+
+
+async def _ask(socket: WebSocket, caller: Caller) -> None:
+    """Close the connection when nobody has its token any more."""
+    while await is_still(caller, socket):
+        await asyncio.sleep(ASK_SECONDS)
+    await socket.close(POLICY_VIOLATION)
 
 
 async def _tell(socket: WebSocket, caller: Caller, service: VideoService) -> None:

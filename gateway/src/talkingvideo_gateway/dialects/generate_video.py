@@ -7,6 +7,7 @@ which JSON allows before the document. From then on the status is 200 whatever h
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import PurePosixPath
@@ -19,7 +20,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from talkingvideo_gateway.dialects import detail
 from talkingvideo_gateway.dialects.values import motion_frames, truncated_prompt
 from talkingvideo_gateway.errors import NotFoundError
-from talkingvideo_gateway.http.dependencies import CallerOf, GatewayOf, ServiceOf
+from talkingvideo_gateway.http.dependencies import CallerOf, CallerRoute, GatewayOf, ServiceOf
 from talkingvideo_gateway.http.dialect import Dialect
 from talkingvideo_gateway.http.sending import send_file
 from talkingvideo_gateway.http.volumes import Volumes
@@ -33,11 +34,14 @@ SILENT_SECONDS = 45.0
 """How long the answer may wait for its status; proxies commonly give up after 60 s."""
 SPACE_SECONDS = 10.0
 OUTPUT = "/output"
+NOT_IN_PATHS = re.compile(r"[^\w.,!()-]")
+"""What has a meaning in addresses, and what is no character of a name at all."""
+OWN_CHARACTERS = 8
 VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"}
 RESOLUTIONS = {"infinitetalk-480": ("480p", 7.0), "infinitetalk-720": ("720p", 11.0)}
 """Size class and shift."""
 
-router = APIRouter(tags=["generate-video"])
+router = APIRouter(tags=["generate-video"], route_class=CallerRoute)
 
 
 class GenerateVideo(BaseModel):
@@ -127,7 +131,7 @@ def to_request(body: GenerateVideo, volumes: Volumes, idempotency_key: str | Non
         spec=spec,
         files=files,
         idempotency_key=idempotency_key,
-        options={"bucket": body.resolution, "words": body.prompt[:30].replace(" ", "_").replace("/", "_")},
+        options={"bucket": body.resolution, "words": NOT_IN_PATHS.sub("_", body.prompt[:30])},
         warnings=(*motion_warnings, *prompt_warnings),
     )
 
@@ -172,7 +176,9 @@ def _result(video: VideoObject) -> dict[str, Any]:
 
 
 def _file_name(video: VideoObject) -> str:
-    return f"infinitetalk_{video.option('bucket')}_{video.option('words')}_{_timestamp(video)}.mp4"
+    """The service's name, and what tells two videos of one second with the same words apart."""
+    own = video.name[-OWN_CHARACTERS:]
+    return f"infinitetalk_{video.option('bucket')}_{video.option('words')}_{_timestamp(video)}_{own}.mp4"
 
 
 def _timestamp(video: VideoObject) -> str:

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from talkingvideo_gateway.dialects.values import allowed_size
 from talkingvideo_gateway.errors import GatewayError, InvalidRequestError, NotFoundError
 from talkingvideo_gateway.http.bodies import base64_upload
-from talkingvideo_gateway.http.dependencies import CallerOf, GatewayOf, ServiceOf
+from talkingvideo_gateway.http.dependencies import CallerOf, CallerRoute, GatewayOf, ServiceOf
 from talkingvideo_gateway.http.dialect import Dialect
 from talkingvideo_gateway.http.sending import send_json_with_file
 from talkingvideo_gateway.http.shared import result_url
@@ -33,7 +33,7 @@ STATUSES = {
     State.CANCELLED: "CANCELLED",
 }
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=CallerRoute)
 
 
 class CreateJob(BaseModel):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
-from fastapi import Depends
+from fastapi import Depends, Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection
 
+from talkingvideo_gateway.errors import GatewayError, UnavailableError
 from talkingvideo_gateway.http.links import Links
 from talkingvideo_gateway.identity.caller import Authenticator, Caller
 from talkingvideo_gateway.identity.origins import Origins
@@ -17,6 +21,9 @@ from talkingvideo_gateway.identity.session import Sessions
 from talkingvideo_gateway.settings import GatewayConfig
 from talkingvideo_gateway.videos.service import VideoService
 from talkingvideo_gateway.videos.uploads import Uploads
+
+CALLER = "talkingvideo.caller"
+"""Where a request's scope has its caller, once it is known."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,43 @@ async def caller_of(connection: HTTPConnection) -> Caller:
         UnauthenticatedError: Nobody who is known.
         ForbiddenError: Somebody who has no right to videos.
     """
-    return await gateway_of(connection).authenticator.authenticate(connection)
+    if CALLER not in connection.scope:
+        connection.scope[CALLER] = await gateway_of(connection).authenticator.authenticate(connection)
+    return cast(Caller, connection.scope[CALLER])
+
+
+async def is_still(caller: Caller, connection: HTTPConnection) -> bool:
+    """Whether a connection that has been open for a while is still its caller's: the token may have been withdrawn."""
+    try:
+        now = await gateway_of(connection).authenticator.authenticate(connection)
+    except UnavailableError:
+        return True
+    except GatewayError:
+        return False
+    return (now.namespace, now.name) == (caller.namespace, caller.name)
+
+
+class CallerRoute(APIRoute):
+    """A route that asks who sends a request before it reads the body, which FastAPI reads before everything else.
+
+    Nobody who is unknown gets the gateway to hold, parse or store what may be a hundred megabytes.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """See FastAPI."""
+        handle = super().get_route_handler()
+        if not _asks_for_caller(self.dependant):
+            return handle
+
+        async def of_caller(request: Request) -> Response:
+            await caller_of(request)
+            return await handle(request)
+
+        return of_caller
+
+
+def _asks_for_caller(dependant: Dependant) -> bool:
+    return dependant.call is caller_of or any(_asks_for_caller(each) for each in dependant.dependencies)
 
 
 def service_of(connection: HTTPConnection) -> VideoService:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -17,11 +18,13 @@ class BodyLimit:
     Args:
         app: The application.
         most: Most bytes of a body.
+        smaller: Most bytes of bodies that anybody may send, by path.
     """
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    def __init__(self, app: ASGIApp, most: int, smaller: Mapping[str, int] | None = None) -> None:
         self._app = app
         self._most = most
+        self._smaller = smaller or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -29,24 +32,26 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         announced = dict(scope["headers"]).get(b"content-length", b"")
+        most = self._smaller.get(scope["path"], self._most)
         received = 0
 
         async def limited() -> Message:
             nonlocal received
-            if announced.isdigit() and int(announced[:20]) > self._most:
-                raise self._refusal()
+            if announced.isdigit() and int(announced[:20]) > most:
+                raise _refusal(most)
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._most:
-                raise self._refusal()
+            if received > most:
+                raise _refusal(most)
             return message
 
         await self._app(scope, limited, send)
 
-    def _refusal(self) -> HTTPException:
-        return HTTPException(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {self._most:,} bytes.", {"Connection": "close"}
-        )
+
+def _refusal(most: int) -> HTTPException:
+    return HTTPException(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {most:,} bytes.", {"Connection": "close"}
+    )
 
 
 async def plain_body(request: Request) -> None:

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from email.utils import quote
 from http import HTTPStatus
+from urllib.parse import quote as percent_encoded
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -17,6 +18,8 @@ from talkingvideo_gateway.videos.backend import MediaFile
 
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 """A single range. A header of any other form is ignored, as RFC 9110 has it."""
+
+NOT_PLAIN = re.compile(r"[^\x20-\x7e]")
 
 
 def send_file(request: Request, file: MediaFile, media_type: str, file_name: str, *, inline: bool = True) -> Response:
@@ -29,10 +32,9 @@ def send_file(request: Request, file: MediaFile, media_type: str, file_name: str
         file_name: Under which browsers save it.
         inline: Whether browsers show it rather than save it.
     """
-    disposition = f'{"inline" if inline else "attachment"}; filename="{quote(file_name)}"'
     headers = {
         "Accept-Ranges": "bytes",
-        "Content-Disposition": disposition,
+        "Content-Disposition": f"{'inline' if inline else 'attachment'}; {_file_name(file_name)}",
         "ETag": f'"{file.etag}"',
         "Cache-Control": "private, no-cache",
         "X-Content-Type-Options": "nosniff",
@@ -101,6 +103,14 @@ async def _base64(file: MediaFile) -> AsyncIterator[bytes]:
         yield base64.b64encode(content[:whole])
         rest = content[whole:]
     yield base64.b64encode(rest)
+
+
+def _file_name(name: str) -> str:
+    """The parameters for a name, in which a header that has only ASCII names any file (RFC 6266, appendix D)."""
+    plain = NOT_PLAIN.sub("_", name)
+    return f'filename="{quote(plain)}"' + (
+        "" if plain == name else f"; filename*=UTF-8''{percent_encoded(name, safe='')}"
+    )
 
 
 def _range(header: re.Match[str], size: int) -> tuple[int, int]:

@@ -12,6 +12,8 @@ from talkingvideo_gateway.http.dependencies import CallerOf, GatewayOf
 from talkingvideo_gateway.identity.caller import Caller
 
 PATH = "/session"
+MOST_BYTES = 65_536
+"""Of a login, which whoever is not known yet sends."""
 
 router = APIRouter(tags=["session"])
 

@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS objects (
     PRIMARY KEY (namespace, name)
 );
 CREATE TABLE IF NOT EXISTS versions (last INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS folders (uri TEXT NOT NULL);
 """
 
 Document = dict[str, Any]
@@ -53,6 +54,7 @@ class Database:
         self._connection.executescript(SCHEMA)
         if self._connection.execute("SELECT 1 FROM versions").fetchone() is None:
             self._connection.execute("INSERT INTO versions VALUES (0)")
+        self._follow(f"{folder.resolve().as_uri()}/")
 
     def close(self) -> None:
         """Release the file."""
@@ -96,6 +98,17 @@ class Database:
         """Remove an object."""
         with self._connection:
             self._connection.execute("DELETE FROM objects WHERE namespace = ? AND name = ?", (namespace, name))
+
+    def _follow(self, uri: str) -> None:
+        """Let objects name the folder's files where they are now: somebody may have moved it since it was last open."""
+        known = self._connection.execute("SELECT uri FROM folders").fetchone()
+        if known is None:
+            self._connection.execute("INSERT INTO folders VALUES (?)", (uri,))
+        elif known[0] != uri:
+            self._connection.execute("BEGIN")
+            with self._connection:
+                self._connection.execute("UPDATE objects SET document = replace(document, ?, ?)", (known[0], uri))
+                self._connection.execute("UPDATE folders SET uri = ?", (uri,))
 
     def _next_version(self) -> int:
         (version,) = self._connection.execute("UPDATE versions SET last = last + 1 RETURNING last").fetchone()

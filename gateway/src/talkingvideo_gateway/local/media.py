@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
@@ -16,6 +17,8 @@ from talkingvideo_gateway.identity.caller import Caller
 from talkingvideo_gateway.videos.backend import MediaFile, StoredInput
 
 PIECE = 1 << 20
+UNFINISHED = ".part"
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class LocalMedia:
@@ -46,7 +49,10 @@ class LocalMedia:
     async def find(self, namespace: str, caller: str, name: str) -> StoredInput | None:
         """See `Media`."""
         path = self._folder(namespace, caller) / name
-        return StoredInput(path.as_uri(), file_of(path)) if path.is_file() else None
+        if not path.is_file():
+            return None
+        os.utime(path)
+        return StoredInput(path.as_uri(), file_of(path))
 
     async def names(self, namespace: str, caller: str, prefix: str) -> Sequence[str]:
         """See `Media`."""
@@ -70,6 +76,18 @@ class LocalMedia:
         """See `Media`."""
         if (path := self._result(namespace, uri)) is not None:
             path.unlink(missing_ok=True)
+
+    def delete_unnamed(self, is_named: Callable[[str], bool], before: float) -> None:
+        """Delete inputs that nothing names, and what was never stored as a whole. Announced uploads have an end of their own.
+
+        Args:
+            is_named: Whether a video names a URI.
+            before: Only what was stored or looked for before, in seconds since 1970: a request may be about to name it.
+        """
+        for path in self._uploads.glob("*/*/*"):
+            known = SHA256.fullmatch(path.name) is not None or path.suffix == UNFINISHED
+            if known and path.stat().st_mtime < before and not is_named(path.as_uri()):
+                path.unlink(missing_ok=True)
 
     def _folder(self, namespace: str, caller: str) -> Path:
         return self._uploads / namespace / (caller or "-")
@@ -104,8 +122,10 @@ def _write(folder: Path, name: str, content: BinaryIO) -> Path:
     """Store under the name, which is a digest: what is there already has this content."""
     folder.mkdir(parents=True, exist_ok=True)
     final = folder / name
-    if not final.exists():
-        unfinished = folder / f".{secrets.token_hex(8)}.part"
+    if final.exists():
+        os.utime(final)
+    else:
+        unfinished = folder / f".{secrets.token_hex(8)}{UNFINISHED}"
         try:
             with unfinished.open("xb") as file:
                 shutil.copyfileobj(content, file, PIECE)

@@ -79,10 +79,10 @@ class LocalVideos:
 
     async def delete(self, namespace: str, name: str) -> None:
         """See `Videos`."""
-        video = self._objects.pop((namespace, name), None)
+        video = self._objects.get((namespace, name))
         if video is not None:
-            del self._documents[namespace, name]
             self._database.delete(namespace, name)
+            del self._objects[namespace, name], self._documents[namespace, name]
             self._changes.publish(VideoChange(video, deleted=True))
             self.written.set()
 

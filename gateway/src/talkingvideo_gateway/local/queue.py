@@ -7,7 +7,9 @@ import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,8 +30,17 @@ PROGRESS_SECONDS = 1.0
 """Least time between two writes of progress."""
 
 LINE_BYTES = 1 << 20
+RESULT_SUFFIXES = (".mp4", ".jpg", ".json")
+"""Of the files that the command writes beside each other, named after the object."""
+
 GRACE_SECONDS = 10.0
 """How long a run that is told to end may take before it is killed."""
+
+AGAIN_SECONDS = 5.0
+"""After how long something is tried again that could not be written: the disk may have been full."""
+
+LOOK_SECONDS = 1.0
+"""How often a silent run is looked at: what it has left behind may hold its output open after its end."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +84,13 @@ class LocalQueue:
         try:
             while True:
                 self._videos.written.clear()
-                self._step()
-                await self._videos.written.wait()
+                try:
+                    self._step()
+                except sqlite3.Error:
+                    log.exception("the queue cannot be written; it is tried again")
+                    await asyncio.sleep(AGAIN_SECONDS)
+                else:
+                    await self._videos.written.wait()
         finally:
             await self._end_all()
 
@@ -96,23 +112,50 @@ class LocalQueue:
 
     async def _run(self, video: VideoObject) -> None:
         key = (video.namespace, video.name)
-        status = video.status
         try:
-            status = await self._make(video)
+            await self._make(video)
         except asyncio.CancelledError:
             current = await self._videos.get(*key)
-            if current is not None and current.spec.get("cancel"):
+            if current is not None and current.spec.get("cancel") and current.status.phase not in ENDED_PHASES:
                 self._videos.set_status(key, cancelled(current.status, _now()))
         except Exception:
             log.exception("a run has failed", video="/".join(key))
-            self._videos.set_status(key, interrupted(status, 1, _now()))
+            await self._fail(video)
         finally:
+            if await self._videos.get(*key) is None:
+                self._delete_results(video)
             del self._runs[key]
             self._videos.written.set()
 
-    async def _make(self, video: VideoObject) -> TalkingVideoStatus:
+    def _delete_results(self, video: VideoObject) -> None:
+        """Delete what a run has delivered of a video that was deleted meanwhile: its status never said where it is."""
+        for suffix in RESULT_SUFFIXES:
+            (self._engine.out / video.namespace / f"{video.name}{suffix}").unlink(missing_ok=True)
+
+    async def _fail(self, video: VideoObject) -> None:
+        """Say that a run could not be made. Until that is written its place is not free: it would be made again at once."""
         key = (video.namespace, video.name)
+        while (current := await self._videos.get(*key)) is not None:
+            status = interrupted(current.status, 1, _now()).model_copy(update={"observed_retry": video.retry})
+            try:
+                self._videos.set_status(key, status)
+            except sqlite3.Error:
+                log.exception("a failure cannot be written; it is tried again", video="/".join(key))
+                await asyncio.sleep(AGAIN_SECONDS)
+            else:
+                return
+
+    async def _make(self, video: VideoObject) -> None:
         file = self._write_document(video)
+        try:
+            await self._follow(video, file)
+        finally:
+            file.unlink(missing_ok=True)
+            shutil.rmtree(self._engine.plans / video.uid, ignore_errors=True)
+
+    async def _follow(self, video: VideoObject, file: Path) -> None:
+        """Run the command, and write what it says of itself."""
+        key = (video.namespace, video.name)
         process = await asyncio.create_subprocess_exec(
             *self._engine.command,
             *self._arguments(video, file),
@@ -124,9 +167,8 @@ class LocalQueue:
         status, ended, written = TalkingVideoStatus(phase=Phase.PREPARING, progress=0), False, 0.0
         self._videos.set_status(key, status)
         try:
-            assert process.stdout is not None
-            async for text in process.stdout:
-                if (line := decode_line(text.decode(errors="replace"))) is None:
+            async for text in _lines(process):
+                if (line := decode_line(text)) is None:
                     continue
                 status = after_line(status, line, _now()).model_copy(update={"observed_retry": video.retry})
                 ended = ended or status.completion_time is not None
@@ -139,11 +181,8 @@ class LocalQueue:
                 dry_run = video.spec.get("dryRun") and exit_status == 0
                 status = planned(status, _now()) if dry_run else interrupted(status, exit_status, _now())
                 self._videos.set_status(key, status.model_copy(update={"observed_retry": video.retry}))
-            return status
         finally:
             await _end(process)
-            file.unlink(missing_ok=True)
-            shutil.rmtree(self._engine.plans / video.uid, ignore_errors=True)
 
     def _arguments(self, video: VideoObject, file: Path) -> list[str]:
         engine = [] if self._engine.name is None else ["--engine", self._engine.name]
@@ -190,18 +229,35 @@ def _stop(run: asyncio.Task[None]) -> None:
         run.cancel()
 
 
+async def _lines(process: asyncio.subprocess.Process) -> AsyncIterator[str]:
+    """The lines that a run prints, without those that are too long, until it ends: what it leaves behind is killed."""
+    assert process.stdout is not None
+    while True:
+        if process.returncode is not None:
+            _signal(process, signal.SIGKILL)
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                text = await process.stdout.readline()
+        except (TimeoutError, ValueError):
+            continue
+        if not text:
+            return
+        yield text.decode(errors="replace")
+
+
 async def _end(process: asyncio.subprocess.Process) -> None:
     """End a run and its children, first by asking."""
-    if process.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    try:
+    _signal(process, signal.SIGTERM)
+    with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(process.wait(), GRACE_SECONDS)
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+    _signal(process, signal.SIGKILL)
+    await process.wait()
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Send a signal to all that a run has started and that is still there: its processes are a group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
 
 
 def _now() -> datetime:

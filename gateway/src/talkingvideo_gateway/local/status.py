@@ -40,6 +40,9 @@ from talkingvideo_api.texts import truncate
 PREPARE_SHARE, RENDER_SHARE, STITCH_SHARE = 5, 90, 5
 """Percent of the whole that the stages count as."""
 
+LONGEST_ESTIMATE = 10 * 365 * 86_400
+"""Seconds above which no end is estimated: the machine slept, or its clock was set."""
+
 MAX_WARNINGS = 64
 MAX_WARNING = 320
 
@@ -54,7 +57,17 @@ def queued(position: int | None) -> TalkingVideoStatus:
 
 
 def after_line(status: TalkingVideoStatus, line: RunLine, now: datetime) -> TalkingVideoStatus:
-    """The status after the run has printed a line."""
+    """The status after the run has printed a line.
+
+    A line after which it could not be read again changes nothing: the video would be new once more, and be made for ever.
+    """
+    try:
+        return TalkingVideoStatus.model_validate(_after(status, line, now).to_dict())
+    except (ValueError, ArithmeticError, LookupError):
+        return status
+
+
+def _after(status: TalkingVideoStatus, line: RunLine, now: datetime) -> TalkingVideoStatus:
     match line:
         case StartedLine(started=started):
             return _started(started, now)
@@ -229,7 +242,7 @@ def _estimated_end(status: TalkingVideoStatus, now: datetime) -> datetime | None
     if here < 1 or now <= since:
         return None
     remaining = (sum(chunks.frames) - rendered) * (now - since).total_seconds() / here
-    return (now + timedelta(seconds=remaining)).replace(microsecond=0)
+    return None if remaining > LONGEST_ESTIMATE else (now + timedelta(seconds=remaining)).replace(microsecond=0)
 
 
 def _seconds(since: datetime | None, until: datetime | None) -> float | None:

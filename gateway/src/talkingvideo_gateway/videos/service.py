@@ -8,7 +8,9 @@ import hashlib
 import json
 import os
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from pydantic import ValidationError
@@ -50,6 +52,7 @@ class VideoService:
         self._media = backend.media
         self._health = backend.health
         self._parts = backend.parts
+        self._coming: Counter[tuple[str, str]] = Counter()
 
     async def submit(self, caller: Caller, request: VideoRequest) -> VideoObject:
         """Create a video. The same idempotency key returns the video that it made before.
@@ -70,13 +73,13 @@ class VideoService:
         for upload in request.uploads.values():
             _check_size(caller, upload)
         stored = await self._stored_files(caller, request.spec)
-        await self._check_queue(caller)
         spec = _checked_spec(name, caller, request.spec, {*request.uploads, *request.files, *stored})
-        saved = {key: await self._save(caller, upload) for key, upload in request.uploads.items()}
-        uris = {**request.files, **stored, **saved}
-        document = _document(caller, request, name, digest, _replaced(spec, _by_placeholder(uris)))
         try:
-            return await self._videos.create(caller.namespace, document)
+            async with self._place(caller):
+                saved = {key: await self._save(caller, upload) for key, upload in request.uploads.items()}
+                uris = {**request.files, **stored, **saved}
+                document = _document(caller, request, name, digest, _replaced(spec, _by_placeholder(uris)))
+                return await self._videos.create(caller.namespace, document)
         except AlreadyExistsError:
             if request.idempotency_key and (known := await self._known(caller, name, digest)):
                 return known
@@ -111,6 +114,14 @@ class VideoService:
         """The caller's videos, the oldest first."""
         await self._rights.require(caller, Verb.LIST)
         return await self._videos.list(caller.namespace, None if caller.sees_namespace else caller.name)
+
+    async def require_watch(self, caller: Caller) -> None:
+        """Refuse whoever may not watch, before an answer begins that has no place for a refusal.
+
+        Raises:
+            ForbiddenError: The caller may not.
+        """
+        await self._rights.require(caller, Verb.WATCH)
 
     def watch(self, caller: Caller) -> AsyncIterator[VideoChange]:
         """Changes of the caller's videos from this call on."""
@@ -229,11 +240,29 @@ class VideoService:
             raise UnprocessableError("The idempotency key belongs to another request; use a new one.")
         return video
 
-    async def _check_queue(self, caller: Caller) -> None:
-        unfinished = sum(not video.state.ended for video in await self._videos.list(caller.namespace, caller.name))
-        if unfinished >= caller.limits.unfinished:
-            message = f"{unfinished} videos have not ended, and that is the limit. Wait for one to end, or cancel one."
-            raise QueueFullError(message, retry_after=RETRY_AFTER_SECONDS)
+    @asynccontextmanager
+    async def _place(self, caller: Caller) -> AsyncIterator[None]:
+        """A place in the caller's queue. Requests whose files are being stored have theirs already: they may come all at once.
+
+        Raises:
+            QueueFullError: There is none.
+        """
+        key = (caller.namespace, caller.name)
+        before = self._coming[key]
+        self._coming[key] += 1
+        try:
+            videos = await self._videos.list(caller.namespace, caller.name)
+            unfinished = before + sum(not video.state.ended for video in videos)
+            if unfinished >= caller.limits.unfinished:
+                message = (
+                    f"{unfinished} videos have not ended, and that is the limit. Wait for one to end, or cancel one."
+                )
+                raise QueueFullError(message, retry_after=RETRY_AFTER_SECONDS)
+            yield
+        finally:
+            self._coming[key] -= 1
+            if not self._coming[key]:
+                del self._coming[key]
 
     async def _own_uris(self, caller: Caller, request: VideoRequest) -> frozenset[str]:
         """Inputs of the video that a request is based on: they were checked when it was made, or are not the gateway's."""

@@ -14,7 +14,7 @@ from talkingvideo_gateway.dialects.runpod.job import Job
 from talkingvideo_gateway.dialects.runpod.jobs import Jobs, results_of
 from talkingvideo_gateway.dialects.runpod.requests import Recipient, job_id, to_requests
 from talkingvideo_gateway.errors import NotFoundError
-from talkingvideo_gateway.http.dependencies import CallerOf, Gateway, GatewayOf, ServiceOf
+from talkingvideo_gateway.http.dependencies import CallerOf, CallerRoute, Gateway, GatewayOf, ServiceOf
 from talkingvideo_gateway.http.sending import send_json_with_files
 from talkingvideo_gateway.http.volumes import Volumes
 from talkingvideo_gateway.identity.caller import Caller
@@ -30,7 +30,7 @@ STATUS_WAIT_MS = 8_000
 STREAM_SECONDS = 5.0
 """How long ``/stream`` waits for news. Clients ask again without a pause, and give up after 10 s."""
 
-router = APIRouter(prefix=f"{PATH}/{{endpoint}}", tags=["runpod"])
+router = APIRouter(prefix=f"{PATH}/{{endpoint}}", tags=["runpod"], route_class=CallerRoute)
 
 
 async def settings_of(endpoint: str, gateway: GatewayOf) -> RunPodEndpoint:

@@ -7,11 +7,14 @@ connections but what has been changed again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Request
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.responses import Response, StreamingResponse
 
@@ -19,7 +22,7 @@ from talkingvideo_gateway.dialects.videos.answers import PATH, STATUSES, to_resp
 from talkingvideo_gateway.dialects.videos.ids import id_of, name_of
 from talkingvideo_gateway.dialects.videos.models import DeletedVideo
 from talkingvideo_gateway.dialects.videos.routes import VideoId
-from talkingvideo_gateway.http.dependencies import CallerOf, GatewayOf
+from talkingvideo_gateway.http.dependencies import CallerOf, CallerRoute, GatewayOf, is_still
 from talkingvideo_gateway.videos.backend import VideoChange
 from talkingvideo_gateway.videos.object import VideoObject
 
@@ -37,26 +40,31 @@ STREAM: dict[int | str, dict[str, Any]] = {
 }
 ENDED: dict[int | str, dict[str, Any]] = {204: {"description": "It has ended, and the client knows how."}}
 
-router = APIRouter(tags=["events"])
+router = APIRouter(tags=["events"], route_class=CallerRoute)
+
+Known = Callable[[], Awaitable[bool]]
+"""Whether whoever reads a stream still may."""
 
 LastEventId = Annotated[str | None, Header(max_length=32, description="Id of the last event that was received.")]
 
 
 @router.get(f"{PATH}/{{video_id}}/events", response_class=Response, responses=STREAM | ENDED)
 async def of_video(
-    video_id: VideoId, caller: CallerOf, gateway: GatewayOf, last_event_id: LastEventId = None
+    video_id: VideoId, request: Request, caller: CallerOf, gateway: GatewayOf, last_event_id: LastEventId = None
 ) -> Response:
     """Changes of a video until it has ended."""
+    await gateway.service.require_watch(caller)
     changes = gateway.service.watch(caller)
     video = await gateway.service.get(caller, name_of(video_id))
     if video.state.ended and last_event_id == str(video.resource_version):
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    return _stream(_until_ended(video, changes), gateway.closing)
+    return _stream(_until_ended(video, changes), gateway.closing, partial(is_still, caller, request))
 
 
 @router.get(EVENTS_PATH, response_class=Response, responses=STREAM)
-async def of_all(caller: CallerOf, gateway: GatewayOf, last_event_id: LastEventId = None) -> Response:
+async def of_all(request: Request, caller: CallerOf, gateway: GatewayOf, last_event_id: LastEventId = None) -> Response:
     """Changes of all of the caller's videos: first those since the last event, or those that have not ended; then each."""
+    await gateway.service.require_watch(caller)
     changes = gateway.service.watch(caller)
     seen = _version(last_event_id)
     videos = [
@@ -64,7 +72,8 @@ async def of_all(caller: CallerOf, gateway: GatewayOf, last_event_id: LastEventI
         for video in await gateway.service.list(caller)
         if (not video.state.ended if seen is None else video.resource_version > seen)
     ]
-    return _stream(_all(sorted(videos, key=lambda video: video.resource_version), changes), gateway.closing)
+    videos.sort(key=lambda video: video.resource_version)
+    return _stream(_all(videos, changes), gateway.closing, partial(is_still, caller, request))
 
 
 async def _until_ended(video: VideoObject, changes: AsyncIterator[VideoChange]) -> AsyncIterator[bytes]:
@@ -106,11 +115,26 @@ def _version(last_event_id: str | None) -> int | None:
     return int(last_event_id) if known and last_event_id is not None else None
 
 
-def _stream(events: AsyncIterator[bytes], closing: asyncio.Event) -> Response:
-    return StreamingResponse(with_pings(events, PING_SECONDS, closing), media_type="text/event-stream", headers=HEADERS)
+def _stream(events: AsyncIterator[bytes], closing: asyncio.Event, is_known: Known) -> Response:
+    pieces = while_known(with_pings(events, PING_SECONDS, closing), PING_SECONDS, is_known)
+    return StreamingResponse(pieces, media_type="text/event-stream", headers=HEADERS)
 
 
-async def with_pings(events: AsyncIterator[bytes], seconds: float, closing: asyncio.Event) -> AsyncIterator[bytes]:
+async def while_known(pieces: AsyncGenerator[bytes, None], seconds: float, is_known: Known) -> AsyncIterator[bytes]:
+    """The pieces as long as their reader is known, who is asked for again after so many seconds."""
+    async with aclosing(pieces):
+        asked = time.monotonic()
+        async for piece in pieces:
+            if time.monotonic() - asked >= seconds:
+                if not await is_known():
+                    return
+                asked = time.monotonic()
+            yield piece
+
+
+async def with_pings(
+    events: AsyncIterator[bytes], seconds: float, closing: asyncio.Event
+) -> AsyncGenerator[bytes, None]:
     """The events until the process is told to end, and a comment whenever there was none for so long."""
     upcoming = asyncio.ensure_future(anext(events))
     end = asyncio.ensure_future(closing.wait())

@@ -15,12 +15,12 @@ from talkingvideo_gateway.dialects.videos.documentation import BYTES
 from talkingvideo_gateway.dialects.videos.ids import name_of
 from talkingvideo_gateway.dialects.videos.routes import VideoId
 from talkingvideo_gateway.errors import NotFoundError
-from talkingvideo_gateway.http.dependencies import CallerOf, ServiceOf
+from talkingvideo_gateway.http.dependencies import CallerOf, CallerRoute, ServiceOf
 from talkingvideo_gateway.http.sending import send_file
 
 FRAME_RATE = 25
 
-router = APIRouter(tags=["videos"], prefix=PATH)
+router = APIRouter(tags=["videos"], prefix=PATH, route_class=CallerRoute)
 
 StartFrame = Annotated[int, Path(ge=0, le=10_000_000, description="Index of the part's first frame.")]
 

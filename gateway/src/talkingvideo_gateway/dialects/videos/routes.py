@@ -16,7 +16,7 @@ from talkingvideo_gateway.dialects.videos.ids import id_of, name_of
 from talkingvideo_gateway.dialects.videos.pages import Order, cursor_of, page
 from talkingvideo_gateway.dialects.videos.translation import to_request
 from talkingvideo_gateway.errors import NotFoundError
-from talkingvideo_gateway.http.dependencies import CallerOf, GatewayOf, ServiceOf
+from talkingvideo_gateway.http.dependencies import CallerOf, CallerRoute, GatewayOf, ServiceOf
 from talkingvideo_gateway.http.sending import send_file
 from talkingvideo_gateway.http.shared import result_url
 from talkingvideo_gateway.videos.request import VideoRequest
@@ -24,7 +24,7 @@ from talkingvideo_gateway.videos.request import VideoRequest
 POLL_AFTER_MS = "1000"
 MAX_PAGE = 100
 
-router = APIRouter(tags=["videos"], prefix=PATH)
+router = APIRouter(tags=["videos"], prefix=PATH, route_class=CallerRoute)
 
 VideoId = Annotated[str, Path(max_length=253, description="Id of a video, or name of its object.")]
 IdempotencyKey = Annotated[

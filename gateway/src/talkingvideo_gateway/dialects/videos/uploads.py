@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from talkingvideo_gateway.dialects.videos.body import BodyOf
 from talkingvideo_gateway.errors import InvalidRequestError
-from talkingvideo_gateway.http.dependencies import CallerOf, GatewayOf
+from talkingvideo_gateway.http.dependencies import CallerOf, CallerRoute, GatewayOf
 from talkingvideo_gateway.http.limits import plain_body
 from talkingvideo_gateway.videos.uploads import MAX_PARTS, PendingUpload
 
 PATH = "/v1/uploads"
 
-router = APIRouter(tags=["uploads"], prefix=PATH)
+router = APIRouter(tags=["uploads"], prefix=PATH, route_class=CallerRoute)
 
 UploadId = Annotated[str, Path(max_length=64)]
 

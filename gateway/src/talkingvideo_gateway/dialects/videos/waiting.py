@@ -23,7 +23,7 @@ from talkingvideo_gateway.errors import (
     VideoFailedError,
     VideoTimedOutError,
 )
-from talkingvideo_gateway.http.dependencies import CallerOf, ServiceOf
+from talkingvideo_gateway.http.dependencies import CallerOf, CallerRoute, ServiceOf
 from talkingvideo_gateway.http.sending import send_file
 from talkingvideo_gateway.videos.object import State, VideoObject
 
@@ -32,7 +32,7 @@ LOOK_SECONDS = 5.0
 """How often a request that waits looks whether its client is still there."""
 LONGEST_WAIT = 30
 
-router = APIRouter(tags=["videos"])
+router = APIRouter(tags=["videos"], route_class=CallerRoute)
 
 
 @router.post(f"{PATH}/sync", response_class=Response, responses=BYTES, openapi_extra=CREATE)
