@@ -74,7 +74,7 @@ def _serve_local(settings: GatewayConfig, folder: Path, host: str, port: int, at
     backend = local_backend(LocalOptions(folder, at_once, engine))
     everybody = EverybodyIs(caller, Origins(settings.public_url))
     application = create_app(settings, backend, everybody, _link_key(folder))
-    typer.echo(f"The page: http://{host}:{port}")
+    typer.echo(f"The page: http://{f'[{host}]' if ':' in host else host}:{port}")
     # h11 bounds headers, which httptools does not. Whoever reads a line of an access log has the link that is in it.
     options = uvicorn.Config(
         application,
