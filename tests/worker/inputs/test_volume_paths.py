@@ -215,7 +215,8 @@ PLANTED: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "link to a file that does not exist outside": (link("../missing"), "", LEADS_OUT),
     "link to itself": (lambda path: path.symlink_to(path.name), "", CIRCLE),
     "two links to each other": (lambda path: links("", path.name)(path), "", CIRCLE),
-    "circle through a folder": (lambda path: path.symlink_to(f"{path.name}/x"), "/y", CIRCLE),
+    # From Python 3.13 on it is resolved up to where the circle begins, and does not exist.
+    "circle through a folder": (lambda path: path.symlink_to(f"{path.name}/x"), "/y", ""),
     "link to this process's environment": (link("/proc/self/environ"), "", LEADS_OUT),
     "link to this process's files": (link("/proc/self/fd"), "/0", LEADS_OUT),
     "link to this process's root": (link("/proc/self/root"), "/etc/passwd", LEADS_OUT),
