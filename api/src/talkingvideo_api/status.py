@@ -6,10 +6,11 @@ contradicts itself, is no status.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, ValidationError, model_validator
 
 from talkingvideo_api.conditions import ConditionType, Phase, Reason
 from talkingvideo_api.effective import Effective
@@ -20,6 +21,8 @@ from talkingvideo_api.reports import (
     MAX_CHUNKS,
     MAX_FIELD_BYTES,
     MAX_TERMINATION_BYTES,
+    REPORT,
+    THUMBNAIL,
     Address,
     Amount,
     Bitmap,
@@ -29,8 +32,11 @@ from talkingvideo_api.reports import (
     Estimate,
     Frames,
     Pixels,
+    PrepareReport,
     Sha256,
+    StitchReport,
     decode_bitmap,
+    encode_bitmap,
 )
 from talkingvideo_api.texts import Line
 
@@ -137,6 +143,29 @@ class Chunks(Model):
     memory_modes: Annotated[tuple[ShortText, ...], Field(max_length=8)] | None = None
     """Memory modes of the engine in which the chunks were rendered."""
 
+    @classmethod
+    def of(
+        cls,
+        report: PrepareReport,
+        failed: tuple[ChunkAttempts, ...] = (),
+        memory_modes: tuple[ShortText, ...] | None = None,
+    ) -> Self:
+        """The chunks of a new plan: those that the store has already are finished."""
+        total = len(report.chunk_frames)
+        missing = set(decode_bitmap(report.missing, total))
+        finished = [index for index in range(total) if index not in missing]
+        return cls(
+            total=total,
+            done=len(finished),
+            reused=len(finished),
+            summary=f"{len(finished)}/{total}",
+            frames=report.chunk_frames,
+            finished=encode_bitmap(finished, total),
+            failed=failed,
+            chained=report.chained or None,
+            memory_modes=memory_modes,
+        )
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if len(self.frames) != self.total or len(decode_bitmap(self.finished, self.total)) != self.done:
@@ -183,6 +212,13 @@ class OutputStatus(Model):
     """Frames per second: 25."""
     duration_seconds: Amount
     """Duration in seconds: frameCount divided by frameRate."""
+
+    @classmethod
+    def of(cls, report: StitchReport) -> Self:
+        """The result as status shows it."""
+        thumbnail, description = report.artifacts[THUMBNAIL], report.artifacts[REPORT]
+        known = report.model_dump(include=set(cls.model_fields))
+        return cls(**known, thumbnail_uri=thumbnail.uri, report_uri=description.uri)
 
 
 class Timings(Model):
@@ -275,6 +311,14 @@ class TalkingVideoStatus(Model):
     """Warnings: what was truncated or assumed, and fields that had no effect."""
     observed_retry: ShortText | None = None
     """Value of the retry annotation that the operator acted on last."""
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Self:
+        """The status of an object, or an empty one where this release cannot read it."""
+        try:
+            return cls.model_validate(document)
+        except ValidationError:
+            return cls()
 
     @model_validator(mode="after")
     def _plan_is_whole(self) -> Self:

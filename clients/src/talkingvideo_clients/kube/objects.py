@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
 from talkingvideo_api import names
 from talkingvideo_api.errors import StageError
 from talkingvideo_api.names import Stage
@@ -104,7 +102,8 @@ class Video:
             spec=spec,
             revision=revision_of(spec) if spec else None,
             invalid=invalid,
-            status=_parse_status(body.get("status") or {}),
+            # Where it cannot be read, work starts again and finds the finished chunks.
+            status=TalkingVideoStatus.read(body.get("status") or {}),
         )
 
 
@@ -120,14 +119,6 @@ def _parse_spec(body: Body) -> tuple[TalkingVideoSpec | None, FailureReport | No
         return parse({**body, "status": {}}).spec, None
     except StageError as error:
         return None, FailureReport.of(error)
-
-
-def _parse_status(status: Body) -> TalkingVideoStatus:
-    """The status, or an empty one where this release cannot read it: work starts again and finds the finished chunks."""
-    try:
-        return TalkingVideoStatus.model_validate(status)
-    except ValidationError:
-        return TalkingVideoStatus()
 
 
 def _require_owner(meta: Body, uid: str) -> None:

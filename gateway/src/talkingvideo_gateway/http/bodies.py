@@ -36,20 +36,6 @@ def base64_upload(text: str, kind: InputKind, field: str) -> Upload:
         raise InvalidRequestError("It is not base64.", field=field) from error
 
 
-def text_of(body: dict[str, Any], field: str) -> str | None:
-    """A text of a JSON body; None where it is missing or empty.
-
-    Raises:
-        InvalidRequestError: It is something else.
-    """
-    value = body.get(field)
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str):
-        raise InvalidRequestError("It must be a text.", field=field)
-    return value
-
-
 def json_object(content: bytes | str, field: str | None = None) -> dict[str, Any]:
     """A JSON object from a stranger: one that can be walked, stored and sent again.
 

@@ -49,10 +49,6 @@ class Dialect:
         return any(path == prefix or path.startswith(f"{prefix.rstrip('/')}/") for prefix in self.paths)
 
 
-class MethodNotAllowedError(InvalidRequestError):
-    """The path exists, and has no such method."""
-
-
 BY_STATUS: dict[int, type[GatewayError]] = {
     kind.status: kind
     for kind in (

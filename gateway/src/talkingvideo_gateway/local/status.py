@@ -13,8 +13,6 @@ from talkingvideo_api.conditions import Phase
 from talkingvideo_api.errors import ERRORS, ErrorCode
 from talkingvideo_api.names import Stage
 from talkingvideo_api.reports import (
-    REPORT,
-    THUMBNAIL,
     FailureReport,
     PrepareReport,
     Progress,
@@ -121,18 +119,8 @@ def _reported(
 
 
 def _prepared(status: TalkingVideoStatus, report: PrepareReport, now: datetime) -> TalkingVideoStatus:
-    total = len(report.chunk_frames)
-    missing = decode_bitmap(report.missing, total)
-    finished = [index for index in range(total) if index not in set(missing)]
-    chunks = Chunks(
-        total=total,
-        done=len(finished),
-        reused=len(finished),
-        summary=f"{len(finished)}/{total}",
-        frames=report.chunk_frames,
-        finished=encode_bitmap(finished, total),
-        chained=report.chained or None,
-    )
+    chunks = Chunks.of(report)
+    missing = chunks.done < chunks.total
     return _with(
         status,
         phase=Phase.RENDERING if missing else Phase.STITCHING,
@@ -192,10 +180,7 @@ def _rendered(status: TalkingVideoStatus, report: RenderReport, now: datetime) -
 
 
 def _stitched(status: TalkingVideoStatus, report: StitchReport, now: datetime) -> TalkingVideoStatus:
-    known = report.model_dump(include=set(OutputStatus.model_fields))
-    thumbnail, description = report.artifacts[THUMBNAIL], report.artifacts[REPORT]
-    output = OutputStatus(**known, thumbnail_uri=thumbnail.uri, report_uri=description.uri)
-    return _ended(status, Phase.SUCCEEDED, now, output=output)
+    return _ended(status, Phase.SUCCEEDED, now, output=OutputStatus.of(report))
 
 
 def _ended(status: TalkingVideoStatus, phase: Phase, now: datetime, **changes: Any) -> TalkingVideoStatus:

@@ -93,7 +93,7 @@ class VideoObject:
             resource_version=int(metadata["resourceVersion"]),
             created=datetime.fromisoformat(metadata["creationTimestamp"]),
             spec=document.get("spec") or {},
-            status=_status(document.get("status") or {}),
+            status=TalkingVideoStatus.read(document.get("status") or {}),
             caller=labels.get(names.LABEL_CALLER, ""),
             batch=labels.get(names.LABEL_BATCH, ""),
             request=_request(annotations.get(names.ANNOTATION_REQUEST)),
@@ -135,13 +135,6 @@ class VideoObject:
     def option(self, name: str) -> JsonValue:
         """An option of the request; None where it is not recorded."""
         return self.request.options.get(name) if self.request else None
-
-
-def _status(status: Mapping[str, Any]) -> TalkingVideoStatus:
-    try:
-        return TalkingVideoStatus.model_validate(status)
-    except ValidationError:
-        return TalkingVideoStatus()
 
 
 def _request(annotation: str | None) -> RequestRecord | None:

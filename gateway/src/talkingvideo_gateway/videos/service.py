@@ -64,7 +64,8 @@ class VideoService:
             UnprocessableError: The idempotency key has been used for another request.
         """
         await self._rights.require(caller, Verb.CREATE)
-        digest = await asyncio.to_thread(_digest, request)
+        digests = await asyncio.to_thread(_file_digests, request)
+        digest = _digest(request, digests)
         name = _name(caller, request)
         if request.idempotency_key and (known := await self._known(caller, name, digest)):
             return known
@@ -76,7 +77,7 @@ class VideoService:
         spec = _checked_spec(name, caller, request.spec, {*request.uploads, *request.files, *stored})
         try:
             async with self._place(caller):
-                saved = {key: await self._save(caller, upload) for key, upload in request.uploads.items()}
+                saved = {key: await self._save(caller, upload, digests[key]) for key, upload in request.uploads.items()}
                 uris = {**request.files, **stored, **saved}
                 document = _document(caller, request, name, digest, _replaced(spec, _by_placeholder(uris)))
                 return await self._videos.create(caller.namespace, document)
@@ -300,9 +301,7 @@ class VideoService:
             found[key] = stored.uri
         return found
 
-    async def _save(self, caller: Caller, upload: Upload) -> str:
-        upload.content.seek(0)
-        digest = await asyncio.to_thread(_file_digest, upload)
+    async def _save(self, caller: Caller, upload: Upload, digest: str) -> str:
         upload.content.seek(0)
         return await self._media.save(caller.namespace, caller.name, digest, upload.content)
 
@@ -319,13 +318,18 @@ def _name(caller: Caller, request: VideoRequest) -> str:
     return request.name or f"v-{secrets.token_hex(16)}"
 
 
-def _digest(request: VideoRequest) -> str:
+def _digest(request: VideoRequest, digests: Mapping[str, str]) -> str:
     digest = hashlib.sha256(
         json.dumps([request.spec, request.options, request.files], sort_keys=True, default=str).encode()
     )
-    for key, upload in sorted(request.uploads.items()):
-        digest.update(f"{key}={_file_digest(upload)}".encode())
+    for key, content in sorted(digests.items()):
+        digest.update(f"{key}={content}".encode())
     return digest.hexdigest()
+
+
+def _file_digests(request: VideoRequest) -> dict[str, str]:
+    """Digest of each upload by its key. Reading takes a while: it is done once."""
+    return {key: _file_digest(upload) for key, upload in request.uploads.items()}
 
 
 def _file_digest(upload: Upload) -> str:

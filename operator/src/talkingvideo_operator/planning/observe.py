@@ -177,20 +177,8 @@ def _with_plan(
     Jobs of this very plan may exist already: the operator was killed before it wrote the plan into status. Older Jobs,
     which rendered a chunk before the store lost it, prove nothing.
     """
-    total = len(report.chunk_frames)
-    missing = set(decode_bitmap(report.missing, total))
-    finished = [index for index in range(total) if index not in missing]
-    chunks = Chunks(
-        total=total,
-        done=len(finished),
-        reused=len(finished),
-        summary=f"{len(finished)}/{total}",
-        frames=report.chunk_frames,
-        finished=encode_bitmap(finished, total),
-        failed=_entries_of_lost_chunks(missing, children),
-        chained=report.chained or None,
-        memory_modes=with_modes(None, report.memory_modes or ()),
-    )
+    missing = set(decode_bitmap(report.missing, len(report.chunk_frames)))
+    chunks = Chunks.of(report, _entries_of_lost_chunks(missing, children), with_modes(None, report.memory_modes or ()))
     return status.model_copy(
         update={
             "plan_digest": report.plan_digest,

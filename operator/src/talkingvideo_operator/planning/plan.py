@@ -18,7 +18,7 @@ from talkingvideo_api.names import ANNOTATION_RETRY, Stage
 from talkingvideo_api.profile import Profile
 from talkingvideo_api.reports import StitchReport
 from talkingvideo_api.spec import TalkingVideoSpec
-from talkingvideo_api.status import Failure, TalkingVideoStatus
+from talkingvideo_api.status import Failure, OutputStatus, TalkingVideoStatus
 from talkingvideo_clients.kube.objects import Video
 from talkingvideo_operator.planning.acceptance import accept
 from talkingvideo_operator.planning.admission import Admission, Grant
@@ -52,7 +52,6 @@ from talkingvideo_operator.planning.status import (
     current_status,
     ended_status,
     invalid_spec_status,
-    output_status,
     status_in_phase,
 )
 from talkingvideo_operator.settings import OperatorConfig
@@ -262,7 +261,7 @@ def _end_dry_run(context: ReconcileContext, observed: ObservedState) -> Decision
 
 
 def _succeed(context: ReconcileContext, observed: ObservedState, result: StitchReport) -> Decision:
-    observed = replace(observed, status=observed.status.model_copy(update={"output": output_status(result)}))
+    observed = replace(observed, status=observed.status.model_copy(update={"output": OutputStatus.of(result)}))
     message = f"{result.frame_count} frames, {result.duration_seconds:.2f} s"
     events = (Event(Reason.SUCCEEDED, message),)
     return conclude(context, observed, Phase.SUCCEEDED, Reason.SUCCEEDED, message, events=events)

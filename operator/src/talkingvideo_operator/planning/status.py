@@ -8,8 +8,7 @@ from typing import Any
 
 from talkingvideo_api.conditions import ENDED_PHASES, UNSUCCESSFUL_PHASES, Phase, Reason
 from talkingvideo_api.names import Stage
-from talkingvideo_api.reports import REPORT, THUMBNAIL, StitchReport
-from talkingvideo_api.status import ActiveChunk, Failure, OutputStatus, TalkingVideoStatus, Timings
+from talkingvideo_api.status import ActiveChunk, Failure, TalkingVideoStatus, Timings
 from talkingvideo_clients.kube.objects import Job, Pod, Video
 from talkingvideo_operator.planning.conditions import conditions
 from talkingvideo_operator.planning.context import Children
@@ -96,13 +95,6 @@ def invalid_spec_status(video: Video, failure: Failure, message: str, now: datet
         failure=failure,
         observed_retry=known.observed_retry,
     )
-
-
-def output_status(report: StitchReport) -> OutputStatus:
-    """The result as status shows it."""
-    thumbnail, description = report.artifacts[THUMBNAIL], report.artifacts[REPORT]
-    known = report.model_dump(include=set(OutputStatus.model_fields))
-    return OutputStatus(**known, thumbnail_uri=thumbnail.uri, report_uri=description.uri)
 
 
 def timings(status: TalkingVideoStatus, children: Children) -> Timings:
