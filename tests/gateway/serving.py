@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 
 from talkingvideo_api.conditions import Phase
 from talkingvideo_api.errors import ErrorCode
@@ -157,6 +158,13 @@ def served_gateway(
     gateway = ServedGateway(folder)
     everybody = EverybodyIs(Caller("tester", config.namespace, limits=config.limits))
     app = create_app(config, gateway.backend(), authenticator or everybody, LINK_KEY, rights)
+    with served(app) as gateway.url:
+        yield gateway
+
+
+@contextmanager
+def served(app: FastAPI) -> Iterator[str]:
+    """Serve an application on a free port of loopback; its address."""
     settings = uvicorn.Config(
         app,
         host="127.0.0.1",
@@ -174,8 +182,7 @@ def served_gateway(
             assert thread.is_alive(), "the gateway has not started"
             time.sleep(0.01)
         (socket,) = server.servers[0].sockets
-        gateway.url = f"http://127.0.0.1:{socket.getsockname()[1]}"
-        yield gateway
+        yield f"http://127.0.0.1:{socket.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
 
 from talkingvideo_clients.kube.index import Index
 from talkingvideo_clients.kube.objects import Job, Pod, Video
-from talkingvideo_clients.kube.records import VideoRecord
+from talkingvideo_clients.kube.records import ParsedVideos, VideoRecord
 
 PARSED_VIDEOS = 64
 """Videos that are kept parsed: those that are being reconciled are asked for several times in a row."""
@@ -19,7 +18,7 @@ class Cache:
 
     def __init__(self) -> None:
         self._changed: set[str] = set()
-        self._parsed: OrderedDict[tuple[str, int], Video] = OrderedDict()
+        self._parsed: ParsedVideos[Video] = ParsedVideos(PARSED_VIDEOS)
         self.videos: Index[VideoRecord] = Index(self._note, self._note)
         self.jobs: Index[Job] = Index(self._note, self._note)
         self.pods: Index[Pod] = Index()
@@ -36,15 +35,7 @@ class Cache:
     def video(self, uid: str) -> Video | None:
         """The video of that uid; see `Video.complete`."""
         record = next(iter(self.videos.by_owner(uid)), None)
-        return None if record is None else self._parse(record)
-
-    def _parse(self, record: VideoRecord) -> Video:
-        key = (record.uid, record.resource_version)
-        video = self._parsed.pop(key, None) or record.video()
-        self._parsed[key] = video
-        if len(self._parsed) > PARSED_VIDEOS:
-            self._parsed.popitem(last=False)
-        return video
+        return None if record is None else self._parsed.of(record)
 
     def jobs_of(self, video: Video | VideoRecord) -> tuple[Job, ...]:
         """A video's Jobs. A Job of another namespace is none of them, nor one that nobody owns, whatever its labels say."""

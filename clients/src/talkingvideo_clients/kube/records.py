@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from talkingvideo_api import names
 from talkingvideo_api.reports import FailureReport
@@ -43,6 +44,46 @@ OUTLINED_FIELDS = (
 
 NO_CONTENT = {"source": {"image": {"uri": "data:,"}}, "speech": {"speakers": [{"text": "-"}]}}
 """What stands for source and speech in an outline, where the model requires them."""
+
+
+V = TypeVar("V")
+V_co = TypeVar("V_co", covariant=True)
+
+
+class Record(Protocol[V_co]):
+    """What a cache keeps of an object, and can parse."""
+
+    @property
+    def uid(self) -> str:
+        """The object's uid."""
+
+    @property
+    def resource_version(self) -> int:
+        """Of the state that is kept."""
+
+    def video(self) -> V_co:
+        """The projection of the object."""
+
+
+class ParsedVideos(Generic[V]):
+    """Keeps the videos parsed that are asked for again and again.
+
+    Args:
+        most: How many.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._videos: OrderedDict[tuple[str, int], V] = OrderedDict()
+
+    def of(self, record: Record[V]) -> V:
+        """The projection of a record."""
+        key = (record.uid, record.resource_version)
+        video = self._videos.pop(key, None) or record.video()
+        self._videos[key] = video
+        if len(self._videos) > self._most:
+            self._videos.popitem(last=False)
+        return video
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 
 from talkingvideo_clients.kube.index import Index
 from talkingvideo_clients.kube.objects import Body
+from talkingvideo_clients.kube.records import ParsedVideos
 from talkingvideo_gateway.cluster.records import ObjectRecord
 from talkingvideo_gateway.videos.backend import VideoChange
 from talkingvideo_gateway.videos.changes import Changes
@@ -30,19 +30,19 @@ class VideoCache:
     def __init__(self) -> None:
         self.records: Index[ObjectRecord] = Index(self._stored, self._removed)
         self._changes = Changes()
-        self._parsed: OrderedDict[tuple[str, int], VideoObject] = OrderedDict()
+        self._parsed: ParsedVideos[VideoObject] = ParsedVideos(PARSED_VIDEOS)
 
     def get(self, namespace: str, name: str) -> VideoObject | None:
         """A video."""
         record = self.records.named(namespace, namespace, name)
-        return None if record is None else self._parse(record)
+        return None if record is None else self._parsed.of(record)
 
     async def list(self, namespace: str, caller: str | None) -> Sequence[VideoObject]:
         """The videos of a namespace, or of one caller in it, the oldest first."""
         records = [record for record in self.records.by_owner(namespace) if caller is None or record.caller == caller]
         videos = []
         for number, record in enumerate(sorted(records, key=lambda each: (each.created, each.name)), start=1):
-            videos.append(self._parse(record))
+            videos.append(self._parsed.of(record))
             if number % LISTED_AT_ONCE == 0:
                 await asyncio.sleep(0)
         return videos
@@ -63,18 +63,10 @@ class VideoCache:
         if record is not None and record.uid == video.uid:
             self.records.delete(record)
 
-    def _parse(self, record: ObjectRecord) -> VideoObject:
-        key = (record.uid, record.resource_version)
-        video = self._parsed.pop(key, None) or record.video()
-        self._parsed[key] = video
-        if len(self._parsed) > PARSED_VIDEOS:
-            self._parsed.popitem(last=False)
-        return video
-
     def _stored(self, record: ObjectRecord) -> None:
         if self._changes.watched(record.namespace):
-            self._changes.publish(VideoChange(self._parse(record)))
+            self._changes.publish(VideoChange(self._parsed.of(record)))
 
     def _removed(self, record: ObjectRecord) -> None:
         if self._changes.watched(record.namespace):
-            self._changes.publish(VideoChange(self._parse(record), deleted=True))
+            self._changes.publish(VideoChange(self._parsed.of(record), deleted=True))

@@ -6,15 +6,13 @@ import base64
 import io
 import math
 import struct
-import threading
-import time
 import wave
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import runpod
-import uvicorn
+from tests.gateway.serving import served
 
 from talkingvideo_gateway.app import create_app
 from talkingvideo_gateway.identity.caller import Caller
@@ -33,18 +31,8 @@ def url(tmp_path: Path) -> Iterator[str]:
     """A gateway that makes videos."""
     backend = local_backend(LocalOptions(tmp_path, engine="preview"))
     app = create_app(GatewayConfig(), backend, EverybodyIs(Caller("tester", "default")), "of-the-tests")
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive(), "the gateway has not started"
-            time.sleep(0.01)
-        (socket,) = server.servers[0].sockets
-        yield f"http://127.0.0.1:{socket.getsockname()[1]}/v2"
-    finally:
-        server.should_exit = True
-        thread.join()
+    with served(app) as address:
+        yield f"{address}/v2"
 
 
 def sound(seconds: float) -> bytes:
